@@ -1,0 +1,54 @@
+"""Checks of arguments: each says what was given, what is expected and what to do."""
+
+import math
+import numbers
+from collections.abc import Iterable
+
+import numpy as np
+
+
+def known(name: str, value: object, choices: Iterable[str]) -> None:
+    """Raise ValueError unless `value` is one of `choices`."""
+    choices = list(choices)
+    if value not in choices:
+        raise ValueError(f"{name}={value!r} is not known: choose one of {', '.join(map(repr, choices))}")
+
+
+def positive_integer(name: str, value: object) -> int:
+    """`value` as an int of 1 or more."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+        raise TypeError(f"{name}={value!r} is a {type(value).__name__}: give a whole number of 1 or more")
+    if value < 1:
+        raise ValueError(f"{name}={value} is below 1: give a whole number of 1 or more")
+    return int(value)
+
+
+def real_number(name: str, value: object, *, at_least: float | None = None, above: float | None = None) -> float:
+    """`value` as a finite float within its bounds."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{name}={value!r} is a {type(value).__name__}: give a number")
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"{name}={value} is not finite: give an ordinary number")
+    if at_least is not None and number < at_least:
+        raise ValueError(f"{name}={value} is too small: give a number of {at_least} or more")
+    if above is not None and number <= above:
+        raise ValueError(f"{name}={value} is too small: give a number above {above}")
+    return number
+
+
+def finite(name: str, array: np.ndarray, original: np.ndarray) -> None:
+    """Raise ValueError unless all numbers of `array` (m, ...), a copy of `original`, are finite."""
+    rows = max(1, 1_000_000 // max(1, array[:1].size))  # a slice at a time, to need no second array of this size
+    for start in range(0, len(array), rows):
+        bad = ~np.isfinite(array[start : start + rows])
+        if bad.any():
+            place = np.argwhere(bad)[0]
+            row = start + int(place[0])
+            value = original[(row, *place[1:])]
+            if np.isfinite(value):
+                raise ValueError(
+                    f"{name} holds {value} in row {row}, which is too large for {array.dtype}: "
+                    "scale it, or make the network with dtype='float64'"
+                )
+            raise ValueError(f"{name} holds {value} in row {row}: replace or leave out what is NaN or infinite")

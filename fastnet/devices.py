@@ -1,0 +1,151 @@
+"""Which kernels run a plan. The only module of the network API that imports the kernels, and it does so late."""
+
+import contextlib
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from fastnet_kernels import codes
+
+# Below this many floating-point operations a step, waking the other threads costs more than they save.
+_WORTH_THREADS = 1_000_000
+
+# GNU OpenMP does not survive a fork: a forked child runs on one thread, with the same results.
+_state = {"forked": False}
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=lambda: _state.update(forked=True))
+
+# One parallel run at a time: it uses all threads, and Numba's fallback "workqueue" layer allows no second one.
+_threads_in_use = threading.Lock()
+
+
+@dataclass
+class Batches:
+    """Samples and targets as the compiled program reads them, in mini-batches of `batch_size`."""
+
+    samples: np.ndarray  # bytes, 1-D uint8
+    are_bytes: bool  # the samples are uint8 numbers and not of the network's dtype
+    m: int
+    batch_size: int
+    targets: np.ndarray  # (m, n_targets)
+    order: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+
+    @property
+    def steps(self) -> int:
+        return -(-self.m // self.batch_size)
+
+
+class CPU:
+    """Runs plans of one dtype with the Numba kernels, on the threads of `numba.set_num_threads`."""
+
+    name = "cpu"
+
+    def __init__(self, dtype: np.dtype):
+        self.dtype = dtype
+        self._run: Any = None
+
+    def prepare(self) -> None:
+        """Load the compiled program; compile it first where that was never done, and say so."""
+        if self._run is not None:
+            return
+        with _announced_compilation():
+            from fastnet_kernels.cpu.program import run
+
+            nothing = np.zeros(0, self.dtype)
+            matrix = np.zeros((0, 0), self.dtype)
+            plan = codes.Plan(
+                np.zeros((0, 0), np.int64), np.zeros(0), np.zeros((0, 0), np.int64), 0, 0, 1, 1, 0, 0, 0, 0, 1.0, 0.0
+            )
+            rows = np.zeros(0, np.int64)
+            run(
+                codes.PREDICT, plan, nothing, nothing, nothing, np.zeros(0, np.uint8), False, matrix, matrix, rows,
+                1, 0, 0, 0.0, np.zeros(0), np.zeros(0), False,
+            )  # fmt: skip
+        self._run = run
+
+    def run(
+        self,
+        mode: int,
+        plan: codes.Plan,
+        parameters: np.ndarray,
+        gradients: np.ndarray,
+        workspace: np.ndarray,
+        batches: Batches,
+        first_step: int,
+        last_step: int,
+        *,
+        outputs: np.ndarray | None = None,
+        learning_rate: float = 0.0,
+        costs: np.ndarray | None = None,
+        hits: np.ndarray | None = None,
+    ) -> int:
+        """Run steps `first_step:last_step` of `batches`; returns the step that comes next (see `cpu.program.run`)."""
+        self.prepare()
+        empty = np.zeros(0)
+        in_parallel = self._is_worth_threads(mode, parameters.size, min(batches.batch_size, batches.m))
+        with _threads_in_use if in_parallel else contextlib.nullcontext():
+            return int(
+                self._run(
+                    mode,
+                    plan,
+                    parameters,
+                    gradients,
+                    workspace,
+                    batches.samples,
+                    batches.are_bytes,
+                    batches.targets,
+                    np.zeros((0, 0), self.dtype) if outputs is None else outputs,
+                    batches.order,
+                    batches.batch_size,
+                    first_step,
+                    last_step,
+                    learning_rate,
+                    empty if costs is None else costs,
+                    empty if hits is None else hits,
+                    in_parallel,
+                )
+            )
+
+    @staticmethod
+    def _is_worth_threads(mode: int, n_parameters: int, m: int) -> bool:
+        import numba
+
+        passes = 3 if mode >= codes.GRADIENT else 1
+        operations = 2 * passes * n_parameters * m
+        return operations >= _WORTH_THREADS and numba.get_num_threads() > 1 and not _state["forked"]
+
+
+@contextlib.contextmanager
+def _announced_compilation() -> Iterator[None]:
+    """Say on standard error that kernels are compiled, if they are, with a dot a second as a sign of life."""
+    from numba.core import event
+
+    done = threading.Event()
+    started: list[float] = []
+
+    def tick() -> None:
+        while not done.wait(1.0):
+            print(".", end="", file=sys.stderr, flush=True)
+
+    class Listener(event.Listener):
+        def on_start(self, _: event.Event) -> None:
+            if not started:
+                started.append(time.perf_counter())
+                print("fastnet: compiling kernels, first run only ", end="", file=sys.stderr, flush=True)
+                threading.Thread(target=tick, daemon=True).start()
+
+        def on_end(self, _: event.Event) -> None:
+            pass
+
+    with event.install_listener("numba:compile", Listener()):
+        try:
+            yield
+        finally:
+            done.set()
+    if started:
+        print(f" done in {time.perf_counter() - started[0]:.1f} s", file=sys.stderr, flush=True)

@@ -1,0 +1,37 @@
+"""What happened in training, epoch by epoch."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+
+class History(Mapping[str, list[float]]):
+    """A mapping of lists with one entry an epoch.
+
+    "cost" (the mean over the epoch's mini-batches, each taken before its update) and "seconds" (of training, without
+    compilation); "accuracy" for classification or "r2" for regression; with validation data also "validation_cost"
+    and "validation_accuracy" or "validation_r2".
+    """
+
+    def __init__(self, names: list[str]):
+        self._lists: dict[str, list[float]] = {name: [] for name in names}
+
+    def __getitem__(self, name: str) -> list[float]:
+        return self._lists[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._lists)
+
+    def __len__(self) -> int:
+        return len(self._lists)
+
+    def __repr__(self) -> str:
+        if not self["cost"]:
+            return "History(no epochs)"
+        last = ", ".join(f"{name}={values[-1]:.4g}" for name, values in self.items() if name != "seconds")
+        return f"History({len(self['cost'])} epochs; last: {last})"
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw the cost curves with matplotlib (extra `[plot]`); returns the axes."""
+        from .plots import plot_history
+
+        return plot_history(self, ax)

@@ -1,0 +1,45 @@
+"""Inputs X as users have them, made into the plain rows that the compiled program reads."""
+
+from typing import Any
+
+import numpy as np
+
+from .checks import finite
+
+
+def as_rows(X: Any, dtype: np.dtype, n_inputs: int | None = None) -> np.ndarray:
+    """X (m, ...) as rows (m, n_0), C-contiguous, in uint8 where it was uint8 (or boolean), else in `dtype`.
+
+    Images (m, h, w, c) are flattened. Nothing is copied that has the right form already.
+
+    Raises
+    ------
+    TypeError
+        If X does not hold real numbers.
+    ValueError
+        If X is empty, of rank 0 or 1, not finite, or has other than `n_inputs` features.
+    """
+    given = np.asarray(X)
+    if given.dtype.kind not in "buif":
+        raise TypeError(f"X holds {given.dtype}: give an array of real numbers (integers, floats or uint8 pixels)")
+    if given.ndim < 2:
+        raise ValueError(
+            f"X has shape {given.shape}: expected (m, n) with one sample a row; "
+            "for one sample use X.reshape(1, -1), for one feature X.reshape(-1, 1)"
+        )
+    if given.size == 0:
+        raise ValueError(f"X is empty, of shape {given.shape}: give at least one sample with at least one feature")
+    n_features = given[0].size
+    if n_inputs is not None and n_features != n_inputs:
+        raise ValueError(
+            f"X has {n_features} features a sample (shape {given.shape}): this network was built for {n_inputs}"
+        )
+    flat = given.reshape(len(given), n_features)
+    if flat.dtype == bool:
+        flat = flat.astype(np.uint8)
+    if flat.dtype == np.uint8:
+        return np.ascontiguousarray(flat)
+    with np.errstate(over="ignore"):
+        rows = np.ascontiguousarray(flat, dtype=dtype)
+    finite("X", rows, flat)
+    return rows

@@ -1,0 +1,167 @@
+"""Targets y as users have them (labels or numbers), made into the matrix Y that a loss needs, and back."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .checks import finite
+
+
+class Task(ABC):
+    """What a network learns: how y becomes Y, how outputs become predictions, and what counts as good."""
+
+    metric: str
+
+    @abstractmethod
+    def learn(self, y: np.ndarray) -> "Task":
+        """This task with what only the training targets tell."""
+
+    @abstractmethod
+    def encode(self, y: np.ndarray, dtype: np.dtype) -> np.ndarray:
+        """y, as of `as_targets`, as Y (m, n_targets), C-contiguous, of `dtype`."""
+
+    @abstractmethod
+    def score(self, cost: float, hits: float, Y: np.ndarray) -> float:
+        """The metric, from the cost and the number of right predictions on all of Y."""
+
+
+@dataclass(frozen=True)
+class Regression(Task):
+    """Numbers y (m,) or (m, n_units). The metric is R^2, over all outputs together."""
+
+    n_units: int
+    metric = "r2"
+
+    def learn(self, y: np.ndarray) -> "Regression":
+        return self
+
+    def encode(self, y: np.ndarray, dtype: np.dtype) -> np.ndarray:
+        m = len(y)
+        if y.dtype.kind not in "buif":
+            raise TypeError(f"y holds {y.dtype}: give numbers, or use a softmax or sigmoid output for labels")
+        if y.ndim == 1:
+            y = y.reshape(m, 1)
+        if y.shape != (m, self.n_units):
+            raise ValueError(f"y has shape {y.shape}: expected ({m}, {self.n_units}), as the output layer has units")
+        with np.errstate(over="ignore"):
+            Y = np.ascontiguousarray(y, dtype=dtype)
+        finite("y", Y, y)
+        return Y
+
+    def score(self, cost: float, hits: float, Y: np.ndarray) -> float:
+        # The squared-error cost is the sum of squares divided by 2 m.
+        residual = 2 * cost * len(Y)
+        total = float(np.sum((Y - Y.mean(axis=0, dtype=np.float64)) ** 2))
+        if total == 0:
+            return 1.0 if residual == 0 else 0.0
+        return 1 - residual / total
+
+
+@dataclass(frozen=True)
+class Classification(Task):
+    """Labels y (m,): integers, strings or booleans. The metric is accuracy.
+
+    The classes are the sorted labels of the training set. If those are integers among 0 to k - 1 for k classes, the
+    classes are 0 to k - 1, whether or not each of them occurs.
+    """
+
+    n_units: int
+    classes: np.ndarray | None = None
+    metric = "accuracy"
+
+    @property
+    def n_classes(self) -> int:
+        return max(2, self.n_units)
+
+    @property
+    def labels(self) -> np.ndarray:
+        """The labels by class index; 0 to k - 1 until `learn` has seen others."""
+        return np.arange(self.n_classes) if self.classes is None else self.classes
+
+    def learn(self, y: np.ndarray) -> "Classification":
+        if self.classes is not None:
+            return self
+        seen = np.unique(self._labels(y))
+        k = self.n_classes
+        if seen.dtype.kind in "iu" and seen[0] >= 0 and seen[-1] < k:
+            return Classification(self.n_units, np.arange(k))
+        if len(seen) != k:
+            units = "one sigmoid unit" if self.n_units == 1 else f"{self.n_units} softmax units"
+            raise ValueError(
+                f"y has {len(seen)} classes ({_some(seen)}): an output layer of {units} is for {k}; "
+                f"give it one unit a class, or check the labels"
+            )
+        return Classification(self.n_units, seen)
+
+    def encode(self, y: np.ndarray, dtype: np.dtype) -> np.ndarray:
+        given = self._labels(y)
+        classes = self.labels
+        if (given.dtype.kind in "US") != (classes.dtype.kind in "US"):
+            raise ValueError(f"y holds {given.dtype} labels: this network was trained with {_some(classes)}")
+        index = np.minimum(np.searchsorted(classes, given), len(classes) - 1)
+        unseen = classes[index] != given
+        if unseen.any():
+            raise ValueError(
+                f"y holds labels that were not there in training ({_some(np.unique(given[unseen]))}): "
+                f"this network knows {_some(classes)}"
+            )
+        return index.astype(dtype).reshape(-1, 1)
+
+    def _labels(self, y: np.ndarray) -> np.ndarray:
+        """y as labels (m,), from labels (m,) or (m, 1) or from one-hot rows (m, k)."""
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = y[:, 0]
+        if y.dtype.kind == "f":
+            if not np.isfinite(y).all():
+                raise ValueError("y holds NaN or infinity: give every sample a label")
+            if (y != np.floor(y)).any():
+                raise ValueError(
+                    f"y holds {y[y != np.floor(y)].flat[0]}, which is no label: give integers or strings, "
+                    "or use a linear output layer to predict numbers"
+                )
+            y = y.astype(np.int64)
+        if y.dtype.kind not in "biuUS":
+            raise TypeError(f"y holds {y.dtype}: give labels that are integers, strings or booleans")
+        if y.ndim == 2 and self.n_units > 1:
+            if y.shape[1] != self.n_units or y.dtype.kind in "US" or not ((y == 0) | (y == 1)).all():
+                raise ValueError(
+                    f"y has shape {y.shape}: give labels (m,), or one-hot rows (m, {self.n_units}) of 0 and 1"
+                )
+            if (y.sum(axis=1) != 1).any():
+                raise ValueError("y has one-hot rows with other than one 1: each sample belongs to one class")
+            y = y.argmax(axis=1)
+        if y.ndim != 1:
+            raise ValueError(f"y has shape {y.shape}: give labels (m,)")
+        return y
+
+    def score(self, cost: float, hits: float, Y: np.ndarray) -> float:
+        return hits / len(Y)
+
+
+def task_for(loss: str, n_units: int) -> Task:
+    """Classification for the losses of probabilities, regression for squared error."""
+    return Regression(n_units) if loss == "squared_error" else Classification(n_units)
+
+
+def as_targets(y: Any, m: int) -> np.ndarray:
+    """y as an array with one entry or row for each of m samples; a column (m, 1) or more is left as it is.
+
+    Raises
+    ------
+    ValueError
+        If it has another number of samples.
+    """
+    y = np.asarray(y)
+    if y.dtype.kind == "O":
+        y = np.array(y.tolist())
+    given = len(y) if y.ndim else 0
+    if given != m:
+        raise ValueError(f"y has {given} samples and X has {m}: give one target a sample")
+    return y
+
+
+def _some(values: np.ndarray, most: int = 8) -> str:
+    shown = ", ".join(repr(value) for value in values[:most].tolist())
+    return shown + (f", ... ({len(values)} in all)" if len(values) > most else "")

@@ -1,0 +1,146 @@
+"""The training loop: epochs, mini-batches, progress, and what to do when training diverges."""
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from fastnet_kernels import codes
+from tqdm.auto import tqdm
+
+from .devices import Batches
+from .history import History
+from .optimizers import SGD
+
+if TYPE_CHECKING:
+    from .network import Network
+
+# One compiled call runs as many steps as take about this long, so that progress and Ctrl-C work.
+_SECONDS_A_CALL = 0.05
+_ROWS_A_CALL = 1_000_000  # most rows of shuffled order kept for one call
+
+
+class DivergenceError(ArithmeticError):
+    """The cost became NaN or infinite. The network keeps the parameters of the last finite epoch."""
+
+
+@dataclass
+class Trainer:
+    """One call of `fit`: everything is checked and encoded, and the network is built."""
+
+    network: "Network"
+    training: Batches
+    validation: Batches | None
+    epochs: int
+    optimizer: SGD
+    shuffle: bool
+    verbose: bool
+
+    def __post_init__(self) -> None:
+        metric = self.network.task.metric
+        names = ["cost", metric]
+        if self.validation is not None:
+            names += ["validation_cost", f"validation_{metric}"]
+        self.history = History([*names, "seconds"])
+        self.seconds_a_step = _SECONDS_A_CALL  # until measured
+
+    def run(self) -> History:
+        self.network.device.prepare()
+        steps = self.training.steps
+        with tqdm(total=self.epochs * steps, unit="step", disable=not self.verbose, desc="training") as bar:
+            done = 0
+            while done < self.epochs:
+                epochs = self._epochs_a_call(self.epochs - done)
+                self._train(done, epochs, bar)
+                done += epochs
+                bar.set_description(f"epoch {done}/{self.epochs}", refresh=False)
+                shown = {name: f"{self.history[name][-1]:.4g}" for name in self.history if name != "seconds"}
+                bar.set_postfix(shown, refresh=False)
+        return self.history
+
+    def _epochs_a_call(self, left: int) -> int:
+        """How many whole epochs one compiled call runs: many tiny ones, or one that takes several calls."""
+        if self.validation is not None:
+            return 1
+        by_time = int(_SECONDS_A_CALL / (self.seconds_a_step * self.training.steps))
+        return max(1, min(left, by_time, _ROWS_A_CALL // self.training.m))
+
+    def _train(self, done: int, epochs: int, bar: Any) -> None:
+        """Train `epochs` epochs and add them to the history."""
+        network, training = self.network, self.training
+        before = network.buffer.copy()
+        training.order = self._order(epochs)
+        costs, hits = np.zeros((2, epochs, training.steps))
+        start = time.perf_counter()
+        stopped_at = self._run_steps(epochs * training.steps, costs, hits, bar)
+        seconds = time.perf_counter() - start
+        if stopped_at < epochs * training.steps or not np.isfinite(network.buffer).all():
+            self._restore(before, done, min(stopped_at, epochs * training.steps - 1))
+        for epoch in range(epochs):
+            self._record(costs[epoch], hits[epoch], seconds / epochs)
+
+    def _order(self, epochs: int) -> np.ndarray:
+        """The rows in order of use; empty where they are used as they lie."""
+        m = self.training.m
+        if not self.shuffle or self.training.steps == 1:
+            return np.zeros(0, np.int64)
+        return np.concatenate([self.network.rng.permutation(m) for _ in range(epochs)])
+
+    def _run_steps(self, last: int, costs: np.ndarray, hits: np.ndarray, bar: Any = None) -> int:
+        """Run steps 0 to `last` in calls of about 50 ms; returns the step after the last one that was finished."""
+        step = 0
+        while step < last:
+            stop = min(last, step + max(1, int(_SECONDS_A_CALL / self.seconds_a_step)))
+            start = time.perf_counter()
+            reached = self.network.run(
+                codes.TRAIN,
+                self.training,
+                step,
+                stop,
+                costs=costs.reshape(-1),
+                hits=hits.reshape(-1),
+                learning_rate=self.optimizer.learning_rate,
+            )
+            self.seconds_a_step = max(1e-7, (time.perf_counter() - start) / (stop - step))
+            if bar is not None:
+                bar.update(reached - step)
+            step = reached
+            if reached < stop:
+                break
+        return step
+
+    def _restore(self, before: np.ndarray, done: int, step: int) -> None:
+        """Go back to the end of the last finite epoch and say what happened."""
+        epoch, batch = divmod(step, self.training.steps)
+        buffer, last_finite = self.network.buffer, epoch
+        while True:
+            buffer[:] = before
+            costs, hits = np.zeros((2, max(1, last_finite), self.training.steps))
+            self._run_steps(last_finite * self.training.steps, costs, hits)  # the same bits as the first time
+            if np.isfinite(buffer).all():
+                break
+            last_finite -= 1  # a finite cost, but an update that overflowed
+        for i in range(last_finite):
+            self._record(costs[i], hits[i], 0.0)
+        rate, kept = self.optimizer.learning_rate, done + last_finite
+        raise DivergenceError(
+            f"the cost is no longer finite in epoch {done + epoch + 1}, step {batch + 1}: try a smaller learning rate "
+            f"than {rate:g} (say {rate / 10:g}), or scale the inputs. The network keeps the parameters of "
+            + (f"epoch {kept}" if kept else "before the training")
+        )
+
+    def _record(self, costs: np.ndarray, hits: np.ndarray, seconds: float) -> None:
+        """Add one epoch to the history; the last, shorter mini-batch weighs less."""
+        task, training, add = self.network.task, self.training, self._add
+        sizes = np.full(training.steps, training.batch_size)
+        sizes[-1] = training.m - training.batch_size * (training.steps - 1)
+        cost = float(costs @ sizes) / training.m
+        add("cost", cost)
+        add(task.metric, task.score(cost, float(hits.sum()), training.targets))
+        if self.validation is not None:
+            for name, value in self.network.measure(self.validation).items():
+                add(f"validation_{name}", value)
+        add("seconds", seconds)
+
+    def _add(self, name: str, value: float) -> None:
+        self.history[name].append(value)

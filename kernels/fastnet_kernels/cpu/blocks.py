@@ -1,0 +1,17 @@
+"""How work is cut into blocks: by the shapes only, so that any number of threads computes the same bits."""
+
+from .compiling import inner
+
+ROWS = 32  # rows of a block of a public kernel
+
+
+@inner
+def n_blocks(size, block):
+    """How many blocks of `block` cover `size`."""
+    return (size + block - 1) // block
+
+
+@inner
+def bounds(index, size, block):
+    """First and last (exclusive) of block `index`."""
+    return index * block, min((index + 1) * block, size)

@@ -1,0 +1,24 @@
+"""What an optimizer does to the parameters, in one pass over the flat buffers; the formulas are those of `reference`."""
+
+from numba import prange
+
+from .blocks import bounds, n_blocks
+from .compiling import inner, kernel
+
+NUMBERS = 16384  # of a block: its parameters and gradients fit the first-level cache
+
+
+@inner
+def sgd_range(parameters, gradients, learning_rate, first, last):
+    rate = parameters.dtype.type(learning_rate)
+    for i in range(first, last):
+        parameters[i] -= rate * gradients[i]
+
+
+@kernel
+def sgd(parameters, gradients, learning_rate):
+    """parameters -= learning_rate * gradients, in place; both (n,)."""
+    n = parameters.size
+    for block in prange(n_blocks(n, NUMBERS)):
+        first, last = bounds(block, n, NUMBERS)
+        sgd_range(parameters, gradients, learning_rate, first, last)

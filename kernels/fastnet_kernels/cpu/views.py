@@ -1,0 +1,71 @@
+"""Matrices inside flat buffers, without a copy, an allocation or a reference count.
+
+The views do not keep their buffer alive: they are for use inside a kernel, whose caller holds the buffers.
+"""
+
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.extending import intrinsic
+
+
+def _array(context, builder, array_type, address, shape):
+    """An array structure for memory that somebody else owns."""
+    size = array_type.dtype.bitwidth // 8
+    array = context.make_array(array_type)(context, builder)
+    strides, stride = [], ir.Constant(ir.IntType(64), size)
+    for extent in reversed(shape):
+        strides.insert(0, stride)
+        stride = builder.mul(stride, extent)
+    context.populate_array(
+        array,
+        data=builder.bitcast(address, array.data.type),
+        shape=cgutils.pack_array(builder, shape),
+        strides=cgutils.pack_array(builder, strides),
+        itemsize=ir.Constant(ir.IntType(64), size),
+        meminfo=None,
+    )
+    return array._getvalue()
+
+
+def _address(context, builder, buffer_type, value, offset):
+    data = context.make_array(buffer_type)(context, builder, value).data
+    return builder.gep(data, [offset])
+
+
+@intrinsic
+def matrix(typing_context, buffer, offset, rows, columns):
+    """The (rows, columns) matrix, row after row, that starts at element `offset` of a 1-D buffer."""
+    view = types.Array(buffer.dtype, 2, "C")
+
+    def generate(context, builder, signature, arguments):
+        value, offset, rows, columns = arguments
+        address = _address(context, builder, signature.args[0], value, offset)
+        return _array(context, builder, view, address, [rows, columns])
+
+    return view(buffer, types.intp, types.intp, types.intp), generate
+
+
+@intrinsic
+def vector(typing_context, buffer, offset, size):
+    """The `size` elements that start at element `offset` of a 1-D buffer."""
+    view = types.Array(buffer.dtype, 1, "C")
+
+    def generate(context, builder, signature, arguments):
+        value, offset, size = arguments
+        return _array(context, builder, view, _address(context, builder, signature.args[0], value, offset), [size])
+
+    return view(buffer, types.intp, types.intp), generate
+
+
+@intrinsic
+def reinterpret(typing_context, raw, like):
+    """The bytes `raw`, a 1-D uint8 array, as numbers of the dtype of the array `like`."""
+    view = types.Array(like.dtype, 1, "C")
+
+    def generate(context, builder, signature, arguments):
+        array = context.make_array(signature.args[0])(context, builder, arguments[0])
+        (n_bytes,) = cgutils.unpack_tuple(builder, array.shape)
+        size = builder.sdiv(n_bytes, ir.Constant(n_bytes.type, like.dtype.bitwidth // 8))
+        return _array(context, builder, view, array.data, [size])
+
+    return view(raw, like), generate
