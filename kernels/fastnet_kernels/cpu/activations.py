@@ -9,7 +9,7 @@ from numba import prange
 
 from ..codes import LEAKY_RELU, LINEAR, RELU, SIGMOID, SOFTMAX, TANH
 from .blocks import ROWS, bounds, n_blocks
-from .compiling import inner, kernel
+from .compiling import inner, kernel, stay_out_of_line
 
 
 @inner
@@ -36,6 +36,7 @@ def _softmax_row(Z, A, i):
 @inner
 def activate_rows(activation, slope, Z, A, first, last):
     """Rows `first:last` of A = g(Z), for g given by its code. NaN stays NaN: comparisons are written for that."""
+    stay_out_of_line()
     n = Z.shape[1]
     zero = Z.dtype.type(0)
     if activation == SOFTMAX:
@@ -67,6 +68,7 @@ def activate_rows(activation, slope, Z, A, first, last):
 @inner
 def derive_rows(activation, slope, dA, A, dZ, first, last):
     """Rows `first:last` of dZ = dA * g'(Z), for an element-wise g given by its code."""
+    stay_out_of_line()
     n = A.shape[1]
     zero, one = A.dtype.type(0), A.dtype.type(1)
     if activation == SIGMOID:
@@ -93,82 +95,88 @@ def derive_rows(activation, slope, dA, A, dZ, first, last):
 
 
 @kernel
-def _activate(activation, slope, Z, A):
-    m = Z.shape[0]
-    for block in prange(n_blocks(m, ROWS)):
-        first, last = bounds(block, m, ROWS)
-        activate_rows(activation, slope, Z, A, first, last)
+def linear(Z, A):
+    """A = Z; both (m, n)."""
+    for block in prange(n_blocks(Z.shape[0], ROWS)):
+        first, last = bounds(block, Z.shape[0], ROWS)
+        activate_rows(LINEAR, 1.0, Z, A, first, last)
 
 
 @kernel
-def _derive(activation, slope, dA, A, dZ):
-    m = A.shape[0]
-    for block in prange(n_blocks(m, ROWS)):
-        first, last = bounds(block, m, ROWS)
-        derive_rows(activation, slope, dA, A, dZ, first, last)
-
-
-@inner
-def linear(Z, A):
-    """A = Z; both (m, n)."""
-    _activate(LINEAR, 1.0, Z, A)
-
-
-@inner
 def linear_backward(dA, A, dZ):
     """dZ = dA; all (m, n)."""
-    _derive(LINEAR, 1.0, dA, A, dZ)
+    for block in prange(n_blocks(A.shape[0], ROWS)):
+        first, last = bounds(block, A.shape[0], ROWS)
+        derive_rows(LINEAR, 1.0, dA, A, dZ, first, last)
 
 
-@inner
+@kernel
 def sigmoid(Z, A):
     """A = 1 / (1 + exp(-Z)); both (m, n). Exact for any finite Z, and for infinite ones."""
-    _activate(SIGMOID, 0.0, Z, A)
+    for block in prange(n_blocks(Z.shape[0], ROWS)):
+        first, last = bounds(block, Z.shape[0], ROWS)
+        activate_rows(SIGMOID, 0.0, Z, A, first, last)
 
 
-@inner
+@kernel
 def sigmoid_backward(dA, A, dZ):
     """dZ = dA * A * (1 - A); all (m, n)."""
-    _derive(SIGMOID, 0.0, dA, A, dZ)
+    for block in prange(n_blocks(A.shape[0], ROWS)):
+        first, last = bounds(block, A.shape[0], ROWS)
+        derive_rows(SIGMOID, 0.0, dA, A, dZ, first, last)
 
 
-@inner
+@kernel
 def tanh(Z, A):
     """A = tanh(Z); both (m, n)."""
-    _activate(TANH, 0.0, Z, A)
+    for block in prange(n_blocks(Z.shape[0], ROWS)):
+        first, last = bounds(block, Z.shape[0], ROWS)
+        activate_rows(TANH, 0.0, Z, A, first, last)
 
 
-@inner
+@kernel
 def tanh_backward(dA, A, dZ):
     """dZ = dA * (1 - A^2); all (m, n)."""
-    _derive(TANH, 0.0, dA, A, dZ)
+    for block in prange(n_blocks(A.shape[0], ROWS)):
+        first, last = bounds(block, A.shape[0], ROWS)
+        derive_rows(TANH, 0.0, dA, A, dZ, first, last)
 
 
-@inner
+@kernel
 def relu(Z, A):
     """A = max(0, Z); both (m, n). NaN stays NaN."""
-    _activate(RELU, 0.0, Z, A)
+    for block in prange(n_blocks(Z.shape[0], ROWS)):
+        first, last = bounds(block, Z.shape[0], ROWS)
+        activate_rows(RELU, 0.0, Z, A, first, last)
 
 
-@inner
+@kernel
 def relu_backward(dA, A, dZ):
     """dZ = dA where A > 0, else 0; all (m, n)."""
-    _derive(RELU, 0.0, dA, A, dZ)
+    for block in prange(n_blocks(A.shape[0], ROWS)):
+        first, last = bounds(block, A.shape[0], ROWS)
+        derive_rows(RELU, 0.0, dA, A, dZ, first, last)
 
 
-@inner
+@kernel
 def leaky_relu(Z, slope, A):
     """A = Z where Z > 0, else slope * Z, for a slope >= 0; Z and A (m, n)."""
-    _activate(LEAKY_RELU, slope, Z, A)
+    for block in prange(n_blocks(Z.shape[0], ROWS)):
+        first, last = bounds(block, Z.shape[0], ROWS)
+        activate_rows(LEAKY_RELU, slope, Z, A, first, last)
 
 
-@inner
+@kernel
 def leaky_relu_backward(dA, A, slope, dZ):
     """dZ = dA where A > 0, else slope * dA, for a slope >= 0; dA, A and dZ (m, n)."""
-    _derive(LEAKY_RELU, slope, dA, A, dZ)
+    for block in prange(n_blocks(A.shape[0], ROWS)):
+        first, last = bounds(block, A.shape[0], ROWS)
+        derive_rows(LEAKY_RELU, slope, dA, A, dZ, first, last)
 
 
-@inner
+@kernel
 def softmax(Z, A):
     """A[i] = exp(Z[i]) / sum(exp(Z[i])), each row for itself; both (m, n), n >= 1."""
-    _activate(SOFTMAX, 0.0, Z, A)
+    for block in prange(n_blocks(Z.shape[0], ROWS)):
+        first, last = bounds(block, Z.shape[0], ROWS)
+        activate_rows(SOFTMAX, 0.0, Z, A, first, last)

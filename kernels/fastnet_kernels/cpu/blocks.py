@@ -1,5 +1,7 @@
 """How work is cut into blocks: by the shapes only, so that any number of threads computes the same bits."""
 
+import numpy as np
+
 from .compiling import inner
 
 ROWS = 32  # rows of a block of a public kernel
@@ -13,5 +15,6 @@ def n_blocks(size, block):
 
 @inner
 def bounds(index, size, block):
-    """First and last (exclusive) of block `index`."""
-    return index * block, min((index + 1) * block, size)
+    """First and last (exclusive) of block `index`, which may be the unsigned index of a parallel loop."""
+    first = np.int64(index) * block
+    return first, min(first + block, size)

@@ -34,12 +34,14 @@ from ..codes import (
 )
 from .activations import activate_rows, derive_rows
 from .blocks import bounds, n_blocks
-from .compiling import inner, kernel
+from .compiling import inner, kernel, stay_out_of_line
 from .dense import forward_rows, gradient_tile
 from .losses import cross_entropy_row, log_loss_row, squared_error_row
 from .products import multiply
 from .updates import sgd_range
 from .views import matrix, reinterpret, vector
+
+BY_SAMPLES, BY_WEIGHTS = range(2)
 
 
 @inner
@@ -173,6 +175,7 @@ def _by_samples(
     block, mode, plan, parameters, workspace, samples, inputs_are_bytes, targets, outputs, order, start, m
 ):
     """Phase 1 for one block of samples."""
+    stay_out_of_line()
     first, last = bounds(block, m, plan.block_rows)
     if not _reads_in_place(plan, inputs_are_bytes, order):
         _read_rows(plan, workspace, samples, inputs_are_bytes, order, start, m, first, last)
@@ -196,6 +199,7 @@ def _by_weights(
     index, mode, plan, parameters, gradients, workspace, samples, inputs_are_bytes, order, start, m, learning_rate
 ):
     """Phase 2 for one tile of one layer's weights."""
+    stay_out_of_line()
     tile = plan.tiles[index]
     l = tile[TILE_LAYER]
     first_row, last_row = tile[FIRST_ROW], tile[LAST_ROW]
@@ -222,6 +226,22 @@ def _by_weights(
         if first_column == 0:
             at = plan.layers[l, B]
             sgd_range(parameters, gradients, learning_rate, at + first_row, at + last_row)
+
+
+@inner
+def _do(
+    phase, task, mode, plan, parameters, gradients, workspace, samples, inputs_are_bytes, targets, outputs, order,
+    start, m, learning_rate,
+):  # fmt: skip
+    """One task of a phase: one parallel loop serves both, since each such loop takes seconds to compile."""
+    if phase == BY_SAMPLES:
+        _by_samples(
+            task, mode, plan, parameters, workspace, samples, inputs_are_bytes, targets, outputs, order, start, m
+        )
+    else:
+        _by_weights(
+            task, mode, plan, parameters, gradients, workspace, samples, inputs_are_bytes, order, start, m, learning_rate
+        )
 
 
 @inner
@@ -278,38 +298,27 @@ def run(
         m = min(batch_size, m_all - start)
         if order.size:
             start += epoch * m_all
-        blocks = n_blocks(m, plan.block_rows)
-        if in_parallel:
-            for block in prange(blocks):
-                _by_samples(
-                    block, mode, plan, parameters, workspace, samples, inputs_are_bytes, targets, outputs, order,
-                    start, m,
-                )  # fmt: skip
-        else:
-            for block in range(blocks):
-                _by_samples(
-                    block, mode, plan, parameters, workspace, samples, inputs_are_bytes, targets, outputs, order,
-                    start, m,
-                )  # fmt: skip
-        if mode == PREDICT:
-            continue
-        costs[step] = _sum(vector(workspace, plan.L, m)) / m
-        hits[step] = _sum(vector(workspace, plan.hits, m))
-        if not np.isfinite(costs[step]):
-            return step
-        if mode == EVALUATE:
-            continue
-        tiles = plan.tiles.shape[0]
-        if in_parallel:
-            for tile in prange(tiles):
-                _by_weights(
-                    tile, mode, plan, parameters, gradients, workspace, samples, inputs_are_bytes, order, start, m,
-                    learning_rate,
-                )  # fmt: skip
-        else:
-            for tile in range(tiles):
-                _by_weights(
-                    tile, mode, plan, parameters, gradients, workspace, samples, inputs_are_bytes, order, start, m,
-                    learning_rate,
-                )  # fmt: skip
+        for phase in (BY_SAMPLES, BY_WEIGHTS):
+            tasks = n_blocks(m, plan.block_rows) if phase == BY_SAMPLES else plan.tiles.shape[0]
+            if in_parallel:
+                for task in prange(tasks):
+                    _do(
+                        phase, np.int64(task), mode, plan, parameters, gradients, workspace, samples,
+                        inputs_are_bytes, targets, outputs, order, start, m, learning_rate,
+                    )  # fmt: skip
+            else:
+                for task in range(tasks):
+                    _do(
+                        phase, task, mode, plan, parameters, gradients, workspace, samples,
+                        inputs_are_bytes, targets, outputs, order, start, m, learning_rate,
+                    )  # fmt: skip
+            if mode == PREDICT:
+                break
+            if phase == BY_SAMPLES:
+                costs[step] = _sum(vector(workspace, plan.L, m)) / m
+                hits[step] = _sum(vector(workspace, plan.hits, m))
+                if not np.isfinite(costs[step]):
+                    return step
+            if mode == EVALUATE:
+                break
     return last_step

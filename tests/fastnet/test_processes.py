@@ -1,0 +1,68 @@
+"""fastnet in forked children, in several Python threads, and at import."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import fastnet as fn
+
+
+def big_problem():
+    rng = np.random.default_rng(0)
+    return rng.standard_normal((512, 100)), rng.integers(0, 10, 512)
+
+
+def trained():
+    X, y = big_problem()
+    net = fn.Network([fn.Dense(200, "relu"), fn.Dense(10, "softmax")])
+    net.fit(X, y, epochs=2, batch_size=128, verbose=False)
+    return net.buffer
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_a_forked_child_trains_to_the_same_bits():
+    expected = trained()  # a parallel region has run in the parent: OpenMP threads exist
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            os.write(writer, trained().tobytes()[:60_000])
+            status = 0
+        finally:
+            os._exit(status)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as file:
+        found = file.read()
+    assert os.waitpid(child, 0)[1] == 0
+    assert found == expected.tobytes()[:60_000]
+
+
+def test_several_python_threads():
+    from concurrent.futures import ThreadPoolExecutor
+
+    expected = trained()
+    with ThreadPoolExecutor(4) as pool:
+        for buffer in pool.map(lambda _: trained(), range(8)):
+            np.testing.assert_array_equal(buffer, expected)
+
+
+def test_import_is_light():
+    """`import fastnet` loads neither Numba nor a plotting library: they come when they are needed."""
+    script = "import sys, fastnet; print([name for name in ('numba', 'matplotlib', 'torch') if name in sys.modules])"
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
+
+
+def test_a_first_run_says_that_it_compiles(tmp_path):
+    script = "import fastnet as fn; fn.Network([fn.Dense(1)]).build(2).predict([[1.0, 2.0]])"
+    command = [sys.executable, "-c", script]
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    first = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert "compiling kernels, first run only ..." in first.stderr
+    assert "done in" in first.stderr
+    second = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert second.stderr == ""

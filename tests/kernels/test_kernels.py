@@ -1,0 +1,179 @@
+"""Every CPU kernel against the reference, on odd shapes, both dtypes and arrays of any strides."""
+
+import fastnet_kernels.cpu as cpu
+import numpy as np
+import pytest
+from fastnet_kernels import reference
+
+SHAPES = [(1, 1), (1, 17), (15, 1), (33, 15), (17, 33), (64, 64), (100, 257)]
+
+
+def tolerance(dtype):
+    return {"rtol": 2e-5, "atol": 2e-5} if dtype == np.float32 else {"rtol": 1e-12, "atol": 1e-12}
+
+
+def contiguous(array):
+    return array
+
+
+def every_second(array):
+    """The same numbers in every second row and column of a larger array."""
+    larger = np.full([2 * extent for extent in array.shape], np.nan, array.dtype)
+    view = larger[tuple(slice(None, None, 2) for _ in array.shape)]
+    view[...] = array
+    return view
+
+
+LAYOUTS = [contiguous, np.asfortranarray, every_second]
+
+
+@pytest.fixture(params=[np.float32, np.float64])
+def dtype(request):
+    return request.param
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(7)
+
+
+def compare(name, inputs, outputs, dtype, layout=contiguous):
+    """Run kernel `name` of both rooms on the same inputs; every output must agree, and no input may change."""
+    expected = [np.full(shape, np.nan, dtype) for shape in outputs]
+    found = [layout(np.full(shape, np.nan, dtype)) for shape in outputs]
+    given = [layout(value) if isinstance(value, np.ndarray) else value for value in inputs]
+    getattr(reference, name)(*inputs, *expected)
+    getattr(cpu, name)(*given, *found)
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_allclose(a, b, **tolerance(dtype))
+    for a, b in zip(given, inputs, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_both_rooms_have_the_same_names():
+    assert cpu.__all__ == reference.__all__
+    for name in cpu.__all__:
+        arguments = getattr(cpu, name).py_func.__code__
+        expected = getattr(reference, name).__code__
+        count = expected.co_argcount
+        assert arguments.co_varnames[: arguments.co_argcount] == expected.co_varnames[:count]
+        assert getattr(cpu, name).__doc__
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("name", ["linear", "sigmoid", "tanh", "relu", "softmax"])
+def test_activation(name, shape, layout, dtype, rng):
+    compare(name, [(rng.standard_normal(shape) * 5).astype(dtype)], [shape], dtype, layout)
+
+
+@pytest.mark.parametrize("slope", [0.0, 0.01, 0.3])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_leaky_relu(shape, slope, dtype, rng):
+    Z = rng.standard_normal(shape).astype(dtype)
+    compare("leaky_relu", [Z, slope], [shape], dtype)
+    compare("leaky_relu_backward", [rng.standard_normal(shape).astype(dtype), Z, slope], [shape], dtype)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("name", ["linear", "sigmoid", "tanh", "relu"])
+def test_activation_backward(name, shape, layout, dtype, rng):
+    A = np.empty(shape, dtype)
+    getattr(reference, name)(rng.standard_normal(shape).astype(dtype), A)
+    compare(f"{name}_backward", [rng.standard_normal(shape).astype(dtype), A], [shape], dtype, layout)
+
+
+@pytest.mark.parametrize("name", ["sigmoid", "tanh", "relu", "softmax", "linear"])
+def test_activation_of_huge_numbers_and_nan(name, dtype):
+    Z = np.array([[1e4, -1e4, 0.0], [30.0, -30.0, 700.0], [np.nan, np.nan, np.nan]], dtype)
+    compare(name, [Z], [Z.shape], dtype)
+    A = np.empty_like(Z)
+    getattr(cpu, name)(Z, A)
+    assert np.isfinite(A[:2]).all()
+    assert np.isnan(A[2]).all(), "NaN must stay NaN, or divergence could not be seen"
+
+
+def test_activation_in_place(dtype, rng):
+    Z = rng.standard_normal((33, 17)).astype(dtype)
+    expected = np.tanh(Z)
+    cpu.tanh(Z, Z)
+    np.testing.assert_allclose(Z, expected, **tolerance(dtype))
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize(
+    ("m", "n_prev", "n"), [(1, 1, 1), (1, 784, 64), (15, 17, 33), (33, 16, 14), (7, 100, 5), (64, 33, 15), (130, 65, 31)]
+)
+def test_dense(m, n_prev, n, layout, dtype, rng):
+    A_prev, W, dZ = (rng.standard_normal(shape).astype(dtype) for shape in [(m, n_prev), (n, n_prev), (m, n)])
+    b = rng.standard_normal(n).astype(dtype)
+    compare("dense_forward", [A_prev, W, b], [(m, n)], dtype, layout)
+    compare("dense_backward", [dZ, A_prev, W], [(n, n_prev), (n,), (m, n_prev)], dtype, layout)
+
+
+def test_dense_with_no_samples(dtype):
+    W, b = np.ones((3, 2), dtype), np.ones(3, dtype)
+    A_prev, Z = np.empty((0, 2), dtype), np.empty((0, 3), dtype)
+    cpu.dense_forward(A_prev, W, b, Z)
+    dW, db = np.full((3, 2), np.nan, dtype), np.full(3, np.nan, dtype)
+    cpu.dense_backward(Z, A_prev, W, dW, db, A_prev)
+    assert (dW == 0).all()
+    assert (db == 0).all()
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_losses_of_numbers(shape, layout, dtype, rng):
+    outputs = [shape[:1], shape]
+    Z = rng.standard_normal(shape).astype(dtype)
+    compare("squared_error", [Z, rng.standard_normal(shape).astype(dtype)], outputs, dtype, layout)
+    compare("log_loss", [Z * 5, rng.integers(0, 2, shape).astype(dtype)], outputs, dtype, layout)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_cross_entropy(shape, layout, dtype, rng):
+    Z = (rng.standard_normal(shape) * 5).astype(dtype)
+    Y = rng.integers(0, shape[1], (shape[0], 1)).astype(dtype)
+    compare("cross_entropy", [Z, Y], [shape[:1], shape], dtype, layout)
+
+
+@pytest.mark.parametrize("name", ["log_loss", "cross_entropy"])
+def test_losses_are_stable_far_from_zero(name, dtype):
+    """At |z| = 1e4 the right answer costs nothing and the wrong one |z|."""
+    n = 1 if name == "log_loss" else 2
+    Z = np.array([[1e4], [1e4], [-1e4], [-1e4]], dtype) * np.array([[-1.0, 1.0][-n:]], dtype) / n
+    Y = np.array([[1], [0], [0], [1]], dtype)
+    for room in (reference, cpu):
+        L, dZ = np.empty(4, dtype), np.empty_like(Z)
+        getattr(room, name)(Z, Y, L, dZ)
+        np.testing.assert_allclose(L, [0, 1e4, 0, 1e4])
+        np.testing.assert_allclose(np.abs(dZ).sum(axis=1), np.array([0, n, 0, n]) / 4)
+
+
+@pytest.mark.parametrize("size", [0, 1, 33, 16384, 16385, 50_000])
+def test_sgd(size, dtype, rng):
+    parameters = rng.standard_normal(size).astype(dtype)
+    gradients = rng.standard_normal(size).astype(dtype)
+    expected = parameters.copy()
+    reference.sgd(expected, gradients, 0.1)
+    cpu.sgd(parameters, gradients, 0.1)
+    np.testing.assert_allclose(parameters, expected, **tolerance(dtype))
+
+
+def test_same_bits_on_any_number_of_threads(dtype):
+    import numba
+
+    rng = np.random.default_rng(0)
+    A_prev, W, dZ = (rng.standard_normal(shape).astype(dtype) for shape in [(201, 130), (70, 130), (201, 70)])
+    found = []
+    for n_threads in range(1, numba.config.NUMBA_NUM_THREADS + 1):
+        numba.set_num_threads(n_threads)
+        Z, dW, db, dA = np.empty_like(dZ), np.empty_like(W), np.empty(70, dtype), np.empty_like(A_prev)
+        cpu.dense_forward(A_prev, W, np.zeros(70, dtype), Z)
+        cpu.dense_backward(dZ, A_prev, W, dW, db, dA)
+        found.append((Z, dW, db, dA))
+    for other in found[1:]:
+        for a, b in zip(found[0], other, strict=True):
+            np.testing.assert_array_equal(a, b)
