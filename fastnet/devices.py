@@ -132,7 +132,7 @@ def _announced_compilation() -> Iterator[None]:
         while not done.wait(1.0):
             print(".", end="", file=sys.stderr, flush=True)
 
-    class Listener(event.Listener):
+    class Listener(event.Listener):  # type: ignore[misc]
         def on_start(self, _: event.Event) -> None:
             if not started:
                 started.append(time.perf_counter())

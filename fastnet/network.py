@@ -127,6 +127,11 @@ class Network:
             raise ValueError("this network has no parameters yet: call fit(X, y), or build(n_inputs) and set them")
         return self.n_inputs
 
+    def _require_finite_parameters(self) -> None:
+        for name, array in self._parameters.items():
+            if not np.isfinite(array).all():
+                raise ValueError(f"{name} holds NaN or infinity: set the parameters anew, or build(n_inputs) again")
+
     # ---------------------------------------------------------------- training
 
     def fit(
@@ -193,6 +198,7 @@ class Network:
             validation = self._batches(X_v, task.encode(y_v, self.dtype), _ROWS_AT_ONCE)
         if self.n_inputs is None:
             self.build(rows.shape[1])
+        self._require_finite_parameters()
         self.task = task
         return Trainer(self, training, validation, epochs, optimizer, shuffle, verbose).run()
 
@@ -227,7 +233,8 @@ class Network:
         if not isinstance(self.task, Classification):
             return outputs[:, 0] if outputs.shape[1] == 1 else outputs
         index = (outputs[:, 0] > threshold).astype(np.intp) if outputs.shape[1] == 1 else outputs.argmax(axis=1)
-        return self.task.labels[index]
+        found: np.ndarray = self.task.labels[index]
+        return found
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Probabilities: (m, k) for softmax, in the order of `labels`; (m,) of the second label for one sigmoid unit.

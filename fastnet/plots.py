@@ -27,7 +27,9 @@ def plot_images(images: np.ndarray, predicted: np.ndarray, true: np.ndarray) -> 
     figure, axes = _pyplot().subplots(1, n, figsize=(1.1 * n, 1.6), squeeze=False)
     for ax, image, label, right in zip(axes[0], images, predicted, true, strict=True):
         ax.imshow(image, cmap="gray_r")
-        ax.set_title(str(label) if label == right else f"{label} (is {right})", color="black" if label == right else "red")
+        ax.set_title(
+            str(label) if label == right else f"{label} (is {right})", color="black" if label == right else "red"
+        )
         ax.axis("off")
     figure.tight_layout()
     return figure

@@ -73,15 +73,15 @@ def load(path: str | os.PathLike[str]) -> Network:
         raise ValueError(f"{path} is not a fastnet model, or is cut short ({error}): save it again") from error
     if metadata.get("format") != "fastnet":
         raise ValueError(f"{path} is a safetensors file but not a fastnet model: give one written by Network.save")
-    version = int(metadata["version"])
-    if version > FORMAT_VERSION:
-        raise ValueError(
-            f"{path} has format version {version}, and this fastnet reads up to {FORMAT_VERSION}: upgrade fastnet"
-        )
     try:
-        return _network(json.loads(metadata["network"]), tensors)
-    except (KeyError, TypeError) as error:
+        version = int(metadata["version"])
+        if version <= FORMAT_VERSION:
+            return _network(json.loads(metadata["network"]), tensors)
+    except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path} is a damaged fastnet model ({error!r}): save it again") from error
+    raise ValueError(
+        f"{path} has format version {version}, and this fastnet reads up to {FORMAT_VERSION}: upgrade fastnet"
+    )
 
 
 def _network(description: dict[str, Any], tensors: dict[str, np.ndarray]) -> Network:
@@ -103,7 +103,8 @@ def _network(description: dict[str, Any], tensors: dict[str, np.ndarray]) -> Net
 
 
 def _layer(settings: dict[str, Any]) -> Layer:
-    return _LAYERS[settings.pop("layer")](**settings)
+    layer: Layer = _LAYERS[settings.pop("layer")](**settings)
+    return layer
 
 
 @contextlib.contextmanager

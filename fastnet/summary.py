@@ -22,9 +22,7 @@ def summary_of(network: "Network", workspace_bytes: int, batch_size: int) -> str
         else:
             rows.append(("Rescale", f"(m, {n})", "0", f"{layer.scale:g} x + {layer.shift:g}"))
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
-    lines = [
-        f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]:>{widths[2]}}  {row[3]}".rstrip() for row in rows
-    ]
+    lines = [f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]:>{widths[2]}}  {row[3]}".rstrip() for row in rows]
     lines.insert(1, "-" * max(map(len, lines)))
     lines += [
         lines[1],

@@ -112,14 +112,13 @@ class Trainer:
     def _restore(self, before: np.ndarray, done: int, step: int) -> None:
         """Go back to the end of the last finite epoch and say what happened."""
         epoch, batch = divmod(step, self.training.steps)
-        buffer, last_finite = self.network.buffer, epoch
-        while True:
+        buffer = self.network.buffer
+        for last_finite in range(epoch, -1, -1):  # the cost was finite until here, the updates perhaps not
             buffer[:] = before
             costs, hits = np.zeros((2, max(1, last_finite), self.training.steps))
             self._run_steps(last_finite * self.training.steps, costs, hits)  # the same bits as the first time
             if np.isfinite(buffer).all():
                 break
-            last_finite -= 1  # a finite cost, but an update that overflowed
         for i in range(last_finite):
             self._record(costs[i], hits[i], 0.0)
         rate, kept = self.optimizer.learning_rate, done + last_finite

@@ -19,7 +19,9 @@ ACTIVATIONS = {
 def random_problem(seed, dtype):
     rng = np.random.default_rng(seed)
     names = list(ACTIVATIONS)
-    output, loss = [("sigmoid", "log_loss"), ("softmax", "cross_entropy"), (rng.choice(names), "squared_error")][seed % 3]
+    output, loss = [("sigmoid", "log_loss"), ("softmax", "cross_entropy"), (rng.choice(names), "squared_error")][
+        seed % 3
+    ]
     units = 1 if loss == "log_loss" else int(rng.integers(2, 12))
     layers = [
         fn.Dense(int(rng.integers(1, 70)), str(rng.choice(names)), slope=float(rng.random()))

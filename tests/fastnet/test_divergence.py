@@ -54,9 +54,10 @@ def test_divergence_in_the_very_last_update_is_seen():
     np.testing.assert_array_equal(diverging.buffer, before)
 
 
-def test_nan_in_the_parameters_is_seen():
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_parameters_that_are_not_finite_are_refused(value):
     X, y = problem()
     broken = net().build(6)
-    broken.parameters["W1"][0, 0] = np.nan
-    with pytest.raises(fn.DivergenceError, match="epoch 1, step 1"):
+    broken.parameters["W1"][0, 0] = value
+    with pytest.raises(ValueError, match="W1 holds NaN or infinity"):
         broken.fit(X, y, verbose=False)

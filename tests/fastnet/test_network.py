@@ -34,7 +34,9 @@ def test_cars_regression():
     rows = np.random.default_rng(0).permutation(len(X))
     train, test = rows[:300], rows[300:]
     net = fn.Network([fn.Dense(32, "tanh"), fn.Dense(1)])
-    history = net.fit(X[train], y[train], epochs=200, optimizer=fn.SGD(0.01), validation_data=(X[test], y[test]), verbose=False)
+    history = net.fit(
+        X[train], y[train], epochs=200, optimizer=fn.SGD(0.01), validation_data=(X[test], y[test]), verbose=False
+    )
     assert history["validation_r2"][-1] > 0.8
     residual = net.predict(X[test]) - y[test]
     result = net.evaluate(X[test], y[test])

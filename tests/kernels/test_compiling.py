@@ -26,9 +26,7 @@ def run_with(folder):
 
 def test_an_edit_in_an_inlined_function_is_never_missed(tmp_path):
     package = tmp_path / "fastnet_kernels"
-    shutil.copytree(
-        Path(fastnet_kernels.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__")
-    )
+    shutil.copytree(Path(fastnet_kernels.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
     assert run_with(tmp_path) == ["0.75", "0"]
     assert run_with(tmp_path) == ["0.75", "1"], "the second process must find the compiled kernel"
 

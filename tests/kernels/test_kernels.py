@@ -103,7 +103,8 @@ def test_activation_in_place(dtype, rng):
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize(
-    ("m", "n_prev", "n"), [(1, 1, 1), (1, 784, 64), (15, 17, 33), (33, 16, 14), (7, 100, 5), (64, 33, 15), (130, 65, 31)]
+    ("m", "n_prev", "n"),
+    [(1, 1, 1), (1, 784, 64), (15, 17, 33), (33, 16, 14), (7, 100, 5), (64, 33, 15), (130, 65, 31)],
 )
 def test_dense(m, n_prev, n, layout, dtype, rng):
     A_prev, W, dZ = (rng.standard_normal(shape).astype(dtype) for shape in [(m, n_prev), (n, n_prev), (m, n)])

@@ -16,7 +16,13 @@ ARCHITECTURES = [
     [fn.Dense(64, "sigmoid"), fn.Dense(2, "linear")],
     [fn.Rescale(0.5, 1), fn.Dense(16, "relu"), fn.Dense(2, "tanh")],
     [fn.Dense(15, "linear"), fn.Dense(17, "tanh"), fn.Dense(1, "relu")],
-    [fn.Dense(128, "relu"), fn.Dense(128, "relu"), fn.Dense(128, "relu"), fn.Dense(128, "relu"), fn.Dense(4, "softmax")],
+    [
+        fn.Dense(128, "relu"),
+        fn.Dense(128, "relu"),
+        fn.Dense(128, "relu"),
+        fn.Dense(128, "relu"),
+        fn.Dense(4, "softmax"),
+    ],
 ]
 
 
@@ -41,7 +47,9 @@ def test_ten_architectures_compile_once(dtype):
         X, y = samples(layers, 70, 12, rng)
         for given in (X, (X * 20 + 100).astype(np.uint8)):
             net = fn.Network(layers, dtype=dtype)
-            net.fit(given, y, epochs=2, batch_size=32, optimizer=fn.SGD(1e-5), validation_data=(given, y), verbose=False)
+            net.fit(
+                given, y, epochs=2, batch_size=32, optimizer=fn.SGD(1e-5), validation_data=(given, y), verbose=False
+            )
             net.fit(given, y, epochs=1, batch_size=None, optimizer=fn.SGD(1e-5), verbose=False)
             net.predict(given)
             net.gradients(given, y)

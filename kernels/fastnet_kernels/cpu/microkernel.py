@@ -127,9 +127,7 @@ def outer_tile(typing_context, C, i, j, height, width, A, B):
                         B.add_product(cells[r * w + v], a, vectors[v])
             for r in range(h):
                 for v in range(w):
-                    C.store(
-                        _shifted(builder, i, r), _shifted(builder, j, v * B.lanes), builder.load(cells[r * w + v])
-                    )
+                    C.store(_shifted(builder, i, r), _shifted(builder, j, v * B.lanes), builder.load(cells[r * w + v]))
 
         _choose(builder, height, width, HEIGHTS, WIDTHS, emit)
         return context.get_dummy_value()

@@ -36,9 +36,7 @@ def multiply(C, A, B, first_row, last_row, first_column, last_column):
         return
     for j in range(first_column, last_column, width * lanes):
         for i in range(first_row, last_row, height):
-            outer_tile(
-                C, min(i, last_row - height), min(j, last_column - width * lanes), height, width, A, B
-            )
+            outer_tile(C, min(i, last_row - height), min(j, last_column - width * lanes), height, width, A, B)
 
 
 @inner

@@ -171,9 +171,7 @@ def _backward(plan, parameters, workspace, m, first, last):
 
 
 @inner
-def _by_samples(
-    block, mode, plan, parameters, workspace, samples, inputs_are_bytes, targets, outputs, order, start, m
-):
+def _by_samples(block, mode, plan, parameters, workspace, samples, inputs_are_bytes, targets, outputs, order, start, m):
     """Phase 1 for one block of samples."""
     stay_out_of_line()
     first, last = bounds(block, m, plan.block_rows)
@@ -240,7 +238,18 @@ def _do(
         )
     else:
         _by_weights(
-            task, mode, plan, parameters, gradients, workspace, samples, inputs_are_bytes, order, start, m, learning_rate
+            task,
+            mode,
+            plan,
+            parameters,
+            gradients,
+            workspace,
+            samples,
+            inputs_are_bytes,
+            order,
+            start,
+            m,
+            learning_rate,
         )
 
 
