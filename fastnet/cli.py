@@ -20,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="fastnet", description=(package_doc or "").splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True)
     demo_parser = commands.add_parser("demo", help="train on handwritten digits and show how well it went")
-    demo_parser.add_argument("--epochs", type=int, default=30, help="passes over the training digits (default 30)")
+    demo_parser.add_argument("--epochs", type=int, default=100, help="passes over the training digits (default 100)")
     demo_parser.add_argument("--seed", type=int, default=0, help="another seed, another start (default 0)")
     demo_parser.add_argument("--output", type=Path, default=Path(), metavar="DIR", help="where the pictures go")
     options = parser.parse_args(arguments)
@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(str(error))
 
 
-def demo(epochs: int = 30, seed: int = 0, output: Path = Path()) -> int:
+def demo(epochs: int = 100, seed: int = 0, output: Path = Path()) -> int:
     """Train on three quarters of the digits, test on the rest, and write two pictures."""
     X, y = datasets.digits()
     rows = np.random.default_rng(seed).permutation(len(X))

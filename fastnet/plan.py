@@ -1,5 +1,6 @@
 """Lays a network out: where each parameter lies in one flat buffer, and the plan that the compiled program reads."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -72,7 +73,7 @@ def _even_pieces(extent: int, most: int) -> list[tuple[int, int]]:
     """0:extent cut into nearly equal pieces of `most` at the most."""
     count = -(-extent // most)
     edges = [extent * i // count for i in range(count + 1)]
-    return list(zip(edges[:-1], edges[1:], strict=True))
+    return list(itertools.pairwise(edges))
 
 
 def make_plan(

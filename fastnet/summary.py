@@ -26,8 +26,8 @@ def summary_of(network: "Network", workspace_bytes: int, batch_size: int) -> str
     lines.insert(1, "-" * max(map(len, lines)))
     lines += [
         lines[1],
-        f"loss {network.loss}, {network.buffer.size:,} parameters of {network.dtype}: {readable(network.buffer.nbytes)},"
-        f" and as much for their gradient",
+        f"loss {network.loss}, {network.buffer.size:,} parameters of {network.dtype}: "
+        f"{readable(network.buffer.nbytes)}, and as much for their gradient",
         f"workspace for mini-batches of {batch_size}: {readable(workspace_bytes)}",
     ]
     return "\n".join(lines)

@@ -153,13 +153,13 @@ def as_targets(y: Any, m: int) -> np.ndarray:
     ValueError
         If it has another number of samples.
     """
-    y = np.asarray(y)
-    if y.dtype.kind == "O":
-        y = np.array(y.tolist())
-    given = len(y) if y.ndim else 0
+    targets: np.ndarray = np.asarray(y)
+    if targets.dtype.kind == "O":
+        targets = np.array(targets.tolist())
+    given = len(targets) if targets.ndim else 0
     if given != m:
         raise ValueError(f"y has {given} samples and X has {m}: give one target a sample")
-    return y
+    return targets
 
 
 def _some(values: np.ndarray, most: int = 8) -> str:

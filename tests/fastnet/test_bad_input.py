@@ -88,7 +88,7 @@ def test_regression_refuses(y, message):
 def test_other_features_than_built_for():
     net = classifier().build(7)
     for use in (net.predict, net.predict_proba):
-        with pytest.raises(ValueError, match="4 features.*built for 7"):
+        with pytest.raises(ValueError, match=r"4 features.*built for 7"):
             use(X)
     with pytest.raises(ValueError, match="built for 7"):
         net.fit(X, Y)
@@ -116,9 +116,9 @@ def test_labels_not_seen_in_training():
     net = classifier()
     net.fit(X, np.array(["a", "b", "c"])[Y], epochs=1, verbose=False)
     for y in (np.array(["a", "b", "d"])[Y], Y):
-        with pytest.raises(ValueError, match="trained with 'a', 'b', 'c'|not there in training"):
+        with pytest.raises(ValueError, match=r"trained with 'a', 'b', 'c'|not there in training"):
             net.evaluate(X, y)
-        with pytest.raises(ValueError, match="trained with|not there"):
+        with pytest.raises(ValueError, match=r"trained with|not there"):
             net.fit(X, y, verbose=False)
 
 

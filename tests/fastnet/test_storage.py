@@ -87,7 +87,7 @@ def rewrite(path, change):
 
 def test_newer_version(saved):
     rewrite(saved, lambda metadata, tensors: metadata.update(version="2"))
-    with pytest.raises(ValueError, match="format version 2.*upgrade"):
+    with pytest.raises(ValueError, match=r"format version 2.*upgrade"):
         fn.load(saved)
 
 

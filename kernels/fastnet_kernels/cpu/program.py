@@ -13,9 +13,7 @@ import numpy as np
 from numba import prange
 
 from ..codes import (
-    A,
     ACTIVATION,
-    B,
     CROSS_ENTROPY,
     DZ,
     EVALUATE,
@@ -30,6 +28,8 @@ from ..codes import (
     PREDICT,
     TILE_LAYER,
     TRAIN,
+    A,
+    B,
     W,
 )
 from .activations import activate_rows, derive_rows

@@ -1,4 +1,4 @@
-"""What an optimizer does to the parameters, in one pass over the flat buffers; the formulas are those of `reference`."""
+"""What an optimizer does to the parameters, in one pass over the flat buffers. Formulas: `reference.updates`."""
 
 from numba import prange
 

@@ -58,6 +58,6 @@ def leaky_relu_backward(dA, A, slope, dZ):
 
 
 def softmax(Z, A):
-    """A[i, j] = exp(Z[i, j]) / sum_k exp(Z[i, k]), with the row's maximum taken off first so that exp cannot overflow."""
+    """A[i, j] = exp(Z[i, j]) / sum_k exp(Z[i, k]), with the row's maximum taken off first: exp cannot overflow."""
     E = np.exp(Z - Z.max(axis=1, keepdims=True))
     A[...] = E / E.sum(axis=1, keepdims=True)
