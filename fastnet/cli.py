@@ -77,8 +77,8 @@ def _draw(net: Network, history: History, X: np.ndarray, y: np.ndarray, output: 
     axes.set_title("cost by epoch")
     cost_path, digits_path = output / "fastnet-demo-cost.png", output / "fastnet-demo-digits.png"
     axes.figure.savefig(cost_path, dpi=120)
-    # Some that it gets wrong first, since those are worth looking at.
     predicted = net.predict(X)
-    chosen = np.argsort(predicted == y, kind="stable")[:12]
+    right, wrong = np.flatnonzero(predicted == y), np.flatnonzero(predicted != y)
+    chosen = np.concatenate([right[:8], wrong[:4]])
     plot_images(X[chosen].reshape(-1, 8, 8), predicted[chosen], y[chosen]).savefig(digits_path, dpi=120)
     print(f"pictures  {cost_path}, {digits_path}")
