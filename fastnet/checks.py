@@ -14,13 +14,18 @@ def known(name: str, value: object, choices: Iterable[str]) -> None:
         raise ValueError(f"{name}={value!r} is not known: choose one of {', '.join(map(repr, choices))}")
 
 
+def whole_number(name: str, value: object, at_least: int = 0) -> int:
+    """`value` as an int of `at_least` or more."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+        raise TypeError(f"{name}={value!r} is a {type(value).__name__}: give a whole number of {at_least} or more")
+    if value < at_least:
+        raise ValueError(f"{name}={value} is below {at_least}: give a whole number of {at_least} or more")
+    return int(value)
+
+
 def positive_integer(name: str, value: object) -> int:
     """`value` as an int of 1 or more."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
-        raise TypeError(f"{name}={value!r} is a {type(value).__name__}: give a whole number of 1 or more")
-    if value < 1:
-        raise ValueError(f"{name}={value} is below 1: give a whole number of 1 or more")
-    return int(value)
+    return whole_number(name, value, at_least=1)
 
 
 def real_number(name: str, value: object, *, at_least: float | None = None, above: float | None = None) -> float:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from fastnet_kernels import codes
 
-from .checks import known, positive_integer, real_number
+from .checks import known, positive_integer, real_number, whole_number
 from .devices import CPU, Batches
 from .history import History
 from .layers import Dense, Layer, Rescale
@@ -70,7 +70,7 @@ class Network:
                 f"the output layer has {output.units} sigmoid units: use Dense({output.units}, 'softmax') for one of "
                 "several classes, or Dense(1, 'sigmoid') for two"
             )
-        self.seed = seed
+        self.seed = whole_number("seed", seed)
         self.dtype = np.dtype(str(dtype))
         self.rng = np.random.default_rng(seed)
         self.device = CPU(self.dtype)
@@ -360,6 +360,8 @@ class LogisticRegression(Network):
 
 
 def _checked_layers(layers: Sequence[Layer]) -> list[Layer]:
+    if not isinstance(layers, Sequence):
+        raise TypeError(f"layers={layers!r} is no list: give the layers in order, as in [Dense(64, 'relu'), Dense(1)]")
     layers = list(layers)
     for place, layer in enumerate(layers, start=1):
         if not isinstance(layer, Dense | Rescale):

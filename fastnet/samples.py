@@ -19,7 +19,10 @@ def as_rows(X: Any, dtype: np.dtype, n_inputs: int | None = None) -> np.ndarray:
     ValueError
         If X is empty, of rank 0 or 1, not finite, or has other than `n_inputs` features.
     """
-    given = np.asarray(X)
+    try:
+        given = np.asarray(X)
+    except ValueError as error:
+        raise ValueError(f"X is no array ({error}): give every sample the same number of features") from error
     if given.dtype.kind not in "buif":
         raise TypeError(f"X holds {given.dtype}: give an array of real numbers (integers, floats or uint8 pixels)")
     if given.ndim < 2:
