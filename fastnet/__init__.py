@@ -9,6 +9,7 @@
 """
 
 from . import datasets
+from .benchmarks.comparison import compare
 from .gradient_check import check_gradients
 from .history import History
 from .layers import Dense, Rescale
@@ -28,6 +29,7 @@ __all__ = [
     "Network",
     "Rescale",
     "check_gradients",
+    "compare",
     "datasets",
     "load",
 ]

@@ -1,84 +1,122 @@
 """The command `fastnet`."""
 
 import argparse
-import time
+import sys
 from collections.abc import Sequence
 from pathlib import Path
-
-import numpy as np
+from typing import Any
 
 from . import __doc__ as package_doc
-from . import datasets
-from .history import History
-from .layers import Dense
-from .network import Network
-from .optimizers import SGD
+from .demo import demo
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="fastnet", description=(package_doc or "").splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True)
-    demo_parser = commands.add_parser("demo", help="train on handwritten digits and show how well it went")
-    demo_parser.add_argument("--epochs", type=int, default=100, help="passes over the training digits (default 100)")
-    demo_parser.add_argument("--seed", type=int, default=0, help="another seed, another start (default 0)")
-    demo_parser.add_argument("--output", type=Path, default=Path(), metavar="DIR", help="where the pictures go")
+    _add_demo(commands)
+    _add_compare(commands)
     options = parser.parse_args(arguments)
     try:
-        return demo(options.epochs, options.seed, options.output)
-    except (ValueError, OSError) as error:
+        run: Any = options.run
+        return int(run(options))
+    except (ValueError, TypeError, OSError, ImportError) as error:
         parser.error(str(error))
 
 
-def demo(epochs: int = 100, seed: int = 0, output: Path = Path()) -> int:
-    """Train on three quarters of the digits, test on the rest, and write two pictures."""
-    X, y = datasets.digits()
-    rows = np.random.default_rng(seed).permutation(len(X))
-    train, test = rows[450:], rows[:450]
-    net = Network([Dense(64, "relu"), Dense(10, "softmax")], seed=seed).build(X.shape[1])
-    print(f"{len(train)} handwritten digits of 8 x 8 pixels to train on, {len(test)} held out\n")
-    print(net.summary(batch_size=32), end="\n\n")
+def _add_demo(commands: Any) -> None:
+    parser = commands.add_parser("demo", help="train on handwritten digits and show how well it went")
+    parser.add_argument("--epochs", type=int, default=100, help="passes over the training digits (default 100)")
+    parser.add_argument("--seed", type=int, default=0, help="another seed, another start (default 0)")
+    parser.add_argument("--output", type=Path, default=Path(), metavar="DIR", help="where the pictures go")
+    parser.set_defaults(run=lambda options: demo(options.epochs, options.seed, options.output))
 
-    start = time.perf_counter()
-    net.device.prepare()
-    seconds_to_prepare = time.perf_counter() - start
 
-    history = net.fit(X[train], y[train], epochs=epochs, optimizer=SGD(0.1), validation_data=(X[test], y[test]))
-    _print_history(history)
-    held_out = net.evaluate(X[test], y[test])
-    print(f"\nheld-out accuracy  {held_out['accuracy']:.1%}")
-    print(f"compiling or loading the kernels  {seconds_to_prepare:.1f} s")
-    print(f"training  {sum(history['seconds']):.2f} s, {sum(history['seconds']) / epochs * 1e3:.1f} ms an epoch")
-    _draw(net, history, X[test], y[test], output)
+def _add_compare(commands: Any) -> None:
+    parser = commands.add_parser(
+        "compare",
+        help="time kernels in every room, or whole trainings against peers",
+        description="Time every kernel in NumPy (reference), on the CPU and, where there is one, on the GPU, against "
+        "the limit of this machine; or, with --peers, whole trainings against PyTorch, JAX and others.",
+    )
+    names = {"type": lambda text: text.split(","), "metavar": "A,B,..."}
+    parser.add_argument("--kernels", **names, help="which kernels (default all)")
+    parser.add_argument("--shapes", type=_shapes, metavar="S,T,...", help="as in 128x784x128 (m x n_prev x n), 64x64")
+    parser.add_argument(
+        "--peers", nargs="?", const=[], **names, help="compare with peers, all or these (extra [peers])"
+    )
+    parser.add_argument("--workloads", **names, help="with --peers: which workloads (default all)")
+    parser.add_argument("--dtype", default="float32", help="float32 (default) or float64")
+    parser.add_argument("--threads", type=_integers, metavar="1,2,...", help="each number of threads in turn")
+    parser.add_argument("--rounds", type=int, help="samples of each contestant (default 15; 7 with --peers)")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    form.add_argument("--csv", action="store_true", help="print CSV instead of a table")
+    parser.add_argument("--plot", type=Path, metavar="FILE.png", help="draw the figures as well (extra [plot])")
+    parser.set_defaults(run=_compare)
+
+
+def _compare(options: Any) -> int:
+    from .benchmarks import tables
+
+    def progress(line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
+
+    if options.peers is None and options.workloads is not None:
+        raise ValueError("--workloads are trainings and go with --peers: add it, or choose --kernels")
+    if options.peers is not None and (options.kernels or options.shapes):
+        raise ValueError("--kernels and --shapes do not go with --peers: choose --workloads")
+    if options.plot is not None:
+        _check_plot(options.plot)
+    rounds = {} if options.rounds is None else {"rounds": options.rounds}
+    if options.peers is not None:
+        from .benchmarks.race import compare_peers
+
+        records = compare_peers(
+            options.workloads,
+            options.peers or None,
+            dtype=options.dtype,
+            threads=options.threads or [1],
+            progress=progress,
+            **rounds,
+        )
+    else:
+        from .benchmarks.comparison import compare
+        from .benchmarks.kernels import rooms
+
+        for line in rooms()[1]:
+            progress(line)
+        records = []
+        for threads in options.threads or [None]:
+            records += compare(
+                options.kernels, options.shapes, dtype=options.dtype, threads=threads, progress=progress, **rounds
+            )
+    to_text = tables.kernels_text if options.peers is None else tables.peers_text
+    write = tables.as_json if options.json else tables.as_csv if options.csv else to_text
+    print(write(records))
+    if options.plot is not None:
+        tables.plot(records, options.plot)
+        progress(f"picture  {options.plot}")
     return 0
 
 
-def _print_history(history: History, lines: int = 8) -> None:
-    """A table of about so many epochs, the last one among them."""
-    epochs = len(history["cost"])
-    print(f"\n{'epoch':>5}  {'cost':>7}  {'accuracy':>8}  {'held-out':>8}")
-    step = max(1, -(-epochs // lines))
-    for epoch in [*range(step, epochs, step), epochs]:
-        cost, accuracy, held_out = (history[name][epoch - 1] for name in ("cost", "accuracy", "validation_accuracy"))
-        print(f"{epoch:>5}  {cost:>7.4f}  {accuracy:>8.1%}  {held_out:>8.1%}")
+def _check_plot(path: Path) -> None:
+    """Refuse what could not be drawn before anything is measured."""
+    import matplotlib
 
-
-def _draw(net: Network, history: History, X: np.ndarray, y: np.ndarray, output: Path) -> None:
-    try:
-        import matplotlib
-    except ImportError:
-        print("no pictures: install them with pip install 'fastnet[plot]'")
-        return
     matplotlib.use("Agg")
-    from .plots import plot_images
+    from matplotlib.figure import Figure
 
-    output.mkdir(parents=True, exist_ok=True)
-    axes = history.plot()
-    axes.set_title("cost by epoch")
-    cost_path, digits_path = output / "fastnet-demo-cost.png", output / "fastnet-demo-digits.png"
-    axes.figure.savefig(cost_path, dpi=120)
-    predicted = net.predict(X)
-    right, wrong = np.flatnonzero(predicted == y), np.flatnonzero(predicted != y)
-    chosen = np.concatenate([right[:8], wrong[:4]])
-    plot_images(X[chosen].reshape(-1, 8, 8), predicted[chosen], y[chosen]).savefig(digits_path, dpi=120)
-    print(f"pictures  {cost_path}, {digits_path}")
+    if not path.parent.is_dir():
+        raise ValueError(f"--plot {path}: there is no folder {path.parent}; make it first")
+    known = Figure().canvas.get_supported_filetypes()
+    if path.suffix[1:] not in known:
+        raise ValueError(f"--plot {path}: unknown kind of picture; end the name with .png, .svg or .pdf")
+
+
+def _integers(text: str) -> list[int]:
+    return [int(part) for part in text.split(",")]
+
+
+def _shapes(text: str) -> list[tuple[int, ...]]:
+    return [tuple(int(extent) for extent in part.split("x")) for part in text.split(",")]

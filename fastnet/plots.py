@@ -46,6 +46,24 @@ def plot_boundary(predict: Callable[[np.ndarray], np.ndarray], X: np.ndarray, y:
     return ax
 
 
+def plot_groups(values: Mapping[str, Mapping[str, float]], label: str) -> Any:
+    """Horizontal bars on a logarithmic axis: {group: {contestant: value}}; returns the figure."""
+    contestants = list(dict.fromkeys(name for group in values.values() for name in group))
+    height = 0.8 / len(contestants)
+    figure, ax = _pyplot().subplots(figsize=(8, 1 + 0.16 * len(values) * (len(contestants) + 1)))
+    for place, name in enumerate(contestants):
+        rows = [(row, group[name]) for row, group in enumerate(values.values()) if name in group]
+        ax.barh([row + place * height for row, _ in rows], [value for _, value in rows], height, label=name)
+    ax.set_yticks([row + 0.4 - height / 2 for row in range(len(values))], list(values))
+    ax.invert_yaxis()
+    ax.set_xscale("log")
+    ax.set_xlabel(label)
+    ax.grid(axis="x", alpha=0.3)
+    ax.legend(loc="best")
+    figure.tight_layout()
+    return figure
+
+
 def _pyplot() -> Any:
     try:
         import matplotlib.pyplot as plt

@@ -1,0 +1,59 @@
+"""What this machine can do at best: multiply-adds a second in registers, bytes a second in a copy of a given size."""
+
+import functools
+import platform
+from pathlib import Path
+
+import numpy as np
+
+from .timing import samples
+
+
+def processor() -> str:
+    """The processor's name and the number of cores this process may use."""
+    import numba
+
+    name = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        fields = dict(line.split(":", 1) for line in cpuinfo.read_text().splitlines() if ":" in line)
+        given = {key.strip(): value.strip() for key, value in fields.items()}
+        name = given.get("model name", name)
+        if "cpu family" in given and "model" in given:
+            name += f" (family {given['cpu family']}, model {given['model']})"
+    return f"{name}, {numba.config.NUMBA_NUM_THREADS} cores"
+
+
+@functools.cache
+def peak_flops(dtype: str, threads: int) -> float:
+    """Floating-point operations a second, two for each multiply-add, on `threads` threads."""
+    from fastnet_kernels.cpu import limits
+    from fastnet_kernels.cpu.microkernel import VECTOR_BYTES
+
+    kind = np.dtype(dtype)
+    lanes = VECTOR_BYTES // kind.itemsize
+    numbers = np.repeat(np.array([1, 1e-9], kind), lanes)
+    steps, sums = 20_000, np.zeros(4 * threads, kind)
+    found = samples({"peak": lambda: limits.multiply_add(numbers, steps, sums)}, rounds=7)["peak"]
+    # The fastest round: a peak is what can be reached, and every disturbance only takes away from it.
+    return float(2 * lanes * limits.CHAINS * steps * sums.size / found.min())
+
+
+@functools.cache
+def _copy_bandwidth(n_bytes: int, threads: int) -> float:
+    from fastnet_kernels.cpu import limits
+
+    source = np.ones(max(1, n_bytes // 8), np.float32)
+    target = np.zeros_like(source)
+    found = samples({"copy": lambda: limits.copy(source, target)}, rounds=7)["copy"]
+    return float(2 * source.nbytes / found.min())
+
+
+def bandwidth(n_bytes: int, threads: int) -> float:
+    """Bytes a second, read and written, of a copy that moves about `n_bytes` in all; it falls as caches overflow."""
+    return _copy_bandwidth(1 << max(18, (n_bytes - 1).bit_length()), threads)
+
+
+def limit_seconds(flops: float, n_bytes: float, dtype: str, threads: int) -> float:
+    """The roofline (Williams, Waterman and Patterson, 2009): the slower of the arithmetic and one pass over memory."""
+    return max(flops / peak_flops(dtype, threads), n_bytes / bandwidth(int(n_bytes), threads))

@@ -1,0 +1,66 @@
+"""Everyone who trains in the comparison, fastnet among them: one file each, one class, the same few methods.
+
+Each takes the data into arrays of its own before the clock starts, runs as its documentation advises for speed, and
+need not compute the cost. A reader from a peer's side who knows a faster documented way should change its file.
+"""
+
+import importlib
+from abc import ABC, abstractmethod
+from typing import Any
+
+import numpy as np
+
+from ..workloads import Weights, Workload
+
+# Name in the tables: (module, class, what to install).
+PEERS = {
+    "fastnet": ("fastnet_network", "FastnetPeer", "fastnet"),
+    "NumPy": ("numpy_arrays", "NumpyPeer", "numpy"),
+    "PyTorch": ("pytorch", "PytorchPeer", "torch"),
+    "PyTorch compiled": ("pytorch", "CompiledPytorchPeer", "torch"),
+    "JAX": ("jax_scan", "JaxPeer", "jax"),
+    "scikit-learn": ("scikit_learn", "ScikitLearnPeer", "scikit-learn"),
+    "ONNX Runtime": ("onnx_runtime", "OnnxRuntimePeer", "onnxruntime and onnx"),
+}
+
+
+class Peer(ABC):
+    """One library with one workload, in "float32" or "float64"; `load`, then `reset`, come first."""
+
+    trains = True
+
+    def __init__(self, workload: Workload, dtype: str):
+        self.workload = workload
+        self.dtype = dtype
+
+    @staticmethod
+    @abstractmethod
+    def version() -> str:
+        """Name and number of what runs."""
+
+    @abstractmethod
+    def load(self, X: np.ndarray, y: np.ndarray) -> None:
+        """Take the samples X (m, n_0) and classes y (m,) into arrays of its own, and make the network; never timed."""
+
+    @abstractmethod
+    def reset(self, weights: Weights) -> None:
+        """Go (back) to these weights; never timed."""
+
+    @abstractmethod
+    def train(self, epochs: int) -> None:
+        """So many passes over the samples in their order; returns when they are done."""
+
+    @abstractmethod
+    def weights(self) -> Weights:
+        """The weights as they are now."""
+
+    @abstractmethod
+    def predict(self) -> Any:
+        """Probabilities of all loaded samples; returns when they are there."""
+
+
+def peer_class(name: str) -> type[Peer]:
+    """The class of a contestant; ImportError where its library is missing."""
+    module, attribute, _ = PEERS[name]
+    found: type[Peer] = getattr(importlib.import_module(f".{module}", __package__), attribute)
+    return found

@@ -1,0 +1,205 @@
+"""Whole trainings and inferences against peers: each contestant in a process of its own, all of them in turn."""
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..checks import known, positive_integer
+from .peers import PEERS
+from .timing import spread
+from .workloads import INFERENCES, WORKLOADS
+
+OURS = "fastnet"
+_AGREEMENT = 1e-3  # relative difference of two final costs that float32 may make
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+
+Progress = Callable[[str], object]
+
+
+class Worker:
+    """The process of one contestant (see `worker`)."""
+
+    def __init__(self, name: str, threads: int, dtype: str):
+        self.name = name
+        self.log = tempfile.TemporaryFile()  # noqa: SIM115 - closed in `end`
+        environment = {**os.environ, **dict.fromkeys(_THREAD_VARIABLES, str(threads))}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "fastnet.benchmarks.worker", name, str(threads), dtype],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.log,
+            text=True,
+            env=environment,
+        )
+        self.about = self._answer()
+
+    def do(self, command: str, **arguments: Any) -> dict[str, Any]:
+        """Run one command there; RuntimeError with the end of what it printed if the process ends."""
+        assert self.process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.write(json.dumps({"do": command, **arguments}) + "\n")
+            self.process.stdin.flush()
+        return self._answer()
+
+    def _answer(self) -> dict[str, Any]:
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if not line:
+            self.process.wait()
+            self.log.seek(0)
+            lines = self.log.read().decode(errors="replace").strip().splitlines() or ["no word"]
+            raise RuntimeError(lines[-1])
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.communicate()
+        self.log.close()
+
+
+def compare_peers(
+    workloads: Sequence[str] | None = None,
+    peers: Sequence[str] | None = None,
+    *,
+    dtype: str = "float32",
+    threads: Sequence[int] = (1,),
+    rounds: int = 7,
+    progress: Progress = lambda line: None,
+) -> list[dict[str, Any]]:
+    """Train the workloads of `benchmarks.workloads` with fastnet and its peers and time them.
+
+    Everyone starts from the same weights and takes the same samples in the same order, in plain gradient descent. Each
+    contestant is a process that is held to so many cores; in every round each of them runs once.
+
+    Parameters
+    ----------
+    workloads : sequence of str, optional
+        Names of WORKLOADS and INFERENCES; all unless given.
+    peers : sequence of str, optional
+        Names of PEERS; all unless given. One whose library is missing, or that cannot run a workload, is left out, and
+        `progress` is told.
+    dtype : str
+        "float32" or "float64".
+    threads : sequence of int
+        Each number of threads is measured on its own.
+    rounds : int
+        Runs of everyone.
+    progress : callable
+        Called with lines of text.
+
+    Returns
+    -------
+    list of dict
+        One record a workload, peer and number of threads: seconds a step (or a call, for inference), the median with
+        the quartiles low and high; ratio to fastnet's seconds; cost after the run; agrees, whether that is everybody's
+        cost to 1e-3. A record that does not agree is void: its ratio is None.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For unknown names, or threads and rounds below 1.
+    """
+    events = list(WORKLOADS) + list(INFERENCES)
+    chosen = events if workloads is None else list(workloads)
+    for name in chosen:
+        known("workload", name, events)
+    names = list(PEERS) if peers is None else [OURS, *(name for name in peers if name != OURS)]
+    for name in names:
+        known("peer", name, PEERS)
+    known("dtype", dtype, ("float32", "float64"))
+    rounds = positive_integer("rounds", rounds)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    for count in threads:
+        if positive_integer("threads", count) > cores:
+            raise ValueError(f"threads={count}, and this process may use {cores} cores: give no more")
+    records = []
+    for count in threads:
+        with _workers(names, count, dtype, progress) as workers:
+            for name in chosen:
+                progress(f"{name}, {count} thread{'s' * (count > 1)}")
+                records += _race(name, workers, count, dtype, rounds, progress)
+    return records
+
+
+@contextlib.contextmanager
+def _workers(names: Sequence[str], threads: int, dtype: str, progress: Progress) -> Iterator[list[Worker]]:
+    workers: list[Worker] = []
+    try:
+        for name in names:
+            try:
+                workers.append(Worker(name, threads, dtype))
+            except RuntimeError as error:
+                progress(f"{name} is left out: {error} (it needs {PEERS[name][2]})")
+        yield workers
+    finally:
+        for worker in workers:
+            worker.end()
+
+
+def _race(
+    name: str, workers: list[Worker], threads: int, dtype: str, rounds: int, progress: Progress
+) -> list[dict[str, Any]]:
+    """The records of one workload."""
+    is_training = name in WORKLOADS
+    prepare: dict[str, Any] = {"workload": name} if is_training else {"m": INFERENCES[name]}
+    command = "train" if is_training else "infer"
+    runners = []
+    for worker in workers:
+        if is_training and not worker.about["trains"]:
+            continue
+        try:
+            worker.do("prepare_training" if is_training else "prepare_inference", **prepare)
+            runners.append(worker)
+        except RuntimeError as error:
+            progress(f"{worker.name} is left out of {name} and what follows: {error}")
+    for worker in [worker for worker in workers if worker.process.poll() is not None]:
+        workers.remove(worker)
+    runs: dict[str, list[dict[str, Any]]] = {worker.name: [] for worker in runners}
+    for _ in range(rounds):
+        for worker in runners:
+            runs[worker.name].append(worker.do(command))
+    costs = {contestant: float(np.median([run["cost"] for run in found])) for contestant, found in runs.items()}
+    usual = float(np.median(list(costs.values())))
+    times = {contestant: spread([run["seconds"] for run in found]) for contestant, found in runs.items()}
+    records = []
+    for worker in runners:
+        low, seconds, high = times[worker.name]
+        agrees = abs(costs[worker.name] - usual) <= _AGREEMENT * abs(usual)
+        ours = times.get(OURS)
+        records.append(
+            {
+                "workload": name,
+                "peer": worker.name,
+                "version": worker.about["version"],
+                "threads": threads,
+                "dtype": dtype,
+                "seconds": seconds,
+                "low": low,
+                "high": high,
+                "ratio": seconds / ours[1] if agrees and ours else None,
+                "cost": costs[worker.name],
+                "agrees": agrees,
+            }
+        )
+    return records
+
+
+def best_ratios(records: Sequence[Mapping[str, Any]], threads: int) -> dict[str, float]:
+    """The best peer's time over fastnet's, by workload, on so many threads: above 1 where fastnet is faster."""
+    found: dict[str, float] = {}
+    for record in records:
+        if record["threads"] == threads and record["peer"] != OURS and record["ratio"] is not None:
+            found[record["workload"]] = min(record["ratio"], found.get(record["workload"], np.inf))
+    return found
+
+
+def geometric_mean(values: Sequence[float]) -> float:
+    return float(np.exp(np.mean(np.log(values))))

@@ -1,0 +1,42 @@
+"""Timing on a machine that is shared and noisy: several calls a sample, samples of all contestants in turn, medians."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+
+def seconds_a_call(function: Callable[[], object], calls: int = 1) -> float:
+    """The mean of `calls` calls, in seconds."""
+    start = time.perf_counter()
+    for _ in range(calls):
+        function()
+    return (time.perf_counter() - start) / calls
+
+
+def samples(
+    contestants: Mapping[str, Callable[[], object]], *, rounds: int = 15, at_least: float = 2e-3
+) -> dict[str, np.ndarray]:
+    """`rounds` samples of the seconds a call takes, for every contestant; one sample of each in turn.
+
+    A sample is the mean over as many calls as take `at_least` seconds. The first call of each is not counted.
+    """
+    calls = {}
+    for name, function in contestants.items():
+        function()
+        n, seconds = 1, seconds_a_call(function)
+        while n * seconds < at_least:
+            n = max(2 * n, int(at_least / max(seconds, 1e-9)))
+            seconds = seconds_a_call(function, n)
+        calls[name] = n
+    found: dict[str, list[float]] = {name: [] for name in contestants}
+    for _ in range(rounds):
+        for name, function in contestants.items():
+            found[name].append(seconds_a_call(function, calls[name]))
+    return {name: np.array(values) for name, values in found.items()}
+
+
+def spread(values: Sequence[float] | np.ndarray) -> tuple[float, float, float]:
+    """Lower quartile, median and upper quartile."""
+    low, middle, high = np.percentile(values, [25, 50, 75])
+    return float(low), float(middle), float(high)

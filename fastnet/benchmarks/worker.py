@@ -1,0 +1,93 @@
+"""The process that one contestant runs in: it reads commands, a line of JSON each, and answers the same way.
+
+python -m fastnet.benchmarks.worker NAME THREADS DTYPE
+"""
+
+import json
+import os
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .timing import seconds_a_call
+
+if TYPE_CHECKING:
+    from .peers import Peer
+
+_INFERENCE_SECONDS = 0.1  # of one sample
+
+
+def serve(name: str, threads: int, dtype: str) -> None:
+    """Answer commands until standard input ends."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what a library prints must not be taken for an answer
+    if hasattr(os, "sched_setaffinity"):  # no contestant can use more cores than were given to it
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
+
+    from .peers import peer_class
+
+    peer = peer_class(name)
+    if name.startswith("PyTorch"):
+        import torch
+
+        torch.set_num_threads(threads)
+    contestant = Contestant(peer, dtype)
+    print(json.dumps({"version": peer.version(), "trains": peer.trains}), file=answers, flush=True)
+    for line in sys.stdin:
+        command = json.loads(line)
+        answer = getattr(contestant, command.pop("do"))(**command)
+        print(json.dumps(answer), file=answers, flush=True)
+
+
+class Contestant:
+    """One peer, made ready for one workload after the other."""
+
+    def __init__(self, peer: type["Peer"], dtype: str):
+        self.make, self.dtype = peer, dtype
+
+    def prepare_training(self, workload: str) -> dict[str, float]:
+        """Load the data and train once, so that everything is compiled."""
+        from .workloads import WORKLOADS
+
+        self.workload = WORKLOADS[workload]
+        self.X, self.y = self.workload.data(self.dtype)
+        self._load(self.X, self.y)
+        self.peer.train(self.workload.epochs)
+        return {"first_cost": self.workload.cost(self.first, self.X, self.y)}
+
+    def train(self) -> dict[str, float]:
+        """One timed run from the first weights: seconds a step, and the cost that it reaches."""
+        self.peer.reset(self.first)
+        start = time.perf_counter()
+        self.peer.train(self.workload.epochs)
+        seconds = (time.perf_counter() - start) / self.workload.steps
+        return {"seconds": seconds, "cost": self.workload.cost(self.peer.weights(), self.X, self.y)}
+
+    def prepare_inference(self, m: int) -> dict[str, float]:
+        """Load m samples and predict until a call's time is known."""
+        from .workloads import INFERENCE_NETWORK
+
+        self.workload = INFERENCE_NETWORK
+        X = np.random.default_rng(0).random((m, self.workload.sizes[0])).astype(self.dtype)
+        self._load(X, np.resize(np.arange(self.workload.sizes[-1]), m))
+        for _ in range(10):
+            self.peer.predict()
+        self.calls = max(1, int(_INFERENCE_SECONDS / seconds_a_call(self.peer.predict, 5)))
+        return {}
+
+    def infer(self) -> dict[str, float]:
+        """Seconds a call, the mean of many, and the mean of the first class's probability as the result to agree on."""
+        seconds = seconds_a_call(self.peer.predict, self.calls)
+        return {"seconds": seconds, "cost": float(np.asarray(self.peer.predict())[:, 0].mean())}
+
+    def _load(self, X: np.ndarray, y: np.ndarray) -> None:
+        self.first = self.workload.weights(self.dtype)
+        self.peer = self.make(self.workload, self.dtype)
+        self.peer.load(X, y)
+        self.peer.reset(self.first)
+
+
+if __name__ == "__main__":
+    serve(sys.argv[1], int(sys.argv[2]), sys.argv[3])

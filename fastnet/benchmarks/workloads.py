@@ -1,0 +1,97 @@
+"""The seven trainings that fastnet is judged by, and two inferences: sizes, data and first weights."""
+
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+
+Weights = list[tuple[np.ndarray, np.ndarray]]  # (W (n_l, n_{l-1}), b (n_l,)) of each layer
+
+
+@dataclass(frozen=True)
+class Workload:
+    """Plain gradient descent on mini-batches in a fixed order. The output is one sigmoid unit, or softmax."""
+
+    name: str
+    sizes: tuple[int, ...]
+    batch_size: int
+    batches: int  # mini-batches an epoch
+    epochs: int  # of one timed run
+    learning_rate: float
+    hidden: str = "relu"
+
+    @property
+    def m(self) -> int:
+        return self.batch_size * self.batches
+
+    @property
+    def steps(self) -> int:
+        return self.batches * self.epochs
+
+    @property
+    def label(self) -> str:
+        return f"{self.name} {'-'.join(map(str, self.sizes))}, batch {self.batch_size}"
+
+    @property
+    def n_weights(self) -> int:
+        return sum(a * b for a, b in itertools.pairwise(self.sizes))
+
+    @property
+    def flops(self) -> int:
+        """Of a step's matrix products: forward, dW, and dA_prev of all layers but the first."""
+        return 2 * self.batch_size * (3 * self.n_weights - self.sizes[0] * self.sizes[1])
+
+    def bytes(self, itemsize: int = 4) -> int:
+        """What a step reads and writes at the least: X, and W in and out (more, where they do not stay in cache)."""
+        return itemsize * (self.batch_size * self.sizes[0] + 2 * self.n_weights)
+
+    def data(self, dtype: str = "float32") -> tuple[np.ndarray, np.ndarray]:
+        """X (m, n_0) in [0, 1], or the planar flower; y (m,) int64, by a random linear rule that can be learned."""
+        if self.sizes[0] == 2:
+            from ..datasets import planar
+
+            X, y = planar(self.m)
+            return X.astype(dtype), y
+        rng = np.random.default_rng(0)
+        X = rng.random((self.m, self.sizes[0]), np.float32)
+        scores = (X - 0.5) @ rng.standard_normal((self.sizes[0], max(2, self.sizes[-1])), np.float32)
+        return X.astype(dtype), scores.argmax(axis=1)
+
+    def weights(self, dtype: str = "float32") -> Weights:
+        """The weights that every contestant starts from."""
+        rng = np.random.default_rng(1)
+        return [
+            ((rng.standard_normal((n, n_prev)) / np.sqrt(n_prev)).astype(dtype), np.zeros(n, dtype))
+            for n_prev, n in itertools.pairwise(self.sizes)
+        ]
+
+    def cost(self, weights: Weights, X: np.ndarray, y: np.ndarray) -> float:
+        """The mean loss on X and y, in float64 NumPy: the judge of all contestants."""
+        A = X.astype(np.float64)
+        for l, (W, b) in enumerate(weights, start=1):
+            Z = A @ np.asarray(W, np.float64).T + np.asarray(b, np.float64)
+            A = np.tanh(Z) if self.hidden == "tanh" else np.maximum(Z, 0)
+            if l == len(weights):
+                break
+        if self.sizes[-1] == 1:
+            Z = np.hstack([np.zeros_like(Z), Z])  # log loss is the cross entropy of two classes with logits 0 and z
+        Z = Z - Z.max(axis=1, keepdims=True)
+        return float((np.log(np.exp(Z).sum(axis=1)) - Z[np.arange(len(y)), y]).mean())
+
+
+WORKLOADS = {
+    workload.name: workload
+    for workload in (
+        Workload("logistic", (12288, 1), 209, 1, 300, 0.0005),
+        Workload("planar", (2, 4, 1), 400, 1, 10_000, 0.3, hidden="tanh"),
+        Workload("deepcat", (12288, 20, 7, 5, 1), 209, 1, 120, 0.001),
+        Workload("mnist", (784, 128, 10), 128, 60, 10, 0.02),
+        Workload("wide", (784, 512, 512, 10), 256, 8, 6, 0.01),
+        Workload("online", (784, 64, 1), 1, 1000, 10, 0.002),
+        Workload("large", (2048, 2048, 2048, 10), 1024, 2, 2, 0.01),
+    )
+}
+
+# Forward only, 784-128-10: one sample from Python, and many at once.
+INFERENCES = {"one sample": 1, "10,000 samples": 10_000}
+INFERENCE_NETWORK = WORKLOADS["mnist"]
