@@ -15,10 +15,18 @@ from fastnet_kernels import codes
 # Below this many floating-point operations a step, waking the other threads costs more than they save.
 _WORTH_THREADS = 1_000_000
 
-# GNU OpenMP does not survive a fork: a forked child runs on one thread, with the same results.
-_state = {"forked": False}
+# GNU OpenMP does not survive a fork: where its threads were started before, a forked child runs on one thread, with the
+# same results.
+_state = {"lost_threads": False}
+
+
+def _after_fork() -> None:
+    parallel = sys.modules.get("numba.np.ufunc.parallel")
+    _state["lost_threads"] = _state["lost_threads"] or getattr(parallel, "_is_initialized", parallel is not None)
+
+
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=lambda: _state.update(forked=True))
+    os.register_at_fork(after_in_child=_after_fork)
 
 # One parallel run at a time: it uses all threads, and Numba's fallback "workqueue" layer allows no second one.
 _threads_in_use = threading.Lock()
@@ -117,7 +125,7 @@ class CPU:
 
         passes = 3 if mode >= codes.GRADIENT else 1
         operations = 2 * passes * n_parameters * m
-        return operations >= _WORTH_THREADS and numba.get_num_threads() > 1 and not _state["forked"]
+        return operations >= _WORTH_THREADS and numba.get_num_threads() > 1 and not _state["lost_threads"]
 
 
 @contextlib.contextmanager

@@ -1,0 +1,5 @@
+"""asv benchmarks of fastnet, one file a subject. The cases are those of `fastnet.benchmarks`, as `fastnet compare`
+prints them; a commit from before that package has no figures here.
+
+Data is made in `setup`, and every kernel is compiled there too: compiling is measured on its own, in `startup.py`.
+"""

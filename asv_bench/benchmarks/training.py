@@ -1,0 +1,97 @@
+"""Steps of the seven workloads, their memory, and how the cost of a step grows with the network."""
+
+import numba
+import numpy as np
+
+import fastnet as fn
+from fastnet.benchmarks.peers.fastnet_network import FastnetPeer
+from fastnet.benchmarks.timing import samples
+from fastnet.benchmarks.workloads import WORKLOADS, Workload
+
+from .common import THREADS
+
+
+def prepared(workload, dtype):
+    """fastnet with data and weights, trained for one epoch already."""
+    peer = FastnetPeer(workload, dtype)
+    peer.load(*workload.data(dtype))
+    peer.reset(workload.weights(dtype))
+    peer.train(1)
+    return peer
+
+
+class Steps:
+    """Microseconds a step of `fit`, everything included."""
+
+    params = (list(WORKLOADS), ["float32", "float64"], THREADS)
+    param_names = ("workload", "dtype", "threads")
+    number = 1
+    timeout = 300
+
+    def setup(self, workload, dtype, threads):
+        numba.set_num_threads(threads)
+        self.workload = WORKLOADS[workload]
+        self.peer = prepared(self.workload, dtype)
+
+    def track_step(self, workload, dtype, threads):
+        run = samples({"fit": lambda: self.peer.train(self.workload.epochs)}, rounds=5)["fit"]
+        return np.median(run) / self.workload.steps * 1e6
+
+    track_step.unit = "us"
+
+
+class Memory:
+    """Peak memory of the process that trains; of it, Python, NumPy and Numba are some 200 MB."""
+
+    params = (["mnist", "wide", "large"], ["float32", "float64"])
+    param_names = ("workload", "dtype")
+
+    def peakmem_fit(self, workload, dtype):
+        prepared(WORKLOADS[workload], dtype)
+
+
+SIZES = {"width": (64, 128, 256, 512, 1024), "depth": (1, 2, 4, 8, 16), "batch": (1, 8, 64, 512)}
+
+
+class Growth:
+    """The exponent p of time ~ size^p, over a doubling or more: for width 2, for depth and batch 1 at the best."""
+
+    params = (list(SIZES),)
+    param_names = ("what",)
+    timeout = 300
+
+    def setup(self, what):
+        numba.set_num_threads(1)
+
+    def track_exponent(self, what):
+        seconds = []
+        for size in SIZES[what]:
+            width = size if what == "width" else 128
+            depth = size if what == "depth" else 2
+            batch = size if what == "batch" else 64
+            workload = Workload(what, (width,) * (depth + 1) + (10,), batch, 4, 1, 1e-3)
+            peer = prepared(workload, "float32")
+            steps = max(1, 1000 // size)
+            found = samples({"fit": lambda peer=peer, steps=steps: peer.train(steps)}, rounds=3)["fit"]
+            seconds.append(np.median(found) / steps)
+        return np.polyfit(np.log(SIZES[what]), np.log(seconds), 1)[0]
+
+
+class Pixels:
+    """A training set of uint8 against the same numbers in float32."""
+
+    params = (["uint8", "float32"], THREADS)
+    param_names = ("kept_as", "threads")
+
+    def setup(self, kept_as, threads):
+        numba.set_num_threads(threads)
+        rng = np.random.default_rng(0)
+        images = rng.integers(0, 256, (7680, 784), dtype=np.uint8)
+        layers = [fn.Dense(128, "relu"), fn.Dense(10, "softmax")]
+        self.X = images if kept_as == "uint8" else images.astype(np.float32) / 255
+        self.net = fn.Network([fn.Rescale(1 / 255), *layers] if kept_as == "uint8" else layers)
+        self.y = np.arange(len(images)) % 10
+        self.time_epoch(kept_as, threads)
+
+    def time_epoch(self, kept_as, threads):
+        self.net.fit(self.X, self.y, epochs=1, batch_size=128, shuffle=False, verbose=False)
