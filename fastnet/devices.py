@@ -57,6 +57,20 @@ class CPU:
         self.dtype = dtype
         self._run: Any = None
 
+    @property
+    def panel(self) -> int:
+        """How many numbers the kernels compute side by side."""
+        from fastnet_kernels.cpu.microkernel import PANEL_BYTES
+
+        return int(PANEL_BYTES) // self.dtype.itemsize
+
+    @property
+    def most_workers(self) -> int:
+        """How many threads there can be."""
+        import numba
+
+        return int(numba.config.NUMBA_NUM_THREADS)
+
     def prepare(self) -> None:
         """Load the compiled program; compile it first where that was never done, and say so."""
         if self._run is not None:
@@ -66,13 +80,12 @@ class CPU:
 
             nothing = np.zeros(0, self.dtype)
             matrix = np.zeros((0, 0), self.dtype)
-            plan = codes.Plan(
-                np.zeros((0, 0), np.int64), np.zeros(0), np.zeros((0, 0), np.int64), 0, 0, 1, 1, 0, 0, 0, 0, 1.0, 0.0
-            )
             rows = np.zeros(0, np.int64)
+            tables = np.zeros((0, 0), np.int64), np.zeros(0), np.zeros((0, 0), np.int64), rows
+            plan = codes.Plan(*tables, *[1] * 11, 1.0, 0.0)
             run(
                 codes.PREDICT, plan, nothing, nothing, nothing, np.zeros(0, np.uint8), False, matrix, matrix, rows,
-                1, 0, 0, 0.0, np.zeros(0), np.zeros(0), False,
+                rows, 1, 0, 0, 0.0, np.zeros(0), np.zeros(0), 1,
             )  # fmt: skip
         self._run = run
 
@@ -83,6 +96,7 @@ class CPU:
         parameters: np.ndarray,
         gradients: np.ndarray,
         workspace: np.ndarray,
+        rows: np.ndarray,
         batches: Batches,
         first_step: int,
         last_step: int,
@@ -95,8 +109,8 @@ class CPU:
         """Run steps `first_step:last_step` of `batches`; returns the step that comes next (see `cpu.program.run`)."""
         self.prepare()
         empty = np.zeros(0)
-        in_parallel = self._is_worth_threads(mode, parameters.size, min(batches.batch_size, batches.m))
-        with _threads_in_use if in_parallel else contextlib.nullcontext():
+        workers = self._workers(mode, plan, parameters.size, min(batches.batch_size, batches.m))
+        with _threads_in_use if workers > 1 else contextlib.nullcontext():
             return int(
                 self._run(
                     mode,
@@ -109,23 +123,26 @@ class CPU:
                     batches.targets,
                     np.zeros((0, 0), self.dtype) if outputs is None else outputs,
                     batches.order,
+                    rows,
                     batches.batch_size,
                     first_step,
                     last_step,
                     learning_rate,
                     empty if costs is None else costs,
                     empty if hits is None else hits,
-                    in_parallel,
+                    workers,
                 )
             )
 
     @staticmethod
-    def _is_worth_threads(mode: int, n_parameters: int, m: int) -> bool:
+    def _workers(mode: int, plan: codes.Plan, n_parameters: int, m: int) -> int:
+        """How many threads a step is worth."""
         import numba
 
         passes = 3 if mode >= codes.GRADIENT else 1
-        operations = 2 * passes * n_parameters * m
-        return operations >= _WORTH_THREADS and numba.get_num_threads() > 1 and not _state["lost_threads"]
+        if 2 * passes * n_parameters * m < _WORTH_THREADS or _state["lost_threads"]:
+            return 1
+        return min(int(numba.get_num_threads()), plan.workers)
 
 
 @contextlib.contextmanager

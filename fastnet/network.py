@@ -16,7 +16,7 @@ from .history import History
 from .layers import Dense, Layer, Rescale
 from .losses import loss_for
 from .optimizers import SGD
-from .plan import aligned_zeros, make_plan, places
+from .plan import aligned_zeros, make_plan, places, rows_of_block
 from .samples import as_rows
 from .summary import summary_of
 from .targets import Classification, as_targets, task_for
@@ -75,7 +75,7 @@ class Network:
         self.rng = np.random.default_rng(seed)
         self.device = CPU(self.dtype)
         self.n_inputs: int | None = None
-        self._plans: dict[bool, tuple[codes.Plan, np.ndarray]] = {}
+        self._plans: dict[int, tuple[codes.Plan, np.ndarray, np.ndarray]] = {}  # by rows of a block
 
     # ---------------------------------------------------------------- parameters
 
@@ -255,9 +255,8 @@ class Network:
 
     def summary(self, batch_size: int = 32) -> str:
         """Layers, shapes, parameters, and the memory of parameters and of a workspace for `batch_size`, as text."""
-        n_inputs = self._require_parameters()
-        batch_size = positive_integer("batch_size", batch_size)
-        _, elements = make_plan(self.layers, n_inputs, self.loss, batch_size, self.dtype, copies_inputs=True)
+        self._require_parameters()
+        _, elements = self._make_plan(positive_integer("batch_size", batch_size))
         return summary_of(self, elements * self.dtype.itemsize, batch_size)
 
     def copy(self, *, dtype: str | None = None) -> "Network":
@@ -284,9 +283,9 @@ class Network:
 
     def run(self, mode: int, batches: Batches, first_step: int, last_step: int, **options: Any) -> int:
         """Run steps of the compiled program on this network's buffers; returns the step that comes next."""
-        plan, workspace = self._planned(batches)
+        plan, workspace, rows = self._planned(batches.batch_size)
         return self.device.run(
-            mode, plan, self.buffer, self.gradient_buffer, workspace, batches, first_step, last_step, **options
+            mode, plan, self.buffer, self.gradient_buffer, workspace, rows, batches, first_step, last_step, **options
         )
 
     def measure(self, batches: Batches) -> dict[str, float]:
@@ -321,17 +320,21 @@ class Network:
         size = m if batch_size is None else min(batch_size, m)
         return Batches(rows.reshape(-1).view(np.uint8), rows.dtype == np.uint8, m, size, Y)
 
-    def _planned(self, batches: Batches) -> tuple[codes.Plan, np.ndarray]:
-        """A plan and workspace with room for the mini-batches, kept for the next call."""
-        n_inputs = self._require_parameters()
-        copies = batches.are_bytes or batches.order.size > 0 or isinstance(self.layers[0], Rescale)
-        kept = self._plans.get(copies)
-        if kept is None or kept[0].batch_size < batches.batch_size:
-            plan, size = make_plan(
-                self.layers, n_inputs, self.loss, batches.batch_size, self.dtype, copies_inputs=copies
-            )
-            kept = self._plans[copies] = (plan, aligned_zeros(size, self.dtype))
+    def _planned(self, batch_size: int) -> tuple[codes.Plan, np.ndarray, np.ndarray]:
+        """A plan, workspace and row numbers for mini-batches of this size, kept for the next call."""
+        block_rows = rows_of_block(self.layers, batch_size, self.device.panel)
+        kept = self._plans.get(block_rows)
+        if kept is None or kept[0].batch_size < batch_size:
+            plan, size = self._make_plan(batch_size)
+            rows = np.zeros(batch_size + block_rows, np.int64)
+            kept = self._plans[block_rows] = (plan, aligned_zeros(size, self.dtype), rows)
         return kept
+
+    def _make_plan(self, batch_size: int) -> tuple[codes.Plan, int]:
+        n_inputs, device = self._require_parameters(), self.device
+        return make_plan(
+            self.layers, n_inputs, self.loss, batch_size, self.dtype, panel=device.panel, workers=device.most_workers
+        )
 
 
 class LogisticRegression(Network):

@@ -23,8 +23,8 @@ _LOSS_CODES = {
 }
 
 _ALIGNMENT = 64  # bytes: a cache line, and the longest vector register
-_BLOCK_ROWS = 32  # samples that pass through the network together
-_TILE = (64, 512)  # rows and columns of W, at the most, that one task of the backward pass works on
+_ROWS_A_TASK = 512  # of W, at the most, in one task of the backward pass
+_FEATURES_AT_ONCE = 256  # of the inputs: a block's share of them stays in the first-level cache
 
 
 @dataclass(frozen=True)
@@ -76,20 +76,32 @@ def _even_pieces(extent: int, most: int) -> list[tuple[int, int]]:
     return list(itertools.pairwise(edges))
 
 
+def rows_of_block(layers: Sequence[Layer], batch_size: int, panel: int) -> int:
+    """How many samples pass through the network together: a panel's width, or one.
+
+    One at a time, W is read for every sample, but nothing is computed in vain: right for mini-batches that would leave
+    half of a panel empty, and for a single unit, whose sum over a sample needs no panel.
+    """
+    dense = [layer for layer in layers if isinstance(layer, Dense)]
+    return 1 if batch_size < panel // 2 or (len(dense) == 1 and dense[0].units <= 2) else panel
+
+
 def make_plan(
-    layers: Sequence[Layer], n_inputs: int, loss: str, batch_size: int, dtype: np.dtype, *, copies_inputs: bool
+    layers: Sequence[Layer], n_inputs: int, loss: str, batch_size: int, dtype: np.dtype, *, panel: int, workers: int
 ) -> tuple[codes.Plan, int]:
     """The plan for mini-batches of up to `batch_size`, and the number of elements its workspace has.
 
-    `copies_inputs` makes room for a copy of a mini-batch's inputs, which shuffled, rescaled or uint8 inputs need.
+    `panel` is how many numbers the kernels compute side by side, `workers` how many threads may share a step.
     """
     dense = [layer for layer in layers if isinstance(layer, Dense)]
     rescale = next((layer for layer in layers if isinstance(layer, Rescale)), Rescale(1.0))
     parameters = places(layers, n_inputs)
     room = _Allocator(dtype.itemsize)
+    block_rows = rows_of_block(layers, batch_size, panel)
+    places_for_samples = -(-batch_size // block_rows) * block_rows
 
     table = np.zeros((len(dense), codes.LAYER_COLUMNS), np.int64)
-    tiles = []
+    tasks = []
     for l, layer in enumerate(dense):
         W, b = parameters[2 * l], parameters[2 * l + 1]
         n_out, n_in = W.shape
@@ -97,26 +109,34 @@ def make_plan(
         row[codes.N_IN], row[codes.N_OUT] = n_in, n_out
         row[codes.ACTIVATION] = _ACTIVATION_CODES[layer.activation]
         row[codes.W], row[codes.B] = W.offset, b.offset
-        row[codes.A], row[codes.DZ] = room.take(batch_size * n_out), room.take(batch_size * n_out)
-        tiles += [
-            (l, first_row, last_row, first_column, last_column)
-            for first_row, last_row in _even_pieces(n_out, _TILE[0])
-            for first_column, last_column in _even_pieces(n_in, _TILE[1])
+        row[codes.A], row[codes.DZ] = (room.take(places_for_samples * n_out) for _ in range(2))
+        tasks += [
+            (l, column, first_row, last_row)
+            for first_row, last_row in _even_pieces(n_out, _ROWS_A_TASK)
+            for column in range(0, n_in, panel)
         ]
 
     n_targets = 1 if loss == "cross_entropy" else dense[-1].units
+    features_at_once = min(n_inputs, _FEATURES_AT_ONCE)
+    # Phase 1 reads a block's features into it, phase 2 a panel's columns of all samples, and the edge of W.
+    scratch_size = max(features_at_once * panel, n_inputs, (places_for_samples + panel) * panel)
+    scratch_size = -(-scratch_size // room.step) * room.step
     plan = codes.Plan(
         layers=table,
         slopes=np.array([layer.slope for layer in dense]),
-        tiles=np.array(tiles, np.int64),
+        tasks=np.array(tasks, np.int64),
+        numbers=np.arange(panel),
         loss=_LOSS_CODES[loss],
         n_targets=n_targets,
         batch_size=batch_size,
-        block_rows=_BLOCK_ROWS,
-        Y=room.take(batch_size * n_targets),
-        L=room.take(batch_size),
-        hits=room.take(batch_size),
-        X=room.take(batch_size * n_inputs if copies_inputs else 0),
+        block_rows=block_rows,
+        features_at_once=features_at_once,
+        workers=workers,
+        Y=room.take(places_for_samples * n_targets),
+        L=room.take(places_for_samples),
+        hits=room.take(places_for_samples),
+        scratch=room.take(scratch_size * workers),
+        scratch_size=scratch_size,
         scale=rescale.scale,
         shift=rescale.shift,
     )

@@ -20,30 +20,36 @@ TRAIN = 3  # the same, then the parameters are updated
 N_IN, N_OUT, ACTIVATION, W, B, A, DZ = range(7)
 LAYER_COLUMNS = 7
 
-# Columns of Plan.tiles: rows `first_row:last_row` and columns `first_column:last_column` of one layer's W.
-TILE_LAYER, FIRST_ROW, LAST_ROW, FIRST_COLUMN, LAST_COLUMN = range(5)
-TILE_COLUMNS = 5
+# Columns of Plan.tasks: rows `first_row:last_row` of one layer's W, and a panel's columns from `first_column` on.
+TASK_LAYER, FIRST_COLUMN, FIRST_ROW, LAST_ROW = range(4)
+TASK_COLUMNS = 4
 
 
 class Plan(NamedTuple):
     """A network laid out for one batch size, as the compiled program reads it.
 
-    `layers` has one row a dense layer and `tiles` one row a piece of a weight matrix, in the columns named above.
-    `X`, `Y`, `L` and `hits` are the workspace offsets of a mini-batch's inputs (m, n_0), targets (m, n_targets),
-    losses (m,) and right predictions (m,); each layer's activations A and derivatives dZ, (m, n_l), are at the offsets
-    in its row. Inputs are read as `scale * x + shift`.
+    `layers` has one row a dense layer and `tasks` one row a piece of a weight matrix, in the columns named above.
+
+    Samples go through the network in blocks of `block_rows`, each a column: of every layer the workspace holds, at the
+    offsets in its row, A and dZ as (n_blocks, n_l, block_rows). `Y` (n_blocks, n_targets, block_rows), the losses `L`
+    and the right predictions `hits`, (n_blocks * block_rows,), are offsets too, and so is `scratch`: `scratch_size`
+    numbers for each worker. Inputs are read as `scale * x + shift`, `features_at_once` of a block.
     """
 
     layers: np.ndarray  # (n_layers, LAYER_COLUMNS) int64
     slopes: np.ndarray  # (n_layers,) float64: leaky ReLU's slope for negative z
-    tiles: np.ndarray  # (n_tiles, TILE_COLUMNS) int64
+    tasks: np.ndarray  # (n_tasks, TASK_COLUMNS) int64
+    numbers: np.ndarray  # int64: 0, 1, 2, ... as far as a panel is wide
     loss: int
     n_targets: int
     batch_size: int  # rows the workspace has room for
-    block_rows: int  # rows of a mini-batch that pass through the network together
-    X: int
+    block_rows: int  # samples of a block
+    features_at_once: int
+    workers: int  # threads the workspace has room for
     Y: int
     L: int
     hits: int
+    scratch: int
+    scratch_size: int
     scale: float
     shift: float

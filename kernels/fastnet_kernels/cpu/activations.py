@@ -3,95 +3,97 @@
 Every derivative is written through A, so that a network need not keep Z. An output may be the same array as an input.
 """
 
-import math
-
 from numba import prange
 
-from ..codes import LEAKY_RELU, LINEAR, RELU, SIGMOID, SOFTMAX, TANH
+from ..codes import LEAKY_RELU, LINEAR, RELU, SIGMOID, TANH
 from .blocks import ROWS, bounds, n_blocks
 from .compiling import inner, kernel, stay_out_of_line
+from .functions import exp
+from .functions import tanh as tanh_of
 
 
 @inner
 def sigmoid_of(z):
     """1 / (1 + exp(-z)), with the exponential taken of -|z| so that it cannot overflow."""
-    e = math.exp(-abs(z))
+    e = exp(-abs(z))
     one = type(z)(1)
     return (one if z >= 0 else e) / (one + e)
 
 
 @inner
-def _softmax_row(Z, A, i):
-    largest = Z[i, 0]
-    for j in range(1, Z.shape[1]):
-        largest = max(largest, Z[i, j])
-    total = Z.dtype.type(0)
-    for j in range(Z.shape[1]):
-        A[i, j] = math.exp(Z[i, j] - largest)
-        total += A[i, j]
-    for j in range(Z.shape[1]):
-        A[i, j] /= total
+def softmax_columns(Z, A):
+    """A[:, i] = softmax(Z[:, i]), for Z and A (n, m): a sample is a column, so that a vector holds many of them."""
+    n, m = Z.shape
+    for i in range(m):
+        largest = Z[0, i]
+        for j in range(1, n):
+            largest = max(largest, Z[j, i])
+        total = Z.dtype.type(0)
+        for j in range(n):
+            A[j, i] = exp(Z[j, i] - largest)
+            total += A[j, i]
+        for j in range(n):
+            A[j, i] /= total
 
 
 @inner
-def activate_rows(activation, slope, Z, A, first, last):
-    """Rows `first:last` of A = g(Z), for g given by its code. NaN stays NaN: comparisons are written for that."""
+def activate(activation, slope, Z, A):
+    """A = g(Z) for an element-wise g given by its code; both 1-D. NaN stays NaN: comparisons are written for that."""
     stay_out_of_line()
-    n = Z.shape[1]
+    n = Z.size
     zero = Z.dtype.type(0)
-    if activation == SOFTMAX:
-        for i in range(first, last):
-            _softmax_row(Z, A, i)
-    elif activation == SIGMOID:
-        for i in range(first, last):
-            for j in range(n):
-                A[i, j] = sigmoid_of(Z[i, j])
+    if activation == SIGMOID:
+        for j in range(n):
+            A[j] = sigmoid_of(Z[j])
     elif activation == TANH:
-        for i in range(first, last):
-            for j in range(n):
-                A[i, j] = math.tanh(Z[i, j])
+        for j in range(n):
+            A[j] = tanh_of(Z[j])
     elif activation == RELU:
-        for i in range(first, last):
-            for j in range(n):
-                A[i, j] = zero if Z[i, j] <= 0 else Z[i, j]
+        for j in range(n):
+            A[j] = zero if Z[j] <= 0 else Z[j]
     elif activation == LEAKY_RELU:
         below = Z.dtype.type(slope)
-        for i in range(first, last):
-            for j in range(n):
-                A[i, j] = below * Z[i, j] if Z[i, j] <= 0 else Z[i, j]
+        for j in range(n):
+            A[j] = below * Z[j] if Z[j] <= 0 else Z[j]
     else:
-        for i in range(first, last):
-            for j in range(n):
-                A[i, j] = Z[i, j]
+        for j in range(n):
+            A[j] = Z[j]
 
 
 @inner
-def derive_rows(activation, slope, dA, A, dZ, first, last):
-    """Rows `first:last` of dZ = dA * g'(Z), for an element-wise g given by its code."""
+def derive(activation, slope, dA, A, dZ):
+    """dZ = dA * g'(Z), for an element-wise g given by its code; all 1-D."""
     stay_out_of_line()
-    n = A.shape[1]
+    n = A.size
     zero, one = A.dtype.type(0), A.dtype.type(1)
     if activation == SIGMOID:
-        for i in range(first, last):
-            for j in range(n):
-                dZ[i, j] = dA[i, j] * A[i, j] * (one - A[i, j])
+        for j in range(n):
+            dZ[j] = dA[j] * A[j] * (one - A[j])
     elif activation == TANH:
-        for i in range(first, last):
-            for j in range(n):
-                dZ[i, j] = dA[i, j] * (one - A[i, j] * A[i, j])
+        for j in range(n):
+            dZ[j] = dA[j] * (one - A[j] * A[j])
     elif activation == RELU:
-        for i in range(first, last):
-            for j in range(n):
-                dZ[i, j] = dA[i, j] if A[i, j] > 0 else zero
+        for j in range(n):
+            dZ[j] = dA[j] if A[j] > 0 else zero
     elif activation == LEAKY_RELU:
         below = A.dtype.type(slope)
-        for i in range(first, last):
-            for j in range(n):
-                dZ[i, j] = dA[i, j] if A[i, j] > 0 else below * dA[i, j]
+        for j in range(n):
+            dZ[j] = dA[j] if A[j] > 0 else below * dA[j]
     else:
-        for i in range(first, last):
-            for j in range(n):
-                dZ[i, j] = dA[i, j]
+        for j in range(n):
+            dZ[j] = dA[j]
+
+
+@inner
+def _activate_rows(activation, slope, Z, A, first, last):
+    for i in range(first, last):
+        activate(activation, slope, Z[i], A[i])
+
+
+@inner
+def _derive_rows(activation, slope, dA, A, dZ, first, last):
+    for i in range(first, last):
+        derive(activation, slope, dA[i], A[i], dZ[i])
 
 
 @kernel
@@ -99,7 +101,7 @@ def linear(Z, A):
     """A = Z; both (m, n)."""
     for block in prange(n_blocks(Z.shape[0], ROWS)):
         first, last = bounds(block, Z.shape[0], ROWS)
-        activate_rows(LINEAR, 1.0, Z, A, first, last)
+        _activate_rows(LINEAR, 1.0, Z, A, first, last)
 
 
 @kernel
@@ -107,7 +109,7 @@ def linear_backward(dA, A, dZ):
     """dZ = dA; all (m, n)."""
     for block in prange(n_blocks(A.shape[0], ROWS)):
         first, last = bounds(block, A.shape[0], ROWS)
-        derive_rows(LINEAR, 1.0, dA, A, dZ, first, last)
+        _derive_rows(LINEAR, 1.0, dA, A, dZ, first, last)
 
 
 @kernel
@@ -115,7 +117,7 @@ def sigmoid(Z, A):
     """A = 1 / (1 + exp(-Z)); both (m, n). Exact for any finite Z, and for infinite ones."""
     for block in prange(n_blocks(Z.shape[0], ROWS)):
         first, last = bounds(block, Z.shape[0], ROWS)
-        activate_rows(SIGMOID, 0.0, Z, A, first, last)
+        _activate_rows(SIGMOID, 0.0, Z, A, first, last)
 
 
 @kernel
@@ -123,7 +125,7 @@ def sigmoid_backward(dA, A, dZ):
     """dZ = dA * A * (1 - A); all (m, n)."""
     for block in prange(n_blocks(A.shape[0], ROWS)):
         first, last = bounds(block, A.shape[0], ROWS)
-        derive_rows(SIGMOID, 0.0, dA, A, dZ, first, last)
+        _derive_rows(SIGMOID, 0.0, dA, A, dZ, first, last)
 
 
 @kernel
@@ -131,7 +133,7 @@ def tanh(Z, A):
     """A = tanh(Z); both (m, n)."""
     for block in prange(n_blocks(Z.shape[0], ROWS)):
         first, last = bounds(block, Z.shape[0], ROWS)
-        activate_rows(TANH, 0.0, Z, A, first, last)
+        _activate_rows(TANH, 0.0, Z, A, first, last)
 
 
 @kernel
@@ -139,7 +141,7 @@ def tanh_backward(dA, A, dZ):
     """dZ = dA * (1 - A^2); all (m, n)."""
     for block in prange(n_blocks(A.shape[0], ROWS)):
         first, last = bounds(block, A.shape[0], ROWS)
-        derive_rows(TANH, 0.0, dA, A, dZ, first, last)
+        _derive_rows(TANH, 0.0, dA, A, dZ, first, last)
 
 
 @kernel
@@ -147,7 +149,7 @@ def relu(Z, A):
     """A = max(0, Z); both (m, n). NaN stays NaN."""
     for block in prange(n_blocks(Z.shape[0], ROWS)):
         first, last = bounds(block, Z.shape[0], ROWS)
-        activate_rows(RELU, 0.0, Z, A, first, last)
+        _activate_rows(RELU, 0.0, Z, A, first, last)
 
 
 @kernel
@@ -155,7 +157,7 @@ def relu_backward(dA, A, dZ):
     """dZ = dA where A > 0, else 0; all (m, n)."""
     for block in prange(n_blocks(A.shape[0], ROWS)):
         first, last = bounds(block, A.shape[0], ROWS)
-        derive_rows(RELU, 0.0, dA, A, dZ, first, last)
+        _derive_rows(RELU, 0.0, dA, A, dZ, first, last)
 
 
 @kernel
@@ -163,7 +165,7 @@ def leaky_relu(Z, slope, A):
     """A = Z where Z > 0, else slope * Z, for a slope >= 0; Z and A (m, n)."""
     for block in prange(n_blocks(Z.shape[0], ROWS)):
         first, last = bounds(block, Z.shape[0], ROWS)
-        activate_rows(LEAKY_RELU, slope, Z, A, first, last)
+        _activate_rows(LEAKY_RELU, slope, Z, A, first, last)
 
 
 @kernel
@@ -171,7 +173,7 @@ def leaky_relu_backward(dA, A, slope, dZ):
     """dZ = dA where A > 0, else slope * dA, for a slope >= 0; dA, A and dZ (m, n)."""
     for block in prange(n_blocks(A.shape[0], ROWS)):
         first, last = bounds(block, A.shape[0], ROWS)
-        derive_rows(LEAKY_RELU, slope, dA, A, dZ, first, last)
+        _derive_rows(LEAKY_RELU, slope, dA, A, dZ, first, last)
 
 
 @kernel
@@ -179,4 +181,4 @@ def softmax(Z, A):
     """A[i] = exp(Z[i]) / sum(exp(Z[i])), each row for itself; both (m, n), n >= 1."""
     for block in prange(n_blocks(Z.shape[0], ROWS)):
         first, last = bounds(block, Z.shape[0], ROWS)
-        activate_rows(SOFTMAX, 0.0, Z, A, first, last)
+        softmax_columns(Z[first:last].T, A[first:last].T)

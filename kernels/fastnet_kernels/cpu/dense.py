@@ -21,11 +21,12 @@ def gradient_tile(dZ, A_prev, dW, db, first_row, last_row, first_column, last_co
     """One tile of dW = dZ^T A_prev; the tiles at the left edge also sum their rows of db."""
     multiply(dW, dZ.T, A_prev, first_row, last_row, first_column, last_column)
     if first_column == 0:
-        for j in range(first_row, last_row):
-            db[j] = 0
-        for i in range(dZ.shape[0]):
-            for j in range(first_row, last_row):
-                db[j] += dZ[i, j]
+        sums, summed = db[first_row:last_row], dZ[:, first_row:last_row]
+        for j in range(sums.size):
+            sums[j] = 0
+        for i in range(summed.shape[0]):
+            for j in range(sums.size):
+                sums[j] += summed[i, j]
 
 
 @kernel

@@ -1,53 +1,70 @@
-"""Losses L (one number a sample) and the derivative of the cost J = mean(L); the formulas are those of `reference`."""
+"""Losses L (one number a sample) and the derivative of the cost J = mean(L); the formulas are those of `reference`.
+
+The building blocks take a sample as a column, Z (n, m), as the compiled program keeps them: a vector holds many.
+`weight` is the 1/m of the cost.
+"""
 
 import math
 
 from numba import prange
 
-from .activations import sigmoid_of
+from .blocks import ROWS, bounds, n_blocks
 from .compiling import inner, kernel
+from .functions import exp, log1p_of
 
 
 @inner
-def squared_error_row(A, Y, dA, i, weight):
-    """The loss of row i; dA[i] = weight * (A[i] - Y[i]), where the weight is 1/m."""
-    total = A.dtype.type(0)
-    for j in range(A.shape[1]):
-        difference = A[i, j] - Y[i, j]
-        total += difference * difference
-        dA[i, j] = difference * weight
-    return total / A.dtype.type(2)
+def squared_error_columns(A, Y, L, dA, weight):
+    """L[i] = 1/2 sum_j (A[j, i] - Y[j, i])^2 and dA = weight * (A - Y)."""
+    n, m = A.shape
+    half = A.dtype.type(0.5)
+    for i in range(m):
+        L[i] = 0
+    for j in range(n):
+        for i in range(m):
+            difference = A[j, i] - Y[j, i]
+            L[i] += half * difference * difference
+            dA[j, i] = difference * weight
 
 
 @inner
-def log_loss_row(Z, Y, dZ, i, weight):
-    """The loss of row i; dZ[i] = weight * (sigmoid(Z[i]) - Y[i])."""
-    total = Z.dtype.type(0)
-    for j in range(Z.shape[1]):
-        z, y = Z[i, j], Y[i, j]
-        # Both terms are there for NaN to show: max() alone could drop it.
-        total += (z if z > 0 else Z.dtype.type(0)) - y * z + math.log1p(math.exp(-abs(z)))
-        dZ[i, j] = (sigmoid_of(z) - y) * weight
-    return total
+def log_loss_columns(Z, Y, L, dZ, weight):
+    """L[i] = sum_j max(z, 0) - y z + log(1 + exp(-|z|)) and dZ = weight * (sigmoid(Z) - Y)."""
+    n, m = Z.shape
+    zero, one = Z.dtype.type(0), Z.dtype.type(1)
+    for i in range(m):
+        L[i] = 0
+    for j in range(n):
+        for i in range(m):
+            z, y = Z[j, i], Y[j, i]
+            e = exp(-abs(z))
+            # All three terms are there for NaN to show: max() alone could drop it.
+            L[i] += (z if z > 0 else zero) - y * z + log1p_of(e)
+            dZ[j, i] = ((one if z >= 0 else e) / (one + e) - y) * weight
 
 
 @inner
-def cross_entropy_row(Z, Y, dZ, i, weight):
-    """The loss of row i; dZ[i] = weight * (softmax(Z[i]) - onehot of the class Y[i, 0])."""
-    label = int(Y[i, 0])
-    largest = Z[i, 0]
-    for j in range(1, Z.shape[1]):
-        largest = max(largest, Z[i, j])
-    wanted = Z[i, label] - largest
-    total = Z.dtype.type(0)
-    for j in range(Z.shape[1]):
-        dZ[i, j] = math.exp(Z[i, j] - largest)
-        total += dZ[i, j]
-    scaled = weight / total
-    for j in range(Z.shape[1]):
-        dZ[i, j] *= scaled
-    dZ[i, label] -= weight
-    return math.log(total) - wanted
+def cross_entropy_columns(Z, Y, L, dZ, weight):
+    """L[i] = log(sum_j exp(Z[j, i])) - Z[c, i], c = Y[0, i], and dZ = weight * (softmax(Z) - onehot(c))."""
+    n, m = Z.shape
+    for i in range(m):
+        L[i] = Z[0, i]
+    for j in range(1, n):
+        for i in range(m):
+            L[i] = max(L[i], Z[j, i])
+    for j in range(n):
+        for i in range(m):
+            dZ[j, i] = exp(Z[j, i] - L[i])
+    for i in range(m):
+        total = dZ[0, i]
+        for j in range(1, n):
+            total += dZ[j, i]
+        label = int(Y[0, i])
+        L[i] += math.log(total) - Z[label, i]
+        scaled = weight / total
+        for j in range(n):
+            dZ[j, i] *= scaled
+        dZ[label, i] -= weight
 
 
 @kernel
@@ -55,8 +72,9 @@ def squared_error(A, Y, L, dA):
     """L[i] = 1/2 sum_j (A[i, j] - Y[i, j])^2 and dA = (A - Y) / m, for A, Y and dA (m, n), L (m,)."""
     m = A.shape[0]
     weight = A.dtype.type(1) / A.dtype.type(m)
-    for i in prange(m):
-        L[i] = squared_error_row(A, Y, dA, i, weight)
+    for block in prange(n_blocks(m, ROWS)):
+        i, end = bounds(block, m, ROWS)
+        squared_error_columns(A[i:end].T, Y[i:end].T, L[i:end], dA[i:end].T, weight)
 
 
 @kernel
@@ -64,8 +82,9 @@ def log_loss(Z, Y, L, dZ):
     """L[i] = sum_j -Y log(A) - (1 - Y) log(1 - A) with A = sigmoid(Z), and dZ = (A - Y) / m; all (m, n), L (m,)."""
     m = Z.shape[0]
     weight = Z.dtype.type(1) / Z.dtype.type(m)
-    for i in prange(m):
-        L[i] = log_loss_row(Z, Y, dZ, i, weight)
+    for block in prange(n_blocks(m, ROWS)):
+        i, end = bounds(block, m, ROWS)
+        log_loss_columns(Z[i:end].T, Y[i:end].T, L[i:end], dZ[i:end].T, weight)
 
 
 @kernel
@@ -76,5 +95,6 @@ def cross_entropy(Z, Y, L, dZ):
     """
     m = Z.shape[0]
     weight = Z.dtype.type(1) / Z.dtype.type(m)
-    for i in prange(m):
-        L[i] = cross_entropy_row(Z, Y, dZ, i, weight)
+    for block in prange(n_blocks(m, ROWS)):
+        i, end = bounds(block, m, ROWS)
+        cross_entropy_columns(Z[i:end].T, Y[i:end].T, L[i:end], dZ[i:end].T, weight)

@@ -1,6 +1,14 @@
-"""The two register tiles that all matrix products are made of: the only code that knows the machine.
+"""The register tiles that all matrix products are made of: the only code that knows the machine.
 
-A tile of C is kept in vector registers while the sum runs, so that each loaded number is used many times:
+A tile of C is kept in vector registers while the sum runs, so that each loaded number is used many times.
+
+The compiled program works on *panels*: matrices of two vectors' width, row after row without a gap, so that the inner
+loop reads memory in order.
+
+    panel_tile   C[r, :] += alpha sum_k A[r, k] B[k, :]   for h rows r; B is a panel, A has any strides
+    transpose    a square of one vector's side, from rows that lie anywhere into a panel
+
+The kernels that work on their own take matrices as they are:
 
     outer_tile   C[i:i+h, j:j+w*LANES]  = sum_k A[i:i+h, k] B[k, j:j+w*LANES]
                  one step of k loads w vectors of B and h single numbers of A, and does h * w vector FMAs
@@ -32,6 +40,7 @@ def _machine():
 
 
 VECTOR_BYTES, HEIGHTS, SIDES = _machine()
+PANEL_BYTES = 2 * VECTOR_BYTES  # of a panel's row
 WIDTHS = (2, 1)  # of the outer tile, in vectors
 
 
@@ -182,3 +191,126 @@ def dot_tile(typing_context, C, i, j, height, width, A, B):
         return context.get_dummy_value()
 
     return types.void(C, i, j, height, width, A, B), generate
+
+
+def _element_pointer(context, builder, array_type, value, offset):
+    return builder.gep(context.make_array(array_type)(context, builder, value).data, [offset])
+
+
+@intrinsic
+def panel_tile(typing_context, height, alpha, C, c, c_row, A, a, a_row, a_k, a_block, B, b, n_blocks, n_k):
+    """C[c + r c_row + v] += alpha * sum_{i, k} A[a + r a_row + k a_k + i a_block] * B[b + (i n_k + k) PANEL + v].
+
+    For rows r < height, blocks i < n_blocks, k < n_k and all v of a panel's row; flat buffers, offsets in elements.
+    """
+
+    def generate(context, builder, signature, arguments):
+        height, alpha, c_value, c, c_row, a_value, a, a_row, a_k, a_block, b_value, b, n_blocks, n_k = arguments
+        c_type, a_type, b_type = signature.args[2], signature.args[5], signature.args[10]
+        size = c_type.dtype.bitwidth // 8
+        element, lanes = context.get_value_type(c_type.dtype), VECTOR_BYTES // size
+        vector, index = ir.VectorType(element, lanes), ir.IntType(64)
+        vectors = PANEL_BYTES // VECTOR_BYTES
+        kind = ir.FunctionType(vector, [vector] * 3)
+        fma = cgutils.get_or_insert_function(builder.module, kind, f"llvm.fma.v{lanes}f{8 * size}")
+
+        def broadcast(number):
+            one = builder.insert_element(ir.Constant(vector, ir.Undefined), number, ir.IntType(32)(0))
+            zeros = ir.Constant(ir.VectorType(ir.IntType(32), lanes), None)
+            return builder.shuffle_vector(one, ir.Constant(vector, ir.Undefined), zeros)
+
+        def parts(pointer):
+            """Pointers to the vectors of one row of a panel."""
+            return [
+                builder.bitcast(builder.gep(pointer, [index(v * lanes)]), vector.as_pointer()) for v in range(vectors)
+            ]
+
+        def emit(h, _):
+            cells = [cgutils.alloca_once_value(builder, ir.Constant(vector, None)) for _ in range(h * vectors)]
+            for cell in cells:
+                builder.store(ir.Constant(vector, None), cell)
+            with cgutils.for_range(builder, n_blocks) as block:
+                start = builder.add(a, builder.mul(block.index, a_block))
+                rows = [
+                    _element_pointer(
+                        context, builder, a_type, a_value, builder.add(start, builder.mul(a_row, index(r)))
+                    )
+                    for r in range(h)
+                ]
+                panel = builder.add(b, builder.mul(builder.mul(block.index, n_k), index(vectors * lanes)))
+                panel = _element_pointer(context, builder, b_type, b_value, panel)
+                with cgutils.for_range(builder, n_k) as loop:
+                    at = builder.gep(panel, [builder.mul(loop.index, index(vectors * lanes))])
+                    loaded = [builder.load(part, align=size) for part in parts(at)]
+                    step = builder.mul(loop.index, a_k)
+                    for r in range(h):
+                        factor = broadcast(builder.load(builder.gep(rows[r], [step]), align=size))
+                        for v in range(vectors):
+                            cell = cells[r * vectors + v]
+                            builder.store(builder.call(fma, [factor, loaded[v], builder.load(cell)]), cell)
+            scale = broadcast(alpha)
+            for r in range(h):
+                target = _element_pointer(
+                    context, builder, c_type, c_value, builder.add(c, builder.mul(c_row, index(r)))
+                )
+                for v, part in enumerate(parts(target)):
+                    total = builder.load(cells[r * vectors + v])
+                    builder.store(builder.call(fma, [scale, total, builder.load(part, align=size)]), part, align=size)
+
+        _choose(builder, height, height.type(1), HEIGHTS, (1,), emit)
+        return context.get_dummy_value()
+
+    place = types.intp
+    return types.void(place, C.dtype, C, place, place, A, place, place, place, place, B, place, place, place), generate
+
+
+@intrinsic
+def transpose(typing_context, target, t, source, s, rows, first, row_size, scale, shift):
+    """target[t + k PANEL + i] = scale * source[s + rows[first + i] * row_size + k] + shift, for i and k below LANES.
+
+    `target` is a flat buffer of floating numbers, `source` one of the same or of uint8.
+    """
+
+    def generate(context, builder, signature, arguments):
+        t_value, t, s_value, s, rows, first, row_size, scale, shift = arguments
+        t_type, s_type, rows_type = signature.args[0], signature.args[2], signature.args[4]
+        size = t_type.dtype.bitwidth // 8
+        element, lanes = context.get_value_type(t_type.dtype), VECTOR_BYTES // size
+        vector, index, number = ir.VectorType(element, lanes), ir.IntType(64), ir.IntType(32)
+        given = ir.VectorType(context.get_value_type(s_type.dtype), lanes)
+
+        def spread(value):
+            one = builder.insert_element(ir.Constant(vector, ir.Undefined), value, number(0))
+            return builder.shuffle_vector(
+                one, ir.Constant(vector, ir.Undefined), ir.Constant(ir.VectorType(number, lanes), None)
+            )
+
+        scale, shift = spread(scale), spread(shift)
+        kind = ir.FunctionType(vector, [vector] * 3)
+        fma = cgutils.get_or_insert_function(builder.module, kind, f"llvm.fma.v{lanes}f{8 * size}")
+        loaded = []
+        for i in range(lanes):
+            row = builder.load(_element_pointer(context, builder, rows_type, rows, _shifted(builder, first, i)))
+            place = builder.add(s, builder.mul(row, row_size))
+            pointer = _element_pointer(context, builder, s_type, s_value, place)
+            numbers = builder.load(builder.bitcast(pointer, given.as_pointer()), align=s_type.dtype.bitwidth // 8)
+            if given != vector:
+                numbers = builder.uitofp(numbers, vector)
+            loaded.append(builder.call(fma, [scale, numbers, shift]))
+        # Interleaving vectors i and i + LANES / 2, log2(LANES) times over, is a transposition.
+        low = [place for pair in zip(range(lanes), range(lanes, 2 * lanes), strict=True) for place in pair]
+        masks = [ir.Constant(ir.VectorType(number, lanes), low[part * lanes : (part + 1) * lanes]) for part in (0, 1)]
+        for _ in range(lanes.bit_length() - 1):
+            loaded = [
+                builder.shuffle_vector(loaded[i], loaded[i + lanes // 2], masks[part])
+                for i in range(lanes // 2)
+                for part in (0, 1)
+            ]
+        for k in range(lanes):
+            place = builder.add(t, index(k * PANEL_BYTES // size))
+            pointer = _element_pointer(context, builder, t_type, t_value, place)
+            builder.store(loaded[k], builder.bitcast(pointer, vector.as_pointer()), align=size)
+        return context.get_dummy_value()
+
+    place, kind = types.intp, target.dtype
+    return types.void(target, place, source, place, rows, place, place, kind, kind), generate

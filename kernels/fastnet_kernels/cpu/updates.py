@@ -11,8 +11,10 @@ NUMBERS = 16384  # of a block: its parameters and gradients fit the first-level 
 @inner
 def sgd_range(parameters, gradients, learning_rate, first, last):
     rate = parameters.dtype.type(learning_rate)
-    for i in range(first, last):
-        parameters[i] -= rate * gradients[i]
+    # Slices, so that indices start at 0: where one might be negative, LLVM does not vectorise the loop.
+    changed, by = parameters[first:last], gradients[first:last]
+    for i in range(changed.size):
+        changed[i] -= rate * by[i]
 
 
 @kernel

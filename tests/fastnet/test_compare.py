@@ -1,0 +1,178 @@
+"""Kernels side by side: every record true, every bad argument refused, every form readable."""
+
+import csv
+import io
+import json
+
+import fastnet_kernels.cpu as cpu
+import numpy as np
+import pytest
+from fastnet_kernels import reference
+
+import fastnet as fn
+from fastnet.benchmarks import limits, tables
+from fastnet.benchmarks.kernels import SUBJECTS, largest_error, make_case, rooms
+from fastnet.benchmarks.timing import samples
+from fastnet.cli import main
+
+
+def test_every_public_kernel_is_a_subject():
+    assert set(SUBJECTS) == set(reference.__all__)
+
+
+@pytest.mark.parametrize("name", SUBJECTS)
+def test_cases_run_in_both_rooms_to_the_same_numbers(name):
+    shape = SUBJECTS[name].shapes[0]
+    exact = make_case(name, shape, "float64").results(reference)
+    for dtype, tolerance in (("float32", 1e-5), ("float64", 1e-13)):
+        case = make_case(name, shape, dtype)
+        before = [np.copy(value) for value in case.inputs]
+        for room in (reference, cpu):
+            assert largest_error(case.results(room), exact) < tolerance
+        for a, b in zip(case.inputs, before, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_work_of_a_case():
+    forward = make_case("dense_forward", (3, 5, 7), "float32")
+    assert forward.flops == 2 * 3 * 5 * 7
+    assert forward.bytes == 4 * (3 * 5 + 7 * 5 + 7 + 3 * 7)
+    update = make_case("sgd", (10,), "float64")
+    assert (update.flops, update.bytes) == (0, 8 * 30)
+
+
+def test_a_wrong_kernel_shows_in_the_error(monkeypatch):
+    monkeypatch.setattr(cpu, "relu", lambda Z, A: np.maximum(Z, 0.1, out=A))
+    records = fn.compare(["relu"], [(20, 20)], rounds=1)
+    assert [record["error"] > 1e-2 for record in records if record["room"] != "cuda"] == [False, True]
+
+
+def test_records(threads):
+    records = fn.compare(["dense_forward", "relu"], [(8, 16, 24), (33, 17)], dtype="float64", threads=threads, rounds=3)
+    assert [(r["kernel"], r["shape"]) for r in records if r["room"] == "cpu"] == [
+        ("dense_forward", (8, 16, 24)),
+        ("relu", (33, 17)),
+    ]
+    for record in records:
+        assert record["threads"] == threads
+        assert 0 < record["low"] <= record["seconds"] <= record["high"]
+        assert 0 < record["fraction"] < 2
+        assert record["error"] < 1e-13
+        if record["kernel"] == "dense_forward":
+            np.testing.assert_allclose(record["gflops"] * record["seconds"] * 1e9, 2 * 8 * 16 * 24)
+        else:
+            assert record["gflops"] is None
+            np.testing.assert_allclose(record["gbytes"] * record["seconds"] * 1e9, 2 * 33 * 17 * 8)
+        if record["room"] == "reference":
+            assert record["speedup"] == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"kernels": ["rleu"]}, "'relu'"),
+        ({"kernels": ["relu"], "shapes": [(3,)]}, "fit none"),
+        ({"kernels": ["relu"], "shapes": [(3, 0)]}, "shape=0"),
+        ({"dtype": "float16"}, "'float32'"),
+        ({"threads": 0}, "threads=0"),
+        ({"threads": 10_000}, "give no more"),
+        ({"rounds": 0}, "rounds=0"),
+    ],
+)
+def test_bad_arguments(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        fn.compare(**arguments)
+
+
+def test_threads_are_given_back():
+    import numba
+
+    before = numba.get_num_threads()
+    fn.compare(["relu"], [(4, 4)], threads=1, rounds=1)
+    assert numba.get_num_threads() == before
+
+
+def test_samples_take_turns_and_are_long_enough():
+    calls = []
+    found = samples({"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}, rounds=4, at_least=1e-4)
+    assert {name: len(values) for name, values in found.items()} == {"a": 4, "b": 4}
+    turns = "".join(calls)
+    assert [name for name, after in zip(turns, turns[1:] + " ", strict=True) if name != after][-8:] == list("abababab")
+
+
+def test_limits_are_plausible():
+    assert limits.peak_flops("float32", 1) > limits.peak_flops("float64", 1) * 1.3 > 1e9
+    # A mebibyte in 1 ms at the least; and no less for more bytes than there is cache.
+    assert limits.bandwidth(1 << 20, 1) > 1e9
+    assert limits.limit_seconds(1e9, 1, "float32", 1) == pytest.approx(1e9 / limits.peak_flops("float32", 1))
+
+
+def test_cuda_is_left_out_with_a_word():
+    found, missing = rooms()
+    assert list(found)[:2] == ["reference", "cpu"]
+    assert len(found) + len(missing) == 3
+
+
+COMMAND = ["compare", "--kernels", "relu,sgd", "--shapes", "33x17,100", "--rounds", "2"]
+
+
+def test_command_prints_a_table(capsys, tmp_path):
+    picture = tmp_path / "kernels.png"
+    assert main([*COMMAND, "--threads", "1", "--plot", str(picture)]) == 0
+    shown = capsys.readouterr()
+    lines = shown.out.splitlines()
+    assert lines[0].split() == [
+        "kernel",
+        "shape",
+        "room",
+        "threads",
+        "time",
+        "rate",
+        "of",
+        "limit",
+        "speed-up",
+        "error",
+    ]
+    assert [line.split()[:3] for line in lines[2:4]] == [["relu", "33x17", "reference"], ["relu", "33x17", "cpu"]]
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert "relu 33x17" in shown.err
+
+
+def test_command_prints_json_and_csv(capsys):
+    assert main([*COMMAND, "--json"]) == 0
+    records = json.loads(capsys.readouterr().out)
+    assert records[0]["shape"] == [33, 17]
+    assert main([*COMMAND, "--csv"]) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert [row["shape"] for row in rows[:1]] == ["33x17"]
+    assert list(rows[0]) == list(records[0])
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--kernels", "nothing"],
+        ["--shapes", "axb"],
+        ["--workloads", "mnist"],
+        ["--peers", "--kernels", "relu"],
+        ["--json", "--csv"],
+        ["--plot", "no/such/folder/a.png"],
+        ["--plot", "a.pngg"],
+        ["--peers", "Theano"],
+        ["--peers", "--workloads", "imagenet"],
+        ["--peers", "--threads", "0"],
+    ],
+)
+def test_command_refuses(arguments, capsys):
+    with pytest.raises(SystemExit) as end:
+        main(["compare", *arguments])
+    assert end.value.code == 2
+    assert "usage: fastnet" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(2.5e-10, "0.25 ns"), (1.234e-6, "1.23 us"), (0.0123, "12.3 ms"), (0.9999e-3, "1000 us"), (1234.0, "1234 s")],
+)
+def test_readable_time(seconds, text):
+    assert tables.readable_time(seconds) == text
