@@ -81,8 +81,10 @@ class CPU:
             nothing = np.zeros(0, self.dtype)
             matrix = np.zeros((0, 0), self.dtype)
             rows = np.zeros(0, np.int64)
-            tables = np.zeros((0, 0), np.int64), np.zeros(0), np.zeros((0, 0), np.int64), rows
-            plan = codes.Plan(*tables, *[1] * 11, 1.0, 0.0)
+            values: dict[str, Any] = dict.fromkeys(codes.Plan._fields, 1)
+            values |= {"layers": np.zeros((0, 0), np.int64), "slopes": np.zeros(0), "tasks": np.zeros((0, 0), np.int64)}
+            values |= {"numbers": rows, "is_single_unit": False, "scale": 1.0, "shift": 0.0}
+            plan = codes.Plan(**values)
             run(
                 codes.PREDICT, plan, nothing, nothing, nothing, np.zeros(0, np.uint8), False, matrix, matrix, rows,
                 rows, 1, 0, 0, 0.0, np.zeros(0), np.zeros(0), 1,

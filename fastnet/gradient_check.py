@@ -51,7 +51,7 @@ def check_gradients(
         chosen = np.arange(parameter.size)
         if parameter.size > at_most:
             chosen = rng.choice(parameter.size, at_most, replace=False)
-        flat = parameter.reshape(-1)
+        flat = parameter.flat
         differences = np.empty(len(chosen))
         for i, place in enumerate(chosen):
             value = flat[place]

@@ -92,8 +92,8 @@ class Network:
 
     def _allocate(self, n_inputs: int) -> None:
         """Make the buffers, all zero, and the views into them."""
-        found = places(self.layers, n_inputs)
-        size = sum(place.size for place in found)
+        found = places(self.layers, n_inputs, self.dtype)
+        size = found[-1].end
         self.n_inputs = n_inputs
         self.buffer = aligned_zeros(size, self.dtype)
         self.gradient_buffer = aligned_zeros(size, self.dtype)

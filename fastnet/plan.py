@@ -23,35 +23,43 @@ _LOSS_CODES = {
 }
 
 _ALIGNMENT = 64  # bytes: a cache line, and the longest vector register
-_ROWS_A_TASK = 512  # of W, at the most, in one task of the backward pass
-_FEATURES_AT_ONCE = 256  # of the inputs: a block's share of them stays in the first-level cache
+_CONFLICT = 4096  # bytes: rows this far apart, or a multiple of it, compete for the same places in a cache
+_FEATURES_AT_ONCE = 128  # of the inputs: a block's share of them stays in the first-level cache
+_SAMPLES_AT_ONCE = 1024  # of the backward pass: a panel of them stays in the second-level cache
+_PANELS_A_TASK = 4  # of a weight matrix's columns, so that samples are read some cache lines at a time
+_ROWS_A_TASK = 512  # of a weight matrix, at the most
+_COLUMNS_A_TASK = 1024  # of a single unit's weights
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where one parameter lies in the flat buffer."""
+    """Where one parameter lies in the flat buffer: its rows are `stride` elements apart."""
 
     name: str
     shape: tuple[int, ...]
+    stride: int
     offset: int
 
     @property
-    def size(self) -> int:
-        return int(np.prod(self.shape))
+    def end(self) -> int:
+        return self.offset + (self.shape[0] * self.stride if len(self.shape) == 2 else self.shape[0])
 
     def view(self, buffer: np.ndarray) -> np.ndarray:
-        return buffer[self.offset : self.offset + self.size].reshape(self.shape)
+        flat = buffer[self.offset : self.end]
+        return flat.reshape(-1, self.stride)[:, : self.shape[1]] if len(self.shape) == 2 else flat
 
 
-def places(layers: Sequence[Layer], n_inputs: int) -> list[Place]:
+def places(layers: Sequence[Layer], n_inputs: int, dtype: np.dtype) -> list[Place]:
     """W1, b1, W2, b2, ... of the dense layers, one after the other in the flat buffer."""
     found: list[Place] = []
     n_prev, offset = n_inputs, 0
     dense = [layer for layer in layers if isinstance(layer, Dense)]
     for l, layer in enumerate(dense, start=1):
+        conflicts = n_prev * dtype.itemsize % _CONFLICT == 0
+        stride = n_prev + (_ALIGNMENT // dtype.itemsize if conflicts and layer.units > 1 else 0)
         for name, shape in ((f"W{l}", (layer.units, n_prev)), (f"b{l}", (layer.units,))):
-            found.append(Place(name, shape, offset))
-            offset += found[-1].size
+            found.append(Place(name, shape, stride, offset))
+            offset = found[-1].end
         n_prev = layer.units
     return found
 
@@ -83,7 +91,7 @@ def rows_of_block(layers: Sequence[Layer], batch_size: int, panel: int) -> int:
     half of a panel empty, and for a single unit, whose sum over a sample needs no panel.
     """
     dense = [layer for layer in layers if isinstance(layer, Dense)]
-    return 1 if batch_size < panel // 2 or (len(dense) == 1 and dense[0].units <= 2) else panel
+    return 1 if batch_size < panel // 2 or (len(dense) == 1 and dense[0].units == 1) else panel
 
 
 def make_plan(
@@ -95,10 +103,12 @@ def make_plan(
     """
     dense = [layer for layer in layers if isinstance(layer, Dense)]
     rescale = next((layer for layer in layers if isinstance(layer, Rescale)), Rescale(1.0))
-    parameters = places(layers, n_inputs)
+    parameters = places(layers, n_inputs, dtype)
     room = _Allocator(dtype.itemsize)
     block_rows = rows_of_block(layers, batch_size, panel)
     places_for_samples = -(-batch_size // block_rows) * block_rows
+    is_single_unit = len(dense) == 1 and dense[0].units == 1 and block_rows == 1
+    columns_a_task = _COLUMNS_A_TASK if is_single_unit else _PANELS_A_TASK * panel
 
     table = np.zeros((len(dense), codes.LAYER_COLUMNS), np.int64)
     tasks = []
@@ -108,18 +118,20 @@ def make_plan(
         row = table[l]
         row[codes.N_IN], row[codes.N_OUT] = n_in, n_out
         row[codes.ACTIVATION] = _ACTIVATION_CODES[layer.activation]
-        row[codes.W], row[codes.B] = W.offset, b.offset
+        row[codes.W], row[codes.W_STRIDE], row[codes.B] = W.offset, W.stride, b.offset
         row[codes.A], row[codes.DZ] = (room.take(places_for_samples * n_out) for _ in range(2))
         tasks += [
-            (l, column, first_row, last_row)
+            (l, column, min(column + columns_a_task, n_in), first_row, last_row)
             for first_row, last_row in _even_pieces(n_out, _ROWS_A_TASK)
-            for column in range(0, n_in, panel)
+            for column in range(0, n_in, columns_a_task)
         ]
 
     n_targets = 1 if loss == "cross_entropy" else dense[-1].units
     features_at_once = min(n_inputs, _FEATURES_AT_ONCE)
-    # Phase 1 reads a block's features into it, phase 2 a panel's columns of all samples, and the edge of W.
-    scratch_size = max(features_at_once * panel, n_inputs, (places_for_samples + panel) * panel)
+    samples_at_once = min(_SAMPLES_AT_ONCE, places_for_samples)
+    # Forward a block's features go through it, backward some panels and, behind them, the edge of W.
+    edge = _PANELS_A_TASK * samples_at_once * panel
+    scratch_size = max(features_at_once * panel, n_inputs, edge + panel * panel)
     scratch_size = -(-scratch_size // room.step) * room.step
     plan = codes.Plan(
         layers=table,
@@ -131,12 +143,15 @@ def make_plan(
         batch_size=batch_size,
         block_rows=block_rows,
         features_at_once=features_at_once,
+        blocks_at_once=samples_at_once // block_rows,
+        is_single_unit=is_single_unit,
         workers=workers,
         Y=room.take(places_for_samples * n_targets),
         L=room.take(places_for_samples),
         hits=room.take(places_for_samples),
         scratch=room.take(scratch_size * workers),
         scratch_size=scratch_size,
+        edge=edge,
         scale=rescale.scale,
         shift=rescale.shift,
     )

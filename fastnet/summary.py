@@ -24,9 +24,10 @@ def summary_of(network: "Network", workspace_bytes: int, batch_size: int) -> str
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     lines = [f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]:>{widths[2]}}  {row[3]}".rstrip() for row in rows]
     lines.insert(1, "-" * max(map(len, lines)))
+    count = sum(parameter.size for parameter in network.parameters.values())
     lines += [
         lines[1],
-        f"loss {network.loss}, {network.buffer.size:,} parameters of {network.dtype}: "
+        f"loss {network.loss}, {count:,} parameters of {network.dtype}: "
         f"{readable(network.buffer.nbytes)}, and as much for their gradient",
         f"workspace for mini-batches of {batch_size}: {readable(workspace_bytes)}",
     ]

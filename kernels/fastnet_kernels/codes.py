@@ -17,12 +17,12 @@ GRADIENT = 2  # forward, cost and backward; the gradient is stored
 TRAIN = 3  # the same, then the parameters are updated
 
 # Columns of Plan.layers. Offsets count elements from the start of their buffer.
-N_IN, N_OUT, ACTIVATION, W, B, A, DZ = range(7)
-LAYER_COLUMNS = 7
+# From one row of W to the next are W_STRIDE elements, N_IN of them the row's own.
+N_IN, N_OUT, ACTIVATION, W, W_STRIDE, B, A, DZ = range(8)
+LAYER_COLUMNS = 8
 
-# Columns of Plan.tasks: rows `first_row:last_row` of one layer's W, and a panel's columns from `first_column` on.
-TASK_LAYER, FIRST_COLUMN, FIRST_ROW, LAST_ROW = range(4)
-TASK_COLUMNS = 4
+# Columns of Plan.tasks: rows `first_row:last_row` and columns `first_column:last_column` of one layer's W.
+TASK_LAYER, FIRST_COLUMN, LAST_COLUMN, FIRST_ROW, LAST_ROW = range(5)
 
 
 class Plan(NamedTuple):
@@ -33,7 +33,8 @@ class Plan(NamedTuple):
     Samples go through the network in blocks of `block_rows`, each a column: of every layer the workspace holds, at the
     offsets in its row, A and dZ as (n_blocks, n_l, block_rows). `Y` (n_blocks, n_targets, block_rows), the losses `L`
     and the right predictions `hits`, (n_blocks * block_rows,), are offsets too, and so is `scratch`: `scratch_size`
-    numbers for each worker. Inputs are read as `scale * x + shift`, `features_at_once` of a block.
+    numbers for each worker, those from `edge` on for a narrow piece of W. Inputs are read as `scale * x + shift`.
+    Forward a block's inputs are taken `features_at_once`, backward all samples `blocks_at_once`.
     """
 
     layers: np.ndarray  # (n_layers, LAYER_COLUMNS) int64
@@ -45,11 +46,14 @@ class Plan(NamedTuple):
     batch_size: int  # rows the workspace has room for
     block_rows: int  # samples of a block
     features_at_once: int
+    blocks_at_once: int
+    is_single_unit: bool  # of the whole network, as logistic regression is
     workers: int  # threads the workspace has room for
     Y: int
     L: int
     hits: int
     scratch: int
     scratch_size: int
+    edge: int
     scale: float
     shift: float

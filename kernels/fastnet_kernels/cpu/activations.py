@@ -1,6 +1,6 @@
 """Activations A = g(Z) and derivatives dZ = dA * g'(Z) on (m, n) matrices; the formulas are those of `reference`.
 
-Every derivative is written through A, so that a network need not keep Z. An output may be the same array as an input.
+Every derivative is written through A, so that a network need not keep Z. An output may be the same array as an input, and nothing else may overlap.
 """
 
 from numba import prange
@@ -28,72 +28,76 @@ def softmax_columns(Z, A):
         largest = Z[0, i]
         for j in range(1, n):
             largest = max(largest, Z[j, i])
-        total = Z.dtype.type(0)
         for j in range(n):
-            A[j, i] = exp(Z[j, i] - largest)
+            A[j, i] = Z[j, i] - largest
+    for j in range(n):
+        for i in range(m):
+            A[j, i] = exp(A[j, i])
+    for i in range(m):
+        total = A[0, i]
+        for j in range(1, n):
             total += A[j, i]
         for j in range(n):
             A[j, i] /= total
 
 
 @inner
-def activate(activation, slope, Z, A):
-    """A = g(Z) for an element-wise g given by its code; both 1-D. NaN stays NaN: comparisons are written for that."""
+def activate(activation, slope, A):
+    """A = g(A), in place, for an element-wise g given by its code; 1-D. NaN stays NaN: comparisons are written for that.
+
+    One array, read and written: of two that might overlap, LLVM would compute one number after the other.
+    """
     stay_out_of_line()
-    n = Z.size
-    zero = Z.dtype.type(0)
+    zero, below = A.dtype.type(0), A.dtype.type(slope)
     if activation == SIGMOID:
-        for j in range(n):
-            A[j] = sigmoid_of(Z[j])
+        for j in range(A.size):
+            A[j] = sigmoid_of(A[j])
     elif activation == TANH:
-        for j in range(n):
-            A[j] = tanh_of(Z[j])
+        for j in range(A.size):
+            A[j] = tanh_of(A[j])
     elif activation == RELU:
-        for j in range(n):
-            A[j] = zero if Z[j] <= 0 else Z[j]
+        for j in range(A.size):
+            A[j] = zero if A[j] <= 0 else A[j]
     elif activation == LEAKY_RELU:
-        below = Z.dtype.type(slope)
-        for j in range(n):
-            A[j] = below * Z[j] if Z[j] <= 0 else Z[j]
-    else:
-        for j in range(n):
-            A[j] = Z[j]
+        for j in range(A.size):
+            A[j] = below * A[j] if A[j] <= 0 else A[j]
 
 
 @inner
-def derive(activation, slope, dA, A, dZ):
-    """dZ = dA * g'(Z), for an element-wise g given by its code; all 1-D."""
+def derive(activation, slope, A, dZ):
+    """dZ = dZ * g'(Z), in place, for an element-wise g given by its code and A = g(Z); both 1-D."""
     stay_out_of_line()
-    n = A.size
-    zero, one = A.dtype.type(0), A.dtype.type(1)
+    zero, one, below = A.dtype.type(0), A.dtype.type(1), A.dtype.type(slope)
     if activation == SIGMOID:
-        for j in range(n):
-            dZ[j] = dA[j] * A[j] * (one - A[j])
+        for j in range(A.size):
+            dZ[j] *= A[j] * (one - A[j])
     elif activation == TANH:
-        for j in range(n):
-            dZ[j] = dA[j] * (one - A[j] * A[j])
+        for j in range(A.size):
+            dZ[j] *= one - A[j] * A[j]
     elif activation == RELU:
-        for j in range(n):
-            dZ[j] = dA[j] if A[j] > 0 else zero
+        for j in range(A.size):
+            dZ[j] = dZ[j] if A[j] > 0 else zero
     elif activation == LEAKY_RELU:
-        below = A.dtype.type(slope)
-        for j in range(n):
-            dZ[j] = dA[j] if A[j] > 0 else below * dA[j]
-    else:
-        for j in range(n):
-            dZ[j] = dA[j]
+        for j in range(A.size):
+            dZ[j] = dZ[j] if A[j] > 0 else below * dZ[j]
 
 
 @inner
 def _activate_rows(activation, slope, Z, A, first, last):
     for i in range(first, last):
-        activate(activation, slope, Z[i], A[i])
+        given, row = Z[i], A[i]
+        for j in range(row.size):
+            row[j] = given[j]
+        activate(activation, slope, row)
 
 
 @inner
 def _derive_rows(activation, slope, dA, A, dZ, first, last):
     for i in range(first, last):
-        derive(activation, slope, dA[i], A[i], dZ[i])
+        given, row = dA[i], dZ[i]
+        for j in range(row.size):
+            row[j] = given[j]
+        derive(activation, slope, A[i], row)
 
 
 @kernel

@@ -5,8 +5,9 @@ A tile of C is kept in vector registers while the sum runs, so that each loaded 
 The compiled program works on *panels*: matrices of two vectors' width, row after row without a gap, so that the inner
 loop reads memory in order.
 
-    panel_tile   C[r, :] += alpha sum_k A[r, k] B[k, :]   for h rows r; B is a panel, A has any strides
-    transpose    a square of one vector's side, from rows that lie anywhere into a panel
+    panel_tile       C[r, :] += alpha sum_k A[r, k] B[k, :]   for h rows r; B is a panel, A has any strides
+    read_panel_row   a row of a panel = scale * numbers that lie anywhere + shift
+    transpose        the same for a square of one vector's side, turned
 
 The kernels that work on their own take matrices as they are:
 
@@ -41,6 +42,7 @@ def _machine():
 
 VECTOR_BYTES, HEIGHTS, SIDES = _machine()
 PANEL_BYTES = 2 * VECTOR_BYTES  # of a panel's row
+_PREFETCH_STEPS = 12  # of the inner loop: where A is read down a column, each step needs another cache line
 WIDTHS = (2, 1)  # of the outer tile, in vectors
 
 
@@ -219,6 +221,12 @@ def panel_tile(typing_context, height, alpha, C, c, c_row, A, a, a_row, a_k, a_b
             zeros = ir.Constant(ir.VectorType(ir.IntType(32), lanes), None)
             return builder.shuffle_vector(one, ir.Constant(vector, ir.Undefined), zeros)
 
+        def prefetch(pointer):
+            pointer = builder.bitcast(pointer, ir.IntType(8).as_pointer())
+            numbers = [ir.IntType(32)(number) for number in (0, 3, 1)]  # to read, into all caches, data
+            kind = ir.FunctionType(ir.VoidType(), [pointer.type, *(number.type for number in numbers)])
+            builder.call(cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0"), [pointer, *numbers])
+
         def parts(pointer):
             """Pointers to the vectors of one row of a panel."""
             return [
@@ -243,6 +251,9 @@ def panel_tile(typing_context, height, alpha, C, c, c_row, A, a, a_row, a_k, a_b
                     at = builder.gep(panel, [builder.mul(loop.index, index(vectors * lanes))])
                     loaded = [builder.load(part, align=size) for part in parts(at)]
                     step = builder.mul(loop.index, a_k)
+                    ahead = builder.mul(_shifted(builder, loop.index, _PREFETCH_STEPS), a_k)
+                    for r in {0, h - 1}:
+                        prefetch(builder.gep(rows[r], [ahead]))
                     for r in range(h):
                         factor = broadcast(builder.load(builder.gep(rows[r], [step]), align=size))
                         for v in range(vectors):
@@ -264,6 +275,52 @@ def panel_tile(typing_context, height, alpha, C, c, c_row, A, a, a_row, a_k, a_b
     return types.void(place, C.dtype, C, place, place, A, place, place, place, place, B, place, place, place), generate
 
 
+class _Reader:
+    """Inside generated code: vectors of scale * x + shift, with x of a floating dtype or uint8."""
+
+    def __init__(self, context, builder, source_type, target_type, scale, shift):
+        self.builder = builder
+        size = target_type.dtype.bitwidth // 8
+        self.lanes, self.align = VECTOR_BYTES // size, source_type.dtype.bitwidth // 8
+        self.vector = ir.VectorType(context.get_value_type(target_type.dtype), self.lanes)
+        self.given = ir.VectorType(context.get_value_type(source_type.dtype), self.lanes)
+        self.scale, self.shift = self._spread(scale), self._spread(shift)
+        kind = ir.FunctionType(self.vector, [self.vector] * 3)
+        self.fma = cgutils.get_or_insert_function(builder.module, kind, f"llvm.fma.v{self.lanes}f{8 * size}")
+
+    def _spread(self, value):
+        undefined, number = ir.Constant(self.vector, ir.Undefined), ir.IntType(32)
+        one = self.builder.insert_element(undefined, value, number(0))
+        return self.builder.shuffle_vector(one, undefined, ir.Constant(ir.VectorType(number, self.lanes), None))
+
+    def read(self, pointer):
+        numbers = self.builder.load(self.builder.bitcast(pointer, self.given.as_pointer()), align=self.align)
+        if self.given != self.vector:
+            numbers = self.builder.uitofp(numbers, self.vector)
+        return self.builder.call(self.fma, [self.scale, numbers, self.shift])
+
+    def write(self, numbers, pointer):
+        self.builder.store(numbers, self.builder.bitcast(pointer, self.vector.as_pointer()), align=4)
+
+
+@intrinsic
+def read_panel_row(typing_context, target, t, source, s, scale, shift):
+    """target[t + c] = scale * source[s + c] + shift, for a panel's width of c; flat buffers, `source` may be uint8."""
+
+    def generate(context, builder, signature, arguments):
+        t_value, t, s_value, s, scale, shift = arguments
+        reader = _Reader(context, builder, signature.args[2], signature.args[0], scale, shift)
+        for v in range(PANEL_BYTES // VECTOR_BYTES):
+            at = _shifted(builder, s, v * reader.lanes)
+            numbers = reader.read(_element_pointer(context, builder, signature.args[2], s_value, at))
+            at = _shifted(builder, t, v * reader.lanes)
+            reader.write(numbers, _element_pointer(context, builder, signature.args[0], t_value, at))
+        return context.get_dummy_value()
+
+    place, kind = types.intp, target.dtype
+    return types.void(target, place, source, place, kind, kind), generate
+
+
 @intrinsic
 def transpose(typing_context, target, t, source, s, rows, first, row_size, scale, shift):
     """target[t + k PANEL + i] = scale * source[s + rows[first + i] * row_size + k] + shift, for i and k below LANES.
@@ -274,42 +331,22 @@ def transpose(typing_context, target, t, source, s, rows, first, row_size, scale
     def generate(context, builder, signature, arguments):
         t_value, t, s_value, s, rows, first, row_size, scale, shift = arguments
         t_type, s_type, rows_type = signature.args[0], signature.args[2], signature.args[4]
-        size = t_type.dtype.bitwidth // 8
-        element, lanes = context.get_value_type(t_type.dtype), VECTOR_BYTES // size
-        vector, index, number = ir.VectorType(element, lanes), ir.IntType(64), ir.IntType(32)
-        given = ir.VectorType(context.get_value_type(s_type.dtype), lanes)
-
-        def spread(value):
-            one = builder.insert_element(ir.Constant(vector, ir.Undefined), value, number(0))
-            return builder.shuffle_vector(
-                one, ir.Constant(vector, ir.Undefined), ir.Constant(ir.VectorType(number, lanes), None)
-            )
-
-        scale, shift = spread(scale), spread(shift)
-        kind = ir.FunctionType(vector, [vector] * 3)
-        fma = cgutils.get_or_insert_function(builder.module, kind, f"llvm.fma.v{lanes}f{8 * size}")
+        reader = _Reader(context, builder, s_type, t_type, scale, shift)
+        lanes, number = reader.lanes, ir.IntType(32)
         loaded = []
         for i in range(lanes):
             row = builder.load(_element_pointer(context, builder, rows_type, rows, _shifted(builder, first, i)))
             place = builder.add(s, builder.mul(row, row_size))
-            pointer = _element_pointer(context, builder, s_type, s_value, place)
-            numbers = builder.load(builder.bitcast(pointer, given.as_pointer()), align=s_type.dtype.bitwidth // 8)
-            if given != vector:
-                numbers = builder.uitofp(numbers, vector)
-            loaded.append(builder.call(fma, [scale, numbers, shift]))
+            loaded.append(reader.read(_element_pointer(context, builder, s_type, s_value, place)))
         # Interleaving vectors i and i + LANES / 2, log2(LANES) times over, is a transposition.
-        low = [place for pair in zip(range(lanes), range(lanes, 2 * lanes), strict=True) for place in pair]
-        masks = [ir.Constant(ir.VectorType(number, lanes), low[part * lanes : (part + 1) * lanes]) for part in (0, 1)]
+        turns = [place for pair in zip(range(lanes), range(lanes, 2 * lanes), strict=True) for place in pair]
+        halves = [ir.Constant(ir.VectorType(number, lanes), turns[i : i + lanes]) for i in (0, lanes)]
         for _ in range(lanes.bit_length() - 1):
-            loaded = [
-                builder.shuffle_vector(loaded[i], loaded[i + lanes // 2], masks[part])
-                for i in range(lanes // 2)
-                for part in (0, 1)
-            ]
-        for k in range(lanes):
-            place = builder.add(t, index(k * PANEL_BYTES // size))
-            pointer = _element_pointer(context, builder, t_type, t_value, place)
-            builder.store(loaded[k], builder.bitcast(pointer, vector.as_pointer()), align=size)
+            pairs = zip(loaded[: lanes // 2], loaded[lanes // 2 :], strict=True)
+            loaded = [builder.shuffle_vector(a, b, half) for a, b in pairs for half in halves]
+        for k, numbers in enumerate(loaded):
+            at = _shifted(builder, t, k * PANEL_BYTES // VECTOR_BYTES * lanes)
+            reader.write(numbers, _element_pointer(context, builder, t_type, t_value, at))
         return context.get_dummy_value()
 
     place, kind = types.intp, target.dtype

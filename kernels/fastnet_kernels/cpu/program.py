@@ -24,6 +24,7 @@ from ..codes import (
     FIRST_COLUMN,
     FIRST_ROW,
     GRADIENT,
+    LAST_COLUMN,
     LAST_ROW,
     LOG_LOSS,
     N_IN,
@@ -32,6 +33,7 @@ from ..codes import (
     SOFTMAX,
     TASK_LAYER,
     TRAIN,
+    W_STRIDE,
     A,
     B,
     W,
@@ -40,7 +42,7 @@ from .activations import activate, derive, softmax_columns
 from .blocks import n_blocks
 from .compiling import inner, kernel, stay_out_of_line
 from .losses import cross_entropy_columns, log_loss_columns, squared_error_columns
-from .microkernel import HEIGHTS, PANEL_BYTES, VECTOR_BYTES, panel_tile, transpose
+from .microkernel import HEIGHTS, PANEL_BYTES, VECTOR_BYTES, panel_tile, read_panel_row, transpose
 from .views import matrix, reinterpret, vector
 
 BY_SAMPLES, BY_WEIGHTS = range(2)
@@ -123,10 +125,10 @@ def _start_with_bias(plan, parameters, Z, l):
 
 
 @inner
-def _add_matrix_vector(parameters, w, x, z):
-    """z += W x, for W (n, n_prev) at `w`."""
+def _add_matrix_vector(plan, parameters, l, x, z):
+    """z += W x."""
     for j in range(z.size):
-        row = vector(parameters, w + j * x.size, x.size)
+        row = vector(parameters, plan.layers[l, W] + j * plan.layers[l, W_STRIDE], x.size)
         total = z.dtype.type(0)
         for k in range(x.size):
             total += row[k] * x[k]
@@ -134,36 +136,37 @@ def _add_matrix_vector(parameters, w, x, z):
 
 
 @inner
+def _add_single_unit(plan, parameters, source, place, z):
+    """z += w (scale * x + shift), for the sample x where it lies."""
+    n_in, scale, shift = plan.layers[0, N_IN], z.dtype.type(plan.scale), z.dtype.type(plan.shift)
+    w, x = vector(parameters, plan.layers[0, W], n_in), vector(source, place, n_in)
+    total = z.dtype.type(0)
+    for k in range(n_in):
+        total += w[k] * (scale * x[k] + shift)
+    z[0] += total
+
+
+@inner
 def _first_layer(plan, parameters, workspace, scratch, source, rows, block):
     """Z of the first layer, from the samples."""
-    n, n_in, w = plan.layers[0, N_OUT], plan.layers[0, N_IN], plan.layers[0, W]
+    n_in = plan.layers[0, N_IN]
     Z = _block(plan, workspace, 0, A, block)
     first = block * plan.block_rows
     _start_with_bias(plan, parameters, Z, 0)
-    if plan.block_rows == 1:
+    if plan.is_single_unit:
+        _add_single_unit(plan, parameters, source, rows[first] * n_in, _flat(Z))
+    elif plan.block_rows == 1:
         x = vector(scratch, 0, n_in)
         _read_sample(plan, x, source, rows[first] * n_in)
-        _add_matrix_vector(parameters, w, x, _flat(Z))
-        return
-    for k in range(0, n_in, plan.features_at_once):
-        n_features = min(plan.features_at_once, n_in - k)
-        _read_columns(plan, scratch, source, rows, first, k, n_features)
-        _add_product(
-            n,
-            scratch.dtype.type(1),
-            _flat(Z),
-            0,
-            plan.block_rows,
-            parameters,
-            w + k,
-            n_in,
-            1,
-            0,
-            scratch,
-            0,
-            1,
-            n_features,
-        )
+        _add_matrix_vector(plan, parameters, 0, x, _flat(Z))
+    else:
+        for k in range(0, n_in, plan.features_at_once):
+            n_features = min(plan.features_at_once, n_in - k)
+            _read_columns(plan, scratch, source, rows, first, k, n_features)
+            _add_product(
+                Z.shape[0], Z.dtype.type(1), _flat(Z), 0, plan.block_rows, parameters, plan.layers[0, W] + k,
+                plan.layers[0, W_STRIDE], 1, 0, scratch, 0, 1, n_features,
+            )  # fmt: skip
 
 
 @inner
@@ -172,16 +175,15 @@ def _forward(plan, parameters, workspace, block):
     n_layers = plan.layers.shape[0]
     for l in range(1, n_layers):
         A_prev = _block(plan, workspace, l - 1, A, block)
-        activate(plan.layers[l - 1, ACTIVATION], plan.slopes[l - 1], _flat(A_prev), _flat(A_prev))
+        activate(plan.layers[l - 1, ACTIVATION], plan.slopes[l - 1], _flat(A_prev))
         Z = _block(plan, workspace, l, A, block)
         _start_with_bias(plan, parameters, Z, l)
-        w, n_in = plan.layers[l, W], plan.layers[l, N_IN]
         if plan.block_rows == 1:
-            _add_matrix_vector(parameters, w, _flat(A_prev), _flat(Z))
+            _add_matrix_vector(plan, parameters, l, _flat(A_prev), _flat(Z))
         else:
             _add_product(
-                Z.shape[0], Z.dtype.type(1), _flat(Z), 0, plan.block_rows, parameters, w, n_in, 1, 0,
-                _flat(A_prev), 0, 1, n_in,
+                Z.shape[0], Z.dtype.type(1), _flat(Z), 0, plan.block_rows, parameters, plan.layers[l, W],
+                plan.layers[l, W_STRIDE], 1, 0, _flat(A_prev), 0, 1, A_prev.shape[0],
             )  # fmt: skip
 
 
@@ -219,9 +221,9 @@ def _cost(plan, workspace, targets, rows, m, block):
     elif plan.loss == CROSS_ENTROPY:
         cross_entropy_columns(Z, Y, L, dZ, weight)
     else:
-        activate(activation, slope, _flat(Z), _flat(Z))
+        activate(activation, slope, _flat(Z))
         squared_error_columns(Z, Y, L, dZ, weight)
-        derive(activation, slope, _flat(dZ), _flat(Z), _flat(dZ))
+        derive(activation, slope, _flat(Z), _flat(dZ))
     for j in range(dZ.shape[0]):
         for i in range(m - first, size):
             dZ[j, i] = 0
@@ -232,18 +234,18 @@ def _backward(plan, parameters, workspace, block):
     """dZ of all layers but the last, from the last's."""
     for l in range(plan.layers.shape[0] - 1, 0, -1):
         dZ, dZ_prev = _flat(_block(plan, workspace, l, DZ, block)), _flat(_block(plan, workspace, l - 1, DZ, block))
-        w, n, n_in = plan.layers[l, W], plan.layers[l, N_OUT], plan.layers[l, N_IN]
+        w, stride, n, n_in = plan.layers[l, W], plan.layers[l, W_STRIDE], plan.layers[l, N_OUT], plan.layers[l, N_IN]
         for j in range(dZ_prev.size):
             dZ_prev[j] = 0
         if plan.block_rows == 1:
             for k in range(n):
-                row = vector(parameters, w + k * n_in, n_in)
+                row = vector(parameters, w + k * stride, n_in)
                 for j in range(n_in):
                     dZ_prev[j] += dZ[k] * row[j]
         else:
-            _add_product(n_in, dZ.dtype.type(1), dZ_prev, 0, plan.block_rows, parameters, w, 1, n_in, 0, dZ, 0, 1, n)
+            _add_product(n_in, dZ.dtype.type(1), dZ_prev, 0, plan.block_rows, parameters, w, 1, stride, 0, dZ, 0, 1, n)
         A_prev = _flat(_block(plan, workspace, l - 1, A, block))
-        derive(plan.layers[l - 1, ACTIVATION], plan.slopes[l - 1], dZ_prev, A_prev, dZ_prev)
+        derive(plan.layers[l - 1, ACTIVATION], plan.slopes[l - 1], A_prev, dZ_prev)
 
 
 @inner
@@ -253,7 +255,7 @@ def _store_outputs(plan, workspace, outputs, start, m, block):
     if plan.layers[last_layer, ACTIVATION] == SOFTMAX:
         softmax_columns(Z, Z)
     else:
-        activate(plan.layers[last_layer, ACTIVATION], plan.slopes[last_layer], _flat(Z), _flat(Z))
+        activate(plan.layers[last_layer, ACTIVATION], plan.slopes[last_layer], _flat(Z))
     first = block * plan.block_rows
     for i in range(min(plan.block_rows, m - first)):
         for j in range(Z.shape[0]):
@@ -297,107 +299,164 @@ def _by_samples(
 
 
 @inner
-def _gather_inputs(plan, scratch, source, rows, m, first_column, width):
-    """Columns of the samples as a panel: scratch[i, c] = scale * x + shift, with zeros beyond `width`."""
-    stay_out_of_line()
+def _gather_inputs(plan, scratch, t, source, rows, first, count, column, width):
+    """A panel from `t` on: columns of samples `first` on, scale * x + shift. Numbers beyond `width` mean nothing."""
     panel, n = _panel(scratch), plan.layers[0, N_IN]
     scale, shift = scratch.dtype.type(plan.scale), scratch.dtype.type(plan.shift)
-    for i in range(m):
-        given, taken = vector(source, rows[i] * n + first_column, width), vector(scratch, i * panel, panel)
-        if width == panel:
-            for c in range(panel):
-                taken[c] = scale * given[c] + shift
+    for i in range(count):
+        place = rows[first + i] * n + column
+        if place + panel <= source.size:
+            read_panel_row(scratch, t + i * panel, source, place, scale, shift)
         else:
+            given, taken = vector(source, place, width), vector(scratch, t + i * panel, width)
             for c in range(width):
                 taken[c] = scale * given[c] + shift
-            for c in range(width, panel):
-                taken[c] = 0
 
 
 @inner
-def _gather_activations(plan, scratch, workspace, l, blocks, first_column, width):
-    """Columns first_column on of layer l's A, all samples, as a panel, with zeros beyond `width`."""
-    stay_out_of_line()
+def _gather_activations(plan, scratch, t, workspace, l, first_block, blocks, column, width):
+    """The same from layer l's A; what stands beyond `width` belongs to another block, and means nothing either."""
     panel, lanes, size = _panel(scratch), VECTOR_BYTES // scratch.itemsize, plan.block_rows
     one, zero = scratch.dtype.type(1), scratch.dtype.type(0)
     for block in range(blocks):
-        M = _block(plan, workspace, l, A, block)
-        t = block * size * panel
-        if size == panel and width == panel:
-            flat = _flat(M)
-            for c in range(0, panel, lanes):
-                for i in range(0, panel, lanes):
-                    s = (first_column + c) * panel + i
-                    transpose(scratch, t + i * panel + c, flat, s, plan.numbers, 0, panel, one, zero)
+        M = _flat(_block(plan, workspace, l, A, first_block + block))
+        start = t + block * size * panel
+        if size == 1:
+            taken = vector(scratch, start, width)
+            for c in range(width):
+                taken[c] = M[column + c]
         else:
-            taken = matrix(scratch, t, size, panel)
+            for c in range(0, width, lanes):
+                for i in range(0, panel, lanes):
+                    s = (column + c) * panel + i
+                    transpose(scratch, start + i * panel + c, M, s, plan.numbers, 0, panel, one, zero)
+
+
+@inner
+def _gather(plan, scratch, t, workspace, samples, inputs_are_bytes, rows, l, first_block, blocks, column, width):
+    """Columns of what layer l reads, of some blocks, as a panel: a sample a row."""
+    stay_out_of_line()
+    size = plan.block_rows
+    if l > 0:
+        _gather_activations(plan, scratch, t, workspace, l - 1, first_block, blocks, column, width)
+    elif inputs_are_bytes:
+        _gather_inputs(plan, scratch, t, samples, rows, first_block * size, blocks * size, column, width)
+    else:
+        numbers = reinterpret(samples, workspace)
+        _gather_inputs(plan, scratch, t, numbers, rows, first_block * size, blocks * size, column, width)
+
+
+@inner
+def _add_panel(plan, alpha, changed, scratch, t, workspace, l, first_block, blocks, column, width, first_row, last_row):
+    """changed[rows, columns] += alpha * dZ^T A_prev, over some blocks, whose A_prev is the panel at `t`."""
+    n, stride, panel, size = plan.layers[l, N_OUT], plan.layers[l, W_STRIDE], _panel(scratch), plan.block_rows
+    w, dZ = plan.layers[l, W] + column, plan.layers[l, DZ] + first_block * n * size
+    # dZ of one row of W: numbers of a block lie together; blocks of one sample are one long block.
+    a_row, a_k, times, n_k = (1, n, 1, blocks) if size == 1 else (size, 1, blocks, size)
+    if width == panel:
+        _add_product(
+            last_row - first_row, alpha, changed, w + first_row * stride, stride, workspace, dZ + first_row * a_row,
+            a_row, a_k, n * size, scratch, t, times, n_k,
+        )  # fmt: skip
+        return
+    # Where a panel is wider than what is left of W, it works on a copy.
+    edge = matrix(scratch, plan.edge, HEIGHTS[0], panel)
+    for j in range(first_row, last_row, HEIGHTS[0]):
+        height = min(HEIGHTS[0], last_row - j)
+        for r in range(height):
+            row = vector(changed, w + (j + r) * stride, width)
+            for c in range(width):
+                edge[r, c] = row[c]
+        _add_product(
+            height, alpha, _flat(edge), 0, panel, workspace, dZ + j * a_row, a_row, a_k, n * size, scratch, t,
+            times, n_k,
+        )  # fmt: skip
+        for r in range(height):
+            row = vector(changed, w + (j + r) * stride, width)
+            for c in range(width):
+                row[c] = edge[r, c]
+
+
+@inner
+def _add_samples(plan, alpha, changed, workspace, source, rows, m, column, width):
+    """The same for a network of a single unit and samples in their own rows, four at a time."""
+    target = vector(changed, plan.layers[0, W] + column, width)
+    n, dZ = plan.layers[0, N_IN], vector(workspace, plan.layers[0, DZ], m)
+    scale, shifts = alpha * type(alpha)(plan.scale), alpha * 0
+    for i in range(0, m - m % 4, 4):
+        a, b, c, d = scale * dZ[i], scale * dZ[i + 1], scale * dZ[i + 2], scale * dZ[i + 3]
+        x, y = vector(source, rows[i] * n + column, width), vector(source, rows[i + 1] * n + column, width)
+        v, w = vector(source, rows[i + 2] * n + column, width), vector(source, rows[i + 3] * n + column, width)
+        for k in range(width):
+            target[k] += a * x[k] + b * y[k] + c * v[k] + d * w[k]
+    for i in range(m - m % 4, m):
+        a, x = scale * dZ[i], vector(source, rows[i] * n + column, width)
+        for k in range(width):
+            target[k] += a * x[k]
+    for i in range(m):
+        shifts += alpha * dZ[i]
+    shifts *= type(alpha)(plan.shift)
+    for k in range(width):
+        target[k] += shifts
+
+
+@inner
+def _add_bias(plan, alpha, changed, workspace, l, blocks, first_row, last_row):
+    """db of some rows: the sum of dZ over all samples."""
+    n, size = plan.layers[l, N_OUT], plan.block_rows
+    b = vector(changed, plan.layers[l, B], n)
+    for j in range(first_row, last_row):
+        total = alpha * 0
+        for block in range(blocks):
+            numbers = vector(workspace, plan.layers[l, DZ] + (block * n + j) * size, size)
             for i in range(size):
-                for c in range(width):
-                    taken[i, c] = M[first_column + c, i]
-                for c in range(width, panel):
-                    taken[i, c] = 0
+                total += numbers[i]
+        b[j] += alpha * total
 
 
 @inner
 def _by_weights(
     index, mode, plan, parameters, gradients, workspace, scratch, samples, inputs_are_bytes, rows, m, learning_rate
 ):
-    """Phase 2 for one task: a panel's columns and some rows of one layer's W."""
+    """Phase 2 for one task: some columns and rows of one layer's W, and with the first columns b."""
     stay_out_of_line()
     task = plan.tasks[index]
-    l, column, first_row, last_row = task[TASK_LAYER], task[FIRST_COLUMN], task[FIRST_ROW], task[LAST_ROW]
-    n, n_in = plan.layers[l, N_OUT], plan.layers[l, N_IN]
-    panel, size = _panel(scratch), plan.block_rows
-    width = min(panel, n_in - column)
-    blocks = n_blocks(m, size)
-    if l > 0:
-        _gather_activations(plan, scratch, workspace, l - 1, blocks, column, width)
-    elif inputs_are_bytes:
-        _gather_inputs(plan, scratch, samples, rows, blocks * size, column, width)
-    else:
-        _gather_inputs(plan, scratch, reinterpret(samples, workspace), rows, blocks * size, column, width)
-    if mode == TRAIN:
-        changed, alpha = parameters, scratch.dtype.type(-learning_rate)
-    else:
+    l, first_column, last_column = task[TASK_LAYER], task[FIRST_COLUMN], task[LAST_COLUMN]
+    first_row, last_row = task[FIRST_ROW], task[LAST_ROW]
+    panel, blocks = _panel(scratch), n_blocks(m, plan.block_rows)
+    changed, alpha = parameters, scratch.dtype.type(-learning_rate)
+    if mode == GRADIENT:
         changed, alpha = gradients, scratch.dtype.type(1)
         for j in range(first_row, last_row):
-            cleared = vector(gradients, plan.layers[l, W] + j * n_in + column, width)
-            for c in range(width):
-                cleared[c] = 0
-    # dZ of a row of W: one number a sample, block after block.
-    dZ, w = plan.layers[l, DZ], plan.layers[l, W] + column
-    a_row, a_k, a_block, n_k = (1, n, 0, blocks) if size == 1 else (size, 1, n * size, size)
-    times = 1 if size == 1 else blocks
-    if width == panel:
-        _add_product(
-            last_row - first_row, alpha, changed, w + first_row * n_in, n_in, workspace, dZ + first_row * a_row,
-            a_row, a_k, a_block, scratch, 0, times, n_k,
-        )  # fmt: skip
-    else:
-        # A panel that is wider than what is left of W works on a copy of it.
-        edge = matrix(scratch, blocks * size * panel, HEIGHTS[0], panel)
-        for j in range(first_row, last_row, HEIGHTS[0]):
-            height = min(HEIGHTS[0], last_row - j)
-            target = matrix(changed, plan.layers[l, W] + j * n_in, height, n_in)
-            for r in range(height):
-                for c in range(width):
-                    edge[r, c] = target[r, column + c]
-            _add_product(
-                height, alpha, _flat(edge), 0, panel, workspace, dZ + j * a_row, a_row, a_k, a_block, scratch, 0,
-                times, n_k,
-            )  # fmt: skip
-            for r in range(height):
-                for c in range(width):
-                    target[r, column + c] = edge[r, c]
-    if column == 0:
-        b = vector(changed, plan.layers[l, B], n)
-        for j in range(first_row, last_row):
-            total = alpha * 0
-            for block in range(blocks):
-                numbers = vector(workspace, dZ + block * n * size + j * size, size)
-                for i in range(size):
-                    total += numbers[i]
-            b[j] = (b[j] if mode == TRAIN else 0) + alpha * total
+            place = plan.layers[l, W] + j * plan.layers[l, W_STRIDE] + first_column
+            row = vector(gradients, place, last_column - first_column)
+            for c in range(row.size):
+                row[c] = 0
+            if first_column == 0:
+                gradients[plan.layers[l, B] + j] = 0
+    if first_column == 0:
+        _add_bias(plan, alpha, changed, workspace, l, blocks, first_row, last_row)
+    if plan.is_single_unit:
+        width = last_column - first_column
+        if inputs_are_bytes:
+            _add_samples(plan, alpha, changed, workspace, samples, rows, m, first_column, width)
+        else:
+            numbers = reinterpret(samples, workspace)
+            _add_samples(plan, alpha, changed, workspace, numbers, rows, m, first_column, width)
+        return
+    for first_block in range(0, blocks, plan.blocks_at_once):
+        count = min(plan.blocks_at_once, blocks - first_block)
+        room = plan.blocks_at_once * plan.block_rows * panel
+        for column in range(first_column, last_column, panel):
+            t = (column - first_column) // panel * room
+            width = min(panel, last_column - column)
+            _gather(plan, scratch, t, workspace, samples, inputs_are_bytes, rows, l, first_block, count, column, width)
+        for column in range(first_column, last_column, panel):
+            t = (column - first_column) // panel * room
+            width = min(panel, last_column - column)
+            _add_panel(
+                plan, alpha, changed, scratch, t, workspace, l, first_block, count, column, width, first_row, last_row
+            )
 
 
 # ---------------------------------------------------------------- steps
