@@ -29,6 +29,7 @@ _SAMPLES_AT_ONCE = 1024  # of the backward pass: a panel of them stays in the se
 _PANELS_A_TASK = 4  # of a weight matrix's columns, so that samples are read some cache lines at a time
 _ROWS_A_TASK = 512  # of a weight matrix, at the most
 _COLUMNS_A_TASK = 1024  # of a single unit's weights
+_ROWS_OF_SINGLE_UNIT = 4  # as the kernels have it
 
 
 @dataclass(frozen=True)
@@ -88,10 +89,16 @@ def rows_of_block(layers: Sequence[Layer], batch_size: int, panel: int) -> int:
     """How many samples pass through the network together: a panel's width, or one.
 
     One at a time, W is read for every sample, but nothing is computed in vain: right for mini-batches that would leave
-    half of a panel empty, and for a single unit, whose sum over a sample needs no panel.
+    half of a panel empty. A network of a single unit takes four, each where it lies.
     """
+    if _is_single_unit(layers):
+        return _ROWS_OF_SINGLE_UNIT
+    return 1 if batch_size < panel // 2 else panel
+
+
+def _is_single_unit(layers: Sequence[Layer]) -> bool:
     dense = [layer for layer in layers if isinstance(layer, Dense)]
-    return 1 if batch_size < panel // 2 or (len(dense) == 1 and dense[0].units == 1) else panel
+    return len(dense) == 1 and dense[0].units == 1
 
 
 def make_plan(
@@ -107,7 +114,7 @@ def make_plan(
     room = _Allocator(dtype.itemsize)
     block_rows = rows_of_block(layers, batch_size, panel)
     places_for_samples = -(-batch_size // block_rows) * block_rows
-    is_single_unit = len(dense) == 1 and dense[0].units == 1 and block_rows == 1
+    is_single_unit = _is_single_unit(layers)
     columns_a_task = _COLUMNS_A_TASK if is_single_unit else _PANELS_A_TASK * panel
 
     table = np.zeros((len(dense), codes.LAYER_COLUMNS), np.int64)

@@ -29,18 +29,18 @@ from numba.extending import intrinsic
 
 
 def _machine():
-    """Bytes of a vector register, heights of the outer tile (in `w` = 2 vectors) and sides of the dot tile."""
+    """Bytes of a vector register; heights of the panel tile and the outer tile (in 2 vectors), sides of the dot tile."""
     features = llvmlite.binding.get_host_cpu_features()
     if features.get("avx512f"):
-        return 64, (14, 8, 4, 2, 1), (5, 2, 1)  # 32 registers
+        return 64, (14, 12, 10, 8, 6, 4, 2, 1), (14, 8, 4, 2, 1), (5, 2, 1)  # 32 registers
     if features.get("avx2"):
-        return 32, (6, 4, 2, 1), (3, 2, 1)  # 16 registers
+        return 32, (6, 5, 4, 3, 2, 1), (6, 4, 2, 1), (3, 2, 1)  # 16 registers
     if features.get("neon"):
-        return 16, (12, 8, 4, 2, 1), (5, 2, 1)  # 32 registers
-    return 16, (6, 4, 2, 1), (3, 2, 1)
+        return 16, (12, 10, 8, 6, 4, 2, 1), (12, 8, 4, 2, 1), (5, 2, 1)  # 32 registers
+    return 16, (6, 5, 4, 3, 2, 1), (6, 4, 2, 1), (3, 2, 1)
 
 
-VECTOR_BYTES, HEIGHTS, SIDES = _machine()
+VECTOR_BYTES, PANEL_HEIGHTS, HEIGHTS, SIDES = _machine()
 PANEL_BYTES = 2 * VECTOR_BYTES  # of a panel's row
 _PREFETCH_STEPS = 12  # of the inner loop: where A is read down a column, each step needs another cache line
 WIDTHS = (2, 1)  # of the outer tile, in vectors
@@ -199,6 +199,25 @@ def _element_pointer(context, builder, array_type, value, offset):
     return builder.gep(context.make_array(array_type)(context, builder, value).data, [offset])
 
 
+def _prefetch(builder, pointer):
+    """Ask for a cache line that is read soon; any address will do."""
+    pointer = builder.bitcast(pointer, ir.IntType(8).as_pointer())
+    numbers = [ir.IntType(32)(number) for number in (0, 3, 1)]  # to read, into all caches, data
+    kind = ir.FunctionType(ir.VoidType(), [pointer.type, *(number.type for number in numbers)])
+    builder.call(cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0"), [pointer, *numbers])
+
+
+@intrinsic
+def prefetch(typing_context, buffer, place):
+    """Ask for the cache line of buffer[place], which may lie beyond the end."""
+
+    def generate(context, builder, signature, arguments):
+        _prefetch(builder, _element_pointer(context, builder, signature.args[0], *arguments))
+        return context.get_dummy_value()
+
+    return types.void(buffer, types.intp), generate
+
+
 @intrinsic
 def panel_tile(typing_context, height, alpha, C, c, c_row, A, a, a_row, a_k, a_block, B, b, n_blocks, n_k):
     """C[c + r c_row + v] += alpha * sum_{i, k} A[a + r a_row + k a_k + i a_block] * B[b + (i n_k + k) PANEL + v].
@@ -221,12 +240,6 @@ def panel_tile(typing_context, height, alpha, C, c, c_row, A, a, a_row, a_k, a_b
             zeros = ir.Constant(ir.VectorType(ir.IntType(32), lanes), None)
             return builder.shuffle_vector(one, ir.Constant(vector, ir.Undefined), zeros)
 
-        def prefetch(pointer):
-            pointer = builder.bitcast(pointer, ir.IntType(8).as_pointer())
-            numbers = [ir.IntType(32)(number) for number in (0, 3, 1)]  # to read, into all caches, data
-            kind = ir.FunctionType(ir.VoidType(), [pointer.type, *(number.type for number in numbers)])
-            builder.call(cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0"), [pointer, *numbers])
-
         def parts(pointer):
             """Pointers to the vectors of one row of a panel."""
             return [
@@ -237,6 +250,14 @@ def panel_tile(typing_context, height, alpha, C, c, c_row, A, a, a_row, a_k, a_b
             cells = [cgutils.alloca_once_value(builder, ir.Constant(vector, None)) for _ in range(h * vectors)]
             for cell in cells:
                 builder.store(ir.Constant(vector, None), cell)
+            # C is needed last and asked for first.
+            targets = [
+                _element_pointer(context, builder, c_type, c_value, builder.add(c, builder.mul(c_row, index(r))))
+                for r in range(h)
+            ]
+            for target in targets:
+                for part in parts(target):
+                    _prefetch(builder, part)
             with cgutils.for_range(builder, n_blocks) as block:
                 start = builder.add(a, builder.mul(block.index, a_block))
                 rows = [
@@ -253,22 +274,19 @@ def panel_tile(typing_context, height, alpha, C, c, c_row, A, a, a_row, a_k, a_b
                     step = builder.mul(loop.index, a_k)
                     ahead = builder.mul(_shifted(builder, loop.index, _PREFETCH_STEPS), a_k)
                     for r in {0, h - 1}:
-                        prefetch(builder.gep(rows[r], [ahead]))
+                        _prefetch(builder, builder.gep(rows[r], [ahead]))
                     for r in range(h):
                         factor = broadcast(builder.load(builder.gep(rows[r], [step]), align=size))
                         for v in range(vectors):
                             cell = cells[r * vectors + v]
                             builder.store(builder.call(fma, [factor, loaded[v], builder.load(cell)]), cell)
             scale = broadcast(alpha)
-            for r in range(h):
-                target = _element_pointer(
-                    context, builder, c_type, c_value, builder.add(c, builder.mul(c_row, index(r)))
-                )
+            for r, target in enumerate(targets):
                 for v, part in enumerate(parts(target)):
                     total = builder.load(cells[r * vectors + v])
                     builder.store(builder.call(fma, [scale, total, builder.load(part, align=size)]), part, align=size)
 
-        _choose(builder, height, height.type(1), HEIGHTS, (1,), emit)
+        _choose(builder, height, height.type(1), PANEL_HEIGHTS, (1,), emit)
         return context.get_dummy_value()
 
     place = types.intp
@@ -337,6 +355,7 @@ def transpose(typing_context, target, t, source, s, rows, first, row_size, scale
         for i in range(lanes):
             row = builder.load(_element_pointer(context, builder, rows_type, rows, _shifted(builder, first, i)))
             place = builder.add(s, builder.mul(row, row_size))
+            _prefetch(builder, _element_pointer(context, builder, s_type, s_value, _shifted(builder, place, 4 * lanes)))
             loaded.append(reader.read(_element_pointer(context, builder, s_type, s_value, place)))
         # Interleaving vectors i and i + LANES / 2, log2(LANES) times over, is a transposition.
         turns = [place for pair in zip(range(lanes), range(lanes, 2 * lanes), strict=True) for place in pair]

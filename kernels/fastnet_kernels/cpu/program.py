@@ -42,10 +42,13 @@ from .activations import activate, derive, softmax_columns
 from .blocks import n_blocks
 from .compiling import inner, kernel, stay_out_of_line
 from .losses import cross_entropy_columns, log_loss_columns, squared_error_columns
-from .microkernel import HEIGHTS, PANEL_BYTES, VECTOR_BYTES, panel_tile, read_panel_row, transpose
+from .microkernel import PANEL_BYTES, PANEL_HEIGHTS, VECTOR_BYTES, panel_tile, prefetch, read_panel_row, transpose
 from .views import matrix, reinterpret, vector
 
 BY_SAMPLES, BY_WEIGHTS = range(2)
+
+_LINE_BYTES = 64  # of a cache line
+_ROWS_AHEAD = 8  # samples that lie far from each other are asked for so early; `rows` has so many more
 
 
 @inner
@@ -68,15 +71,18 @@ def _flat(M):
 
 @inner
 def _add_product(rows, alpha, C, c, c_row, A, a, a_row, a_k, a_block, B, b, blocks, n_k):
-    """`panel_tile` for any number of rows."""
+    """`panel_tile` for any number of rows, in tiles of nearly equal height: a low one does not keep the FMA units busy."""
     stay_out_of_line()
     row = 0
-    for height in HEIGHTS:
-        while rows - row >= height:
-            panel_tile(
-                height, alpha, C, c + row * c_row, c_row, A, a + row * a_row, a_row, a_k, a_block, B, b, blocks, n_k
-            )
-            row += height
+    while row < rows:
+        left = rows - row
+        wanted = n_blocks(left, n_blocks(left, PANEL_HEIGHTS[0]))
+        height = 1
+        for size in PANEL_HEIGHTS:
+            if size <= left and (size >= wanted or height == 1):
+                height = size
+        panel_tile(height, alpha, C, c + row * c_row, c_row, A, a + row * a_row, a_row, a_k, a_block, B, b, blocks, n_k)
+        row += height
 
 
 # ---------------------------------------------------------------- phase 1: by samples
@@ -110,10 +116,11 @@ def _read_columns(plan, scratch, source, rows, first, first_feature, n_features)
     for i in range(0, panel, lanes):
         for k in range(0, whole, lanes):
             transpose(scratch, k * panel + i, source, first_feature + k, rows, first + i, n, scale, shift)
-    for i in range(panel):
-        sample = vector(source, rows[first + i] * n + first_feature, n_features)
-        for k in range(whole, n_features):
-            scratch[k * panel + i] = scale * sample[k] + shift
+    places = vector(rows, first, panel)
+    for k in range(whole, n_features):
+        row = vector(scratch, k * panel, panel)
+        for i in range(panel):
+            row[i] = scale * source[places[i] * n + first_feature + k] + shift
 
 
 @inner
@@ -136,14 +143,23 @@ def _add_matrix_vector(plan, parameters, l, x, z):
 
 
 @inner
-def _add_single_unit(plan, parameters, source, place, z):
-    """z += w (scale * x + shift), for the sample x where it lies."""
-    n_in, scale, shift = plan.layers[0, N_IN], z.dtype.type(plan.scale), z.dtype.type(plan.shift)
-    w, x = vector(parameters, plan.layers[0, W], n_in), vector(source, place, n_in)
-    total = z.dtype.type(0)
-    for k in range(n_in):
-        total += w[k] * (scale * x[k] + shift)
-    z[0] += total
+def _add_single_unit(plan, parameters, source, rows, first, z):
+    """z[i] += w (scale * x + shift), for the four samples x of a block where they lie: four streams from memory."""
+    n, scale, shift = plan.layers[0, N_IN], z.dtype.type(plan.scale), z.dtype.type(plan.shift)
+    weights = vector(parameters, plan.layers[0, W], n)
+    x, y = vector(source, rows[first] * n, n), vector(source, rows[first + 1] * n, n)
+    v, w = vector(source, rows[first + 2] * n, n), vector(source, rows[first + 3] * n, n)
+    of_x = of_y = of_v = of_w = of_shift = z.dtype.type(0)
+    for k in range(n):
+        of_x += weights[k] * x[k]
+        of_y += weights[k] * y[k]
+        of_v += weights[k] * v[k]
+        of_w += weights[k] * w[k]
+        of_shift += weights[k]
+    z[0] += scale * of_x + shift * of_shift
+    z[1] += scale * of_y + shift * of_shift
+    z[2] += scale * of_v + shift * of_shift
+    z[3] += scale * of_w + shift * of_shift
 
 
 @inner
@@ -154,7 +170,7 @@ def _first_layer(plan, parameters, workspace, scratch, source, rows, block):
     first = block * plan.block_rows
     _start_with_bias(plan, parameters, Z, 0)
     if plan.is_single_unit:
-        _add_single_unit(plan, parameters, source, rows[first] * n_in, _flat(Z))
+        _add_single_unit(plan, parameters, source, rows, first, _flat(Z))
     elif plan.block_rows == 1:
         x = vector(scratch, 0, n_in)
         _read_sample(plan, x, source, rows[first] * n_in)
@@ -210,9 +226,10 @@ def _cost(plan, workspace, targets, rows, m, block):
     first, size = block * plan.block_rows, plan.block_rows
     Z, dZ = _block(plan, workspace, last_layer, A, block), _block(plan, workspace, last_layer, DZ, block)
     Y = matrix(workspace, plan.Y + first * plan.n_targets, plan.n_targets, size)
-    for i in range(size):
-        for j in range(plan.n_targets):
-            Y[j, i] = targets[rows[first + i], j]
+    places, flat_targets = vector(rows, first, size), vector(targets, 0, targets.size)
+    for j in range(plan.n_targets):
+        for i in range(size):
+            Y[j, i] = flat_targets[places[i] * plan.n_targets + j]
     L = vector(workspace, plan.L + first, size)
     _count_hits(plan.loss, Z, Y, vector(workspace, plan.hits + first, size))
     weight = Z.dtype.type(1) / Z.dtype.type(m)
@@ -299,18 +316,23 @@ def _by_samples(
 
 
 @inner
-def _gather_inputs(plan, scratch, t, source, rows, first, count, column, width):
-    """A panel from `t` on: columns of samples `first` on, scale * x + shift. Numbers beyond `width` mean nothing."""
+def _gather_inputs(plan, scratch, source, rows, first, count, first_column, last_column, room):
+    """Columns of samples `first` on as panels, each with `room`: scale * x + shift. Beyond the last is no meaning."""
     panel, n = _panel(scratch), plan.layers[0, N_IN]
     scale, shift = scratch.dtype.type(plan.scale), scratch.dtype.type(plan.shift)
     for i in range(count):
-        place = rows[first + i] * n + column
-        if place + panel <= source.size:
-            read_panel_row(scratch, t + i * panel, source, place, scale, shift)
-        else:
-            given, taken = vector(source, place, width), vector(scratch, t + i * panel, width)
-            for c in range(width):
-                taken[c] = scale * given[c] + shift
+        t, ahead = i * panel, rows[first + i + _ROWS_AHEAD] * n
+        for column in range(first_column, last_column, _LINE_BYTES // source.itemsize):
+            prefetch(source, ahead + column)
+        for column in range(first_column, last_column, panel):
+            place = rows[first + i] * n + column
+            if place + panel <= source.size:
+                read_panel_row(scratch, t, source, place, scale, shift)
+            else:
+                given, taken = vector(source, place, last_column - column), vector(scratch, t, last_column - column)
+                for c in range(taken.size):
+                    taken[c] = scale * given[c] + shift
+            t += room
 
 
 @inner
@@ -333,17 +355,21 @@ def _gather_activations(plan, scratch, t, workspace, l, first_block, blocks, col
 
 
 @inner
-def _gather(plan, scratch, t, workspace, samples, inputs_are_bytes, rows, l, first_block, blocks, column, width):
-    """Columns of what layer l reads, of some blocks, as a panel: a sample a row."""
+def _gather(
+    plan, scratch, workspace, samples, inputs_are_bytes, rows, l, first_block, blocks, first_column, last_column, room
+):  # fmt: skip
+    """Columns of what layer l reads, of some blocks, as panels: a sample a row."""
     stay_out_of_line()
-    size = plan.block_rows
+    first, count = first_block * plan.block_rows, blocks * plan.block_rows
     if l > 0:
-        _gather_activations(plan, scratch, t, workspace, l - 1, first_block, blocks, column, width)
+        for column in range(first_column, last_column, _panel(scratch)):
+            t, width = (column - first_column) // _panel(scratch) * room, min(_panel(scratch), last_column - column)
+            _gather_activations(plan, scratch, t, workspace, l - 1, first_block, blocks, column, width)
     elif inputs_are_bytes:
-        _gather_inputs(plan, scratch, t, samples, rows, first_block * size, blocks * size, column, width)
+        _gather_inputs(plan, scratch, samples, rows, first, count, first_column, last_column, room)
     else:
         numbers = reinterpret(samples, workspace)
-        _gather_inputs(plan, scratch, t, numbers, rows, first_block * size, blocks * size, column, width)
+        _gather_inputs(plan, scratch, numbers, rows, first, count, first_column, last_column, room)
 
 
 @inner
@@ -360,9 +386,9 @@ def _add_panel(plan, alpha, changed, scratch, t, workspace, l, first_block, bloc
         )  # fmt: skip
         return
     # Where a panel is wider than what is left of W, it works on a copy.
-    edge = matrix(scratch, plan.edge, HEIGHTS[0], panel)
-    for j in range(first_row, last_row, HEIGHTS[0]):
-        height = min(HEIGHTS[0], last_row - j)
+    edge = matrix(scratch, plan.edge, PANEL_HEIGHTS[0], panel)
+    for j in range(first_row, last_row, PANEL_HEIGHTS[0]):
+        height = min(PANEL_HEIGHTS[0], last_row - j)
         for r in range(height):
             row = vector(changed, w + (j + r) * stride, width)
             for c in range(width):
@@ -380,24 +406,20 @@ def _add_panel(plan, alpha, changed, scratch, t, workspace, l, first_block, bloc
 @inner
 def _add_samples(plan, alpha, changed, workspace, source, rows, m, column, width):
     """The same for a network of a single unit and samples in their own rows, four at a time."""
-    target = vector(changed, plan.layers[0, W] + column, width)
-    n, dZ = plan.layers[0, N_IN], vector(workspace, plan.layers[0, DZ], m)
-    scale, shifts = alpha * type(alpha)(plan.scale), alpha * 0
-    for i in range(0, m - m % 4, 4):
-        a, b, c, d = scale * dZ[i], scale * dZ[i + 1], scale * dZ[i + 2], scale * dZ[i + 3]
+    target, n = vector(changed, plan.layers[0, W] + column, width), plan.layers[0, N_IN]
+    count = n_blocks(m, plan.block_rows) * plan.block_rows
+    dZ = vector(workspace, plan.layers[0, DZ], count)
+    scale, shift, total = type(alpha)(plan.scale), type(alpha)(plan.shift), alpha * 0
+    for i in range(0, count, 4):
+        a, b, c, d = alpha * dZ[i], alpha * dZ[i + 1], alpha * dZ[i + 2], alpha * dZ[i + 3]
+        total += a + b + c + d
+        a, b, c, d = scale * a, scale * b, scale * c, scale * d
         x, y = vector(source, rows[i] * n + column, width), vector(source, rows[i + 1] * n + column, width)
         v, w = vector(source, rows[i + 2] * n + column, width), vector(source, rows[i + 3] * n + column, width)
         for k in range(width):
             target[k] += a * x[k] + b * y[k] + c * v[k] + d * w[k]
-    for i in range(m - m % 4, m):
-        a, x = scale * dZ[i], vector(source, rows[i] * n + column, width)
-        for k in range(width):
-            target[k] += a * x[k]
-    for i in range(m):
-        shifts += alpha * dZ[i]
-    shifts *= type(alpha)(plan.shift)
     for k in range(width):
-        target[k] += shifts
+        target[k] += shift * total
 
 
 @inner
@@ -447,10 +469,10 @@ def _by_weights(
     for first_block in range(0, blocks, plan.blocks_at_once):
         count = min(plan.blocks_at_once, blocks - first_block)
         room = plan.blocks_at_once * plan.block_rows * panel
-        for column in range(first_column, last_column, panel):
-            t = (column - first_column) // panel * room
-            width = min(panel, last_column - column)
-            _gather(plan, scratch, t, workspace, samples, inputs_are_bytes, rows, l, first_block, count, column, width)
+        _gather(
+            plan, scratch, workspace, samples, inputs_are_bytes, rows, l, first_block, count, first_column,
+            last_column, room,
+        )  # fmt: skip
         for column in range(first_column, last_column, panel):
             t = (column - first_column) // panel * room
             width = min(panel, last_column - column)
