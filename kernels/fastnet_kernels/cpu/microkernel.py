@@ -199,10 +199,10 @@ def _element_pointer(context, builder, array_type, value, offset):
     return builder.gep(context.make_array(array_type)(context, builder, value).data, [offset])
 
 
-def _prefetch(builder, pointer):
-    """Ask for a cache line that is read soon; any address will do."""
+def _prefetch(builder, pointer, level=1):
+    """Ask for a cache line, into the cache of this level, that is read soon; any address will do."""
     pointer = builder.bitcast(pointer, ir.IntType(8).as_pointer())
-    numbers = [ir.IntType(32)(number) for number in (0, 3, 1)]  # to read, into all caches, data
+    numbers = [ir.IntType(32)(number) for number in (0, 4 - level, 1)]  # to read, how near, data
     kind = ir.FunctionType(ir.VoidType(), [pointer.type, *(number.type for number in numbers)])
     builder.call(cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0"), [pointer, *numbers])
 
@@ -355,7 +355,6 @@ def transpose(typing_context, target, t, source, s, rows, first, row_size, scale
         for i in range(lanes):
             row = builder.load(_element_pointer(context, builder, rows_type, rows, _shifted(builder, first, i)))
             place = builder.add(s, builder.mul(row, row_size))
-            _prefetch(builder, _element_pointer(context, builder, s_type, s_value, _shifted(builder, place, 4 * lanes)))
             loaded.append(reader.read(_element_pointer(context, builder, s_type, s_value, place)))
         # Interleaving vectors i and i + LANES / 2, log2(LANES) times over, is a transposition.
         turns = [place for pair in zip(range(lanes), range(lanes, 2 * lanes), strict=True) for place in pair]
