@@ -59,7 +59,7 @@ def readable_time(seconds: float) -> str:
     """ "12.3 us", "4.56 ms", "7.89 s": three digits."""
     for unit, size in (("s", 1.0), ("ms", 1e-3), ("us", 1e-6)):
         if seconds >= size:
-            return f"{seconds / size:.3g} {unit}" if seconds / size < 1000 else f"{seconds / size:.0f} {unit}"
+            return f"{seconds / size:.3g} {unit}" if seconds / size < 999.5 else f"{seconds / size:.0f} {unit}"
     return f"{seconds / 1e-9:.3g} ns"
 
 

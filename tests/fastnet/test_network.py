@@ -238,7 +238,8 @@ def test_predictions_do_not_depend_on_their_company(m):
     X = rng.standard_normal((m, 30)).astype(np.float32)
     net = fn.Network([fn.Dense(33, "tanh"), fn.Dense(4, "softmax")]).build(30)
     together = net.predict_proba(X)
-    np.testing.assert_array_equal(net.predict_proba(X[-1:]), together[-1:])
+    # A handful of samples is computed one by one, and summed in another order.
+    np.testing.assert_allclose(net.predict_proba(X[-1:]), together[-1:], rtol=2e-6)
     np.testing.assert_array_equal(net.predict_proba(X[: m // 2 + 1]), together[: m // 2 + 1])
 
 

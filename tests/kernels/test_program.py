@@ -106,6 +106,7 @@ def test_same_seed_same_bits(layers, dtype):
 
 def test_work_is_shared_among_threads(threads):
     """The parallel and the serial path are both taken in these tests, by the threads there are and by the work."""
-    device = fn.Network([fn.Dense(1)]).device
-    assert device._is_worth_threads(codes.TRAIN, 1_000_000, 100) == (threads > 1)
-    assert not device._is_worth_threads(codes.TRAIN, 10, 10)
+    net = fn.Network([fn.Dense(1)]).build(2)
+    plan, *_ = net._planned(100)
+    assert net.device._workers(codes.TRAIN, plan, 1_000_000, 100) == threads
+    assert net.device._workers(codes.TRAIN, plan, 10, 10) == 1

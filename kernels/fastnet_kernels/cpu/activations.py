@@ -1,13 +1,14 @@
 """Activations A = g(Z) and derivatives dZ = dA * g'(Z) on (m, n) matrices; the formulas are those of `reference`.
 
-Every derivative is written through A, so that a network need not keep Z. An output may be the same array as an input, and nothing else may overlap.
+Every derivative is written through A, so that a network need not keep Z. An output may be the same array as an
+input, and nothing else may overlap.
 """
 
 from numba import prange
 
 from ..codes import LEAKY_RELU, LINEAR, RELU, SIGMOID, TANH
 from .blocks import ROWS, bounds, n_blocks
-from .compiling import inner, kernel, stay_out_of_line
+from .compiling import inner, kernel, stay_out_of_line, subroutine
 from .functions import exp
 from .functions import tanh as tanh_of
 
@@ -41,10 +42,11 @@ def softmax_columns(Z, A):
             A[j, i] /= total
 
 
-@inner
+@subroutine
 def activate(activation, slope, A):
-    """A = g(A), in place, for an element-wise g given by its code; 1-D. NaN stays NaN: comparisons are written for that.
+    """A = g(A), in place, for an element-wise g given by its code; 1-D.
 
+    NaN stays NaN: comparisons are written for that.
     One array, read and written: of two that might overlap, LLVM would compute one number after the other.
     """
     stay_out_of_line()
@@ -63,7 +65,7 @@ def activate(activation, slope, A):
             A[j] = below * A[j] if A[j] <= 0 else A[j]
 
 
-@inner
+@subroutine
 def derive(activation, slope, A, dZ):
     """dZ = dZ * g'(Z), in place, for an element-wise g given by its code and A = g(Z); both 1-D."""
     stay_out_of_line()

@@ -43,6 +43,14 @@ def kernel(function):
 def inner(function):
     """Compile a building block that kernels call from inside their parallel loops: it runs on the caller's thread.
 
+    Its lines become the caller's own, before anything is compiled.
+    """
+    return njit(inline="always", **_OPTIONS)(function)
+
+
+def subroutine(function):
+    """The same, but compiled on its own, once for all its callers; it says `stay_out_of_line()` first.
+
     It can be called from compiled code only, and it is kept on disk as a part of its callers only: without an entry
     from Python and a file of its own it compiles in half the time.
     """

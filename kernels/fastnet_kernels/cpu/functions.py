@@ -1,9 +1,11 @@
 """exp, tanh and log(1 + e) as straight arithmetic, so that LLVM computes a whole vector of them at once.
 
 Numba's own call a scalar library for each number. Here is no table and no branch, and the bits are the same on every
-CPU with a fused multiply-add. All are within 2 units of the last place (tests/kernels/test_functions.py); NaN stays NaN.
+CPU with a fused multiply-add. All are within 2 units of the last place (tests/kernels/test_functions.py), and NaN stays
+NaN.
 
-    exp(x)      = 2^n exp(r), n = round(x / log 2), r = x - n log 2 in two parts (Cody and Waite, 1980), exp(r) by Taylor
+    exp(x)      = 2^n exp(r), n = round(x / log 2), r = x - n log 2 in two parts (Cody and Waite, 1980), exp(r) by
+                  Taylor's series
     tanh(x)     = x + x^3 R(x^2) for |x| < 0.625, with R of Moshier's Cephes; else 1 - 2 / (exp(2 |x|) + 1), signed
     log1p_of(e) = log(1 + e) = 2 artanh(s), s = e / (2 + e), for e from 0 to 1, where s is at most 1/3
 """

@@ -29,7 +29,7 @@ from numba.extending import intrinsic
 
 
 def _machine():
-    """Bytes of a vector register; heights of the panel tile and the outer tile (in 2 vectors), sides of the dot tile."""
+    """Bytes of a vector register; heights of the panel and outer tiles (2 vectors wide), sides of the dot tile."""
     features = llvmlite.binding.get_host_cpu_features()
     if features.get("avx512f"):
         return 64, (14, 12, 10, 8, 6, 4, 2, 1), (14, 8, 4, 2, 1), (5, 2, 1)  # 32 registers

@@ -32,7 +32,6 @@ from ..codes import (
     PREDICT,
     SOFTMAX,
     TASK_LAYER,
-    TRAIN,
     W_STRIDE,
     A,
     B,
@@ -40,7 +39,7 @@ from ..codes import (
 )
 from .activations import activate, derive, softmax_columns
 from .blocks import n_blocks
-from .compiling import inner, kernel, stay_out_of_line
+from .compiling import inner, kernel, stay_out_of_line, subroutine
 from .losses import cross_entropy_columns, log_loss_columns, squared_error_columns
 from .microkernel import PANEL_BYTES, PANEL_HEIGHTS, VECTOR_BYTES, panel_tile, prefetch, read_panel_row, transpose
 from .views import matrix, reinterpret, vector
@@ -69,9 +68,9 @@ def _flat(M):
     return vector(M, 0, M.size)
 
 
-@inner
+@subroutine
 def _add_product(rows, alpha, C, c, c_row, A, a, a_row, a_k, a_block, B, b, blocks, n_k):
-    """`panel_tile` for any number of rows, in tiles of nearly equal height: a low one does not keep the FMA units busy."""
+    """`panel_tile` for any number of rows, in tiles of like height: a low one does not keep the FMA units busy."""
     stay_out_of_line()
     row = 0
     while row < rows:
@@ -105,7 +104,7 @@ def _read_sample(plan, scratch, source, place):
         scratch[k] = scale * sample[k] + shift
 
 
-@inner
+@subroutine
 def _read_columns(plan, scratch, source, rows, first, first_feature, n_features):
     """Features of a block, each feature a row of the panel `scratch`."""
     stay_out_of_line()
@@ -279,7 +278,7 @@ def _store_outputs(plan, workspace, outputs, start, m, block):
             outputs[start + first + i, j] = Z[j, i]
 
 
-@inner
+@subroutine
 def _by_samples(
     block,
     mode,
@@ -354,7 +353,7 @@ def _gather_activations(plan, scratch, t, workspace, l, first_block, blocks, col
                     transpose(scratch, start + i * panel + c, M, s, plan.numbers, 0, panel, one, zero)
 
 
-@inner
+@subroutine
 def _gather(
     plan, scratch, workspace, samples, inputs_are_bytes, rows, l, first_block, blocks, first_column, last_column, room
 ):  # fmt: skip
@@ -436,7 +435,7 @@ def _add_bias(plan, alpha, changed, workspace, l, blocks, first_row, last_row):
         b[j] += alpha * total
 
 
-@inner
+@subroutine
 def _by_weights(
     index, mode, plan, parameters, gradients, workspace, scratch, samples, inputs_are_bytes, rows, m, learning_rate
 ):

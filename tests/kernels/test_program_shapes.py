@@ -1,0 +1,105 @@
+"""The program's panels, blocks and pieces: shapes at and beside every boundary, against the reference formulas."""
+
+import numpy as np
+import pytest
+from fastnet_kernels import reference
+
+import fastnet as fn
+
+
+def reference_gradients(net, X, y):
+    """Forward and backward in float64 NumPy, with the kernels of the reference."""
+    parameters = {name: array.astype(np.float64) for name, array in net.parameters.items()}
+    rescale = net.layers[0] if isinstance(net.layers[0], fn.Rescale) else fn.Rescale(1.0)
+    layers = net.dense_layers
+    A = [X.reshape(len(X), -1).astype(np.float64) * rescale.scale + rescale.shift]
+    for l, layer in enumerate(layers, start=1):
+        Z = np.empty((len(X), layer.units))
+        reference.dense_forward(A[-1], parameters[f"W{l}"], parameters[f"b{l}"], Z)
+        if l < len(layers):
+            getattr(reference, layer.activation)(Z, Z)
+        A.append(Z)
+    L, dZ = np.empty(len(X)), np.empty_like(A[-1])
+    getattr(reference, net.loss)(A[-1], y.reshape(len(y), -1), L, dZ)
+    gradients = {}
+    for l in range(len(layers), 0, -1):
+        W = parameters[f"W{l}"]
+        dW, db, dA = np.empty_like(W), np.empty(len(W)), np.empty_like(A[l - 1])
+        reference.dense_backward(dZ, A[l - 1], W, dW, db, dA)
+        gradients[f"W{l}"], gradients[f"b{l}"] = dW, db
+        if l > 1:
+            dZ = np.empty_like(dA)
+            getattr(reference, f"{layers[l - 2].activation}_backward")(dA, A[l - 1], dZ)
+    return L.mean(), gradients
+
+
+def check(layers, m, n, dtype, *, as_bytes=False, batch_size=None):
+    rng = np.random.default_rng(m * 1000 + n)
+    X = rng.integers(0, 256, (m, n), dtype=np.uint8) if as_bytes else rng.standard_normal((m, n)).astype(dtype)
+    net = fn.Network(layers, dtype=dtype, seed=1).build(n)
+    y = rng.standard_normal((m, layers[-1].units)) if net.loss == "squared_error" else rng.integers(0, 2, m)
+    cost, expected = reference_gradients(net, X, y.astype(np.float64))
+    tolerance = 3e-5 if dtype == "float32" else 1e-11
+    assert net.evaluate(X, y)["cost"] == pytest.approx(cost, rel=tolerance)
+    for name, gradient in net.gradients(X, y).items():
+        scale = np.abs(expected[name]).max() + 1e-30
+        np.testing.assert_allclose(gradient / scale, expected[name] / scale, atol=tolerance, err_msg=name)
+    # One step of training changes the parameters by just these gradients.
+    before = {name: array.copy() for name, array in net.parameters.items()}
+    net.fit(X, y, epochs=1, batch_size=None, optimizer=fn.SGD(0.5), verbose=False)
+    for name, array in net.parameters.items():
+        np.testing.assert_allclose(before[name] - array, 0.5 * expected[name], atol=tolerance, err_msg=name)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("m", [1, 7, 8, 15, 16, 17, 31, 32, 33, 100, 1024, 1025, 2100])
+def test_mini_batches_of_any_size(m, dtype, threads):
+    check([fn.Dense(20, "tanh"), fn.Dense(10, "softmax")], m, 37, dtype)
+    check([fn.Dense(1, "sigmoid")], m, 37, dtype)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("n", [1, 2, 15, 16, 17, 31, 32, 33, 127, 128, 129, 255, 257, 512, 1023, 1024, 2048, 3000])
+def test_any_number_of_features(n, dtype):
+    check([fn.Dense(3, "relu"), fn.Dense(2)], 40, n, dtype)
+    check([fn.Dense(1, "sigmoid")], 41, n, dtype)
+    check([fn.Dense(3, "tanh"), fn.Dense(2)], 5, n, dtype)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("units", [1, 2, 3, 5, 7, 11, 13, 14, 15, 27, 29, 100, 128, 513, 1024, 1100])
+def test_any_number_of_units(units, dtype):
+    check([fn.Dense(units, "tanh"), fn.Dense(units, "sigmoid"), fn.Dense(2)], 50, 10, dtype)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("m", [1, 9, 40])
+@pytest.mark.parametrize("n", [3, 16, 50, 130])
+def test_bytes_with_scale_and_shift(m, n, dtype):
+    rescale = fn.Rescale(1 / 100, -0.7)
+    check([rescale, fn.Dense(6, "tanh"), fn.Dense(2)], m, n, dtype, as_bytes=True)
+    check([rescale, fn.Dense(1, "sigmoid")], m, n, dtype, as_bytes=True)
+    check([rescale, fn.Dense(6, "tanh"), fn.Dense(2)], m, n, dtype)
+
+
+def test_what_another_sample_holds_does_not_leak():
+    """A narrow piece of W is computed beside numbers of other samples: even infinite ones may not show."""
+    X = np.ones((33, 5), np.float32)
+    net = fn.Network([fn.Dense(3, "relu"), fn.Dense(1)], seed=2).build(5)
+    expected = net.gradients(X, np.zeros(33))
+    larger = np.concatenate([X, np.full((33, 5), 1e38, np.float32)])
+    found = net.gradients(larger[:33], np.zeros(33))
+    for name, array in expected.items():
+        np.testing.assert_array_equal(found[name], array)
+
+
+def test_rows_of_a_weight_matrix_may_lie_apart():
+    """Widths whose rows would compete for the cache are laid out with a gap, which nobody sees."""
+    net = fn.Network([fn.Dense(1024, "relu"), fn.Dense(3, "softmax")]).build(2048)
+    for name, shape in (("W1", (1024, 2048)), ("W2", (3, 1024))):
+        parameter = net.parameters[name]
+        assert parameter.shape == shape
+        assert parameter.strides[0] % 4096 != 0
+        parameter[...] = np.arange(parameter.size, dtype=np.float32).reshape(shape) * 1e-9
+    assert "2,101,251 parameters" in net.summary()
+    assert net.copy().parameters["W1"].tobytes() == net.parameters["W1"].tobytes()
