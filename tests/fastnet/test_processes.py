@@ -22,23 +22,28 @@ def trained():
     return net.buffer
 
 
+FORK = """
+import os, sys
+sys.path.insert(0, sys.argv[1])
+from test_processes import trained
+
+expected = trained()  # a parallel region has run in the parent: OpenMP threads exist
+reader, writer = os.pipe()
+child = os.fork()
+if child == 0:
+    os.write(writer, trained().tobytes()[:60_000])
+    os._exit(0)
+os.close(writer)
+found = os.fdopen(reader, "rb").read()
+assert os.waitpid(child, 0)[1] == 0
+assert found == expected.tobytes()[:60_000]
+"""
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 def test_a_forked_child_trains_to_the_same_bits():
-    expected = trained()  # a parallel region has run in the parent: OpenMP threads exist
-    reader, writer = os.pipe()
-    child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            os.write(writer, trained().tobytes()[:60_000])
-            status = 0
-        finally:
-            os._exit(status)
-    os.close(writer)
-    with os.fdopen(reader, "rb") as file:
-        found = file.read()
-    assert os.waitpid(child, 0)[1] == 0
-    assert found == expected.tobytes()[:60_000]
+    """In a process of its own: other libraries' threads would not survive the fork either."""
+    subprocess.run([sys.executable, "-c", FORK, os.path.dirname(__file__)], check=True, timeout=300)
 
 
 def test_several_python_threads():

@@ -162,22 +162,26 @@ def _add_single_unit(plan, parameters, source, rows, first, z):
 
 
 @inner
-def _first_layer(plan, parameters, workspace, scratch, source, rows, block):
-    """Z of the first layer, from the samples."""
+def _first_layer(plan, parameters, workspace, scratch, source, rows, worker, workers, blocks):
+    """Z of the first layer, from the samples, of all blocks of one worker."""
     n_in = plan.layers[0, N_IN]
-    Z = _block(plan, workspace, 0, A, block)
-    first = block * plan.block_rows
-    _start_with_bias(plan, parameters, Z, 0)
-    if plan.is_single_unit:
-        _add_single_unit(plan, parameters, source, rows, first, _flat(Z))
-    elif plan.block_rows == 1:
-        x = vector(scratch, 0, n_in)
-        _read_sample(plan, x, source, rows[first] * n_in)
-        _add_matrix_vector(plan, parameters, 0, x, _flat(Z))
-    else:
-        for k in range(0, n_in, plan.features_at_once):
-            n_features = min(plan.features_at_once, n_in - k)
-            _read_columns(plan, scratch, source, rows, first, k, n_features)
+    for block in range(worker, blocks, workers):
+        Z, first = _block(plan, workspace, 0, A, block), block * plan.block_rows
+        _start_with_bias(plan, parameters, Z, 0)
+        if plan.is_single_unit:
+            _add_single_unit(plan, parameters, source, rows, first, _flat(Z))
+        elif plan.block_rows == 1:
+            x = vector(scratch, 0, n_in)
+            _read_sample(plan, x, source, rows[first] * n_in)
+            _add_matrix_vector(plan, parameters, 0, x, _flat(Z))
+    if plan.block_rows < _panel(scratch):
+        return
+    # All blocks take a few features before any takes the next ones: so much of W stays in cache.
+    for k in range(0, n_in, plan.features_at_once):
+        n_features = min(plan.features_at_once, n_in - k)
+        for block in range(worker, blocks, workers):
+            Z = _block(plan, workspace, 0, A, block)
+            _read_columns(plan, scratch, source, rows, block * plan.block_rows, k, n_features)
             _add_product(
                 Z.shape[0], Z.dtype.type(1), _flat(Z), 0, plan.block_rows, parameters, plan.layers[0, W] + k,
                 plan.layers[0, W_STRIDE], 1, 0, scratch, 0, 1, n_features,
@@ -280,35 +284,26 @@ def _store_outputs(plan, workspace, outputs, start, m, block):
 
 @subroutine
 def _by_samples(
-    block,
-    mode,
-    plan,
-    parameters,
-    workspace,
-    scratch,
-    samples,
-    inputs_are_bytes,
-    targets,
-    outputs,
-    order,
-    rows,
-    start,
-    m,
-):
-    """Phase 1 for one block of samples."""
+    worker, workers, blocks, mode, plan, parameters, workspace, scratch, samples, inputs_are_bytes, targets, outputs,
+    order, rows, start, m,
+):  # fmt: skip
+    """Phase 1 for one worker: every so many'th block of samples."""
     stay_out_of_line()
-    _find_rows(plan, rows, order, start, m, block * plan.block_rows)
+    for block in range(worker, blocks, workers):
+        _find_rows(plan, rows, order, start, m, block * plan.block_rows)
     if inputs_are_bytes:
-        _first_layer(plan, parameters, workspace, scratch, samples, rows, block)
+        _first_layer(plan, parameters, workspace, scratch, samples, rows, worker, workers, blocks)
     else:
-        _first_layer(plan, parameters, workspace, scratch, reinterpret(samples, workspace), rows, block)
-    _forward(plan, parameters, workspace, block)
-    if mode == PREDICT:
-        _store_outputs(plan, workspace, outputs, start, m, block)
-        return
-    _cost(plan, workspace, targets, rows, m, block)
-    if mode >= GRADIENT:
-        _backward(plan, parameters, workspace, block)
+        numbers = reinterpret(samples, workspace)
+        _first_layer(plan, parameters, workspace, scratch, numbers, rows, worker, workers, blocks)
+    for block in range(worker, blocks, workers):
+        _forward(plan, parameters, workspace, block)
+        if mode == PREDICT:
+            _store_outputs(plan, workspace, outputs, start, m, block)
+        else:
+            _cost(plan, workspace, targets, rows, m, block)
+        if mode >= GRADIENT:
+            _backward(plan, parameters, workspace, block)
 
 
 # ---------------------------------------------------------------- phase 2: by weights
@@ -490,13 +485,13 @@ def _do(
 ):  # fmt: skip
     """One worker's tasks of a phase, every so many'th of all: one parallel loop serves both phases."""
     scratch = vector(workspace, plan.scratch + worker * plan.scratch_size, plan.scratch_size)
-    for task in range(worker, tasks, workers):
-        if phase == BY_SAMPLES:
-            _by_samples(
-                task, mode, plan, parameters, workspace, scratch, samples, inputs_are_bytes, targets, outputs, order,
-                rows, start, m,
-            )  # fmt: skip
-        else:
+    if phase == BY_SAMPLES:
+        _by_samples(
+            worker, workers, tasks, mode, plan, parameters, workspace, scratch, samples, inputs_are_bytes, targets,
+            outputs, order, rows, start, m,
+        )  # fmt: skip
+    else:
+        for task in range(worker, tasks, workers):
             _by_weights(
                 task, mode, plan, parameters, gradients, workspace, scratch, samples, inputs_are_bytes, rows, m,
                 learning_rate,
