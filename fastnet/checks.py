@@ -44,6 +44,9 @@ def real_number(name: str, value: object, *, at_least: float | None = None, abov
 
 def finite(name: str, array: np.ndarray, original: np.ndarray) -> None:
     """Raise ValueError unless all numbers of `array` (m, ...), a copy of `original`, are finite."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        if np.isfinite(array.sum()):  # as good as always, and several times faster than looking at each number
+            return
     rows = max(1, 1_000_000 // max(1, array[:1].size))  # a slice at a time, to need no second array of this size
     for start in range(0, len(array), rows):
         bad = ~np.isfinite(array[start : start + rows])

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ from .timing import spread
 from .workloads import INFERENCES, WORKLOADS
 
 OURS = "fastnet"
+_REST = 0.25  # seconds before each run: the idle threads of the one before may still be spinning
 _AGREEMENT = 1e-3  # relative difference of two final costs that float32 may make
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
@@ -165,6 +167,7 @@ def _race(
     runs: dict[str, list[dict[str, Any]]] = {worker.name: [] for worker in runners}
     for _ in range(rounds):
         for worker in runners:
+            time.sleep(_REST)
             runs[worker.name].append(worker.do(command))
     costs = {contestant: float(np.median([run["cost"] for run in found])) for contestant, found in runs.items()}
     usual = float(np.median(list(costs.values())))
