@@ -326,7 +326,7 @@ class Network:
         kept = self._plans.get(block_rows)
         if kept is None or kept[0].batch_size < batch_size:
             plan, size = self._make_plan(batch_size)
-            rows = np.zeros(batch_size + 2 * block_rows + 8, np.int64)  # as `run` of the kernels wants it
+            rows = np.zeros(batch_size + block_rows + codes.ROWS_AHEAD, np.int64)
             kept = self._plans[block_rows] = (plan, aligned_zeros(size, self.dtype), rows)
         return kept
 

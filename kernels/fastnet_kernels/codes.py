@@ -24,6 +24,9 @@ LAYER_COLUMNS = 8
 # Columns of Plan.tasks: rows `first_row:last_row` and columns `first_column:last_column` of one layer's W.
 TASK_LAYER, FIRST_COLUMN, LAST_COLUMN, FIRST_ROW, LAST_ROW = range(5)
 
+# How many samples before its turn a sample is asked for from memory.
+ROWS_AHEAD = 8
+
 
 class Plan(NamedTuple):
     """A network laid out for one batch size, as the compiled program reads it.
