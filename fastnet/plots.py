@@ -55,6 +55,7 @@ def plot_groups(values: Mapping[str, Mapping[str, float]], label: str) -> Any:
         rows = [(row, group[name]) for row, group in enumerate(values.values()) if name in group]
         ax.barh([row + place * height for row, _ in rows], [value for _, value in rows], height, label=name)
     ax.set_yticks([row + 0.4 - height / 2 for row in range(len(values))], list(values))
+    ax.margins(y=0.01)
     ax.invert_yaxis()
     ax.set_xscale("log")
     ax.set_xlabel(label)
