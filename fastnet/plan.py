@@ -138,7 +138,7 @@ def make_plan(
     samples_at_once = min(_SAMPLES_AT_ONCE, places_for_samples)
     # Forward a block's features go through it, backward some panels and, behind them, the edge of W.
     edge = _PANELS_A_TASK * samples_at_once * panel
-    scratch_size = max(features_at_once * panel, n_inputs, edge + panel * panel)
+    scratch_size = max(features_at_once * panel, n_inputs, edge + codes.EDGE_ROWS * panel)
     scratch_size = -(-scratch_size // room.step) * room.step
     plan = codes.Plan(
         layers=table,

@@ -27,6 +27,9 @@ TASK_LAYER, FIRST_COLUMN, LAST_COLUMN, FIRST_ROW, LAST_ROW = range(5)
 # How many samples before its turn a sample is asked for from memory.
 ROWS_AHEAD = 8
 
+# Rows of the copy that a narrow piece of W is changed in: as many as the tallest tile of any machine, or more.
+EDGE_ROWS = 16
+
 
 class Plan(NamedTuple):
     """A network laid out for one batch size, as the compiled program reads it.

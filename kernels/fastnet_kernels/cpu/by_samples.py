@@ -96,7 +96,7 @@ def _first_layer(plan, parameters, workspace, scratch, source, rows, worker, wor
             x = vector(scratch, 0, n_in)
             _read_sample(plan, x, source, rows[first] * n_in)
             _add_matrix_vector(plan, parameters, 0, x, flat(Z))
-    if plan.block_rows < panel_width(scratch):
+    if plan.is_single_unit or plan.block_rows == 1:
         return
     # All blocks take a few features before any takes the next ones: so much of W stays in cache.
     for k in range(0, n_in, plan.features_at_once):

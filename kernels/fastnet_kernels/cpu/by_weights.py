@@ -2,6 +2,7 @@
 
 from ..codes import (
     DZ,
+    EDGE_ROWS,
     FIRST_COLUMN,
     FIRST_ROW,
     GRADIENT,
@@ -97,7 +98,7 @@ def _add_panel(plan, alpha, changed, scratch, t, workspace, l, first_block, bloc
         )  # fmt: skip
         return
     # Where a panel is wider than what is left of W, it works on a copy.
-    edge = matrix(scratch, plan.edge, PANEL_HEIGHTS[0], panel)
+    edge = matrix(scratch, plan.edge, EDGE_ROWS, panel)
     for j in range(first_row, last_row, PANEL_HEIGHTS[0]):
         height = min(PANEL_HEIGHTS[0], last_row - j)
         for r in range(height):
