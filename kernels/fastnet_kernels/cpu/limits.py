@@ -10,7 +10,7 @@ from numba.extending import intrinsic
 
 from .blocks import bounds, n_blocks
 from .compiling import kernel
-from .microkernel import VECTOR_BYTES
+from .microkernel import VECTOR_BYTES, fused_multiply_add
 
 CHAINS = 12  # independent sums: more than units times latency, fewer than registers, on any machine
 _COPIED = 8192  # elements a task
@@ -28,15 +28,12 @@ def _multiply_add_chains(typing_context, numbers, steps):
         array = context.make_array(array_type)(context, builder, arguments[0])
         pointer = builder.bitcast(array.data, vector.as_pointer())
         a, b = (builder.load(builder.gep(pointer, [ir.IntType(32)(i)]), align=size) for i in range(2))
-        fma = cgutils.get_or_insert_function(
-            builder.module, ir.FunctionType(vector, [vector] * 3), f"llvm.fma.v{lanes}f{8 * size}"
-        )
         chains = [
             cgutils.alloca_once_value(builder, builder.fmul(a, vector([element(i + 1)] * lanes))) for i in range(CHAINS)
         ]
         with cgutils.for_range(builder, arguments[1]):
             for chain in chains:
-                builder.store(builder.call(fma, [builder.load(chain), a, b]), chain)
+                builder.store(fused_multiply_add(builder, builder.load(chain), a, b), chain)
         total = builder.load(chains[0])
         for chain in chains[1:]:
             total = builder.fadd(total, builder.load(chain))

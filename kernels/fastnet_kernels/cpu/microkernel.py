@@ -46,6 +46,25 @@ _PREFETCH_STEPS = 12  # of the inner loop: where A is read down a column, each s
 WIDTHS = (2, 1)  # of the outer tile, in vectors
 
 
+def _suffix(vector):
+    """How LLVM names a type in its functions: v16f32."""
+    return f"v{vector.count}{'f32' if vector.element == ir.FloatType() else 'f64'}"
+
+
+def _broadcast(builder, vector, number):
+    """A vector whose lanes are all `number`."""
+    undefined, index = ir.Constant(vector, ir.Undefined), ir.IntType(32)
+    one = builder.insert_element(undefined, number, index(0))
+    return builder.shuffle_vector(one, undefined, ir.Constant(ir.VectorType(index, vector.count), None))
+
+
+def fused_multiply_add(builder, a, b, c):
+    """a * b + c of three vectors, rounded once. `declare_intrinsic` would refuse their type."""
+    kind = ir.FunctionType(a.type, [a.type] * 3)
+    fma = cgutils.get_or_insert_function(builder.module, kind, f"llvm.fma.{_suffix(a.type)}")
+    return builder.call(fma, [a, b, c])
+
+
 class _Matrix:
     """A Numba 2-D array argument inside generated code: loads and stores at (row, column)."""
 
@@ -72,10 +91,7 @@ class _Matrix:
         self.builder.store(value, self.pointer(row, column, value.type), align=self.size)
 
     def broadcast(self, number):
-        one = self.builder.insert_element(ir.Constant(self.vector, ir.Undefined), number, ir.IntType(32)(0))
-        return self.builder.shuffle_vector(
-            one, ir.Constant(self.vector, ir.Undefined), ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), None)
-        )
+        return _broadcast(self.builder, self.vector, number)
 
     def accumulators(self, count):
         cells = [cgutils.alloca_once(self.builder, self.vector) for _ in range(count)]
@@ -83,17 +99,14 @@ class _Matrix:
             self.builder.store(ir.Constant(self.vector, None), cell)
         return cells
 
-    def suffix(self):
-        return f"v{self.lanes}f{8 * self.size}"
-
     def add_product(self, cell, a, b):
-        kind = ir.FunctionType(self.vector, [self.vector] * 3)
-        fma = cgutils.get_or_insert_function(self.builder.module, kind, f"llvm.fma.{self.suffix()}")
-        self.builder.store(self.builder.call(fma, [a, b, self.builder.load(cell)]), cell)
+        self.builder.store(fused_multiply_add(self.builder, a, b, self.builder.load(cell)), cell)
 
     def sum_of_lanes(self, vector):
         kind = ir.FunctionType(self.element, [self.element, self.vector])
-        add = cgutils.get_or_insert_function(self.builder.module, kind, f"llvm.vector.reduce.fadd.{self.suffix()}")
+        add = cgutils.get_or_insert_function(
+            self.builder.module, kind, f"llvm.vector.reduce.fadd.{_suffix(self.vector)}"
+        )
         return self.builder.call(add, [ir.Constant(self.element, 0.0), vector], fastmath=["reassoc"])
 
 
@@ -199,10 +212,10 @@ def _element_pointer(context, builder, array_type, value, offset):
     return builder.gep(context.make_array(array_type)(context, builder, value).data, [offset])
 
 
-def _prefetch(builder, pointer, level=1):
-    """Ask for a cache line, into the cache of this level, that is read soon; any address will do."""
+def _prefetch(builder, pointer):
+    """Ask for a cache line that is read soon; any address will do."""
     pointer = builder.bitcast(pointer, ir.IntType(8).as_pointer())
-    numbers = [ir.IntType(32)(number) for number in (0, 4 - level, 1)]  # to read, how near, data
+    numbers = [ir.IntType(32)(number) for number in (0, 3, 1)]  # to read, into all caches, data
     kind = ir.FunctionType(ir.VoidType(), [pointer.type, *(number.type for number in numbers)])
     builder.call(cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0"), [pointer, *numbers])
 
@@ -232,13 +245,6 @@ def panel_tile(typing_context, height, alpha, C, c, c_row, A, a, a_row, a_k, a_b
         element, lanes = context.get_value_type(c_type.dtype), VECTOR_BYTES // size
         vector, index = ir.VectorType(element, lanes), ir.IntType(64)
         vectors = PANEL_BYTES // VECTOR_BYTES
-        kind = ir.FunctionType(vector, [vector] * 3)
-        fma = cgutils.get_or_insert_function(builder.module, kind, f"llvm.fma.v{lanes}f{8 * size}")
-
-        def broadcast(number):
-            one = builder.insert_element(ir.Constant(vector, ir.Undefined), number, ir.IntType(32)(0))
-            zeros = ir.Constant(ir.VectorType(ir.IntType(32), lanes), None)
-            return builder.shuffle_vector(one, ir.Constant(vector, ir.Undefined), zeros)
 
         def parts(pointer):
             """Pointers to the vectors of one row of a panel."""
@@ -276,15 +282,16 @@ def panel_tile(typing_context, height, alpha, C, c, c_row, A, a, a_row, a_k, a_b
                     for r in {0, h - 1}:
                         _prefetch(builder, builder.gep(rows[r], [ahead]))
                     for r in range(h):
-                        factor = broadcast(builder.load(builder.gep(rows[r], [step]), align=size))
+                        factor = _broadcast(builder, vector, builder.load(builder.gep(rows[r], [step]), align=size))
                         for v in range(vectors):
                             cell = cells[r * vectors + v]
-                            builder.store(builder.call(fma, [factor, loaded[v], builder.load(cell)]), cell)
-            scale = broadcast(alpha)
+                            builder.store(fused_multiply_add(builder, factor, loaded[v], builder.load(cell)), cell)
+            scale = _broadcast(builder, vector, alpha)
             for r, target in enumerate(targets):
                 for v, part in enumerate(parts(target)):
                     total = builder.load(cells[r * vectors + v])
-                    builder.store(builder.call(fma, [scale, total, builder.load(part, align=size)]), part, align=size)
+                    changed = fused_multiply_add(builder, scale, total, builder.load(part, align=size))
+                    builder.store(changed, part, align=size)
 
         _choose(builder, height, height.type(1), PANEL_HEIGHTS, (1,), emit)
         return context.get_dummy_value()
@@ -302,20 +309,13 @@ class _Reader:
         self.lanes, self.align = VECTOR_BYTES // size, source_type.dtype.bitwidth // 8
         self.vector = ir.VectorType(context.get_value_type(target_type.dtype), self.lanes)
         self.given = ir.VectorType(context.get_value_type(source_type.dtype), self.lanes)
-        self.scale, self.shift = self._spread(scale), self._spread(shift)
-        kind = ir.FunctionType(self.vector, [self.vector] * 3)
-        self.fma = cgutils.get_or_insert_function(builder.module, kind, f"llvm.fma.v{self.lanes}f{8 * size}")
-
-    def _spread(self, value):
-        undefined, number = ir.Constant(self.vector, ir.Undefined), ir.IntType(32)
-        one = self.builder.insert_element(undefined, value, number(0))
-        return self.builder.shuffle_vector(one, undefined, ir.Constant(ir.VectorType(number, self.lanes), None))
+        self.scale, self.shift = (_broadcast(builder, self.vector, number) for number in (scale, shift))
 
     def read(self, pointer):
         numbers = self.builder.load(self.builder.bitcast(pointer, self.given.as_pointer()), align=self.align)
         if self.given != self.vector:
             numbers = self.builder.uitofp(numbers, self.vector)
-        return self.builder.call(self.fma, [self.scale, numbers, self.shift])
+        return fused_multiply_add(self.builder, self.scale, numbers, self.shift)
 
     def write(self, numbers, pointer):
         self.builder.store(numbers, self.builder.bitcast(pointer, self.vector.as_pointer()), align=4)
