@@ -8,7 +8,7 @@ from numba import prange
 
 from ..codes import LEAKY_RELU, LINEAR, RELU, SIGMOID, TANH
 from .blocks import ROWS, bounds, n_blocks
-from .compiling import inner, kernel, stay_out_of_line, subroutine
+from .compiling import inner, kernel, routine
 from .functions import exp
 from .functions import tanh as tanh_of
 
@@ -42,14 +42,13 @@ def softmax_columns(Z, A):
             A[j, i] /= total
 
 
-@subroutine
+@routine
 def activate(activation, slope, A):
     """A = g(A), in place, for an element-wise g given by its code; 1-D.
 
     NaN stays NaN: comparisons are written for that.
     One array, read and written: of two that might overlap, LLVM would compute one number after the other.
     """
-    stay_out_of_line()
     zero, below = A.dtype.type(0), A.dtype.type(slope)
     if activation == SIGMOID:
         for j in range(A.size):
@@ -65,10 +64,9 @@ def activate(activation, slope, A):
             A[j] = below * A[j] if A[j] <= 0 else A[j]
 
 
-@subroutine
+@routine
 def derive(activation, slope, A, dZ):
     """dZ = dZ * g'(Z), in place, for an element-wise g given by its code and A = g(Z); both 1-D."""
-    stay_out_of_line()
     zero, one, below = A.dtype.type(0), A.dtype.type(1), A.dtype.type(slope)
     if activation == SIGMOID:
         for j in range(A.size):

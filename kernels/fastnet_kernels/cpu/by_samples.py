@@ -2,7 +2,7 @@
 
 from ..codes import ACTIVATION, CROSS_ENTROPY, DZ, GRADIENT, LOG_LOSS, N_IN, N_OUT, PREDICT, SOFTMAX, W_STRIDE, A, B, W
 from .activations import activate, derive, softmax_columns
-from .compiling import inner, stay_out_of_line, subroutine
+from .compiling import inner, routine
 from .losses import cross_entropy_columns, log_loss_columns, squared_error_columns
 from .microkernel import VECTOR_BYTES, transpose
 from .panels import add_product, block_of, flat, panel_width
@@ -26,10 +26,9 @@ def _read_sample(plan, scratch, source, place):
         scratch[k] = scale * sample[k] + shift
 
 
-@subroutine
+@routine
 def _read_columns(plan, scratch, source, rows, first, first_feature, n_features):
     """Features of a block, each feature a row of the panel `scratch`."""
-    stay_out_of_line()
     panel, lanes = panel_width(scratch), VECTOR_BYTES // scratch.itemsize
     n = plan.layers[0, N_IN]
     scale, shift = scratch.dtype.type(plan.scale), scratch.dtype.type(plan.shift)
@@ -204,13 +203,12 @@ def _store_outputs(plan, workspace, outputs, start, m, block):
             outputs[start + first + i, j] = Z[j, i]
 
 
-@subroutine
+@routine
 def by_samples(
     worker, workers, blocks, mode, plan, parameters, workspace, scratch, samples, inputs_are_bytes, targets, outputs,
     order, rows, start, m,
 ):  # fmt: skip
     """Phase 1 for one worker: every so many'th block of samples."""
-    stay_out_of_line()
     for block in range(worker, blocks, workers):
         _find_rows(plan, rows, order, start, m, block * plan.block_rows)
     if inputs_are_bytes:

@@ -18,7 +18,7 @@ from ..codes import (
     W,
 )
 from .blocks import n_blocks
-from .compiling import inner, stay_out_of_line, subroutine
+from .compiling import inner, routine
 from .microkernel import PANEL_HEIGHTS, VECTOR_BYTES, prefetch, read_panel_row, transpose
 from .panels import add_product, block_of, flat, panel_width
 from .views import matrix, reinterpret, vector
@@ -65,12 +65,11 @@ def _gather_activations(plan, scratch, t, workspace, l, first_block, blocks, col
                     transpose(scratch, start + i * panel + c, M, s, plan.numbers, 0, panel, one, zero)
 
 
-@subroutine
+@routine
 def _gather(
     plan, scratch, workspace, samples, inputs_are_bytes, rows, l, first_block, blocks, first_column, last_column, room
 ):  # fmt: skip
     """Columns of what layer l reads, of some blocks, as panels: a sample a row."""
-    stay_out_of_line()
     first, count = first_block * plan.block_rows, blocks * plan.block_rows
     if l > 0:
         for column in range(first_column, last_column, panel_width(scratch)):
@@ -148,12 +147,11 @@ def _add_bias(plan, alpha, changed, workspace, l, blocks, first_row, last_row):
         b[j] += alpha * total
 
 
-@subroutine
+@routine
 def by_weights(
     index, mode, plan, parameters, gradients, workspace, scratch, samples, inputs_are_bytes, rows, m, learning_rate
 ):
     """Phase 2 for one task: some columns and rows of one layer's W, and with the first columns b."""
-    stay_out_of_line()
     task = plan.tasks[index]
     l, first_column, last_column = task[TASK_LAYER], task[FIRST_COLUMN], task[LAST_COLUMN]
     first_row, last_row = task[FIRST_ROW], task[LAST_ROW]

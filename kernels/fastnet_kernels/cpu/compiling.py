@@ -1,16 +1,23 @@
-"""How every CPU kernel is compiled and where its machine code is kept.
+"""How every CPU kernel is compiled, how kernels call each other, and where their machine code is kept.
 
 Numba's own `cache=True` looks at one function's file only, so that an edit in a function that is inlined elsewhere
 leaves the caller stale. Here the cache is keyed on all sources of the package: no edit and no upgrade can be missed.
+
+Numba also copies the code of whatever a function calls into the function's own module, and optimises and emits it there
+once more, at every level of the calls. `routine` is what the larger parts are instead: compiled once, kept in a file of
+its own, and called through a symbol.
 """
 
 import contextlib
 import hashlib
 from pathlib import Path
 
+import llvmlite.binding
 from numba import njit, types
+from numba.core import cgutils
 from numba.core.caching import FunctionCache, IndexDataCacheFile
-from numba.extending import intrinsic
+from numba.core.typing.templates import AbstractTemplate, infer_global, signature
+from numba.extending import lower_builtin
 
 # Everything of fastmath except "nnan" and "ninf": those would let LLVM assume that no NaN can occur, and a diverging
 # training could no longer be seen.
@@ -18,26 +25,54 @@ FASTMATH = {"contract", "reassoc", "nsz", "arcp", "afn"}
 
 _PACKAGE = Path(__file__).parents[1]
 _SOURCES = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(_PACKAGE.rglob("*.py")))).hexdigest()
+_OPTIONS = {"fastmath": FASTMATH, "error_model": "numpy", "nogil": True}
+
+_routines = {}  # by full name
+_symbols = {}  # name of a compiled routine in machine code: (full name, types of its arguments)
 
 
 class _PackageCache(FunctionCache):
-    """Numba's on-disk cache of one function, fresh only while no source of the package has changed."""
+    """Numba's on-disk cache of one function, fresh only while no source of the package has changed.
+
+    Beside each entry stands which routines it calls: they must be in memory before it is.
+    """
 
     def __init__(self, py_func):
         super().__init__(py_func)
         self._cache_file = IndexDataCacheFile(self._cache_path, self._impl.filename_base, source_stamp=_SOURCES)
 
+    def _called_key(self, sig, target_context):
+        return ("called routines", *self._index_key(sig, target_context.codegen()))
 
-_OPTIONS = {"fastmath": FASTMATH, "error_model": "numpy", "nogil": True}
+    def save_overload(self, sig, data):
+        functions = data.library._final_module.functions
+        called = [_symbols[function.name] for function in functions if function.name in _symbols]
+        with self._guard_against_spurious_io_errors():
+            self._cache_file.save(self._called_key(sig, data.target_context), called)
+        super().save_overload(sig, data)
+
+    def load_overload(self, sig, target_context):
+        target_context.refresh()
+        with self._guard_against_spurious_io_errors():
+            called = self._cache_file.load(self._called_key(sig, target_context))
+            if called is None:
+                return None
+            for name, argument_types in called:
+                _load(name, argument_types)
+        return super().load_overload(sig, target_context)
 
 
-def kernel(function):
-    """Compile a public kernel: its `prange` loops run on all threads."""
-    dispatcher = njit(parallel=True, **_OPTIONS)(function)
+def _compiled(function, **options):
+    dispatcher = njit(**options, **_OPTIONS)(function)
     # Where no folder can be written to, Numba finds no place for a cache: then every process compiles anew.
     with contextlib.suppress(RuntimeError):
         dispatcher._cache = _PackageCache(function)
     return dispatcher
+
+
+def kernel(function):
+    """Compile a public kernel: its `prange` loops run on all threads."""
+    return _compiled(function, parallel=True)
 
 
 def inner(function):
@@ -48,21 +83,50 @@ def inner(function):
     return njit(inline="always", **_OPTIONS)(function)
 
 
-def subroutine(function):
-    """The same, but compiled on its own, once for all its callers; it says `stay_out_of_line()` first.
+def routine(function):
+    """The same for a larger part: compiled once for all its callers. It returns nothing, and only kernels call it."""
 
-    It can be called from compiled code only, and it is kept on disk as a part of its callers only: without an entry
-    from Python and a file of its own it compiles in half the time.
-    """
-    return njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, **_OPTIONS)(function)
+    def stub(*arguments):
+        raise NotImplementedError(f"{function.__name__} can be called from compiled code only")
 
+    name = f"{function.__module__}.{function.__qualname__}"
+    _routines[name] = _compiled(function, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
-@intrinsic
-def stay_out_of_line(typing_context):
-    """Called anywhere in a function: LLVM makes no copies of it in its callers, which compile the faster for that."""
+    class _Template(AbstractTemplate):
+        key = stub
 
-    def generate(context, builder, signature, arguments):
-        builder.function.attributes.add("noinline")
+        def generic(self, args, kws):
+            argument_types = tuple(types.unliteral(kind) for kind in args)
+            _load(name, argument_types)
+            return signature(types.void, *argument_types)
+
+    infer_global(stub, types.Function(_Template))
+
+    @lower_builtin(stub, types.VarArg(types.Any))
+    def _call(context, builder, sig, arguments):
+        symbol = _symbol(name, sig.args)
+        kind = context.call_conv.get_function_type(types.void, sig.args)
+        called = cgutils.get_or_insert_function(builder.module, kind, symbol)
+        context.call_conv.call_function(builder, called, types.void, sig.args, arguments)
         return context.get_dummy_value()
 
-    return types.void(), generate
+    return stub
+
+
+def _symbol(name, argument_types):
+    """The same in every process, and another one as soon as any source changes."""
+    asked = f"{name} {argument_types} {_SOURCES}"
+    return f"{name}.{hashlib.sha256(asked.encode()).hexdigest()[:16]}"
+
+
+def _load(name, argument_types):
+    """Compile a routine, or load it from its cache, and make it known under its symbol."""
+    symbol = _symbol(name, argument_types)
+    if symbol in _symbols:
+        return
+    dispatcher = _routines[name]
+    dispatcher.compile(argument_types)
+    result = dispatcher.overloads[argument_types]
+    address = result.library.get_pointer_to_function(result.fndesc.llvm_func_name)
+    llvmlite.binding.add_symbol(symbol, address)
+    _symbols[symbol] = (name, argument_types)

@@ -6,7 +6,7 @@ many samples as a panel is wide, its A and dZ are panels.
 
 from ..codes import N_OUT
 from .blocks import n_blocks
-from .compiling import inner, stay_out_of_line, subroutine
+from .compiling import inner, routine
 from .microkernel import PANEL_BYTES, PANEL_HEIGHTS, panel_tile
 from .views import matrix, vector
 
@@ -29,10 +29,9 @@ def flat(M):
     return vector(M, 0, M.size)
 
 
-@subroutine
+@routine
 def add_product(rows, alpha, C, c, c_row, A, a, a_row, a_k, a_block, B, b, blocks, n_k):
     """`panel_tile` for any number of rows, in tiles of like height: a low one does not keep the FMA units busy."""
-    stay_out_of_line()
     row = 0
     while row < rows:
         left = rows - row

@@ -4,7 +4,7 @@ The order of every sum depends on the matrices' shapes only, so that any split o
 same bits.
 """
 
-from .compiling import inner, stay_out_of_line, subroutine
+from .compiling import inner, routine
 from .microkernel import HEIGHTS, SIDES, VECTOR_BYTES, WIDTHS, dot_tile, outer_tile
 
 
@@ -22,10 +22,9 @@ def _has_unit_columns(M):
     return M.strides[1] == M.itemsize
 
 
-@subroutine
+@routine
 def multiply(C, A, B, first_row, last_row, first_column, last_column):
     """C[rows, columns] = A[rows] @ B[:, columns], for A (m, n_k), B (n_k, n), C (m, n)."""
-    stay_out_of_line()
     lanes = VECTOR_BYTES // C.itemsize
     height = _largest(HEIGHTS, last_row - first_row)
     width = _largest(WIDTHS, (last_column - first_column) // lanes)
@@ -50,10 +49,9 @@ def _multiply_plainly(C, A, B, first_row, last_row, first_column, last_column):
                 C[i, j] += a * B[k, j]
 
 
-@subroutine
+@routine
 def multiply_transposed(C, A, B, first_row, last_row):
     """C[rows] = A[rows] @ B.T, for A (m, n_k), B (n, n_k), C (m, n)."""
-    stay_out_of_line()
     n, n_k = B.shape
     height = _largest(SIDES, last_row - first_row)
     width = _largest(SIDES, n)
