@@ -60,7 +60,7 @@ class CPU:
     @property
     def panel(self) -> int:
         """How many numbers the kernels compute side by side."""
-        from fastnet_kernels.cpu.microkernel import PANEL_BYTES
+        from fastnet_kernels.cpu.machine import PANEL_BYTES
 
         return int(PANEL_BYTES) // self.dtype.itemsize
 
@@ -83,7 +83,7 @@ class CPU:
             rows = np.zeros(0, np.int64)
             values: dict[str, Any] = dict.fromkeys(codes.Plan._fields, 1)
             values |= {"layers": np.zeros((0, 0), np.int64), "slopes": np.zeros(0), "tasks": np.zeros((0, 0), np.int64)}
-            values |= {"numbers": rows, "is_single_unit": False, "scale": 1.0, "shift": 0.0}
+            values |= {"numbers": rows, "scale": 1.0, "shift": 0.0}
             plan = codes.Plan(**values)
             run(
                 codes.PREDICT, plan, nothing, nothing, nothing, np.zeros(0, np.uint8), False, matrix, matrix, rows,

@@ -16,7 +16,7 @@ from .history import History
 from .layers import Dense, Layer, Rescale
 from .losses import loss_for
 from .optimizers import SGD
-from .plan import aligned_zeros, make_plan, places, rows_of_block
+from .plan import Form, aligned_zeros, form_for, make_plan, places
 from .samples import as_rows
 from .summary import summary_of
 from .targets import Classification, as_targets, task_for
@@ -75,7 +75,7 @@ class Network:
         self.rng = np.random.default_rng(seed)
         self.device = CPU(self.dtype)
         self.n_inputs: int | None = None
-        self._plans: dict[int, tuple[codes.Plan, np.ndarray, np.ndarray]] = {}  # by rows of a block
+        self._plans: dict[Form, tuple[codes.Plan, np.ndarray, np.ndarray]] = {}
 
     # ---------------------------------------------------------------- parameters
 
@@ -322,12 +322,13 @@ class Network:
 
     def _planned(self, batch_size: int) -> tuple[codes.Plan, np.ndarray, np.ndarray]:
         """A plan, workspace and row numbers for mini-batches of this size, kept for the next call."""
-        block_rows = rows_of_block(self.layers, batch_size, self.device.panel)
-        kept = self._plans.get(block_rows)
+        n_inputs, panel = self._require_parameters(), self.device.panel
+        form = form_for(self.layers, n_inputs, batch_size, self.dtype, panel)
+        kept = self._plans.get(form)
         if kept is None or kept[0].batch_size < batch_size:
             plan, size = self._make_plan(batch_size)
-            rows = np.zeros(batch_size + block_rows + codes.ROWS_AHEAD, np.int64)
-            kept = self._plans[block_rows] = (plan, aligned_zeros(size, self.dtype), rows)
+            rows = np.zeros(batch_size + form.block_rows + codes.ROWS_AHEAD, np.int64)
+            kept = self._plans[form] = (plan, aligned_zeros(size, self.dtype), rows)
         return kept
 
     def _make_plan(self, batch_size: int) -> tuple[codes.Plan, int]:

@@ -24,12 +24,21 @@ _LOSS_CODES = {
 
 _ALIGNMENT = 64  # bytes: a cache line, and the longest vector register
 _CONFLICT = 4096  # bytes: rows this far apart, or a multiple of it, compete for the same places in a cache
-_FEATURES_AT_ONCE = 128  # of the inputs: a block's share of them stays in the first-level cache
+_FEATURES_AT_ONCE = 128  # of the inputs, turned: a block's share of them stays in the first-level cache
+_BYTES_AT_ONCE = 16384  # of an input's row, as it lies: of W's rows so much stays in the second-level cache
 _SAMPLES_AT_ONCE = 1024  # of the backward pass: a panel of them stays in the second-level cache
 _PANELS_A_TASK = 4  # of a weight matrix's columns, so that samples are read some cache lines at a time
 _ROWS_A_TASK = 512  # of a weight matrix, at the most
-_COLUMNS_A_TASK = 1024  # of a single unit's weights
-_ROWS_OF_SINGLE_UNIT = 4  # as the kernels have it
+_COLUMNS_A_TASK = 1024  # of partial sums
+_BLOCK_BYTES = 16384  # of all A and dZ of a block with several panels: it stays in the first-level cache
+_MOST_PANELS = 32  # of a block
+_SAMPLES_IN_ONE_PASS = 8  # of a block: their inputs stay in the second-level cache
+_BLOCKS_A_PARTIAL = 4
+_UNITS_IN_ONE_PASS = 2  # of a single layer, at the most: dW is read and written once a block
+_UNITS_AS_THEY_LIE = 28  # of a first layer whose dW is summed from the samples' own rows: one tile's height
+# Cycles, measured: of adding up the lanes of a dot product, and of turning a square of one vector's side.
+_CYCLES_OF_SUM = 4
+_CYCLES_OF_SQUARE = 110
 
 
 @dataclass(frozen=True)
@@ -85,20 +94,73 @@ def _even_pieces(extent: int, most: int) -> list[tuple[int, int]]:
     return list(itertools.pairwise(edges))
 
 
-def rows_of_block(layers: Sequence[Layer], batch_size: int, panel: int) -> int:
-    """How many samples pass through the network together: a panel's width, or one.
+@dataclass(frozen=True)
+class Form:
+    """How mini-batches of one size go through a network: see the codes of the same names."""
 
-    One at a time, W is read for every sample, but nothing is computed in vain: right for mini-batches that would leave
-    half of a panel empty. A network of a single unit takes four, each where it lies.
+    samples_lie: int
+    inputs: int
+    block_rows: int
+    sums_of_dW: tuple[int, ...]  # noqa: N815 - as the field writes it
+
+
+def form_for(layers: Sequence[Layer], n_inputs: int, batch_size: int, dtype: np.dtype, panel: int) -> Form:
+    """The fastest form by a model of what the kernels cost, from the shapes alone.
+
+    Samples one by one read W once for all of them and compute nothing in vain: right for mini-batches that would leave
+    half of a panel empty. The others lie side by side, in blocks of one panel, or of several where all activations of
+    these still fit the first-level cache, as in the smallest networks, whose time goes into calls and not into sums.
     """
-    if _is_single_unit(layers):
-        return _ROWS_OF_SINGLE_UNIT
-    return 1 if batch_size < panel // 2 else panel
+    units = [layer.units for layer in layers if isinstance(layer, Dense)]
+    lanes = panel // 2
+    if len(units) == 1 and units[0] <= _UNITS_IN_ONE_PASS and n_inputs >= panel:
+        return Form(codes.SIDE_BY_SIDE, codes.AS_THEY_LIE, _SAMPLES_IN_ONE_PASS, (codes.IN_ONE_PASS,))
+    if batch_size < lanes:
+        return Form(codes.ONE_BY_ONE, codes.AS_THEY_LIE, batch_size, (codes.OF_SAMPLES,) * len(units))
+    panels = -(-batch_size // panel)
+    most_panels = _BLOCK_BYTES // (panel * dtype.itemsize * (n_inputs + 2 * sum(units)))
+    panels_a_block = max(1, min(panels, most_panels, _MOST_PANELS))
+    block_rows = panel * -(-panels // -(-panels // panels_a_block))  # of like size
+
+    def of_columns_is_cheaper(n_in: int, n_out: int) -> bool:
+        steps = -(-batch_size // block_rows) * block_rows // lanes
+        blocks = -(-batch_size // block_rows)
+        of_columns = n_out * n_in * (steps + blocks * _CYCLES_OF_SUM)
+        of_panels = n_out * -(-n_in // lanes) * lanes * steps + -(-n_in // lanes) * steps * _CYCLES_OF_SQUARE
+        return of_columns < of_panels
+
+    sums = [
+        codes.OF_COLUMNS if of_columns_is_cheaper(n_in, n_out) else codes.OF_PANELS
+        for n_in, n_out in itertools.pairwise([n_inputs, *units])
+    ]
+    chunks = -(-n_inputs * dtype.itemsize // _BYTES_AT_ONCE)
+    if most_panels >= 1 and sums[0] == codes.OF_COLUMNS:
+        inputs = codes.KEPT
+    elif n_inputs >= panel and units[0] * chunks * _CYCLES_OF_SUM < n_inputs / lanes**2 * _CYCLES_OF_SQUARE:
+        inputs = codes.AS_THEY_LIE
+    else:
+        inputs = codes.TURNED
+    if inputs != codes.KEPT:
+        as_they_lie = units[0] <= _UNITS_AS_THEY_LIE and n_inputs >= panel
+        sums[0] = codes.OF_SAMPLES if as_they_lie else codes.OF_PANELS
+    return Form(codes.SIDE_BY_SIDE, inputs, block_rows, tuple(sums))
 
 
-def _is_single_unit(layers: Sequence[Layer]) -> bool:
-    dense = [layer for layer in layers if isinstance(layer, Dense)]
-    return len(dense) == 1 and dense[0].units == 1
+def _tasks_of(l: int, n_out: int, n_in: int, form: Form, panel: int) -> list[tuple[int, int, int, int, int]]:
+    """One layer's W in pieces: (layer, first and last column, first and last row)."""
+    how = form.sums_of_dW[l]
+    columns, rows = _PANELS_A_TASK * panel, _ROWS_A_TASK
+    if how == codes.OF_COLUMNS:
+        columns, rows = n_in, n_out
+    elif how == codes.IN_ONE_PASS:
+        columns = _COLUMNS_A_TASK
+    elif form.samples_lie == codes.ONE_BY_ONE:
+        columns, rows = n_in, max(1, 8192 // n_in)
+    return [
+        (l, column, min(column + columns, n_in), first_row, last_row)
+        for first_row, last_row in _even_pieces(n_out, rows)
+        for column in range(0, n_in, columns)
+    ]
 
 
 def make_plan(
@@ -111,11 +173,11 @@ def make_plan(
     dense = [layer for layer in layers if isinstance(layer, Dense)]
     rescale = next((layer for layer in layers if isinstance(layer, Rescale)), Rescale(1.0))
     parameters = places(layers, n_inputs, dtype)
+    form = form_for(layers, n_inputs, batch_size, dtype, panel)
     room = _Allocator(dtype.itemsize)
-    block_rows = rows_of_block(layers, batch_size, panel)
-    places_for_samples = -(-batch_size // block_rows) * block_rows
-    is_single_unit = _is_single_unit(layers)
-    columns_a_task = _COLUMNS_A_TASK if is_single_unit else _PANELS_A_TASK * panel
+    block_rows = form.block_rows
+    blocks = -(-batch_size // block_rows)
+    places_for_samples = blocks * block_rows
 
     table = np.zeros((len(dense), codes.LAYER_COLUMNS), np.int64)
     tasks = []
@@ -127,38 +189,41 @@ def make_plan(
         row[codes.ACTIVATION] = _ACTIVATION_CODES[layer.activation]
         row[codes.W], row[codes.W_STRIDE], row[codes.B] = W.offset, W.stride, b.offset
         row[codes.A], row[codes.DZ] = (room.take(places_for_samples * n_out) for _ in range(2))
-        tasks += [
-            (l, column, min(column + columns_a_task, n_in), first_row, last_row)
-            for first_row, last_row in _even_pieces(n_out, _ROWS_A_TASK)
-            for column in range(0, n_in, columns_a_task)
-        ]
+        row[codes.SUM_OF_DW] = form.sums_of_dW[l]
+        tasks += _tasks_of(l, n_out, n_in, form, panel)
 
+    in_one_pass = form.sums_of_dW[0] == codes.IN_ONE_PASS
+    keeps_inputs = form.inputs == codes.KEPT or form.samples_lie == codes.ONE_BY_ONE
+    partials = -(-blocks // _BLOCKS_A_PARTIAL) * dense[0].units * n_inputs if in_one_pass else 0
     n_targets = 1 if loss == "cross_entropy" else dense[-1].units
-    features_at_once = min(n_inputs, _FEATURES_AT_ONCE)
-    samples_at_once = min(_SAMPLES_AT_ONCE, places_for_samples)
-    # Forward a block's features go through it, backward some panels and, behind them, the edge of W.
-    edge = _PANELS_A_TASK * samples_at_once * panel
-    scratch_size = max(features_at_once * panel, n_inputs, edge + codes.EDGE_ROWS * panel)
+    at_once = {codes.TURNED: _FEATURES_AT_ONCE, codes.AS_THEY_LIE: _BYTES_AT_ONCE // dtype.itemsize}
+    features_at_once = n_inputs if in_one_pass else min(n_inputs, at_once.get(form.inputs, n_inputs))
+    samples_at_once = max(1, min(_SAMPLES_AT_ONCE, places_for_samples) // block_rows) * block_rows
+    # Forward a block's features go through it, backward some panels.
+    scratch_size = max(features_at_once * block_rows, _PANELS_A_TASK * samples_at_once * panel)
     scratch_size = -(-scratch_size // room.step) * room.step
     plan = codes.Plan(
         layers=table,
         slopes=np.array([layer.slope for layer in dense]),
         tasks=np.array(tasks, np.int64),
-        numbers=np.arange(panel),
+        numbers=np.arange(max(panel, block_rows, *(layer.units for layer in dense))),
         loss=_LOSS_CODES[loss],
         n_targets=n_targets,
         batch_size=batch_size,
         block_rows=block_rows,
+        samples_lie=form.samples_lie,
+        inputs=form.inputs,
         features_at_once=features_at_once,
         blocks_at_once=samples_at_once // block_rows,
-        is_single_unit=is_single_unit,
+        blocks_a_partial=_BLOCKS_A_PARTIAL,
         workers=workers,
+        X=room.take(places_for_samples * n_inputs if keeps_inputs else 0),
         Y=room.take(places_for_samples * n_targets),
         L=room.take(places_for_samples),
         hits=room.take(places_for_samples),
+        partials=room.take(partials),
         scratch=room.take(scratch_size * workers),
         scratch_size=scratch_size,
-        edge=edge,
         scale=rescale.scale,
         shift=rescale.shift,
     )

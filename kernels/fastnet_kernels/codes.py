@@ -16,10 +16,25 @@ EVALUATE = 1  # forward and cost
 GRADIENT = 2  # forward, cost and backward; the gradient is stored
 TRAIN = 3  # the same, then the parameters are updated
 
+# How a block of samples goes through the network.
+ONE_BY_ONE = 0  # a sample is a row: for few samples
+SIDE_BY_SIDE = 1  # a sample is a column
+
+# How the first layer of samples side by side reads them.
+TURNED = 0  # into panels, a feature a row
+KEPT = 1  # the same, and they stay in the workspace: few features
+AS_THEY_LIE = 2  # as rows, in dot products: few units
+
+# How a layer's dW is summed.
+OF_PANELS = 0  # A_prev is gathered as panels, a sample a row
+OF_COLUMNS = 1  # in dot products of units, each a row of numbers side by side: small layers
+OF_SAMPLES = 2  # the samples' own rows: few samples, or few units of the first layer
+IN_ONE_PASS = 3  # in the forward pass's blocks of samples, while they are in cache: a single layer of few units
+
 # Columns of Plan.layers. Offsets count elements from the start of their buffer.
 # From one row of W to the next are W_STRIDE elements, N_IN of them the row's own.
-N_IN, N_OUT, ACTIVATION, W, W_STRIDE, B, A, DZ = range(8)
-LAYER_COLUMNS = 8
+N_IN, N_OUT, ACTIVATION, W, W_STRIDE, B, A, DZ, SUM_OF_DW = range(9)
+LAYER_COLUMNS = 9
 
 # Columns of Plan.tasks: rows `first_row:last_row` and columns `first_column:last_column` of one layer's W.
 TASK_LAYER, FIRST_COLUMN, LAST_COLUMN, FIRST_ROW, LAST_ROW = range(5)
@@ -27,39 +42,40 @@ TASK_LAYER, FIRST_COLUMN, LAST_COLUMN, FIRST_ROW, LAST_ROW = range(5)
 # How many samples before its turn a sample is asked for from memory.
 ROWS_AHEAD = 8
 
-# Rows of the copy that a narrow piece of W is changed in: as many as the tallest tile of any machine, or more.
-EDGE_ROWS = 16
-
 
 class Plan(NamedTuple):
     """A network laid out for one batch size, as the compiled program reads it.
 
     `layers` has one row a dense layer and `tasks` one row a piece of a weight matrix, in the columns named above.
 
-    Samples go through the network in blocks of `block_rows`, each a column: of every layer the workspace holds, at the
-    offsets in its row, A and dZ as (n_blocks, n_l, block_rows). `Y` (n_blocks, n_targets, block_rows), the losses `L`
-    and the right predictions `hits`, (n_blocks * block_rows,), are offsets too, and so is `scratch`: `scratch_size`
-    numbers for each worker, those from `edge` on for a narrow piece of W. Inputs are read as `scale * x + shift`.
-    Forward a block's inputs are taken `features_at_once`, backward all samples `blocks_at_once`.
+    Samples go through the network in blocks of `block_rows`. Of every layer the workspace holds, at the offsets in its
+    row, A and dZ of each block: (n_l, block_rows) with samples side by side, and of the last layer always; else
+    (block_rows, n_l). `Y` (n_blocks, n_targets, block_rows), the losses `L` and the right predictions `hits`,
+    (n_blocks * block_rows,), are offsets too, and so are `X`, the inputs of all blocks where they are kept; `partials`,
+    sums of dW over `blocks_a_partial` blocks each; and `scratch`, `scratch_size` numbers for each worker. Inputs are read
+    as `scale * x + shift`: forward `features_at_once` of a block, backward all features of samples `blocks_at_once`.
     """
 
     layers: np.ndarray  # (n_layers, LAYER_COLUMNS) int64
     slopes: np.ndarray  # (n_layers,) float64: leaky ReLU's slope for negative z
     tasks: np.ndarray  # (n_tasks, TASK_COLUMNS) int64
-    numbers: np.ndarray  # int64: 0, 1, 2, ... as far as a panel is wide
+    numbers: np.ndarray  # int64: 0, 1, 2, ...
     loss: int
     n_targets: int
     batch_size: int  # rows the workspace has room for
     block_rows: int  # samples of a block
+    samples_lie: int  # ONE_BY_ONE or SIDE_BY_SIDE
+    inputs: int  # TURNED, KEPT or AS_THEY_LIE
     features_at_once: int
     blocks_at_once: int
-    is_single_unit: bool  # of the whole network, as logistic regression is
+    blocks_a_partial: int
     workers: int  # threads the workspace has room for
+    X: int
     Y: int
     L: int
     hits: int
+    partials: int
     scratch: int
     scratch_size: int
-    edge: int
     scale: float
     shift: float

@@ -1,130 +1,162 @@
 """Phase 1 of a training step: a block of samples goes forward through the whole network, and its dZ come back."""
 
-from ..codes import ACTIVATION, CROSS_ENTROPY, DZ, GRADIENT, LOG_LOSS, N_IN, N_OUT, PREDICT, SOFTMAX, W_STRIDE, A, B, W
+from ..codes import (
+    ACTIVATION,
+    AS_THEY_LIE,
+    CROSS_ENTROPY,
+    DZ,
+    GRADIENT,
+    IN_ONE_PASS,
+    KEPT,
+    LOG_LOSS,
+    N_IN,
+    N_OUT,
+    ONE_BY_ONE,
+    PREDICT,
+    SOFTMAX,
+    SUM_OF_DW,
+    W_STRIDE,
+    A,
+    B,
+    W,
+)
 from .activations import activate, derive, softmax_columns
 from .compiling import inner, routine
+from .inputs import find_rows, lie_ready, read_rows, turn
 from .losses import cross_entropy_columns, log_loss_columns, squared_error_columns
-from .microkernel import VECTOR_BYTES, transpose
-from .panels import add_product, block_of, flat, panel_width
+from .products import add_dots, add_product, add_rows
 from .views import matrix, reinterpret, vector
 
-
-@inner
-def _find_rows(plan, rows, order, start, m, first):
-    """The samples of the block that begins at `first`; a place beyond the mini-batch repeats its last sample."""
-    for i in range(plan.block_rows):
-        place = start + min(first + i, m - 1)
-        rows[first + i] = order[place] if order.size else place
+_SAMPLES_AT_ONCE = 4  # of a dot product's tiles: their features stay in the first-level cache
 
 
 @inner
-def _read_sample(plan, scratch, source, place):
-    """scratch = scale * x + shift, for the n_0 numbers x that begin at `place`."""
-    scale, shift = scratch.dtype.type(plan.scale), scratch.dtype.type(plan.shift)
-    sample = vector(source, place, scratch.size)
-    for k in range(scratch.size):
-        scratch[k] = scale * sample[k] + shift
+def place_of(plan, layer, column, block):
+    """Where A (or, by its column, dZ) of one layer and block begins in the workspace."""
+    return plan.layers[layer, column] + block * plan.layers[layer, N_OUT] * plan.block_rows
+
+
+@inner
+def strides_of(plan, layer):
+    """Of A and dZ of a layer in the workspace: from sample to sample, and from unit to unit."""
+    if plan.samples_lie == ONE_BY_ONE and layer < plan.layers.shape[0] - 1:
+        return plan.layers[layer, N_OUT], 1
+    return 1, plan.block_rows
+
+
+@inner
+def _numbers_of(plan, workspace, layer, column, block):
+    """A or dZ of one layer and block, as one vector."""
+    return vector(
+        workspace, place_of(plan, layer, column, block), plan.layers[layer, N_OUT] * plan.block_rows
+    )
+
+
+@inner
+def _start_with_bias(plan, parameters, workspace, l, block):
+    n, size, z = plan.layers[l, N_OUT], plan.block_rows, place_of(plan, l, A, block)
+    b = vector(parameters, plan.layers[l, B], n)
+    by_sample, _ = strides_of(plan, l)
+    if by_sample == 1:
+        for j in range(n):
+            row = vector(workspace, z + j * size, size)
+            for i in range(size):
+                row[i] = b[j]
+    else:
+        for i in range(size):
+            row = vector(workspace, z + i * n, n)
+            for j in range(n):
+                row[j] = b[j]
+
+
+@inner
+def _first_layer_of_rows(plan, parameters, workspace, scratch, samples, are_bytes, rows, m, block, k, n_features):
+    """Z += some features' share, in dot products of samples' rows and rows of W."""
+    one = workspace.dtype.type(1)
+    n, n_in, first = plan.layers[0, N_OUT], plan.layers[0, N_IN], block * plan.block_rows
+    by_sample, by_unit = strides_of(plan, 0)
+    w, stride = plan.layers[0, W] + k, plan.layers[0, W_STRIDE]
+    count = min(plan.block_rows, m - first)
+    for i in range(0, count, _SAMPLES_AT_ONCE):
+        some, z = min(_SAMPLES_AT_ONCE, count - i), place_of(plan, 0, A, block) + i * by_sample
+        if lie_ready(plan, are_bytes):
+            add_dots(
+                some, n, one, workspace, z, by_sample, by_unit, reinterpret(samples, workspace), k, n_in,
+                vector(rows, first + i, some), parameters, w, stride, n_features,
+            )  # fmt: skip
+        else:
+            t = i * n_features
+            read_rows(plan, scratch, t, samples, are_bytes, rows, first + i, some, k, n_features)
+            add_dots(
+                some, n, one, workspace, z, by_sample, by_unit, scratch, t, n_features, plan.numbers, parameters, w,
+                stride, n_features,
+            )  # fmt: skip
+
+
+@inner
+def _first_layer_of_panels(plan, parameters, workspace, scratch, samples, are_bytes, rows, block, k, n_features):
+    """The same in products with panels of samples."""
+    n, n_in, size = plan.layers[0, N_OUT], plan.layers[0, N_IN], plan.block_rows
+    z, w, stride = place_of(plan, 0, A, block), plan.layers[0, W] + k, plan.layers[0, W_STRIDE]
+    target, t, first = scratch, 0, block * size
+    if plan.inputs == KEPT:
+        target, t = workspace, plan.X + first * n_in
+    turn(plan, target, t, size, samples, are_bytes, rows, first, size, k, n_features)
+    add_product(
+        n, size, workspace.dtype.type(1), workspace, z, size, parameters, w, stride, 1, 0, target, t, size, 1, n_features
+    )
 
 
 @routine
-def _read_columns(plan, scratch, source, rows, first, first_feature, n_features):
-    """Features of a block, each feature a row of the panel `scratch`."""
-    panel, lanes = panel_width(scratch), VECTOR_BYTES // scratch.itemsize
-    n = plan.layers[0, N_IN]
-    scale, shift = scratch.dtype.type(plan.scale), scratch.dtype.type(plan.shift)
-    whole = n_features // lanes * lanes
-    for i in range(0, panel, lanes):
-        for k in range(0, whole, lanes):
-            transpose(scratch, k * panel + i, source, first_feature + k, rows, first + i, n, scale, shift)
-    places = vector(rows, first, panel)
-    for k in range(whole, n_features):
-        row = vector(scratch, k * panel, panel)
-        for i in range(panel):
-            row[i] = scale * source[places[i] * n + first_feature + k] + shift
-
-
-@inner
-def _start_with_bias(plan, parameters, Z, l):
-    b = vector(parameters, plan.layers[l, B], Z.shape[0])
-    for j in range(Z.shape[0]):
-        for i in range(Z.shape[1]):
-            Z[j, i] = b[j]
-
-
-@inner
-def _add_matrix_vector(plan, parameters, l, x, z):
-    """z += W x."""
-    for j in range(z.size):
-        row = vector(parameters, plan.layers[l, W] + j * plan.layers[l, W_STRIDE], x.size)
-        total = z.dtype.type(0)
-        for k in range(x.size):
-            total += row[k] * x[k]
-        z[j] += total
-
-
-@inner
-def _add_single_unit(plan, parameters, source, rows, first, z):
-    """z[i] += w (scale * x + shift), for the four samples x of a block where they lie: four streams from memory."""
-    n, scale, shift = plan.layers[0, N_IN], z.dtype.type(plan.scale), z.dtype.type(plan.shift)
-    weights = vector(parameters, plan.layers[0, W], n)
-    x, y = vector(source, rows[first] * n, n), vector(source, rows[first + 1] * n, n)
-    v, w = vector(source, rows[first + 2] * n, n), vector(source, rows[first + 3] * n, n)
-    of_x = of_y = of_v = of_w = of_shift = z.dtype.type(0)
-    for k in range(n):
-        of_x += weights[k] * x[k]
-        of_y += weights[k] * y[k]
-        of_v += weights[k] * v[k]
-        of_w += weights[k] * w[k]
-        of_shift += weights[k]
-    z[0] += scale * of_x + shift * of_shift
-    z[1] += scale * of_y + shift * of_shift
-    z[2] += scale * of_v + shift * of_shift
-    z[3] += scale * of_w + shift * of_shift
-
-
-@inner
-def _first_layer(plan, parameters, workspace, scratch, source, rows, worker, workers, blocks):
-    """Z of the first layer, from the samples, of all blocks of one worker."""
+def _first_layer(plan, parameters, workspace, scratch, samples, are_bytes, rows, m, first_block, step, blocks):
+    """Z of the first layer, from the samples, for every so many'th block."""
     n_in = plan.layers[0, N_IN]
-    for block in range(worker, blocks, workers):
-        Z, first = block_of(plan, workspace, 0, A, block), block * plan.block_rows
-        _start_with_bias(plan, parameters, Z, 0)
-        if plan.is_single_unit:
-            _add_single_unit(plan, parameters, source, rows, first, flat(Z))
-        elif plan.block_rows == 1:
-            x = vector(scratch, 0, n_in)
-            _read_sample(plan, x, source, rows[first] * n_in)
-            _add_matrix_vector(plan, parameters, 0, x, flat(Z))
-    if plan.is_single_unit or plan.block_rows == 1:
+    for block in range(first_block, blocks, step):
+        _start_with_bias(plan, parameters, workspace, 0, block)
+    if plan.samples_lie == ONE_BY_ONE:
+        # Few samples: their rows are copied, since dW needs them again.
+        one = workspace.dtype.type(1)
+        by_sample, by_unit = strides_of(plan, 0)
+        read_rows(plan, workspace, plan.X, samples, are_bytes, rows, 0, m, 0, n_in)
+        add_dots(
+            m, plan.layers[0, N_OUT], one, workspace, plan.layers[0, A], by_sample, by_unit, workspace, plan.X, n_in,
+            plan.numbers, parameters, plan.layers[0, W], plan.layers[0, W_STRIDE], n_in,
+        )  # fmt: skip
         return
     # All blocks take a few features before any takes the next ones: so much of W stays in cache.
     for k in range(0, n_in, plan.features_at_once):
         n_features = min(plan.features_at_once, n_in - k)
-        for block in range(worker, blocks, workers):
-            Z = block_of(plan, workspace, 0, A, block)
-            _read_columns(plan, scratch, source, rows, block * plan.block_rows, k, n_features)
-            add_product(
-                Z.shape[0], Z.dtype.type(1), flat(Z), 0, plan.block_rows, parameters, plan.layers[0, W] + k,
-                plan.layers[0, W_STRIDE], 1, 0, scratch, 0, 1, n_features,
-            )  # fmt: skip
+        for block in range(first_block, blocks, step):
+            if plan.inputs == AS_THEY_LIE:
+                _first_layer_of_rows(
+                    plan, parameters, workspace, scratch, samples, are_bytes, rows, m, block, k, n_features
+                )
+            else:
+                _first_layer_of_panels(
+                    plan, parameters, workspace, scratch, samples, are_bytes, rows, block, k, n_features
+                )
 
 
-@inner
-def _forward(plan, parameters, workspace, block):
+@routine
+def _forward(plan, parameters, workspace, m, block):
     """A of all layers from the first one's Z; the last layer is left at its logits Z."""
-    n_layers = plan.layers.shape[0]
-    for l in range(1, n_layers):
-        A_prev = block_of(plan, workspace, l - 1, A, block)
-        activate(plan.layers[l - 1, ACTIVATION], plan.slopes[l - 1], flat(A_prev))
-        Z = block_of(plan, workspace, l, A, block)
-        _start_with_bias(plan, parameters, Z, l)
-        if plan.block_rows == 1:
-            _add_matrix_vector(plan, parameters, l, flat(A_prev), flat(Z))
-        else:
-            add_product(
-                Z.shape[0], Z.dtype.type(1), flat(Z), 0, plan.block_rows, parameters, plan.layers[l, W],
-                plan.layers[l, W_STRIDE], 1, 0, flat(A_prev), 0, 1, A_prev.shape[0],
+    one = workspace.dtype.type(1)
+    for l in range(1, plan.layers.shape[0]):
+        n, n_in, size = plan.layers[l, N_OUT], plan.layers[l, N_IN], plan.block_rows
+        w, stride = plan.layers[l, W], plan.layers[l, W_STRIDE]
+        activate(
+            plan.layers[l - 1, ACTIVATION], plan.slopes[l - 1], _numbers_of(plan, workspace, l - 1, A, block)
+        )
+        _start_with_bias(plan, parameters, workspace, l, block)
+        z, a = place_of(plan, l, A, block), place_of(plan, l - 1, A, block)
+        if plan.samples_lie == ONE_BY_ONE:
+            by_sample, by_unit = strides_of(plan, l)
+            add_dots(
+                m, n, one, workspace, z, by_sample, by_unit, workspace, a, n_in, plan.numbers, parameters, w, stride,
+                n_in,
             )  # fmt: skip
+        else:
+            add_product(n, size, one, workspace, z, size, parameters, w, stride, 1, 0, workspace, a, size, 1, n_in)
 
 
 @inner
@@ -142,13 +174,14 @@ def _count_hits(loss, Z, Y, hits):
             hits[i] = 1 if best == int(Y[0, i]) else 0
 
 
-@inner
+@routine
 def _cost(plan, workspace, targets, rows, m, block):
     """Losses of a block, and the last layer's dZ."""
     last_layer = plan.layers.shape[0] - 1
     activation, slope = plan.layers[last_layer, ACTIVATION], plan.slopes[last_layer]
-    first, size = block * plan.block_rows, plan.block_rows
-    Z, dZ = block_of(plan, workspace, last_layer, A, block), block_of(plan, workspace, last_layer, DZ, block)
+    first, size, n = block * plan.block_rows, plan.block_rows, plan.layers[last_layer, N_OUT]
+    Z = matrix(workspace, place_of(plan, last_layer, A, block), n, size)
+    dZ = matrix(workspace, place_of(plan, last_layer, DZ, block), n, size)
     Y = matrix(workspace, plan.Y + first * plan.n_targets, plan.n_targets, size)
     places, flat_targets = vector(rows, first, size), vector(targets, 0, targets.size)
     for j in range(plan.n_targets):
@@ -162,65 +195,105 @@ def _cost(plan, workspace, targets, rows, m, block):
     elif plan.loss == CROSS_ENTROPY:
         cross_entropy_columns(Z, Y, L, dZ, weight)
     else:
-        activate(activation, slope, flat(Z))
+        activate(activation, slope, vector(workspace, place_of(plan, last_layer, A, block), n * size))
         squared_error_columns(Z, Y, L, dZ, weight)
-        derive(activation, slope, flat(Z), flat(dZ))
-    for j in range(dZ.shape[0]):
+        derive(
+            activation, slope, vector(workspace, place_of(plan, last_layer, A, block), n * size),
+            vector(workspace, place_of(plan, last_layer, DZ, block), n * size),
+        )  # fmt: skip
+    for j in range(n):
         for i in range(m - first, size):
             dZ[j, i] = 0
 
 
-@inner
-def _backward(plan, parameters, workspace, block):
+@routine
+def _backward(plan, parameters, workspace, m, block):
     """dZ of all layers but the last, from the last's."""
+    one, size = workspace.dtype.type(1), plan.block_rows
     for l in range(plan.layers.shape[0] - 1, 0, -1):
-        dZ, dZ_prev = flat(block_of(plan, workspace, l, DZ, block)), flat(block_of(plan, workspace, l - 1, DZ, block))
         w, stride, n, n_in = plan.layers[l, W], plan.layers[l, W_STRIDE], plan.layers[l, N_OUT], plan.layers[l, N_IN]
-        for j in range(dZ_prev.size):
-            dZ_prev[j] = 0
-        if plan.block_rows == 1:
-            for k in range(n):
-                row = vector(parameters, w + k * stride, n_in)
-                for j in range(n_in):
-                    dZ_prev[j] += dZ[k] * row[j]
+        dz, dz_prev = place_of(plan, l, DZ, block), place_of(plan, l - 1, DZ, block)
+        dA_prev = _numbers_of(plan, workspace, l - 1, DZ, block)
+        for j in range(dA_prev.size):
+            dA_prev[j] = 0
+        if plan.samples_lie == ONE_BY_ONE:
+            by_sample, by_unit = strides_of(plan, l)
+            for i in range(m):
+                add_rows(
+                    workspace, dz_prev + i * n_in, n_in, one, workspace, dz + i * by_sample, by_unit, n, parameters, w,
+                    stride, plan.numbers,
+                )  # fmt: skip
         else:
-            add_product(n_in, dZ.dtype.type(1), dZ_prev, 0, plan.block_rows, parameters, w, 1, stride, 0, dZ, 0, 1, n)
-        A_prev = flat(block_of(plan, workspace, l - 1, A, block))
-        derive(plan.layers[l - 1, ACTIVATION], plan.slopes[l - 1], A_prev, dZ_prev)
+            add_product(
+                n_in, size, one, workspace, dz_prev, size, parameters, w, 1, stride, 0, workspace, dz, size, 1, n
+            )
+        A_prev = _numbers_of(plan, workspace, l - 1, A, block)
+        derive(plan.layers[l - 1, ACTIVATION], plan.slopes[l - 1], A_prev, dA_prev)
 
 
-@inner
+@routine
 def _store_outputs(plan, workspace, outputs, start, m, block):
     last_layer = plan.layers.shape[0] - 1
-    Z = block_of(plan, workspace, last_layer, A, block)
+    n, size, z = plan.layers[last_layer, N_OUT], plan.block_rows, place_of(plan, last_layer, A, block)
+    Z = matrix(workspace, z, n, size)
     if plan.layers[last_layer, ACTIVATION] == SOFTMAX:
         softmax_columns(Z, Z)
     else:
-        activate(plan.layers[last_layer, ACTIVATION], plan.slopes[last_layer], flat(Z))
-    first = block * plan.block_rows
-    for i in range(min(plan.block_rows, m - first)):
-        for j in range(Z.shape[0]):
+        activate(plan.layers[last_layer, ACTIVATION], plan.slopes[last_layer], vector(workspace, z, n * size))
+    first = block * size
+    for i in range(min(size, m - first)):
+        for j in range(n):
             outputs[start + first + i, j] = Z[j, i]
 
 
 @routine
+def _add_to_partial(plan, workspace, scratch, samples, are_bytes, rows, m, block):
+    """The block's share of dW, of the single layer there is, from samples that are still in cache."""
+    n, n_in, size = plan.layers[0, N_OUT], plan.layers[0, N_IN], plan.block_rows
+    one, first = workspace.dtype.type(1), block * size
+    partial, dz = plan.partials + block // plan.blocks_a_partial * n * n_in, place_of(plan, 0, DZ, block)
+    if block % plan.blocks_a_partial == 0:
+        sums = vector(workspace, partial, n * n_in)
+        for k in range(sums.size):
+            sums[k] = 0
+    count = min(size, m - first)
+    for j in range(n):
+        if lie_ready(plan, are_bytes):
+            add_rows(
+                workspace, partial + j * n_in, n_in, one, workspace, dz + j * size, 1, count,
+                reinterpret(samples, workspace), 0, n_in, vector(rows, first, count),
+            )  # fmt: skip
+        else:
+            add_rows(
+                workspace, partial + j * n_in, n_in, one, workspace, dz + j * size, 1, count, scratch, 0, n_in,
+                plan.numbers,
+            )  # fmt: skip
+
+
+@routine
 def by_samples(
-    worker, workers, blocks, mode, plan, parameters, workspace, scratch, samples, inputs_are_bytes, targets, outputs,
-    order, rows, start, m,
+    worker, workers, blocks, mode, plan, parameters, workspace, scratch, samples, are_bytes, targets, outputs, order,
+    rows, start, m,
 ):  # fmt: skip
-    """Phase 1 for one worker: every so many'th block of samples."""
+    """Phase 1 for one worker: every so many'th block of samples, or group of blocks with one partial sum."""
+    in_one_pass = mode >= GRADIENT and plan.layers[0, SUM_OF_DW] == IN_ONE_PASS
+    if in_one_pass:
+        for group in range(worker * plan.blocks_a_partial, blocks, workers * plan.blocks_a_partial):
+            for block in range(group, min(group + plan.blocks_a_partial, blocks)):
+                find_rows(plan, rows, order, start, m, block * plan.block_rows)
+                _first_layer(plan, parameters, workspace, scratch, samples, are_bytes, rows, m, block, 1, block + 1)
+                _cost(plan, workspace, targets, rows, m, block)
+                _add_to_partial(plan, workspace, scratch, samples, are_bytes, rows, m, block)
+        return
     for block in range(worker, blocks, workers):
-        _find_rows(plan, rows, order, start, m, block * plan.block_rows)
-    if inputs_are_bytes:
-        _first_layer(plan, parameters, workspace, scratch, samples, rows, worker, workers, blocks)
-    else:
-        numbers = reinterpret(samples, workspace)
-        _first_layer(plan, parameters, workspace, scratch, numbers, rows, worker, workers, blocks)
+        find_rows(plan, rows, order, start, m, block * plan.block_rows)
+    if worker < blocks:
+        _first_layer(plan, parameters, workspace, scratch, samples, are_bytes, rows, m, worker, workers, blocks)
     for block in range(worker, blocks, workers):
-        _forward(plan, parameters, workspace, block)
+        _forward(plan, parameters, workspace, m, block)
         if mode == PREDICT:
             _store_outputs(plan, workspace, outputs, start, m, block)
         else:
             _cost(plan, workspace, targets, rows, m, block)
         if mode >= GRADIENT:
-            _backward(plan, parameters, workspace, block)
+            _backward(plan, parameters, workspace, m, block)

@@ -2,15 +2,18 @@
 
 from ..codes import (
     DZ,
-    EDGE_ROWS,
     FIRST_COLUMN,
     FIRST_ROW,
     GRADIENT,
+    IN_ONE_PASS,
     LAST_COLUMN,
     LAST_ROW,
     N_IN,
     N_OUT,
-    ROWS_AHEAD,
+    OF_COLUMNS,
+    OF_SAMPLES,
+    ONE_BY_ONE,
+    SUM_OF_DW,
     TASK_LAYER,
     W_STRIDE,
     A,
@@ -18,144 +21,131 @@ from ..codes import (
     W,
 )
 from .blocks import n_blocks
+from .by_samples import place_of, strides_of
 from .compiling import inner, routine
-from .microkernel import PANEL_HEIGHTS, VECTOR_BYTES, prefetch, read_panel_row, transpose
-from .panels import add_product, block_of, flat, panel_width
-from .views import matrix, reinterpret, vector
-
-_LINE_BYTES = 64  # of a cache line
-
-
-@inner
-def _gather_inputs(plan, scratch, source, rows, first, count, first_column, last_column, room):
-    """Columns of samples `first` on as panels, each with `room`: scale * x + shift. Beyond the last is no meaning."""
-    panel, n = panel_width(scratch), plan.layers[0, N_IN]
-    scale, shift = scratch.dtype.type(plan.scale), scratch.dtype.type(plan.shift)
-    for i in range(count):
-        t, ahead = i * panel, rows[first + i + ROWS_AHEAD] * n
-        for column in range(first_column, last_column, _LINE_BYTES // source.itemsize):
-            prefetch(source, ahead + column)
-        for column in range(first_column, last_column, panel):
-            place = rows[first + i] * n + column
-            if place + panel <= source.size:
-                read_panel_row(scratch, t, source, place, scale, shift)
-            else:
-                given, taken = vector(source, place, last_column - column), vector(scratch, t, last_column - column)
-                for c in range(taken.size):
-                    taken[c] = scale * given[c] + shift
-            t += room
-
-
-@inner
-def _gather_activations(plan, scratch, t, workspace, l, first_block, blocks, column, width):
-    """The same from layer l's A; what stands beyond `width` belongs to another block, and means nothing either."""
-    panel, lanes, size = panel_width(scratch), VECTOR_BYTES // scratch.itemsize, plan.block_rows
-    one, zero = scratch.dtype.type(1), scratch.dtype.type(0)
-    for block in range(blocks):
-        M = flat(block_of(plan, workspace, l, A, first_block + block))
-        start = t + block * size * panel
-        if size == 1:
-            taken = vector(scratch, start, width)
-            for c in range(width):
-                taken[c] = M[column + c]
-        else:
-            for c in range(0, width, lanes):
-                for i in range(0, panel, lanes):
-                    s = (column + c) * panel + i
-                    transpose(scratch, start + i * panel + c, M, s, plan.numbers, 0, panel, one, zero)
+from .inputs import gather_inputs, lie_ready
+from .machine import PANEL_BYTES, VECTOR_BYTES
+from .products import add_dots, add_product, add_product_of_rows, add_rows
+from .reading import transpose
+from .views import reinterpret, vector
 
 
 @routine
-def _gather(
-    plan, scratch, workspace, samples, inputs_are_bytes, rows, l, first_block, blocks, first_column, last_column, room
+def _gather_activations(plan, scratch, workspace, l, first_block, blocks, first_column, last_column, room):
+    """Columns of layer l's A, of some blocks, as panels: a sample a row. What stands beyond the last means nothing."""
+    panel, lanes, size = PANEL_BYTES // scratch.itemsize, VECTOR_BYTES // scratch.itemsize, plan.block_rows
+    one, zero = scratch.dtype.type(1), scratch.dtype.type(0)
+    for column in range(first_column, last_column, panel):
+        width = min(panel, last_column - column)
+        for block in range(blocks):
+            a, t = place_of(plan, l, A, first_block + block), (column - first_column) // panel * room
+            for c in range(0, width, lanes):
+                for i in range(0, size, lanes):
+                    s, place = a + (column + c) * size + i, t + (block * size + i) * panel + c
+                    transpose(scratch, place, panel, workspace, s, plan.numbers, 0, size, one, zero)
+
+
+@inner
+def _add_of_panels(
+    plan, alpha, changed, scratch, workspace, samples, are_bytes, rows, l, blocks, first_row, last_row, first_column,
+    last_column,
 ):  # fmt: skip
-    """Columns of what layer l reads, of some blocks, as panels: a sample a row."""
-    first, count = first_block * plan.block_rows, blocks * plan.block_rows
-    if l > 0:
-        for column in range(first_column, last_column, panel_width(scratch)):
-            t = (column - first_column) // panel_width(scratch) * room
-            width = min(panel_width(scratch), last_column - column)
-            _gather_activations(plan, scratch, t, workspace, l - 1, first_block, blocks, column, width)
-    elif inputs_are_bytes:
-        _gather_inputs(plan, scratch, samples, rows, first, count, first_column, last_column, room)
+    """changed[rows, columns] += alpha * dZ^T A_prev, with A_prev gathered as panels, some blocks at a time."""
+    n, size, panel = plan.layers[l, N_OUT], plan.block_rows, PANEL_BYTES // scratch.itemsize
+    w, stride = plan.layers[l, W] + first_row * plan.layers[l, W_STRIDE], plan.layers[l, W_STRIDE]
+    room = plan.blocks_at_once * size * panel
+    for first_block in range(0, blocks, plan.blocks_at_once):
+        count = min(plan.blocks_at_once, blocks - first_block)
+        if l == 0:
+            gather_inputs(
+                plan, scratch, samples, are_bytes, rows, first_block * size, count * size, first_column, last_column,
+                room,
+            )  # fmt: skip
+        else:
+            _gather_activations(plan, scratch, workspace, l - 1, first_block, count, first_column, last_column, room)
+        dz = place_of(plan, l, DZ, first_block) + first_row * size
+        for column in range(first_column, last_column, panel):
+            add_product(
+                last_row - first_row, min(panel, last_column - column), alpha, changed, w + column, stride, workspace,
+                dz, size, 1, n * size, scratch, (column - first_column) // panel * room, panel, count, size,
+            )  # fmt: skip
+
+
+@inner
+def _add_of_columns(plan, alpha, changed, workspace, l, blocks):
+    """The same in dot products of two units' numbers."""
+    n, n_in, size, w = plan.layers[l, N_OUT], plan.layers[l, N_IN], plan.block_rows, plan.layers[l, W]
+    for block in range(blocks):
+        dz = place_of(plan, l, DZ, block)
+        a = plan.X + block * n_in * size if l == 0 else place_of(plan, l - 1, A, block)
+        add_dots(
+            n, n_in, alpha, changed, w, plan.layers[l, W_STRIDE], 1, workspace, dz, size, plan.numbers, workspace, a,
+            size, size,
+        )  # fmt: skip
+
+
+@inner
+def _add_of_samples(
+    plan, alpha, changed, workspace, samples, rows, m, l, blocks, first_row, last_row, first_column, last_column
+):
+    """The same from the samples' own rows: a few of them, or those of the first layer where they lie."""
+    n, n_in, size = plan.layers[l, N_OUT], plan.layers[l, N_IN], plan.block_rows
+    w, stride = plan.layers[l, W] + first_row * plan.layers[l, W_STRIDE], plan.layers[l, W_STRIDE]
+    dz = place_of(plan, l, DZ, 0)
+    if plan.samples_lie == ONE_BY_ONE:
+        by_sample, by_unit = strides_of(plan, l)
+        a = plan.X if l == 0 else place_of(plan, l - 1, A, 0)
+        for j in range(last_row - first_row):
+            add_rows(
+                changed, w + j * stride + first_column, last_column - first_column, alpha, workspace,
+                dz + (first_row + j) * by_unit, by_sample, m, workspace, a + first_column, n_in, plan.numbers,
+            )  # fmt: skip
     else:
-        numbers = reinterpret(samples, workspace)
-        _gather_inputs(plan, scratch, numbers, rows, first, count, first_column, last_column, room)
-
-
-@inner
-def _add_panel(plan, alpha, changed, scratch, t, workspace, l, first_block, blocks, column, width, first_row, last_row):
-    """changed[rows, columns] += alpha * dZ^T A_prev, over some blocks, whose A_prev is the panel at `t`."""
-    n, stride, panel, size = plan.layers[l, N_OUT], plan.layers[l, W_STRIDE], panel_width(scratch), plan.block_rows
-    w, dZ = plan.layers[l, W] + column, plan.layers[l, DZ] + first_block * n * size
-    # dZ of one row of W: numbers of a block lie together; blocks of one sample are one long block.
-    a_row, a_k, times, n_k = (1, n, 1, blocks) if size == 1 else (size, 1, blocks, size)
-    if width == panel:
-        add_product(
-            last_row - first_row, alpha, changed, w + first_row * stride, stride, workspace, dZ + first_row * a_row,
-            a_row, a_k, n * size, scratch, t, times, n_k,
+        add_product_of_rows(
+            last_row - first_row, last_column - first_column, alpha, changed, w + first_column, stride, workspace,
+            dz + first_row * size, size, 1, n * size, reinterpret(samples, workspace), first_column, n_in, rows, blocks,
+            size,
         )  # fmt: skip
-        return
-    # Where a panel is wider than what is left of W, it works on a copy.
-    edge = matrix(scratch, plan.edge, EDGE_ROWS, panel)
-    for j in range(first_row, last_row, PANEL_HEIGHTS[0]):
-        height = min(PANEL_HEIGHTS[0], last_row - j)
-        for r in range(height):
-            row = vector(changed, w + (j + r) * stride, width)
-            for c in range(width):
-                edge[r, c] = row[c]
-        add_product(
-            height, alpha, flat(edge), 0, panel, workspace, dZ + j * a_row, a_row, a_k, n * size, scratch, t,
-            times, n_k,
-        )  # fmt: skip
-        for r in range(height):
-            row = vector(changed, w + (j + r) * stride, width)
-            for c in range(width):
-                row[c] = edge[r, c]
 
 
 @inner
-def _add_samples(plan, alpha, changed, workspace, source, rows, m, column, width):
-    """The same for a network of a single unit and samples in their own rows, four at a time."""
-    target, n = vector(changed, plan.layers[0, W] + column, width), plan.layers[0, N_IN]
-    count = n_blocks(m, plan.block_rows) * plan.block_rows
-    dZ = vector(workspace, plan.layers[0, DZ], count)
-    scale, shift, total = type(alpha)(plan.scale), type(alpha)(plan.shift), alpha * 0
-    for i in range(0, count, 4):
-        a, b, c, d = alpha * dZ[i], alpha * dZ[i + 1], alpha * dZ[i + 2], alpha * dZ[i + 3]
-        total += a + b + c + d
-        a, b, c, d = scale * a, scale * b, scale * c, scale * d
-        x, y = vector(source, rows[i] * n + column, width), vector(source, rows[i + 1] * n + column, width)
-        v, w = vector(source, rows[i + 2] * n + column, width), vector(source, rows[i + 3] * n + column, width)
-        for k in range(width):
-            target[k] += a * x[k] + b * y[k] + c * v[k] + d * w[k]
-    for k in range(width):
-        target[k] += shift * total
+def _add_partials(plan, alpha, changed, workspace, blocks, first_row, last_row, first_column, last_column):
+    """The sums over groups of blocks, that phase 1 has made, one after the other."""
+    n, n_in, stride = plan.layers[0, N_OUT], plan.layers[0, N_IN], plan.layers[0, W_STRIDE]
+    for j in range(first_row, last_row):
+        target = vector(changed, plan.layers[0, W] + j * stride + first_column, last_column - first_column)
+        for group in range(n_blocks(blocks, plan.blocks_a_partial)):
+            partial = vector(workspace, plan.partials + (group * n + j) * n_in + first_column, target.size)
+            for k in range(target.size):
+                target[k] += alpha * partial[k]
 
 
 @inner
-def _add_bias(plan, alpha, changed, workspace, l, blocks, first_row, last_row):
+def _add_bias(plan, alpha, changed, workspace, l, m, blocks, first_row, last_row):
     """db of some rows: the sum of dZ over all samples."""
-    n, size = plan.layers[l, N_OUT], plan.block_rows
-    b = vector(changed, plan.layers[l, B], n)
+    size, b = plan.block_rows, plan.layers[l, B]
+    by_sample, by_unit = strides_of(plan, l)
     for j in range(first_row, last_row):
         total = alpha * 0
         for block in range(blocks):
-            numbers = vector(workspace, plan.layers[l, DZ] + (block * n + j) * size, size)
-            for i in range(size):
-                total += numbers[i]
-        b[j] += alpha * total
+            dz = place_of(plan, l, DZ, block) + j * by_unit
+            if by_sample == 1:
+                numbers = vector(workspace, dz, size)
+                for i in range(size):
+                    total += numbers[i]
+            else:
+                for i in range(m):
+                    total += workspace[dz + i * by_sample]
+        changed[b + j] += alpha * total
 
 
 @routine
-def by_weights(
-    index, mode, plan, parameters, gradients, workspace, scratch, samples, inputs_are_bytes, rows, m, learning_rate
-):
+def by_weights(index, mode, plan, parameters, gradients, workspace, scratch, samples, are_bytes, rows, m, learning_rate):
     """Phase 2 for one task: some columns and rows of one layer's W, and with the first columns b."""
     task = plan.tasks[index]
     l, first_column, last_column = task[TASK_LAYER], task[FIRST_COLUMN], task[LAST_COLUMN]
     first_row, last_row = task[FIRST_ROW], task[LAST_ROW]
-    panel, blocks = panel_width(scratch), n_blocks(m, plan.block_rows)
+    how, blocks = plan.layers[l, SUM_OF_DW], n_blocks(m, plan.block_rows)
     changed, alpha = parameters, scratch.dtype.type(-learning_rate)
     if mode == GRADIENT:
         changed, alpha = gradients, scratch.dtype.type(1)
@@ -167,25 +157,18 @@ def by_weights(
             if first_column == 0:
                 gradients[plan.layers[l, B] + j] = 0
     if first_column == 0:
-        _add_bias(plan, alpha, changed, workspace, l, blocks, first_row, last_row)
-    if plan.is_single_unit:
-        width = last_column - first_column
-        if inputs_are_bytes:
-            _add_samples(plan, alpha, changed, workspace, samples, rows, m, first_column, width)
-        else:
-            numbers = reinterpret(samples, workspace)
-            _add_samples(plan, alpha, changed, workspace, numbers, rows, m, first_column, width)
-        return
-    for first_block in range(0, blocks, plan.blocks_at_once):
-        count = min(plan.blocks_at_once, blocks - first_block)
-        room = plan.blocks_at_once * plan.block_rows * panel
-        _gather(
-            plan, scratch, workspace, samples, inputs_are_bytes, rows, l, first_block, count, first_column,
-            last_column, room,
+        _add_bias(plan, alpha, changed, workspace, l, m, blocks, first_row, last_row)
+    if how == IN_ONE_PASS:
+        _add_partials(plan, alpha, changed, workspace, blocks, first_row, last_row, first_column, last_column)
+    elif how == OF_COLUMNS:
+        _add_of_columns(plan, alpha, changed, workspace, l, blocks)
+    elif how == OF_SAMPLES and (plan.samples_lie == ONE_BY_ONE or lie_ready(plan, are_bytes)):
+        _add_of_samples(
+            plan, alpha, changed, workspace, samples, rows, m, l, blocks, first_row, last_row, first_column,
+            last_column,
         )  # fmt: skip
-        for column in range(first_column, last_column, panel):
-            t = (column - first_column) // panel * room
-            width = min(panel, last_column - column)
-            _add_panel(
-                plan, alpha, changed, scratch, t, workspace, l, first_block, count, column, width, first_row, last_row
-            )
+    else:
+        _add_of_panels(
+            plan, alpha, changed, scratch, workspace, samples, are_bytes, rows, l, blocks, first_row, last_row,
+            first_column, last_column,
+        )  # fmt: skip

@@ -1,41 +1,76 @@
 """The dense layer: Z = A_prev W^T + b, with one sample a row; the formulas are those of `reference`."""
 
+import numpy as np
 from numba import prange
 
 from .blocks import ROWS, bounds, n_blocks
 from .compiling import inner, kernel
-from .products import multiply, multiply_transposed
+from .products import add_dots, add_product
+
+_NUMBERS = np.arange(ROWS)
 
 
 @inner
-def forward_rows(A_prev, W, b, Z, first, last):
-    """Rows `first:last` of Z = A_prev W^T + b."""
-    multiply_transposed(Z, A_prev, W, first, last)
-    for i in range(first, last):
-        for j in range(Z.shape[1]):
-            Z[i, j] += b[j]
+def _stride(M, axis):
+    """In elements."""
+    return M.strides[axis] // M.itemsize
 
 
 @inner
-def gradient_tile(dZ, A_prev, dW, db, first_row, last_row, first_column, last_column):
-    """One tile of dW = dZ^T A_prev; the tiles at the left edge also sum their rows of db."""
-    multiply(dW, dZ.T, A_prev, first_row, last_row, first_column, last_column)
-    if first_column == 0:
-        sums, summed = db[first_row:last_row], dZ[:, first_row:last_row]
-        for j in range(sums.size):
-            sums[j] = 0
-        for i in range(summed.shape[0]):
-            for j in range(sums.size):
-                sums[j] += summed[i, j]
+def _has_rows(M):
+    """Whether the numbers of a row lie side by side, as vectors want them."""
+    return M.strides[1] == M.itemsize and M.strides[0] % M.itemsize == 0
+
+
+@inner
+def _multiply(C, A, B):
+    """C = A B, for A (m, n_k), B (n_k, n), C (m, n)."""
+    m, n = C.shape
+    n_k = B.shape[0]
+    one = C.dtype.type(1)
+    for i in range(m):
+        for j in range(n):
+            C[i, j] = 0
+    if _has_rows(B) and _has_rows(C) and A.strides[0] % A.itemsize == 0 and A.strides[1] % A.itemsize == 0:
+        add_product(m, n, one, C, 0, _stride(C, 0), A, 0, _stride(A, 0), _stride(A, 1), 0, B, 0, _stride(B, 0), 1, n_k)
+        return
+    for i in range(m):
+        for k in range(n_k):
+            a = A[i, k]
+            for j in range(n):
+                C[i, j] += a * B[k, j]
+
+
+@inner
+def _add_transposed(C, A, B):
+    """C += A B^T, for A (m, n_k), m at most ROWS, B (n, n_k), C (m, n)."""
+    m, n = C.shape
+    n_k = B.shape[1]
+    one = C.dtype.type(1)
+    if _has_rows(A) and _has_rows(B) and C.strides[0] % C.itemsize == 0 and C.strides[1] % C.itemsize == 0:
+        add_dots(
+            m, n, one, C, 0, _stride(C, 0), _stride(C, 1), A, 0, _stride(A, 0), _NUMBERS, B, 0, _stride(B, 0), n_k
+        )
+        return
+    for i in range(m):
+        for j in range(n):
+            total = C[i, j]
+            for k in range(n_k):
+                total += A[i, k] * B[j, k]
+            C[i, j] = total
 
 
 @kernel
 def dense_forward(A_prev, W, b, Z):
     """Z = A_prev W^T + b, for A_prev (m, n_prev), W (n, n_prev), b (n,), Z (m, n)."""
-    m = Z.shape[0]
+    m, n = Z.shape
     for block in prange(n_blocks(m, ROWS)):
         first, last = bounds(block, m, ROWS)
-        forward_rows(A_prev, W, b, Z, first, last)
+        of_block = Z[first:last]
+        for i in range(last - first):
+            for j in range(n):
+                of_block[i, j] = b[j]
+        _add_transposed(of_block, A_prev[first:last], W)
 
 
 @kernel
@@ -47,7 +82,13 @@ def dense_backward(dZ, A_prev, W, dW, db, dA_prev):
     m, n = dZ.shape
     for block in prange(n_blocks(m, ROWS)):
         first, last = bounds(block, m, ROWS)
-        multiply(dA_prev, dZ, W, first, last, 0, W.shape[1])
+        _multiply(dA_prev[first:last], dZ[first:last], W)
     for block in prange(n_blocks(n, ROWS)):
         first, last = bounds(block, n, ROWS)
-        gradient_tile(dZ, A_prev, dW, db, first, last, 0, W.shape[1])
+        sums, summed = db[first:last], dZ[:, first:last]
+        _multiply(dW[first:last], summed.T, A_prev)
+        for j in range(sums.size):
+            sums[j] = 0
+        for i in range(m):
+            for j in range(sums.size):
+                sums[j] += summed[i, j]

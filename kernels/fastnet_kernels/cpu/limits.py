@@ -10,7 +10,7 @@ from numba.extending import intrinsic
 
 from .blocks import bounds, n_blocks
 from .compiling import kernel
-from .microkernel import VECTOR_BYTES, fused_multiply_add
+from .machine import VECTOR_BYTES, fused_multiply_add
 
 CHAINS = 12  # independent sums: more than units times latency, fewer than registers, on any machine
 _COPIED = 8192  # elements a task

@@ -1,11 +1,35 @@
-"""Matrix products over a range of rows or columns, on the caller's thread, as tiles of `microkernel`.
+"""The matrix products that every layer is made of, cut into tiles, on the caller's thread.
 
-The order of every sum depends on the matrices' shapes only, so that any split of the work among threads gives the
-same bits.
+The order of every sum depends on the shapes only, so that any split of the work among threads gives the same bits.
+Arrays are seen as memory; offsets and strides are numbers of elements.
 """
 
+from .blocks import n_blocks
 from .compiling import inner, routine
-from .microkernel import HEIGHTS, SIDES, VECTOR_BYTES, WIDTHS, dot_tile, outer_tile
+from .machine import MACHINE, PANEL_BYTES, VECTOR_BYTES
+from .tiles import dot_tile, thin_tile, wide_tile
+from .views import vector
+
+_WIDE, _THIN = MACHINE.wide_heights, MACHINE.thin_heights
+_HEIGHTS, _WIDTHS = MACHINE.dot_heights, MACHINE.dot_widths
+_COLUMNS = 2048  # of add_rows: of the target and four rows they stay in the first-level cache
+
+
+@inner
+def panel_width(buffer):
+    """Width of a panel, which is two vectors, in numbers."""
+    return PANEL_BYTES // buffer.itemsize
+
+
+@inner
+def _even_height(left, heights):
+    """Height of the next tile: tiles of like height, since a low one does not keep the units busy."""
+    wanted = n_blocks(left, n_blocks(left, heights[0]))
+    height = 1
+    for size in heights:
+        if size <= left and (size >= wanted or height == 1):
+            height = size
+    return height
 
 
 @inner
@@ -14,62 +38,92 @@ def _largest(sizes, limit):
     for size in sizes:
         if size <= limit:
             return size
-    return 0
-
-
-@inner
-def _has_unit_columns(M):
-    return M.strides[1] == M.itemsize
+    return 1
 
 
 @routine
-def multiply(C, A, B, first_row, last_row, first_column, last_column):
-    """C[rows, columns] = A[rows] @ B[:, columns], for A (m, n_k), B (n_k, n), C (m, n)."""
+def add_product(rows, columns, alpha, C, c, c_row, A, a, a_row, a_k, a_block, B, b, b_k, blocks, n_k):
+    """C[c + r c_row + v] += alpha sum_{i, k} A[a + r a_row + k a_k + i a_block] B[b + (i n_k + k) b_k + v].
+
+    For r < rows, v < columns, i < blocks, k < n_k.
+    """
+    panel, lanes = PANEL_BYTES // C.itemsize, VECTOR_BYTES // C.itemsize
+    whole = columns // panel * panel
+    for v in range(0, whole, panel):
+        row = 0
+        while row < rows:
+            height = _even_height(rows - row, _WIDE)
+            wide_tile(
+                height, alpha, C, c + row * c_row + v, c_row, A, a + row * a_row, a_row, a_k, a_block, B, b + v, b_k,
+                blocks, n_k,
+            )  # fmt: skip
+            row += height
+    for v in range(whole, columns, lanes):
+        row = 0
+        while row < rows:
+            height = _even_height(rows - row, _THIN)
+            thin_tile(
+                height, min(lanes, columns - v), alpha, C, c + row * c_row + v, c_row, A, a + row * a_row, a_row, a_k,
+                a_block, B, b + v, b_k, None, blocks, n_k,
+            )  # fmt: skip
+            row += height
+
+
+@routine
+def add_product_of_rows(rows, columns, alpha, C, c, c_row, A, a, a_row, a_k, a_block, B, b, b_k, index, blocks, n_k):
+    """`add_product` for rows of B that lie anywhere: row (i, k) is B[b + index[i n_k + k] b_k + v].
+
+    Of `index` codes.ROWS_AHEAD more numbers are read than are used.
+    """
     lanes = VECTOR_BYTES // C.itemsize
-    height = _largest(HEIGHTS, last_row - first_row)
-    width = _largest(WIDTHS, (last_column - first_column) // lanes)
-    if height == 0:
-        return
-    if width == 0 or not (_has_unit_columns(B) and _has_unit_columns(C)):
-        _multiply_plainly(C, A, B, first_row, last_row, first_column, last_column)
-        return
-    for j in range(first_column, last_column, width * lanes):
-        for i in range(first_row, last_row, height):
-            outer_tile(C, min(i, last_row - height), min(j, last_column - width * lanes), height, width, A, B)
-
-
-@inner
-def _multiply_plainly(C, A, B, first_row, last_row, first_column, last_column):
-    for i in range(first_row, last_row):
-        for j in range(first_column, last_column):
-            C[i, j] = 0
-        for k in range(B.shape[0]):
-            a = A[i, k]
-            for j in range(first_column, last_column):
-                C[i, j] += a * B[k, j]
+    for v in range(0, columns, lanes):
+        row = 0
+        while row < rows:
+            height = _even_height(rows - row, _THIN)
+            thin_tile(
+                height, min(lanes, columns - v), alpha, C, c + row * c_row + v, c_row, A, a + row * a_row, a_row, a_k,
+                a_block, B, b + v, b_k, index, blocks, n_k,
+            )  # fmt: skip
+            row += height
 
 
 @routine
-def multiply_transposed(C, A, B, first_row, last_row):
-    """C[rows] = A[rows] @ B.T, for A (m, n_k), B (n, n_k), C (m, n)."""
-    n, n_k = B.shape
-    height = _largest(SIDES, last_row - first_row)
-    width = _largest(SIDES, n)
-    if height == 0 or width == 0:
-        return
-    if n_k * C.itemsize < VECTOR_BYTES or not (_has_unit_columns(A) and _has_unit_columns(B)):
-        _multiply_transposed_plainly(C, A, B, first_row, last_row)
-        return
-    for j in range(0, n, width):
-        for i in range(first_row, last_row, height):
-            dot_tile(C, min(i, last_row - height), min(j, n - width), height, width, A, B)
+def add_dots(m, n, alpha, C, c, c_row, c_column, A, a, a_row, index, B, b, b_row, n_k):
+    """C[c + i c_row + j c_column] += alpha sum_k A[a + index[i] a_row + k] B[b + j b_row + k], for i < m, j < n, k < n_k."""
+    i = 0
+    while i < m:
+        height = _largest(_HEIGHTS, m - i)
+        places = vector(index, i, height)
+        j = 0
+        while j < n:
+            width = _largest(_WIDTHS, n - j)
+            dot_tile(
+                height, width, alpha, C, c + i * c_row + j * c_column, c_row, c_column, A, a, a_row, places, B,
+                b + j * b_row, b_row, n_k,
+            )  # fmt: skip
+            j += width
+        i += height
 
 
-@inner
-def _multiply_transposed_plainly(C, A, B, first_row, last_row):
-    for i in range(first_row, last_row):
-        for j in range(B.shape[0]):
-            total = C.dtype.type(0)
-            for k in range(B.shape[1]):
-                total += A[i, k] * B[j, k]
-            C[i, j] = total
+@routine
+def add_rows(target, t, size, alpha, factors, f, f_step, count, source, s, s_row, index):
+    """target[t + k] += alpha sum_i factors[f + i f_step] source[s + index[i] s_row + k], for i < count, k < size."""
+    for first in range(0, size, _COLUMNS):
+        changed = vector(target, t + first, min(_COLUMNS, size - first))
+        i = 0
+        while i + 4 <= count:
+            p, q = alpha * factors[f + i * f_step], alpha * factors[f + (i + 1) * f_step]
+            r, u = alpha * factors[f + (i + 2) * f_step], alpha * factors[f + (i + 3) * f_step]
+            a = vector(source, s + first + index[i] * s_row, changed.size)
+            b = vector(source, s + first + index[i + 1] * s_row, changed.size)
+            c = vector(source, s + first + index[i + 2] * s_row, changed.size)
+            d = vector(source, s + first + index[i + 3] * s_row, changed.size)
+            for k in range(changed.size):
+                changed[k] += p * a[k] + q * b[k] + r * c[k] + u * d[k]
+            i += 4
+        while i < count:
+            p = alpha * factors[f + i * f_step]
+            a = vector(source, s + first + index[i] * s_row, changed.size)
+            for k in range(changed.size):
+                changed[k] += p * a[k]
+            i += 1

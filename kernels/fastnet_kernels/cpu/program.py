@@ -6,9 +6,9 @@ A mini-batch is cut into blocks of samples, and takes two phases, each one paral
    activations are in cache;
 2. by weights: each panel of each dW (some columns, all rows) sums over all samples and changes its weights at once.
 
-Inside a block a sample is a column: A is (n_l, block_rows), so that a vector holds the same unit of many samples. A
-block of a panel's width is what the products want to read; blocks of one sample, for the smallest mini-batches, make
-them products of a matrix and a vector. What is left over of the last block repeats its last sample with dZ = 0.
+Inside a block a sample is a column: A is (n_l, block_rows), so that a vector holds the same unit of many samples, and a
+block is as wide as the panels that the products want to read, or some of them. What is left over of the last block
+repeats its last sample with dZ = 0. In the smallest mini-batches a sample is a row, and W is read once for all of them.
 
 No sum is split among threads, so the same seed gives the same bits on any number of them.
 """
@@ -28,20 +28,20 @@ BY_SAMPLES, BY_WEIGHTS = range(2)
 
 @inner
 def _do(
-    phase, worker, workers, tasks, mode, plan, parameters, gradients, workspace, samples, inputs_are_bytes, targets,
+    phase, worker, workers, tasks, mode, plan, parameters, gradients, workspace, samples, are_bytes, targets,
     outputs, order, rows, start, m, learning_rate,
 ):  # fmt: skip
     """One worker's tasks of a phase, every so many'th of all: one parallel loop serves both phases."""
     scratch = vector(workspace, plan.scratch + worker * plan.scratch_size, plan.scratch_size)
     if phase == BY_SAMPLES:
         by_samples(
-            worker, workers, tasks, mode, plan, parameters, workspace, scratch, samples, inputs_are_bytes, targets,
+            worker, workers, tasks, mode, plan, parameters, workspace, scratch, samples, are_bytes, targets,
             outputs, order, rows, start, m,
         )  # fmt: skip
     else:
         for task in range(worker, tasks, workers):
             by_weights(
-                task, mode, plan, parameters, gradients, workspace, scratch, samples, inputs_are_bytes, rows, m,
+                task, mode, plan, parameters, gradients, workspace, scratch, samples, are_bytes, rows, m,
                 learning_rate,
             )  # fmt: skip
 
@@ -62,7 +62,7 @@ def run(
     gradients,
     workspace,
     samples,
-    inputs_are_bytes,
+    are_bytes,
     targets,
     outputs,
     order,
@@ -82,7 +82,7 @@ def run(
     parameters      (n,) of the dtype of everything: all W and b
     gradients       (n,): all dW and db, written in mode GRADIENT
     workspace       the plan's activations and derivatives
-    samples         the bytes, 1-D uint8, of X (m, n_0): uint8 pixels if `inputs_are_bytes`, else of the dtype
+    samples         the bytes, 1-D uint8, of X (m, n_0): uint8 pixels if `are_bytes`, else of the dtype
     targets         Y (m, plan.n_targets), one class index a row for cross-entropy; empty for PREDICT
     outputs         (m, n_L), written by PREDICT; else empty
     order           int64, the rows in the order of use, for as many epochs as the steps span; empty: as they lie
@@ -108,11 +108,11 @@ def run(
                 for worker in prange(workers):
                     _do(
                         phase, np.int64(worker), workers, tasks, mode, plan, parameters, gradients, workspace, samples,
-                        inputs_are_bytes, targets, outputs, order, rows, start, m, learning_rate,
+                        are_bytes, targets, outputs, order, rows, start, m, learning_rate,
                     )  # fmt: skip
             else:
                 _do(
-                    phase, 0, 1, tasks, mode, plan, parameters, gradients, workspace, samples, inputs_are_bytes,
+                    phase, 0, 1, tasks, mode, plan, parameters, gradients, workspace, samples, are_bytes,
                     targets, outputs, order, rows, start, m, learning_rate,
                 )  # fmt: skip
             if mode == PREDICT:

@@ -1,0 +1,103 @@
+"""Samples as the program wants them: whole rows, turned into panels, or some columns of them gathered as panels.
+
+`samples` are bytes: uint8 numbers if `are_bytes`, else of the dtype of everything. They are read as scale * x + shift.
+"""
+
+from ..codes import N_IN, ROWS_AHEAD
+from .compiling import inner, routine
+from .machine import PANEL_BYTES, VECTOR_BYTES, prefetch
+from .reading import read_vectors, transpose
+from .views import reinterpret, vector
+
+_LINE_BYTES = 64  # of a cache line
+
+
+@inner
+def find_rows(plan, rows, order, start, m, first):
+    """The samples of the block that begins at `first`; a place beyond the mini-batch repeats its last sample."""
+    for i in range(plan.block_rows):
+        place = start + min(first + i, m - 1)
+        rows[first + i] = order[place] if order.size else place
+
+
+@inner
+def lie_ready(plan, are_bytes):
+    """Whether samples can be used where they are."""
+    return not are_bytes and plan.scale == 1 and plan.shift == 0
+
+
+@inner
+def _read(row, given, scale, shift):
+    lanes = VECTOR_BYTES // row.itemsize
+    whole = row.size // lanes * lanes
+    for k in range(0, whole, lanes):
+        read_vectors(1, row, k, given, k, scale, shift)
+    for k in range(whole, row.size):
+        row[k] = scale * given[k] + shift
+
+
+@routine
+def read_rows(plan, target, t, samples, are_bytes, rows, first, count, first_feature, n_features):
+    """target[t:] = some features of `count` samples, one sample after the other."""
+    n, scale, shift = plan.layers[0, N_IN], target.dtype.type(plan.scale), target.dtype.type(plan.shift)
+    numbers = reinterpret(samples, target)
+    for i in range(count):
+        row, place = vector(target, t + i * n_features, n_features), rows[first + i] * n + first_feature
+        if are_bytes:
+            _read(row, vector(samples, place, n_features), scale, shift)
+        else:
+            _read(row, vector(numbers, place, n_features), scale, shift)
+
+
+@inner
+def _turn(plan, target, t, t_row, source, rows, first, count, first_feature, n_features):
+    lanes, n = VECTOR_BYTES // target.itemsize, plan.layers[0, N_IN]
+    scale, shift = target.dtype.type(plan.scale), target.dtype.type(plan.shift)
+    whole = n_features // lanes * lanes
+    for i in range(0, count, lanes):
+        for k in range(0, whole, lanes):
+            transpose(target, t + k * t_row + i, t_row, source, first_feature + k, rows, first + i, n, scale, shift)
+    places = vector(rows, first, count)
+    for k in range(whole, n_features):
+        row = vector(target, t + k * t_row, count)
+        for i in range(count):
+            row[i] = scale * source[places[i] * n + first_feature + k] + shift
+
+
+@routine
+def turn(plan, target, t, t_row, samples, are_bytes, rows, first, count, first_feature, n_features):
+    """target[t + k t_row + i] = feature first_feature + k of sample i, for `count` samples: a multiple of the lanes."""
+    if are_bytes:
+        _turn(plan, target, t, t_row, samples, rows, first, count, first_feature, n_features)
+    else:
+        numbers = reinterpret(samples, target)
+        _turn(plan, target, t, t_row, numbers, rows, first, count, first_feature, n_features)
+
+
+@inner
+def _gather(plan, target, source, rows, first, count, first_column, last_column, room):
+    panel, n = PANEL_BYTES // target.itemsize, plan.layers[0, N_IN]
+    scale, shift = target.dtype.type(plan.scale), target.dtype.type(plan.shift)
+    for i in range(count):
+        t, ahead = i * panel, rows[first + i + ROWS_AHEAD] * n
+        for column in range(first_column, last_column, _LINE_BYTES // source.itemsize):
+            prefetch(source, ahead + column)
+        for column in range(first_column, last_column, panel):
+            place = rows[first + i] * n + column
+            if place + panel <= source.size:
+                read_vectors(2, target, t, source, place, scale, shift)
+            else:
+                given, taken = vector(source, place, last_column - column), vector(target, t, last_column - column)
+                for c in range(taken.size):
+                    taken[c] = scale * given[c] + shift
+            t += room
+
+
+@routine
+def gather_inputs(plan, target, samples, are_bytes, rows, first, count, first_column, last_column, room):
+    """Columns of `count` samples as panels, each with `room`. What stands beyond the last column means nothing."""
+    if are_bytes:
+        _gather(plan, target, samples, rows, first, count, first_column, last_column, room)
+    else:
+        numbers = reinterpret(samples, target)
+        _gather(plan, target, numbers, rows, first, count, first_column, last_column, room)

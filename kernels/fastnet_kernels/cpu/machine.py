@@ -1,0 +1,152 @@
+"""What the kernels know of the machine: the width of its vectors, how many it has, and its vector instructions.
+
+Vectors are written as LLVM IR, since LLVM's own vectoriser would choose half-width ones on AVX-512 machines and spill
+the sums; LLVM legalises them on any machine.
+"""
+
+from typing import NamedTuple
+
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.core.registry import cpu_target
+from numba.extending import intrinsic
+
+
+class Machine(NamedTuple):
+    """Bytes of a vector register, and the tiles (see `tiles`) whose sums fit the registers that there are."""
+
+    vector_bytes: int
+    wide_heights: tuple  # of tiles two vectors wide
+    thin_heights: tuple  # of tiles one vector wide
+    dot_heights: tuple
+    dot_widths: tuple
+
+
+AVX512 = Machine(64, (14, 12, 10, 8, 6, 4, 2, 1), (28, 24, 20, 16, 12, 8, 4, 2, 1), (4, 2, 1), (5, 2, 1))
+AVX2 = Machine(32, (6, 5, 4, 3, 2, 1), (12, 8, 4, 2, 1), (4, 2, 1), (2, 1))
+NEON = Machine(16, (12, 10, 8, 6, 4, 2, 1), (24, 16, 8, 4, 2, 1), (4, 2, 1), (5, 2, 1))
+SSE2 = Machine(16, (6, 4, 2, 1), (12, 8, 4, 2, 1), (4, 2, 1), (2, 1))
+
+
+def _this_machine():
+    """By the features that Numba compiles for: the processor's, or those of NUMBA_CPU_NAME and NUMBA_CPU_FEATURES."""
+    _, _, features = cpu_target.target_context.codegen().magic_tuple()
+    for feature, machine in (("+avx512f", AVX512), ("+avx2", AVX2), ("+neon", NEON)):
+        if feature in features.split(","):
+            return machine
+    return SSE2
+
+
+MACHINE = _this_machine()
+VECTOR_BYTES = MACHINE.vector_bytes
+PANEL_BYTES = 2 * VECTOR_BYTES  # of a panel's row
+
+
+def suffix(vector):
+    """How LLVM names a type in its functions: v16f32."""
+    return f"v{vector.count}{'f32' if vector.element == ir.FloatType() else 'f64'}"
+
+
+def broadcast(builder, vector, number):
+    """A vector whose lanes are all `number`."""
+    undefined, index = ir.Constant(vector, ir.Undefined), ir.IntType(32)
+    one = builder.insert_element(undefined, number, index(0))
+    return builder.shuffle_vector(one, undefined, ir.Constant(ir.VectorType(index, vector.count), None))
+
+
+def first_lanes(builder, vector, count):
+    """A mask of a vector's first `count` lanes."""
+    numbers = ir.VectorType(ir.IntType(32), vector.count)
+    limit = broadcast(builder, numbers, builder.trunc(count, ir.IntType(32)))
+    return builder.icmp_signed("<", ir.Constant(numbers, list(range(vector.count))), limit)
+
+
+def fused_multiply_add(builder, a, b, c):
+    """a * b + c of three vectors, rounded once. `declare_intrinsic` would refuse their type."""
+    kind = ir.FunctionType(a.type, [a.type] * 3)
+    fma = cgutils.get_or_insert_function(builder.module, kind, f"llvm.fma.{suffix(a.type)}")
+    return builder.call(fma, [a, b, c])
+
+
+def sum_of_lanes(builder, vector):
+    kind = ir.FunctionType(vector.type.element, [vector.type.element, vector.type])
+    add = cgutils.get_or_insert_function(builder.module, kind, f"llvm.vector.reduce.fadd.{suffix(vector.type)}")
+    return builder.call(add, [ir.Constant(vector.type.element, 0.0), vector], fastmath=["reassoc"])
+
+
+def ask_for(builder, pointer, *, first_cache=True):
+    """Prefetch a cache line that is read soon; any address will do."""
+    pointer = builder.bitcast(pointer, ir.IntType(8).as_pointer())
+    numbers = [ir.IntType(32)(number) for number in (0, 3 if first_cache else 2, 1)]  # to read, how near, data
+    kind = ir.FunctionType(ir.VoidType(), [pointer.type, *(number.type for number in numbers)])
+    builder.call(cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0"), [pointer, *numbers])
+
+
+class Buffer:
+    """A Numba array argument inside generated code: its memory, as numbers or vectors from an offset on."""
+
+    def __init__(self, context, builder, array_type, value):
+        self.builder = builder
+        self.data = context.make_array(array_type)(context, builder, value).data
+        self.size = array_type.dtype.bitwidth // 8
+        self.element = context.get_value_type(array_type.dtype)
+        self.lanes = VECTOR_BYTES // self.size
+        self.vector = ir.VectorType(self.element, self.lanes)
+
+    def at(self, *offsets):
+        """Pointer to an element, `offsets` from the start, which are added."""
+        total = offsets[0]
+        for offset in offsets[1:]:
+            total = self.builder.add(total, offset)
+        return self.builder.gep(self.data, [total])
+
+    def step(self, pointer, by):
+        return self.builder.gep(pointer, [by])
+
+    def load(self, pointer):
+        return self.builder.load(pointer, align=self.size)
+
+    def store(self, number, pointer):
+        self.builder.store(number, pointer, align=self.size)
+
+    def load_vector(self, pointer, mask=None):
+        """The vector there; where a lane is not in the mask, 0, and nothing is read."""
+        pointer = self.builder.bitcast(pointer, self.vector.as_pointer())
+        if mask is None:
+            return self.builder.load(pointer, align=self.size)
+        zeros = ir.Constant(self.vector, None)
+        arguments = [pointer, ir.IntType(32)(self.size), mask, zeros]
+        return self._masked("load", self.vector, arguments)
+
+    def store_vector(self, numbers, pointer, mask=None):
+        pointer = self.builder.bitcast(pointer, self.vector.as_pointer())
+        if mask is None:
+            self.builder.store(numbers, pointer, align=self.size)
+        else:
+            self._masked("store", ir.VoidType(), [numbers, pointer, ir.IntType(32)(self.size), mask])
+
+    def _masked(self, what, result, arguments):
+        kind = ir.FunctionType(result, [argument.type for argument in arguments])
+        name = f"llvm.masked.{what}.{suffix(self.vector)}.p0"
+        return self.builder.call(cgutils.get_or_insert_function(self.builder.module, kind, name), arguments)
+
+    def zeros(self, count):
+        """Variables for `count` vectors, all zero; LLVM keeps them in registers."""
+        cells = [cgutils.alloca_once(self.builder, self.vector) for _ in range(count)]
+        for cell in cells:
+            self.builder.store(ir.Constant(self.vector, None), cell)
+        return cells
+
+    def add_product(self, cell, a, b):
+        self.builder.store(fused_multiply_add(self.builder, a, b, self.builder.load(cell)), cell)
+
+
+@intrinsic
+def prefetch(typing_context, buffer, place):
+    """Ask for the cache line of buffer[place], which may lie beyond the end."""
+
+    def generate(context, builder, signature, arguments):
+        ask_for(builder, Buffer(context, builder, signature.args[0], arguments[0]).at(arguments[1]))
+        return context.get_dummy_value()
+
+    return types.void(buffer, types.intp), generate

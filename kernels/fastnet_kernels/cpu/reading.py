@@ -1,0 +1,77 @@
+"""Samples on their way into panels: converted from uint8, scaled, and turned."""
+
+from llvmlite import ir
+from numba.core import types
+from numba.extending import intrinsic
+
+from .machine import Buffer, broadcast, fused_multiply_add
+
+
+class _Reader:
+    """Inside generated code: vectors of scale * x + shift, with x of a floating dtype or uint8."""
+
+    def __init__(self, builder, source, target, scale, shift):
+        self.builder, self.source, self.target = builder, source, target
+        self.given = ir.VectorType(source.element, target.lanes)
+        self.scale, self.shift = (broadcast(builder, target.vector, number) for number in (scale, shift))
+
+    def read(self, place):
+        pointer = self.builder.bitcast(self.source.at(place), self.given.as_pointer())
+        numbers = self.builder.load(pointer, align=self.source.size)
+        if self.given != self.target.vector:
+            numbers = self.builder.uitofp(numbers, self.target.vector)
+        return fused_multiply_add(self.builder, self.scale, numbers, self.shift)
+
+
+@intrinsic
+def read_vectors(typing_context, count, target, t, source, s, scale, shift):
+    """target[t + c] = scale * source[s + c] + shift, for c below the width of `count` (a literal number of) vectors.
+
+    Flat buffers; `source` may be uint8.
+    """
+    if not isinstance(count, types.IntegerLiteral):
+        return None
+
+    def generate(context, builder, signature, arguments):
+        _, _, t, _, s, scale, shift = arguments
+        target, source = (Buffer(context, builder, signature.args[i], arguments[i]) for i in (1, 3))
+        reader = _Reader(builder, source, target, scale, shift)
+        for v in range(count.literal_value):
+            by = ir.IntType(64)(v * target.lanes)
+            target.store_vector(reader.read(builder.add(s, by)), target.at(t, by))
+        return context.get_dummy_value()
+
+    place, kind = types.intp, target.dtype
+    return types.void(count, target, place, source, place, kind, kind), generate
+
+
+@intrinsic
+def transpose(typing_context, target, t, t_row, source, s, rows, first, row_size, scale, shift):
+    """target[t + k t_row + i] = scale * source[s + rows[first + i] row_size + k] + shift, for i and k below LANES.
+
+    `target` is a flat buffer of floating numbers, `source` one of the same or of uint8.
+    """
+
+    def generate(context, builder, signature, arguments):
+        _, t, t_row, _, s, _, first, row_size, scale, shift = arguments
+        target, source, rows = (Buffer(context, builder, signature.args[i], arguments[i]) for i in (0, 3, 5))
+        reader = _Reader(builder, source, target, scale, shift)
+        lanes, number, index = target.lanes, ir.IntType(32), ir.IntType(64)
+        loaded = []
+        for i in range(lanes):
+            row = rows.load(rows.at(first, index(i)))
+            loaded.append(reader.read(builder.add(s, builder.mul(row, row_size))))
+        # Interleaving vectors i and i + LANES / 2, log2(LANES) times over, is a transposition.
+        turns = [place for pair in zip(range(lanes), range(lanes, 2 * lanes), strict=True) for place in pair]
+        halves = [ir.Constant(ir.VectorType(number, lanes), turns[i : i + lanes]) for i in (0, lanes)]
+        for _ in range(lanes.bit_length() - 1):
+            pairs = zip(loaded[: lanes // 2], loaded[lanes // 2 :], strict=True)
+            loaded = [builder.shuffle_vector(a, b, half) for a, b in pairs for half in halves]
+        for k, numbers in enumerate(loaded):
+            target.store_vector(numbers, target.at(t, builder.mul(index(k), t_row)))
+        return context.get_dummy_value()
+
+    place, kind = types.intp, target.dtype
+    return types.void(target, place, place, source, place, rows, place, place, kind, kind), generate
+
+

@@ -1,0 +1,202 @@
+"""The register tiles that all matrix products are made of.
+
+A tile of C is kept in vector registers while its sum runs, so that each number that is loaded is used many times.
+Matrices lie in arrays of any rank, of which only the memory counts; offsets and strides are numbers of elements.
+
+    wide_tile   C[r, v] += alpha sum_k A[r, k] B[k, v]   for v two vectors wide
+                one step of k loads two vectors of B and h single numbers of A, and does 2 h vector FMAs
+    thin_tile   the same for v one vector wide, or a part of one; the rows of B may lie anywhere
+    dot_tile    C[i, j] += alpha sum_k A[i, k] B[j, k]   for some rows i and j; the rows of A may lie anywhere
+                one step loads h + w vectors and does h w vector FMAs; the lanes are added at the end
+
+Every tile is emitted in a few heights (and widths), which are asked for by number.
+"""
+
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.extending import intrinsic
+
+from ..codes import ROWS_AHEAD
+from .machine import MACHINE, Buffer, ask_for, broadcast, first_lanes, fused_multiply_add, sum_of_lanes
+
+_STEPS_AHEAD = 12  # of k: where A is read down a column, each step needs another cache line
+_PLACE = types.intp
+
+
+def _number(value):
+    return ir.IntType(64)(value)
+
+
+def _times(builder, index, stride):
+    return builder.mul(index, stride)
+
+
+def _choose(builder, asked, choices, emit):
+    """Branch to the code of the tile that was asked for: `asked` are numbers, `choices` lists of what they can be."""
+    end = builder.append_basic_block("tile_end")
+
+    def narrow(found, left):
+        if not left:
+            emit(*found)
+            builder.branch(end)
+            builder.position_at_end(builder.append_basic_block("unreachable"))
+            return
+        for choice in left[0][1]:
+            with builder.if_then(builder.icmp_signed("==", left[0][0], _number(choice))):
+                narrow([*found, choice], left[1:])
+
+    narrow([], list(zip(asked, choices, strict=True)))
+    builder.branch(end)
+    builder.position_at_end(end)
+
+
+def _row_pointers(builder, buffer, offset, stride, count):
+    return [buffer.at(offset, _times(builder, _number(r), stride)) for r in range(count)]
+
+
+def _indexed(context, builder, index_type, index, place):
+    """index[place], or `place` itself where there is no index."""
+    if isinstance(index_type, types.NoneType):
+        return place
+    numbers = Buffer(context, builder, index_type, index)
+    return numbers.load(numbers.at(place))
+
+
+@intrinsic
+def wide_tile(typing_context, height, alpha, C, c, c_row, A, a, a_row, a_k, a_block, B, b, b_k, n_blocks, n_k):
+    """C[c + r c_row + v] += alpha sum_{i, k} A[a + r a_row + k a_k + i a_block] B[b + (i n_k + k) b_k + v].
+
+    For rows r < height, blocks i < n_blocks, k < n_k, and v below the width of two vectors.
+    """
+
+    def generate(context, builder, signature, arguments):
+        height, alpha, _, c, c_row, _, a, a_row, a_k, a_block, _, b, b_k, n_blocks, n_k = arguments
+        C, A, B = (Buffer(context, builder, signature.args[i], arguments[i]) for i in (2, 5, 10))
+
+        def parts(pointer):
+            return [pointer, B.step(pointer, _number(B.lanes))]
+
+        def emit(h):
+            cells = B.zeros(2 * h)
+            targets = _row_pointers(builder, C, c, c_row, h)
+            for target in targets:  # needed last, asked for first
+                for part in parts(target):
+                    ask_for(builder, part)
+            with cgutils.for_range(builder, n_blocks) as block:
+                rows = _row_pointers(builder, A, builder.add(a, _times(builder, block.index, a_block)), a_row, h)
+                start = B.at(b, _times(builder, _times(builder, block.index, n_k), b_k))
+                with cgutils.for_range(builder, n_k) as loop:
+                    row = B.step(start, _times(builder, loop.index, b_k))
+                    loaded = [B.load_vector(part) for part in parts(row)]
+                    step = _times(builder, loop.index, a_k)
+                    ahead = _times(builder, builder.add(loop.index, _number(_STEPS_AHEAD)), a_k)
+                    for r in sorted({0, h - 1}):
+                        ask_for(builder, A.step(rows[r], ahead))
+                    for r in range(h):
+                        factor = broadcast(builder, B.vector, A.load(A.step(rows[r], step)))
+                        for v in range(2):
+                            B.add_product(cells[2 * r + v], factor, loaded[v])
+            scale = broadcast(builder, C.vector, alpha)
+            for r, target in enumerate(targets):
+                for v, part in enumerate(parts(target)):
+                    total = builder.load(cells[2 * r + v])
+                    C.store_vector(fused_multiply_add(builder, scale, total, C.load_vector(part)), part)
+
+        _choose(builder, [height], [MACHINE.wide_heights], emit)
+        return context.get_dummy_value()
+
+    numbers = (_PLACE,) * 2, (_PLACE,) * 4, (_PLACE,) * 4
+    return types.void(_PLACE, C.dtype, C, *numbers[0], A, *numbers[1], B, *numbers[2]), generate
+
+
+@intrinsic
+def thin_tile(
+    typing_context, height, width, alpha, C, c, c_row, A, a, a_row, a_k, a_block, B, b, b_k, index, n_blocks, n_k
+):
+    """C[c + r c_row + v] += alpha sum_{i, k} A[a + r a_row + k a_k + i a_block] B[b + index[i n_k + k] b_k + v].
+
+    For v < width, at most a vector. `index` may be None for 0, 1, 2, ...; else ROWS_AHEAD more of its numbers are read
+    than are used, for prefetching.
+    """
+
+    def generate(context, builder, signature, arguments):
+        height, width, alpha, _, c, c_row, _, a, a_row, a_k, a_block, _, b, b_k, index, n_blocks, n_k = arguments
+        C, A, B = (Buffer(context, builder, signature.args[i], arguments[i]) for i in (3, 6, 11))
+        mask = first_lanes(builder, C.vector, width)
+        has_index = not isinstance(signature.args[14], types.NoneType)
+
+        def row(place):
+            place = _indexed(context, builder, signature.args[14], index, place)
+            return B.at(b, _times(builder, place, b_k))
+
+        def emit(h):
+            cells = B.zeros(h)
+            targets = _row_pointers(builder, C, c, c_row, h)
+            for target in targets:
+                ask_for(builder, target)
+            with cgutils.for_range(builder, n_blocks) as block:
+                rows = _row_pointers(builder, A, builder.add(a, _times(builder, block.index, a_block)), a_row, h)
+                first = _times(builder, block.index, n_k)
+                with cgutils.for_range(builder, n_k) as loop:
+                    place = builder.add(first, loop.index)
+                    if has_index:
+                        ask_for(builder, row(builder.add(place, _number(ROWS_AHEAD))), first_cache=False)
+                    loaded = B.load_vector(row(place), mask)
+                    step = _times(builder, loop.index, a_k)
+                    for r in range(h):
+                        B.add_product(cells[r], broadcast(builder, B.vector, A.load(A.step(rows[r], step))), loaded)
+            scale = broadcast(builder, C.vector, alpha)
+            for cell, target in zip(cells, targets, strict=True):
+                changed = fused_multiply_add(builder, scale, builder.load(cell), C.load_vector(target, mask))
+                C.store_vector(changed, target, mask)
+
+        _choose(builder, [height], [MACHINE.thin_heights], emit)
+        return context.get_dummy_value()
+
+    places = (_PLACE,) * 4
+    arguments = (_PLACE, _PLACE, C.dtype, C, _PLACE, _PLACE, A, *places, B, _PLACE, _PLACE, index, _PLACE, _PLACE)
+    return types.void(*arguments), generate
+
+
+@intrinsic
+def dot_tile(typing_context, height, width, alpha, C, c, c_row, c_column, A, a, a_row, index, B, b, b_row, n_k):
+    """C[c + i c_row + j c_column] += alpha sum_k A[a + index[i] a_row + k] B[b + j b_row + k].
+
+    For i < height, j < width, k < n_k. `index` may be None for 0, 1, 2, ...
+    """
+
+    def generate(context, builder, signature, arguments):
+        height, width, alpha, _, c, c_row, c_column, _, a, a_row, index, _, b, b_row, n_k = arguments
+        C, A, B = (Buffer(context, builder, signature.args[i], arguments[i]) for i in (3, 7, 11))
+        lanes = _number(A.lanes)
+        whole, rest = builder.sdiv(n_k, lanes), builder.srem(n_k, lanes)
+
+        def emit(h, w):
+            cells = A.zeros(h * w)
+            places = [_indexed(context, builder, signature.args[10], index, _number(i)) for i in range(h)]
+            rows = [A.at(a, _times(builder, place, a_row)) for place in places]
+            columns = _row_pointers(builder, B, b, b_row, w)
+
+            def step(k, mask=None):
+                loaded = [A.load_vector(A.step(row, k), mask) for row in rows]
+                for j, column in enumerate(columns):
+                    numbers = B.load_vector(B.step(column, k), mask)
+                    for i in range(h):
+                        A.add_product(cells[i * w + j], loaded[i], numbers)
+
+            with cgutils.for_range(builder, whole) as loop:
+                step(_times(builder, loop.index, lanes))
+            with builder.if_then(builder.icmp_signed("!=", rest, _number(0))):
+                step(_times(builder, whole, lanes), first_lanes(builder, A.vector, rest))
+            for i in range(h):
+                for j in range(w):
+                    total = builder.fmul(alpha, sum_of_lanes(builder, builder.load(cells[i * w + j])))
+                    row = builder.add(c, _times(builder, _number(i), c_row))
+                    target = C.at(row, _times(builder, _number(j), c_column))
+                    C.store(builder.fadd(C.load(target), total), target)
+
+        _choose(builder, [height, width], [MACHINE.dot_heights, MACHINE.dot_widths], emit)
+        return context.get_dummy_value()
+
+    arguments = (_PLACE, _PLACE, C.dtype, C, _PLACE, _PLACE, _PLACE, A, _PLACE, _PLACE, index, B, *(_PLACE,) * 3)
+    return types.void(*arguments), generate
