@@ -297,8 +297,8 @@ class Network:
             step = self.run(codes.EVALUATE, batches, step, batches.steps, costs=costs, hits=hits) + 1
         sizes = np.full(batches.steps, batches.batch_size)
         sizes[-1] = batches.m - batches.batch_size * (batches.steps - 1)
-        cost = float(costs @ sizes) / batches.m
-        return {"cost": cost, self.task.metric: self.task.score(cost, float(hits.sum()), batches.targets)}
+        cost = costs @ sizes / batches.m
+        return {"cost": float(cost), self.task.metric: float(self.task.score(cost, hits.sum(), batches.targets))}
 
     def _outputs(self, X: Any) -> np.ndarray:
         """The last layer's activations (m, n_L)."""

@@ -24,16 +24,17 @@ _LOSS_CODES = {
 
 _ALIGNMENT = 64  # bytes: a cache line, and the longest vector register
 _CONFLICT = 4096  # bytes: rows this far apart, or a multiple of it, compete for the same places in a cache
-_FEATURES_AT_ONCE = 128  # of the inputs, turned: a block's share of them stays in the first-level cache
+_FEATURES_AT_ONCE = 1024  # of the inputs, turned: a block's share of them stays in the second-level cache
 _BYTES_AT_ONCE = 16384  # of an input's row, as it lies: of W's rows so much stays in the second-level cache
 _SAMPLES_AT_ONCE = 1024  # of the backward pass: a panel of them stays in the second-level cache
-_PANELS_A_TASK = 4  # of a weight matrix's columns, so that samples are read some cache lines at a time
+_PANELS_AT_ONCE = 4  # of a weight matrix's columns, so that samples are read some cache lines at a time
 _ROWS_A_TASK = 512  # of a weight matrix, at the most
-_COLUMNS_A_TASK = 1024  # of partial sums
+_COLUMNS_A_TASK = 1024  # of partial sums, and of samples as they lie: a page of memory of each
+_NUMBERS_A_TASK = 8192  # of a weight matrix, in whole rows
 _BLOCK_BYTES = 16384  # of all A and dZ of a block with several panels: it stays in the first-level cache
 _MOST_PANELS = 32  # of a block
 _SAMPLES_IN_ONE_PASS = 8  # of a block: their inputs stay in the second-level cache
-_BLOCKS_A_PARTIAL = 4
+_BLOCKS_A_PARTIAL = 8
 _UNITS_IN_ONE_PASS = 2  # of a single layer, at the most: dW is read and written once a block
 _UNITS_AS_THEY_LIE = 28  # of a first layer whose dW is summed from the samples' own rows: one tile's height
 # Cycles, measured: of adding up the lanes of a dot product, and of turning a square of one vector's side.
@@ -149,13 +150,13 @@ def form_for(layers: Sequence[Layer], n_inputs: int, batch_size: int, dtype: np.
 def _tasks_of(l: int, n_out: int, n_in: int, form: Form, panel: int) -> list[tuple[int, int, int, int, int]]:
     """One layer's W in pieces: (layer, first and last column, first and last row)."""
     how = form.sums_of_dW[l]
-    columns, rows = _PANELS_A_TASK * panel, _ROWS_A_TASK
+    columns, rows = _PANELS_AT_ONCE * panel, _ROWS_A_TASK
     if how == codes.OF_COLUMNS:
         columns, rows = n_in, n_out
-    elif how == codes.IN_ONE_PASS:
-        columns = _COLUMNS_A_TASK
     elif form.samples_lie == codes.ONE_BY_ONE:
-        columns, rows = n_in, max(1, 8192 // n_in)
+        columns, rows = n_in, max(1, _NUMBERS_A_TASK // n_in)
+    elif how in (codes.IN_ONE_PASS, codes.OF_SAMPLES):
+        columns = _COLUMNS_A_TASK
     return [
         (l, column, min(column + columns, n_in), first_row, last_row)
         for first_row, last_row in _even_pieces(n_out, rows)
@@ -199,8 +200,9 @@ def make_plan(
     at_once = {codes.TURNED: _FEATURES_AT_ONCE, codes.AS_THEY_LIE: _BYTES_AT_ONCE // dtype.itemsize}
     features_at_once = n_inputs if in_one_pass else min(n_inputs, at_once.get(form.inputs, n_inputs))
     samples_at_once = max(1, min(_SAMPLES_AT_ONCE, places_for_samples) // block_rows) * block_rows
+    columns_at_once = _PANELS_AT_ONCE * panel
     # Forward a block's features go through it, backward some panels.
-    scratch_size = max(features_at_once * block_rows, _PANELS_A_TASK * samples_at_once * panel)
+    scratch_size = max(features_at_once * block_rows, columns_at_once * samples_at_once)
     scratch_size = -(-scratch_size // room.step) * room.step
     plan = codes.Plan(
         layers=table,
@@ -215,6 +217,7 @@ def make_plan(
         inputs=form.inputs,
         features_at_once=features_at_once,
         blocks_at_once=samples_at_once // block_rows,
+        columns_at_once=columns_at_once,
         blocks_a_partial=_BLOCKS_A_PARTIAL,
         workers=workers,
         X=room.take(places_for_samples * n_inputs if keeps_inputs else 0),

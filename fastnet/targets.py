@@ -23,8 +23,8 @@ class Task(ABC):
         """y, as of `as_targets`, as Y (m, n_targets), C-contiguous, of `dtype`."""
 
     @abstractmethod
-    def score(self, cost: float, hits: float, Y: np.ndarray) -> float:
-        """The metric, from the cost and the number of right predictions on all of Y."""
+    def score(self, cost: np.ndarray, hits: np.ndarray, Y: np.ndarray) -> np.ndarray:
+        """The metric of several runs over Y, from the cost and the number of right predictions of each."""
 
 
 @dataclass(frozen=True)
@@ -50,12 +50,12 @@ class Regression(Task):
         finite("y", Y, y)
         return Y
 
-    def score(self, cost: float, hits: float, Y: np.ndarray) -> float:
+    def score(self, cost: np.ndarray, hits: np.ndarray, Y: np.ndarray) -> np.ndarray:
         # The squared-error cost is the sum of squares divided by 2 m.
         residual = 2 * cost * len(Y)
         total = float(np.sum((Y - Y.mean(axis=0, dtype=np.float64)) ** 2))
         if total == 0:
-            return 1.0 if residual == 0 else 0.0
+            return np.where(residual == 0, 1.0, 0.0)
         return 1 - residual / total
 
 
@@ -136,7 +136,7 @@ class Classification(Task):
             raise ValueError(f"y has shape {y.shape}: give labels (m,)")
         return y
 
-    def score(self, cost: float, hits: float, Y: np.ndarray) -> float:
+    def score(self, cost: np.ndarray, hits: np.ndarray, Y: np.ndarray) -> np.ndarray:
         return hits / len(Y)
 
 

@@ -76,8 +76,7 @@ class Trainer:
         seconds = time.perf_counter() - start
         if stopped_at < epochs * training.steps or not np.isfinite(network.buffer).all():
             self._restore(before, done, min(stopped_at, epochs * training.steps - 1))
-        for epoch in range(epochs):
-            self._record(costs[epoch], hits[epoch], seconds / epochs)
+        self._record(costs, hits, seconds / epochs)
 
     def _order(self, epochs: int) -> np.ndarray:
         """The rows in order of use; empty where they are used as they lie."""
@@ -119,8 +118,7 @@ class Trainer:
             self._run_steps(last_finite * self.training.steps, costs, hits)  # the same bits as the first time
             if np.isfinite(buffer).all():
                 break
-        for i in range(last_finite):
-            self._record(costs[i], hits[i], 0.0)
+        self._record(costs[:last_finite], hits[:last_finite], 0.0)
         rate, kept = self.optimizer.learning_rate, done + last_finite
         raise DivergenceError(
             f"the cost is no longer finite in epoch {done + epoch + 1}, step {batch + 1}: try a smaller learning rate "
@@ -129,17 +127,14 @@ class Trainer:
         )
 
     def _record(self, costs: np.ndarray, hits: np.ndarray, seconds: float) -> None:
-        """Add one epoch to the history; the last, shorter mini-batch weighs less."""
-        task, training, add = self.network.task, self.training, self._add
+        """Add epochs (n_epochs, n_steps) to the history; the last, shorter mini-batch weighs less."""
+        task, training, history = self.network.task, self.training, self.history
         sizes = np.full(training.steps, training.batch_size)
         sizes[-1] = training.m - training.batch_size * (training.steps - 1)
-        cost = float(costs @ sizes) / training.m
-        add("cost", cost)
-        add(task.metric, task.score(cost, float(hits.sum()), training.targets))
-        if self.validation is not None:
+        cost = costs @ sizes / training.m
+        history["cost"].extend(cost.tolist())
+        history[task.metric].extend(task.score(cost, hits.sum(axis=1), training.targets).tolist())
+        history["seconds"].extend([seconds] * len(cost))
+        if self.validation is not None and len(cost):
             for name, value in self.network.measure(self.validation).items():
-                add(f"validation_{name}", value)
-        add("seconds", seconds)
-
-    def _add(self, name: str, value: float) -> None:
-        self.history[name].append(value)
+                history[f"validation_{name}"].append(value)

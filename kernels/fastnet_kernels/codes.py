@@ -53,7 +53,8 @@ class Plan(NamedTuple):
     (block_rows, n_l). `Y` (n_blocks, n_targets, block_rows), the losses `L` and the right predictions `hits`,
     (n_blocks * block_rows,), are offsets too, and so are `X`, the inputs of all blocks where they are kept; `partials`,
     sums of dW over `blocks_a_partial` blocks each; and `scratch`, `scratch_size` numbers for each worker. Inputs are read
-    as `scale * x + shift`: forward `features_at_once` of a block, backward all features of samples `blocks_at_once`.
+    as `scale * x + shift`: forward `features_at_once` of a block, backward `columns_at_once`
+    of samples `blocks_at_once`.
     """
 
     layers: np.ndarray  # (n_layers, LAYER_COLUMNS) int64
@@ -68,6 +69,7 @@ class Plan(NamedTuple):
     inputs: int  # TURNED, KEPT or AS_THEY_LIE
     features_at_once: int
     blocks_at_once: int
+    columns_at_once: int
     blocks_a_partial: int
     workers: int  # threads the workspace has room for
     X: int

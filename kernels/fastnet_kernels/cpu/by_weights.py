@@ -89,9 +89,8 @@ def _add_of_samples(
     plan, alpha, changed, workspace, samples, rows, m, l, blocks, first_row, last_row, first_column, last_column
 ):
     """The same from the samples' own rows: a few of them, or those of the first layer where they lie."""
-    n, n_in, size = plan.layers[l, N_OUT], plan.layers[l, N_IN], plan.block_rows
+    n_in, size, dz = plan.layers[l, N_IN], plan.block_rows, place_of(plan, l, DZ, 0)
     w, stride = plan.layers[l, W] + first_row * plan.layers[l, W_STRIDE], plan.layers[l, W_STRIDE]
-    dz = place_of(plan, l, DZ, 0)
     if plan.samples_lie == ONE_BY_ONE:
         by_sample, by_unit = strides_of(plan, l)
         a = plan.X if l == 0 else place_of(plan, l - 1, A, 0)
@@ -101,11 +100,13 @@ def _add_of_samples(
                 dz + (first_row + j) * by_unit, by_sample, m, workspace, a + first_column, n_in, plan.numbers,
             )  # fmt: skip
     else:
-        add_product_of_rows(
-            last_row - first_row, last_column - first_column, alpha, changed, w + first_column, stride, workspace,
-            dz + first_row * size, size, 1, n * size, reinterpret(samples, workspace), first_column, n_in, rows, blocks,
-            size,
-        )  # fmt: skip
+        # Some samples at a time: their rows are read along, page by page, and not all samples' rows again and again.
+        for block in range(blocks):
+            add_product_of_rows(
+                last_row - first_row, last_column - first_column, alpha, changed, w + first_column, stride, workspace,
+                place_of(plan, l, DZ, block) + first_row * size, size, 1, 0, reinterpret(samples, workspace),
+                first_column, n_in, vector(rows, block * size, size), 1, size,
+            )  # fmt: skip
 
 
 @inner
@@ -168,7 +169,8 @@ def by_weights(index, mode, plan, parameters, gradients, workspace, scratch, sam
             last_column,
         )  # fmt: skip
     else:
-        _add_of_panels(
-            plan, alpha, changed, scratch, workspace, samples, are_bytes, rows, l, blocks, first_row, last_row,
-            first_column, last_column,
-        )  # fmt: skip
+        for column in range(first_column, last_column, plan.columns_at_once):
+            _add_of_panels(
+                plan, alpha, changed, scratch, workspace, samples, are_bytes, rows, l, blocks, first_row, last_row,
+                column, min(column + plan.columns_at_once, last_column),
+            )  # fmt: skip

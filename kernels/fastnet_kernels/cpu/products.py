@@ -71,10 +71,7 @@ def add_product(rows, columns, alpha, C, c, c_row, A, a, a_row, a_k, a_block, B,
 
 @routine
 def add_product_of_rows(rows, columns, alpha, C, c, c_row, A, a, a_row, a_k, a_block, B, b, b_k, index, blocks, n_k):
-    """`add_product` for rows of B that lie anywhere: row (i, k) is B[b + index[i n_k + k] b_k + v].
-
-    Of `index` codes.ROWS_AHEAD more numbers are read than are used.
-    """
+    """`add_product` for rows of B that lie anywhere: row (i, k) is B[b + index[i n_k + k] b_k + v]."""
     lanes = VECTOR_BYTES // C.itemsize
     for v in range(0, columns, lanes):
         row = 0

@@ -16,7 +16,6 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-from ..codes import ROWS_AHEAD
 from .machine import MACHINE, Buffer, ask_for, broadcast, first_lanes, fused_multiply_add, sum_of_lanes
 
 _STEPS_AHEAD = 12  # of k: where A is read down a column, each step needs another cache line
@@ -115,8 +114,7 @@ def thin_tile(
 ):
     """C[c + r c_row + v] += alpha sum_{i, k} A[a + r a_row + k a_k + i a_block] B[b + index[i n_k + k] b_k + v].
 
-    For v < width, at most a vector. `index` may be None for 0, 1, 2, ...; else ROWS_AHEAD more of its numbers are read
-    than are used, for prefetching.
+    For v < width, at most a vector. `index` may be None for 0, 1, 2, ...
     """
 
     def generate(context, builder, signature, arguments):
@@ -139,9 +137,10 @@ def thin_tile(
                 first = _times(builder, block.index, n_k)
                 with cgutils.for_range(builder, n_k) as loop:
                     place = builder.add(first, loop.index)
-                    if has_index:
-                        ask_for(builder, row(builder.add(place, _number(ROWS_AHEAD))), first_cache=False)
-                    loaded = B.load_vector(row(place), mask)
+                    found = row(place)
+                    if has_index:  # the next tile's part of the row: rows far apart are more than a processor foresees
+                        ask_for(builder, B.step(found, _number(B.lanes)), first_cache=False)
+                    loaded = B.load_vector(found, mask)
                     step = _times(builder, loop.index, a_k)
                     for r in range(h):
                         B.add_product(cells[r], broadcast(builder, B.vector, A.load(A.step(rows[r], step))), loaded)
