@@ -94,21 +94,22 @@ def _first_layer_of_rows(plan, parameters, workspace, scratch, samples, are_byte
 
 
 @inner
-def _first_layer_of_panels(plan, parameters, workspace, scratch, samples, are_bytes, rows, block, k, n_features):
-    """The same in products with panels of samples."""
+def _first_layer_of_panels(plan, parameters, workspace, scratch, samples, are_bytes, rows, block, k, n_features, again):
+    """The same in products with panels of samples, which may be there from the step before."""
     n, n_in, size = plan.layers[0, N_OUT], plan.layers[0, N_IN], plan.block_rows
     z, w, stride = place_of(plan, 0, A, block), plan.layers[0, W] + k, plan.layers[0, W_STRIDE]
     target, t, first = scratch, 0, block * size
     if plan.inputs == KEPT:
         target, t = workspace, plan.X + first * n_in
-    turn(plan, target, t, size, samples, are_bytes, rows, first, size, k, n_features)
+    if not (again and plan.inputs == KEPT):
+        turn(plan, target, t, size, samples, are_bytes, rows, first, size, k, n_features)
     add_product(
         n, size, workspace.dtype.type(1), workspace, z, size, parameters, w, stride, 1, 0, target, t, size, 1, n_features
     )
 
 
 @routine
-def _first_layer(plan, parameters, workspace, scratch, samples, are_bytes, rows, m, first_block, step, blocks):
+def _first_layer(plan, parameters, workspace, scratch, samples, are_bytes, rows, m, first_block, step, blocks, again):
     """Z of the first layer, from the samples, for every so many'th block."""
     n_in = plan.layers[0, N_IN]
     for block in range(first_block, blocks, step):
@@ -133,7 +134,7 @@ def _first_layer(plan, parameters, workspace, scratch, samples, are_bytes, rows,
                 )
             else:
                 _first_layer_of_panels(
-                    plan, parameters, workspace, scratch, samples, are_bytes, rows, block, k, n_features
+                    plan, parameters, workspace, scratch, samples, are_bytes, rows, block, k, n_features, again
                 )
 
 
@@ -273,22 +274,25 @@ def _add_to_partial(plan, workspace, scratch, samples, are_bytes, rows, m, block
 @routine
 def by_samples(
     worker, workers, blocks, mode, plan, parameters, workspace, scratch, samples, are_bytes, targets, outputs, order,
-    rows, start, m,
+    rows, start, m, again,
 ):  # fmt: skip
-    """Phase 1 for one worker: every so many'th block of samples, or group of blocks with one partial sum."""
+    """Phase 1 for one worker: every so many'th block of samples, or group of blocks with one partial sum.
+
+    `again` says that these are the samples of the step before, in the same order.
+    """
     in_one_pass = mode >= GRADIENT and plan.layers[0, SUM_OF_DW] == IN_ONE_PASS
     if in_one_pass:
         for group in range(worker * plan.blocks_a_partial, blocks, workers * plan.blocks_a_partial):
             for block in range(group, min(group + plan.blocks_a_partial, blocks)):
                 find_rows(plan, rows, order, start, m, block * plan.block_rows)
-                _first_layer(plan, parameters, workspace, scratch, samples, are_bytes, rows, m, block, 1, block + 1)
+                _first_layer(plan, parameters, workspace, scratch, samples, are_bytes, rows, m, block, 1, block + 1, again)
                 _cost(plan, workspace, targets, rows, m, block)
                 _add_to_partial(plan, workspace, scratch, samples, are_bytes, rows, m, block)
         return
     for block in range(worker, blocks, workers):
         find_rows(plan, rows, order, start, m, block * plan.block_rows)
     if worker < blocks:
-        _first_layer(plan, parameters, workspace, scratch, samples, are_bytes, rows, m, worker, workers, blocks)
+        _first_layer(plan, parameters, workspace, scratch, samples, are_bytes, rows, m, worker, workers, blocks, again)
     for block in range(worker, blocks, workers):
         _forward(plan, parameters, workspace, m, block)
         if mode == PREDICT:

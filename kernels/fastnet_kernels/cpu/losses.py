@@ -9,11 +9,11 @@ import math
 from numba import prange
 
 from .blocks import ROWS, bounds, n_blocks
-from .compiling import inner, kernel
+from .compiling import kernel, routine
 from .functions import exp, log1p_of
 
 
-@inner
+@routine
 def squared_error_columns(A, Y, L, dA, weight):
     """L[i] = 1/2 sum_j (A[j, i] - Y[j, i])^2 and dA = weight * (A - Y)."""
     n, m = A.shape
@@ -27,23 +27,25 @@ def squared_error_columns(A, Y, L, dA, weight):
             dA[j, i] = difference * weight
 
 
-@inner
+@routine
 def log_loss_columns(Z, Y, L, dZ, weight):
     """L[i] = sum_j max(z, 0) - y z + log(1 + exp(-|z|)) and dZ = weight * (sigmoid(Z) - Y)."""
     n, m = Z.shape
-    zero, one = Z.dtype.type(0), Z.dtype.type(1)
+    half, one = Z.dtype.type(0.5), Z.dtype.type(1)
     for i in range(m):
         L[i] = 0
     for j in range(n):
+        z, y, dz = Z[j], Y[j], dZ[j]
+        # A loop for each formula: of more arrays at once that might overlap, LLVM makes no vectors.
         for i in range(m):
-            z, y = Z[j, i], Y[j, i]
-            e = exp(-abs(z))
-            # All three terms are there for NaN to show: max() alone could drop it.
-            L[i] += (z if z > 0 else zero) - y * z + log1p_of(e)
-            dZ[j, i] = ((one if z >= 0 else e) / (one + e) - y) * weight
+            dz[i] = exp(-abs(z[i]))
+        for i in range(m):
+            L[i] += half * (z[i] + abs(z[i])) - y[i] * z[i] + log1p_of(dz[i])  # (z + |z|) / 2 = max(z, 0), NaN stays
+        for i in range(m):
+            dz[i] = ((one if z[i] >= 0 else dz[i]) / (one + dz[i]) - y[i]) * weight
 
 
-@inner
+@routine
 def cross_entropy_columns(Z, Y, L, dZ, weight):
     """L[i] = log(sum_j exp(Z[j, i])) - Z[c, i], c = Y[0, i], and dZ = weight * (softmax(Z) - onehot(c))."""
     n, m = Z.shape

@@ -29,14 +29,14 @@ BY_SAMPLES, BY_WEIGHTS = range(2)
 @inner
 def _do(
     phase, worker, workers, tasks, mode, plan, parameters, gradients, workspace, samples, are_bytes, targets,
-    outputs, order, rows, start, m, learning_rate,
+    outputs, order, rows, start, m, again, learning_rate,
 ):  # fmt: skip
     """One worker's tasks of a phase, every so many'th of all: one parallel loop serves both phases."""
     scratch = vector(workspace, plan.scratch + worker * plan.scratch_size, plan.scratch_size)
     if phase == BY_SAMPLES:
         by_samples(
             worker, workers, tasks, mode, plan, parameters, workspace, scratch, samples, are_bytes, targets,
-            outputs, order, rows, start, m,
+            outputs, order, rows, start, m, again,
         )  # fmt: skip
     else:
         for task in range(worker, tasks, workers):
@@ -102,18 +102,19 @@ def run(
         m = min(batch_size, m_all - start)
         if order.size:
             start += epoch * m_all
+        again = steps_an_epoch == 1 and order.size == 0 and step > first_step
         for phase in (BY_SAMPLES, BY_WEIGHTS):
             tasks = n_blocks(m, plan.block_rows) if phase == BY_SAMPLES else plan.tasks.shape[0]
             if workers > 1:
                 for worker in prange(workers):
                     _do(
                         phase, np.int64(worker), workers, tasks, mode, plan, parameters, gradients, workspace, samples,
-                        are_bytes, targets, outputs, order, rows, start, m, learning_rate,
+                        are_bytes, targets, outputs, order, rows, start, m, again, learning_rate,
                     )  # fmt: skip
             else:
                 _do(
                     phase, 0, 1, tasks, mode, plan, parameters, gradients, workspace, samples, are_bytes,
-                    targets, outputs, order, rows, start, m, learning_rate,
+                    targets, outputs, order, rows, start, m, again, learning_rate,
                 )  # fmt: skip
             if mode == PREDICT:
                 break
