@@ -1,6 +1,7 @@
 """Which kernels run a plan. The only module of the network API that imports the kernels, and it does so late."""
 
 import contextlib
+import functools
 import os
 import sys
 import threading
@@ -27,6 +28,8 @@ def _after_fork() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
+
+_NOTHING = np.zeros(0)
 
 # One parallel run at a time: it uses all threads, and Numba's fallback "workqueue" layer allows no second one.
 _threads_in_use = threading.Lock()
@@ -56,8 +59,9 @@ class CPU:
     def __init__(self, dtype: np.dtype):
         self.dtype = dtype
         self._run: Any = None
+        self._no_outputs = np.zeros((0, 0), dtype)
 
-    @property
+    @functools.cached_property
     def panel(self) -> int:
         """How many numbers the kernels compute side by side."""
         from fastnet_kernels.cpu.machine import PANEL_BYTES
@@ -75,21 +79,26 @@ class CPU:
         """Load the compiled program; compile it first where that was never done, and say so."""
         if self._run is not None:
             return
+        import numba
+
         with _announced_compilation():
             from fastnet_kernels.cpu.program import run
 
-            nothing = np.zeros(0, self.dtype)
-            matrix = np.zeros((0, 0), self.dtype)
-            rows = np.zeros(0, np.int64)
-            values: dict[str, Any] = dict.fromkeys(codes.Plan._fields, 1)
-            values |= {"layers": np.zeros((0, 0), np.int64), "slopes": np.zeros(0), "tasks": np.zeros((0, 0), np.int64)}
-            values |= {"numbers": rows, "scale": 1.0, "shift": 0.0}
-            plan = codes.Plan(**values)
-            run(
-                codes.PREDICT, plan, nothing, nothing, nothing, np.zeros(0, np.uint8), False, matrix, matrix, rows,
-                rows, 1, 0, 0, 0.0, np.zeros(0), np.zeros(0), 1,
+            number = numba.from_dtype(self.dtype)
+            numbers, integers = number[::1], numba.int64[::1]
+            fields: dict[str, Any] = dict.fromkeys(codes.Plan._fields, numba.int64)
+            fields |= {"layers": numba.int64[:, ::1], "tasks": numba.int64[:, ::1], "numbers": integers}
+            fields |= {"slopes": numba.float64[::1], "scale": numba.float64, "shift": numba.float64}
+            plan = numba.types.NamedTuple(tuple(fields.values()), codes.Plan)
+            batch = (numba.uint8[::1], numba.boolean, number[:, ::1], number[:, ::1], integers, integers)
+            sums = (numba.float64[::1], numba.float64[::1])
+            int64 = numba.int64
+            signature = (
+                int64, plan, numbers, numbers, numbers, *batch, int64, int64, int64, numba.float64, *sums, int64
             )  # fmt: skip
-        self._run = run
+            run.compile(signature)
+        # The machine code itself: finding it by the types of the arguments would take longer than one sample does.
+        self._run = run.overloads[signature].entry_point
 
     def run(
         self,
@@ -110,7 +119,6 @@ class CPU:
     ) -> int:
         """Run steps `first_step:last_step` of `batches`; returns the step that comes next (see `cpu.program.run`)."""
         self.prepare()
-        empty = np.zeros(0)
         workers = self._workers(mode, plan, parameters.size, min(batches.batch_size, batches.m))
         with _threads_in_use if workers > 1 else contextlib.nullcontext():
             return int(
@@ -123,15 +131,15 @@ class CPU:
                     batches.samples,
                     batches.are_bytes,
                     batches.targets,
-                    np.zeros((0, 0), self.dtype) if outputs is None else outputs,
+                    self._no_outputs if outputs is None else outputs,
                     batches.order,
                     rows,
                     batches.batch_size,
                     first_step,
                     last_step,
                     learning_rate,
-                    empty if costs is None else costs,
-                    empty if hits is None else hits,
+                    _NOTHING if costs is None else costs,
+                    _NOTHING if hits is None else hits,
                     workers,
                 )
             )
@@ -139,11 +147,11 @@ class CPU:
     @staticmethod
     def _workers(mode: int, plan: codes.Plan, n_parameters: int, m: int) -> int:
         """How many threads a step is worth."""
-        import numba
-
         passes = 3 if mode >= codes.GRADIENT else 1
         if 2 * passes * n_parameters * m < _WORTH_THREADS or _state["lost_threads"]:
             return 1
+        import numba
+
         return min(int(numba.get_num_threads()), plan.workers)
 
 

@@ -75,6 +75,7 @@ class Network:
         self.rng = np.random.default_rng(seed)
         self.device = CPU(self.dtype)
         self.n_inputs: int | None = None
+        self._forms: dict[int, Form] = {}  # by batch size
         self._plans: dict[Form, tuple[codes.Plan, np.ndarray, np.ndarray]] = {}
 
     # ---------------------------------------------------------------- parameters
@@ -100,6 +101,7 @@ class Network:
         self._parameters = {place.name: place.view(self.buffer) for place in found}
         self._gradients = {place.name: place.view(self.gradient_buffer) for place in found}
         self._plans.clear()
+        self._forms.clear()
 
     @property
     def dense_layers(self) -> list[Dense]:
@@ -303,10 +305,11 @@ class Network:
     def _outputs(self, X: Any) -> np.ndarray:
         """The last layer's activations (m, n_L)."""
         n_inputs = self._require_parameters()
-        rows = as_rows(X, self.dtype, n_inputs)
-        outputs = np.empty((len(rows), self.dense_layers[-1].units), self.dtype)
-        batches = self._batches(rows, np.zeros((0, 0), self.dtype), _ROWS_AT_ONCE)
-        self.run(codes.PREDICT, batches, 0, batches.steps, outputs=outputs)
+        rows = as_rows(X, self.dtype, n_inputs, must_be_finite=False)  # the program looks at them on its way
+        outputs = np.empty((len(rows), self.task.n_units), self.dtype)
+        batches = self._batches(rows, outputs, _ROWS_AT_ONCE)
+        if self.run(codes.PREDICT, batches, 0, batches.steps, outputs=outputs) < batches.steps:
+            as_rows(X, self.dtype, n_inputs)
         return outputs
 
     def batches(self, X: Any, y: Any, batch_size: int | None = None) -> Batches:
@@ -322,8 +325,10 @@ class Network:
 
     def _planned(self, batch_size: int) -> tuple[codes.Plan, np.ndarray, np.ndarray]:
         """A plan, workspace and row numbers for mini-batches of this size, kept for the next call."""
-        n_inputs, panel = self._require_parameters(), self.device.panel
-        form = form_for(self.layers, n_inputs, batch_size, self.dtype, panel)
+        form = self._forms.get(batch_size)
+        if form is None:
+            n_inputs, panel = self._require_parameters(), self.device.panel
+            form = self._forms[batch_size] = form_for(self.layers, n_inputs, batch_size, self.dtype, panel)
         kept = self._plans.get(form)
         if kept is None or kept[0].batch_size < batch_size:
             plan, size = self._make_plan(batch_size)

@@ -7,7 +7,7 @@ import numpy as np
 from .checks import finite
 
 
-def as_rows(X: Any, dtype: np.dtype, n_inputs: int | None = None) -> np.ndarray:
+def as_rows(X: Any, dtype: np.dtype, n_inputs: int | None = None, *, must_be_finite: bool = True) -> np.ndarray:
     """X (m, ...) as rows (m, n_0), C-contiguous, in uint8 where it was uint8 (or boolean), else in `dtype`.
 
     Images (m, h, w, c) are flattened. Nothing is copied that has the right form already.
@@ -17,7 +17,8 @@ def as_rows(X: Any, dtype: np.dtype, n_inputs: int | None = None) -> np.ndarray:
     TypeError
         If X does not hold real numbers.
     ValueError
-        If X is empty, of rank 0 or 1, not finite, or has other than `n_inputs` features.
+        If X is empty, of rank 0 or 1, not finite, or has other than `n_inputs` features. Unless they
+        `must_be_finite`, numbers are not looked at.
     """
     try:
         given = np.asarray(X)
@@ -42,7 +43,11 @@ def as_rows(X: Any, dtype: np.dtype, n_inputs: int | None = None) -> np.ndarray:
         flat = flat.astype(np.uint8)
     if flat.dtype == np.uint8:
         return np.ascontiguousarray(flat)
-    with np.errstate(over="ignore"):
-        rows = np.ascontiguousarray(flat, dtype=dtype)
-    finite("X", rows, flat)
+    if flat.dtype == dtype and flat.flags.c_contiguous:
+        rows = flat
+    else:
+        with np.errstate(over="ignore"):
+            rows = np.ascontiguousarray(flat, dtype=dtype)
+    if must_be_finite:
+        finite("X", rows, flat)
     return rows

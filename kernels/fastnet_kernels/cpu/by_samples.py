@@ -22,7 +22,7 @@ from ..codes import (
 )
 from .activations import activate, derive, softmax_columns
 from .compiling import inner, routine
-from .inputs import find_rows, lie_ready, read_rows, turn
+from .inputs import find_rows, lie_ready, mark_what_is_not_finite, read_rows, turn
 from .losses import cross_entropy_columns, log_loss_columns, squared_error_columns
 from .products import add_dots, add_product, add_rows
 from .views import matrix, reinterpret, vector
@@ -47,9 +47,7 @@ def strides_of(plan, layer):
 @inner
 def _numbers_of(plan, workspace, layer, column, block):
     """A or dZ of one layer and block, as one vector."""
-    return vector(
-        workspace, place_of(plan, layer, column, block), plan.layers[layer, N_OUT] * plan.block_rows
-    )
+    return vector(workspace, place_of(plan, layer, column, block), plan.layers[layer, N_OUT] * plan.block_rows)
 
 
 @inner
@@ -104,18 +102,37 @@ def _first_layer_of_panels(plan, parameters, workspace, scratch, samples, are_by
     if not (again and plan.inputs == KEPT):
         turn(plan, target, t, size, samples, are_bytes, rows, first, size, k, n_features)
     add_product(
-        n, size, workspace.dtype.type(1), workspace, z, size, parameters, w, stride, 1, 0, target, t, size, 1, n_features
+        n,
+        size,
+        workspace.dtype.type(1),
+        workspace,
+        z,
+        size,
+        parameters,
+        w,
+        stride,
+        1,
+        0,
+        target,
+        t,
+        size,
+        1,
+        n_features,
     )
 
 
 @routine
-def _first_layer(plan, parameters, workspace, scratch, samples, are_bytes, rows, m, first_block, step, blocks, again):
+def _first_layer(
+    mode, plan, parameters, workspace, scratch, samples, are_bytes, rows, m, first_block, step, blocks, again
+):
     """Z of the first layer, from the samples, for every so many'th block."""
-    n_in = plan.layers[0, N_IN]
+    n_in, looks = plan.layers[0, N_IN], mode == PREDICT and not are_bytes
     for block in range(first_block, blocks, step):
         _start_with_bias(plan, parameters, workspace, 0, block)
     if plan.samples_lie == ONE_BY_ONE:
         # Few samples: their rows are copied, since dW needs them again.
+        if looks:
+            mark_what_is_not_finite(plan, workspace, samples, rows, m, 0)
         one = workspace.dtype.type(1)
         by_sample, by_unit = strides_of(plan, 0)
         read_rows(plan, workspace, plan.X, samples, are_bytes, rows, 0, m, 0, n_in)
@@ -128,6 +145,8 @@ def _first_layer(plan, parameters, workspace, scratch, samples, are_bytes, rows,
     for k in range(0, n_in, plan.features_at_once):
         n_features = min(plan.features_at_once, n_in - k)
         for block in range(first_block, blocks, step):
+            if looks and k == 0:
+                mark_what_is_not_finite(plan, workspace, samples, rows, m, block * plan.block_rows)
             if plan.inputs == AS_THEY_LIE:
                 _first_layer_of_rows(
                     plan, parameters, workspace, scratch, samples, are_bytes, rows, m, block, k, n_features
@@ -145,9 +164,7 @@ def _forward(plan, parameters, workspace, m, block):
     for l in range(1, plan.layers.shape[0]):
         n, n_in, size = plan.layers[l, N_OUT], plan.layers[l, N_IN], plan.block_rows
         w, stride = plan.layers[l, W], plan.layers[l, W_STRIDE]
-        activate(
-            plan.layers[l - 1, ACTIVATION], plan.slopes[l - 1], _numbers_of(plan, workspace, l - 1, A, block)
-        )
+        activate(plan.layers[l - 1, ACTIVATION], plan.slopes[l - 1], _numbers_of(plan, workspace, l - 1, A, block))
         _start_with_bias(plan, parameters, workspace, l, block)
         z, a = place_of(plan, l, A, block), place_of(plan, l - 1, A, block)
         if plan.samples_lie == ONE_BY_ONE:
@@ -285,14 +302,18 @@ def by_samples(
         for group in range(worker * plan.blocks_a_partial, blocks, workers * plan.blocks_a_partial):
             for block in range(group, min(group + plan.blocks_a_partial, blocks)):
                 find_rows(plan, rows, order, start, m, block * plan.block_rows)
-                _first_layer(plan, parameters, workspace, scratch, samples, are_bytes, rows, m, block, 1, block + 1, again)
+                _first_layer(
+                    mode, plan, parameters, workspace, scratch, samples, are_bytes, rows, m, block, 1, block + 1, again
+                )
                 _cost(plan, workspace, targets, rows, m, block)
                 _add_to_partial(plan, workspace, scratch, samples, are_bytes, rows, m, block)
         return
     for block in range(worker, blocks, workers):
         find_rows(plan, rows, order, start, m, block * plan.block_rows)
     if worker < blocks:
-        _first_layer(plan, parameters, workspace, scratch, samples, are_bytes, rows, m, worker, workers, blocks, again)
+        _first_layer(
+            mode, plan, parameters, workspace, scratch, samples, are_bytes, rows, m, worker, workers, blocks, again
+        )
     for block in range(worker, blocks, workers):
         _forward(plan, parameters, workspace, m, block)
         if mode == PREDICT:

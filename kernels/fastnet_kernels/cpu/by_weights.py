@@ -141,7 +141,9 @@ def _add_bias(plan, alpha, changed, workspace, l, m, blocks, first_row, last_row
 
 
 @routine
-def by_weights(index, mode, plan, parameters, gradients, workspace, scratch, samples, are_bytes, rows, m, learning_rate):
+def by_weights(
+    index, mode, plan, parameters, gradients, workspace, scratch, samples, are_bytes, rows, m, learning_rate
+):
     """Phase 2 for one task: some columns and rows of one layer's W, and with the first columns b."""
     task = plan.tasks[index]
     l, first_column, last_column = task[TASK_LAYER], task[FIRST_COLUMN], task[LAST_COLUMN]

@@ -48,9 +48,7 @@ def _add_transposed(C, A, B):
     n_k = B.shape[1]
     one = C.dtype.type(1)
     if _has_rows(A) and _has_rows(B) and C.strides[0] % C.itemsize == 0 and C.strides[1] % C.itemsize == 0:
-        add_dots(
-            m, n, one, C, 0, _stride(C, 0), _stride(C, 1), A, 0, _stride(A, 0), _NUMBERS, B, 0, _stride(B, 0), n_k
-        )
+        add_dots(m, n, one, C, 0, _stride(C, 0), _stride(C, 1), A, 0, _stride(A, 0), _NUMBERS, B, 0, _stride(B, 0), n_k)
         return
     for i in range(m):
         for j in range(n):

@@ -101,3 +101,15 @@ def gather_inputs(plan, target, samples, are_bytes, rows, first, count, first_co
     else:
         numbers = reinterpret(samples, target)
         _gather(plan, target, numbers, rows, first, count, first_column, last_column, room)
+
+
+@routine
+def mark_what_is_not_finite(plan, workspace, samples, rows, m, first):
+    """hits[first] = NaN if a number of the block that begins at `first` is NaN or infinite, else 0; in its own dtype."""
+    numbers, n, zero = reinterpret(samples, workspace), plan.layers[0, N_IN], workspace.dtype.type(0)
+    total = zero
+    for i in range(first, min(first + plan.block_rows, m)):
+        sample = vector(numbers, rows[i] * n, n)
+        for k in range(n):
+            total += zero * sample[k]
+    workspace[plan.hits + first] = total

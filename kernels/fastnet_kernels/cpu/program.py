@@ -54,6 +54,15 @@ def _sum(numbers):
     return total
 
 
+@inner
+def _are_finite(plan, workspace, blocks):
+    """Whether no block's first entry in `hits` is NaN."""
+    total = 0.0
+    for block in range(blocks):
+        total += workspace[plan.hits + block * plan.block_rows]
+    return np.isfinite(total)
+
+
 @kernel
 def run(
     mode,
@@ -92,7 +101,7 @@ def run(
 
     Steps go on from epoch to epoch: an epoch has as many as cover the m samples, the last one the rest of them.
     A step with a cost that is NaN or infinite changes no parameter and ends the run: the returned step is then its
-    own, and its cost is in `costs`.
+    own, and its cost is in `costs`. So does PREDICT at samples that are NaN or infinite.
     """
     m_all = outputs.shape[0] if mode == PREDICT else targets.shape[0]
     steps_an_epoch = n_blocks(m_all, batch_size)
@@ -117,6 +126,8 @@ def run(
                     targets, outputs, order, rows, start, m, again, learning_rate,
                 )  # fmt: skip
             if mode == PREDICT:
+                if not are_bytes and not _are_finite(plan, workspace, tasks):
+                    return step
                 break
             if phase == BY_SAMPLES:
                 costs[step] = _sum(vector(workspace, plan.L, m)) / m

@@ -73,5 +73,3 @@ def transpose(typing_context, target, t, t_row, source, s, rows, first, row_size
 
     place, kind = types.intp, target.dtype
     return types.void(target, place, place, source, place, rows, place, place, kind, kind), generate
-
-
