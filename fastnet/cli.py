@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from . import __doc__ as package_doc
+from .checks import positive_integer
 from .demo import demo
 
 
@@ -46,6 +47,7 @@ def _add_compare(commands: Any) -> None:
         "--peers", nargs="?", const=[], **names, help="compare with peers, all or these (extra [peers])"
     )
     parser.add_argument("--workloads", **names, help="with --peers: which workloads (default all)")
+    parser.add_argument("--sweep", type=int, metavar="N", help="with --peers: N random shapes instead")
     parser.add_argument("--dtype", default="float32", help="float32 (default) or float64")
     parser.add_argument("--threads", type=_integers, metavar="1,2,...", help="each number of threads in turn")
     parser.add_argument("--rounds", type=int, help="samples of each contestant (default 15; 7 with --peers)")
@@ -62,8 +64,14 @@ def _compare(options: Any) -> int:
     def progress(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
-    if options.peers is None and options.workloads is not None:
-        raise ValueError("--workloads are trainings and go with --peers: add it, or choose --kernels")
+    if options.peers is None and (options.workloads is not None or options.sweep is not None):
+        raise ValueError("--workloads and --sweep are trainings and go with --peers: add it, or choose --kernels")
+    if options.sweep is not None:
+        if options.workloads is not None:
+            raise ValueError(
+                "--sweep chooses the workloads: leave --workloads out, or name random-0, random-1, ... there"
+            )
+        options.workloads = [f"random-{number}" for number in range(positive_integer("sweep", options.sweep))]
     if options.peers is not None and (options.kernels or options.shapes):
         raise ValueError("--kernels and --shapes do not go with --peers: choose --workloads")
     if options.plot is not None:

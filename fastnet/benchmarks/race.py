@@ -15,7 +15,7 @@ import numpy as np
 from ..checks import known, positive_integer
 from .peers import PEERS
 from .timing import spread
-from .workloads import INFERENCES, WORKLOADS
+from .workloads import INFERENCES, WORKLOADS, find_workload
 
 OURS = "fastnet"
 _REST = 0.25  # seconds before each run: the idle threads of the one before may still be spinning
@@ -84,7 +84,7 @@ def compare_peers(
     Parameters
     ----------
     workloads : sequence of str, optional
-        Names of WORKLOADS and INFERENCES; all unless given.
+        Names of WORKLOADS and INFERENCES; all of these unless given. "random-0", "random-1", ... are others.
     peers : sequence of str, optional
         Names of PEERS; all unless given. One whose library is missing, or that cannot run a workload, is left out, and
         `progress` is told.
@@ -112,7 +112,8 @@ def compare_peers(
     events = list(WORKLOADS) + list(INFERENCES)
     chosen = events if workloads is None else list(workloads)
     for name in chosen:
-        known("workload", name, events)
+        if name not in INFERENCES and find_workload(name) is None:
+            known("workload", name, [*events, "random-0"])
     names = list(PEERS) if peers is None else [OURS, *(name for name in peers if name != OURS)]
     for name in names:
         known("peer", name, PEERS)
@@ -150,7 +151,7 @@ def _race(
     name: str, workers: list[Worker], threads: int, dtype: str, rounds: int, progress: Progress
 ) -> list[dict[str, Any]]:
     """The records of one workload."""
-    is_training = name in WORKLOADS
+    is_training = find_workload(name) is not None
     prepare: dict[str, Any] = {"workload": name} if is_training else {"m": INFERENCES[name]}
     command = "train" if is_training else "infer"
     runners = []

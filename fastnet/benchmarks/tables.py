@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .race import best_ratios, geometric_mean
-from .workloads import WORKLOADS
+from .workloads import find_workload
 
 Record = Mapping[str, Any]
 
@@ -89,13 +89,15 @@ def peers_text(records: Sequence[Record]) -> str:
         rows = [[f"us a step, {threads} thread{'s' * (threads > 1)}", *names, "best peer / fastnet"]]
         for workload in dict.fromkeys(record["workload"] for record in here):
             times = {record["peer"]: _microseconds(record) for record in here if record["workload"] == workload}
-            label = WORKLOADS[workload].label if workload in WORKLOADS else f"inference, {workload}"
+            training = find_workload(workload)
+            label = f"inference, {workload}" if training is None else training.label
             ratio = f"{ratios[workload]:.2f}x" if workload in ratios else "-"
             rows.append([label, *(times.get(name, "-") for name in names), ratio])
         text = as_text(rows)
-        trained = [ratio for workload, ratio in ratios.items() if workload in WORKLOADS]
+        trained = [ratio for workload, ratio in ratios.items() if find_workload(workload) is not None]
         if trained:
             text += f"\ngeometric mean of the best peer's time over fastnet's, training: {geometric_mean(trained):.2f}x"
+            text += f"; slowest {min(trained):.2f}x, {sum(ratio < 1 for ratio in trained)} of {len(trained)} below 1x"
         parts.append(text)
     return "\n\n".join(parts)
 

@@ -49,9 +49,11 @@ class Contestant:
 
     def prepare_training(self, workload: str) -> dict[str, float]:
         """Load the data and train once, so that everything is compiled."""
-        from .workloads import WORKLOADS
+        from .workloads import find_workload
 
-        self.workload = WORKLOADS[workload]
+        found = find_workload(workload)
+        assert found is not None
+        self.workload = found
         self.X, self.y = self.workload.data(self.dtype)
         self._load(self.X, self.y)
         self.peer.train(self.workload.epochs)

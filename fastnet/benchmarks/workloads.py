@@ -1,5 +1,6 @@
 """The seven trainings that fastnet is judged by, and two inferences: sizes, data and first weights."""
 
+import dataclasses
 import itertools
 from dataclasses import dataclass
 
@@ -91,6 +92,36 @@ WORKLOADS = {
         Workload("large", (2048, 2048, 2048, 10), 1024, 2, 2, 0.01),
     )
 }
+
+_RANDOM = "random-"
+_RANDOM_FLOPS = 1.5e9  # of one timed run of a random workload
+_RANDOM_STEPS = 400  # at the most
+
+
+def random_workload(number: int) -> Workload:
+    """A shape that nobody chose: 1 to 20 layers, 1 to 1000 units and samples a batch, the same for each number."""
+    rng = np.random.default_rng(number)
+
+    def up_to(most: int) -> int:
+        return int(np.exp(rng.uniform(0, np.log(most + 0.99))))
+
+    depth = int(rng.choice([1, 2, 2, 3, 3, 4, 6, 10, 20]))
+    width = int(rng.choice([up_to(1000), 100, 129, 1000]))
+    hidden = [width if rng.random() < 0.7 else up_to(1000) for _ in range(depth - 1)]
+    sizes = (2 + up_to(3000), *hidden, int(rng.choice([1, 1, 3, 10, 100])))
+    batch_size = int(rng.choice([1, 7, 50, 1000, up_to(1000), up_to(1000)]))
+    activation = str(rng.choice(["relu", "tanh"]))
+    batches = max(1, min(8, 2000 // batch_size))
+    workload = Workload(f"{_RANDOM}{number}", sizes, batch_size, batches, 1, 1e-4, activation)
+    epochs = int(min(_RANDOM_FLOPS / workload.flops, _RANDOM_STEPS)) // batches
+    return dataclasses.replace(workload, epochs=max(1, epochs))
+
+
+def find_workload(name: str) -> Workload | None:
+    """The training of this name, one of WORKLOADS or "random-0", "random-1", ...; None for any other name."""
+    number = name.removeprefix(_RANDOM)
+    return random_workload(int(number)) if name != number and number.isdecimal() else WORKLOADS.get(name)
+
 
 # Forward only, 784-128-10: one sample from Python, and many at once.
 INFERENCES = {"one sample": 1, "10,000 samples": 10_000}

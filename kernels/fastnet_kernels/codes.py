@@ -52,9 +52,9 @@ class Plan(NamedTuple):
     row, A and dZ of each block: (n_l, block_rows) with samples side by side, and of the last layer always; else
     (block_rows, n_l). `Y` (n_blocks, n_targets, block_rows), the losses `L` and the right predictions `hits`,
     (n_blocks * block_rows,), are offsets too, and so are `X`, the inputs of all blocks where they are kept; `partials`,
-    sums of dW over `blocks_a_partial` blocks each; and `scratch`, `scratch_size` numbers for each worker. Inputs are read
-    as `scale * x + shift`: forward `features_at_once` of a block, backward `columns_at_once`
-    of samples `blocks_at_once`.
+    sums of dW over `blocks_a_partial` blocks each; and `scratch`, `scratch_size` numbers for each worker. Inputs are
+    read as `scale * x + shift`: forward `features_at_once` of a block, backward `columns_at_once` of the samples of
+    `blocks_at_once`.
     """
 
     layers: np.ndarray  # (n_layers, LAYER_COLUMNS) int64

@@ -105,7 +105,7 @@ def gather_inputs(plan, target, samples, are_bytes, rows, first, count, first_co
 
 @routine
 def mark_what_is_not_finite(plan, workspace, samples, rows, m, first):
-    """hits[first] = NaN if a number of the block that begins at `first` is NaN or infinite, else 0; in its own dtype."""
+    """hits[first] = NaN if a number of the block that begins at `first` is NaN or infinite, else 0."""
     numbers, n, zero = reinterpret(samples, workspace), plan.layers[0, N_IN], workspace.dtype.type(0)
     total = zero
     for i in range(first, min(first + plan.block_rows, m)):

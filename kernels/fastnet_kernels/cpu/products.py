@@ -86,7 +86,10 @@ def add_product_of_rows(rows, columns, alpha, C, c, c_row, A, a, a_row, a_k, a_b
 
 @routine
 def add_dots(m, n, alpha, C, c, c_row, c_column, A, a, a_row, index, B, b, b_row, n_k):
-    """C[c + i c_row + j c_column] += alpha sum_k A[a + index[i] a_row + k] B[b + j b_row + k], for i < m, j < n, k < n_k."""
+    """C[c + i c_row + j c_column] += alpha sum_k A[a + index[i] a_row + k] B[b + j b_row + k].
+
+    For i < m, j < n, k < n_k.
+    """
     i = 0
     while i < m:
         height = _largest(_HEIGHTS, m - i)
