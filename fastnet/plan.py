@@ -33,6 +33,8 @@ _COLUMNS_A_TASK = 1024  # of partial sums, and of samples as they lie: a page of
 _NUMBERS_A_TASK = 8192  # of a weight matrix, in whole rows
 _BLOCK_BYTES = 16384  # of all A and dZ of a block with several panels: it stays in the first-level cache
 _MOST_PANELS = 32  # of a block
+_ONE_BY_ONE = 3  # times as many samples fit a vector that are not worth one
+_FEW_VECTORS = 9  # of samples: with an odd number of vectors, a last panel half empty would cost a tenth or more
 _SAMPLES_IN_ONE_PASS = 8  # of a block: their inputs stay in the second-level cache
 _BLOCKS_A_PARTIAL = 8
 _UNITS_IN_ONE_PASS = 2  # of a single layer, at the most: dW is read and written once a block
@@ -108,20 +110,23 @@ class Form:
 def form_for(layers: Sequence[Layer], n_inputs: int, batch_size: int, dtype: np.dtype, panel: int) -> Form:
     """The fastest form by a model of what the kernels cost, from the shapes alone.
 
-    Samples one by one read W once for all of them and compute nothing in vain: right for mini-batches that would leave
-    half of a panel empty. The others lie side by side, in blocks of one panel, or of several where all activations of
-    these still fit the first-level cache, as in the smallest networks, whose time goes into calls and not into sums.
+    Samples one by one read W once for all of them and compute nothing in vain: right for mini-batches that would
+    leave most of a vector empty. The others lie side by side, in blocks of one panel, or of several where all activations of these
+    still fit the first-level cache, as in the smallest networks, whose time goes into calls and not into sums.
     """
     units = [layer.units for layer in layers if isinstance(layer, Dense)]
     lanes = panel // 2
     if len(units) == 1 and units[0] <= _UNITS_IN_ONE_PASS and n_inputs >= panel:
         return Form(codes.SIDE_BY_SIDE, codes.AS_THEY_LIE, _SAMPLES_IN_ONE_PASS, (codes.IN_ONE_PASS,))
-    if batch_size < lanes:
+    if batch_size * _ONE_BY_ONE < lanes:
         return Form(codes.ONE_BY_ONE, codes.AS_THEY_LIE, batch_size, (codes.OF_SAMPLES,) * len(units))
-    panels = -(-batch_size // panel)
+    vectors = -(-batch_size // lanes)
     most_panels = _BLOCK_BYTES // (panel * dtype.itemsize * (n_inputs + 2 * sum(units)))
-    panels_a_block = max(1, min(panels, most_panels, _MOST_PANELS))
-    block_rows = panel * -(-panels // -(-panels // panels_a_block))  # of like size
+    if most_panels > 1:
+        blocks = -(-vectors // (2 * min(most_panels, _MOST_PANELS)))
+        block_rows = lanes * -(-vectors // blocks)
+    else:  # a panel, or half of one where much of the last panel would be empty
+        block_rows = lanes if vectors % 2 and vectors <= _FEW_VECTORS else panel
 
     def of_columns_is_cheaper(n_in: int, n_out: int) -> bool:
         steps = -(-batch_size // block_rows) * block_rows // lanes

@@ -95,7 +95,7 @@ WORKLOADS = {
 
 _RANDOM = "random-"
 _RANDOM_FLOPS = 1.5e9  # of one timed run of a random workload
-_RANDOM_STEPS = 400  # at the most
+_RANDOM_STEPS = 4000  # at the most
 
 
 def random_workload(number: int) -> Workload:

@@ -21,19 +21,20 @@ def sigmoid_of(z):
     return (one if z >= 0 else e) / (one + e)
 
 
-@inner
-def softmax_columns(Z, A):
-    """A[:, i] = softmax(Z[:, i]), for Z and A (n, m): a sample is a column, so that a vector holds many of them."""
-    n, m = Z.shape
+@routine
+def softmax_columns(A):
+    """A[:, i] = softmax(A[:, i]), in place, for A (n, m): a sample is a column, so that a vector holds many of them."""
+    n, m = A.shape
     for i in range(m):
-        largest = Z[0, i]
+        largest = A[0, i]
         for j in range(1, n):
-            largest = max(largest, Z[j, i])
+            largest = A[j, i] if A[j, i] > largest else largest
         for j in range(n):
-            A[j, i] = Z[j, i] - largest
+            A[j, i] -= largest
     for j in range(n):
+        a = A[j]
         for i in range(m):
-            A[j, i] = exp(A[j, i])
+            a[i] = exp(a[i])
     for i in range(m):
         total = A[0, i]
         for j in range(1, n):
@@ -185,4 +186,5 @@ def softmax(Z, A):
     """A[i] = exp(Z[i]) / sum(exp(Z[i])), each row for itself; both (m, n), n >= 1."""
     for block in prange(n_blocks(Z.shape[0], ROWS)):
         first, last = bounds(block, Z.shape[0], ROWS)
-        softmax_columns(Z[first:last].T, A[first:last].T)
+        A[first:last] = Z[first:last]
+        softmax_columns(A[first:last].T)

@@ -27,6 +27,7 @@ from .losses import cross_entropy_columns, log_loss_columns, squared_error_colum
 from .products import add_dots, add_product, add_rows
 from .views import matrix, reinterpret, vector
 
+_NUMBERS_AT_ONCE = 16384  # of W
 _SAMPLES_AT_ONCE = 4  # of a dot product's tiles: their features stay in the first-level cache
 
 
@@ -236,11 +237,13 @@ def _backward(plan, parameters, workspace, m, block):
             dA_prev[j] = 0
         if plan.samples_lie == ONE_BY_ONE:
             by_sample, by_unit = strides_of(plan, l)
-            for i in range(m):
-                add_rows(
-                    workspace, dz_prev + i * n_in, n_in, one, workspace, dz + i * by_sample, by_unit, n, parameters, w,
-                    stride, plan.numbers,
-                )  # fmt: skip
+            some = max(4, _NUMBERS_AT_ONCE // n_in)
+            for j in range(0, n, some):  # rows of W, which stay in cache for all samples
+                for i in range(m):
+                    add_rows(
+                        workspace, dz_prev + i * n_in, n_in, one, workspace, dz + i * by_sample + j * by_unit, by_unit,
+                        min(some, n - j), parameters, w + j * stride, stride, plan.numbers,
+                    )  # fmt: skip
         else:
             add_product(
                 n_in, size, one, workspace, dz_prev, size, parameters, w, 1, stride, 0, workspace, dz, size, 1, n
@@ -255,7 +258,7 @@ def _store_outputs(plan, workspace, outputs, start, m, block):
     n, size, z = plan.layers[last_layer, N_OUT], plan.block_rows, place_of(plan, last_layer, A, block)
     Z = matrix(workspace, z, n, size)
     if plan.layers[last_layer, ACTIVATION] == SOFTMAX:
-        softmax_columns(Z, Z)
+        softmax_columns(Z)
     else:
         activate(plan.layers[last_layer, ACTIVATION], plan.slopes[last_layer], vector(workspace, z, n * size))
     first = block * size

@@ -8,6 +8,7 @@ NaN.
                   Taylor's series
     tanh(x)     = x + x^3 R(x^2) for |x| < 0.625, with R of Moshier's Cephes; else 1 - 2 / (exp(2 |x|) + 1), signed
     log1p_of(e) = log(1 + e) = 2 artanh(s), s = e / (2 + e), for e from 0 to 1, where s is at most 1/3
+    log(x)      = n log 2 + log1p_of(x / 2^n - 1), for x from 1 on, 2^n <= x < 2^(n + 1)
 """
 
 import math
@@ -33,6 +34,20 @@ def _power_of_two(typing_context, n):
         return builder.bitcast(builder.shl(exponent, integer(mantissa)), arguments[0].type)
 
     return n(n), generate
+
+
+@intrinsic
+def _exponent(typing_context, x):
+    """The whole number n with 2^n <= x < 2^(n + 1), in x's own floating dtype, for a normal x above 0."""
+
+    def generate(context, builder, signature, arguments):
+        size = signature.args[0].bitwidth
+        mantissa, bias = (23, 127) if size == 32 else (52, 1023)
+        integer = context.get_value_type(types.Integer.from_bitwidth(size))
+        exponent = builder.lshr(builder.bitcast(arguments[0], integer), integer(mantissa))
+        return builder.sitofp(builder.sub(exponent, integer(bias)), arguments[0].type)
+
+    return x(x), generate
 
 
 @intrinsic
@@ -131,8 +146,19 @@ def _log1p(kind):
     return function
 
 
+def _log(kind):
+    log2, one = map(kind, (math.log(2), 1))
+
+    def function(x):
+        n = _exponent(x)
+        return n * log2 + log1p_of(x * _power_of_two(-n) - one)
+
+    return function
+
+
 _tanh_versions = {32: _tanh(np.float32), 64: _tanh(np.float64)}
 _log1p_versions = {32: _log1p(np.float32), 64: _log1p(np.float64)}
+_log_versions = {32: _log(np.float32), 64: _log(np.float64)}
 
 
 def exp(x):
@@ -145,6 +171,10 @@ def tanh(x):
 
 def log1p_of(e):
     """log(1 + e) for a float32 or float64 e from 0 to 1. From compiled code only."""
+
+
+def log(x):
+    """log(x) for a float32 or float64 x from 1 on, at most infinity. From compiled code only."""
 
 
 @overload(exp, jit_options=_OPTIONS)
@@ -160,3 +190,8 @@ def _choose_tanh(x):
 @overload(log1p_of, jit_options=_OPTIONS)
 def _choose_log1p_of(e):
     return _log1p_versions[e.bitwidth]
+
+
+@overload(log, jit_options=_OPTIONS)
+def _choose_log(x):
+    return _log_versions[x.bitwidth]

@@ -4,13 +4,11 @@ The building blocks take a sample as a column, Z (n, m), as the compiled program
 `weight` is the 1/m of the cost.
 """
 
-import math
-
 from numba import prange
 
 from .blocks import ROWS, bounds, n_blocks
 from .compiling import kernel, routine
-from .functions import exp, log1p_of
+from .functions import exp, log, log1p_of
 
 
 @routine
@@ -52,20 +50,30 @@ def cross_entropy_columns(Z, Y, L, dZ, weight):
     for i in range(m):
         L[i] = Z[0, i]
     for j in range(1, n):
+        z = Z[j]
         for i in range(m):
-            L[i] = max(L[i], Z[j, i])
+            L[i] = z[i] if z[i] > L[i] else L[i]
+    total = dZ[0]
     for j in range(n):
+        z, dz = Z[j], dZ[j]
         for i in range(m):
-            dZ[j, i] = exp(Z[j, i] - L[i])
+            dz[i] = exp(z[i] - L[i])
+        if j > 0:
+            for i in range(m):
+                total[i] += dz[i]
+    for j in range(1, n):
+        dz = dZ[j]
+        for i in range(m):
+            dz[i] *= weight / total[i]
+    # The first row held the sums; now it gets its own numbers.
+    z = Z[0]
     for i in range(m):
-        total = dZ[0, i]
-        for j in range(1, n):
-            total += dZ[j, i]
+        e = exp(z[i] - L[i])
+        L[i] += log(total[i])
+        total[i] = e * (weight / total[i])
+    for i in range(m):
         label = int(Y[0, i])
-        L[i] += math.log(total) - Z[label, i]
-        scaled = weight / total
-        for j in range(n):
-            dZ[j, i] *= scaled
+        L[i] -= Z[label, i]
         dZ[label, i] -= weight
 
 

@@ -68,10 +68,23 @@ def fused_multiply_add(builder, a, b, c):
     return builder.call(fma, [a, b, c])
 
 
-def sum_of_lanes(builder, vector):
-    kind = ir.FunctionType(vector.type.element, [vector.type.element, vector.type])
-    add = cgutils.get_or_insert_function(builder.module, kind, f"llvm.vector.reduce.fadd.{suffix(vector.type)}")
-    return builder.call(add, [ir.Constant(vector.type.element, 0.0), vector], fastmath=["reassoc"])
+def sums_of_lanes(builder, vectors):
+    """The sum of the lanes of each vector, as a list of numbers.
+
+    Two vectors at a time become one that has half as many summands of each, until one lane is left of each.
+    """
+    lanes, index, sums = vectors[0].type.count, ir.IntType(32), []
+    for first in range(0, len(vectors), lanes):
+        some = vectors[first : first + lanes]
+        count, left = len(some), lanes // 2
+        while left:
+            halves = [[lane for lane in range(2 * lanes) if lane // left % 2 == half] for half in (0, 1)]
+            masks = [ir.Constant(ir.VectorType(index, lanes), half) for half in halves]
+            pairs = zip(some[::2], [*some[1::2], some[-1]], strict=False)
+            some = [builder.fadd(*(builder.shuffle_vector(a, b, mask) for mask in masks)) for a, b in pairs]
+            left //= 2
+        sums += [builder.extract_element(some[0], index(place)) for place in range(count)]
+    return sums
 
 
 def ask_for(builder, pointer, *, first_cache=True):

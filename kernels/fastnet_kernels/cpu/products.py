@@ -90,19 +90,18 @@ def add_dots(m, n, alpha, C, c, c_row, c_column, A, a, a_row, index, B, b, b_row
 
     For i < m, j < n, k < n_k.
     """
-    i = 0
-    while i < m:
-        height = _largest(_HEIGHTS, m - i)
-        places = vector(index, i, height)
-        j = 0
-        while j < n:
-            width = _largest(_WIDTHS, n - j)
+    j = 0
+    while j < n:
+        width = _largest(_WIDTHS, n - j)
+        i = 0
+        while i < m:
+            height = _largest(_HEIGHTS, m - i)
             dot_tile(
-                height, width, alpha, C, c + i * c_row + j * c_column, c_row, c_column, A, a, a_row, places, B,
-                b + j * b_row, b_row, n_k,
+                height, width, alpha, C, c + i * c_row + j * c_column, c_row, c_column, A, a, a_row,
+                vector(index, i, height), B, b + j * b_row, b_row, n_k,
             )  # fmt: skip
-            j += width
-        i += height
+            i += height
+        j += width
 
 
 @routine

@@ -16,7 +16,7 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-from .machine import MACHINE, Buffer, ask_for, broadcast, first_lanes, fused_multiply_add, sum_of_lanes
+from .machine import MACHINE, Buffer, ask_for, broadcast, first_lanes, fused_multiply_add, sums_of_lanes
 
 _STEPS_AHEAD = 12  # of k: where A is read down a column, each step needs another cache line
 _PLACE = types.intp
@@ -187,9 +187,10 @@ def dot_tile(typing_context, height, width, alpha, C, c, c_row, c_column, A, a, 
                 step(_times(builder, loop.index, lanes))
             with builder.if_then(builder.icmp_signed("!=", rest, _number(0))):
                 step(_times(builder, whole, lanes), first_lanes(builder, A.vector, rest))
+            sums = sums_of_lanes(builder, [builder.load(cell) for cell in cells])
             for i in range(h):
                 for j in range(w):
-                    total = builder.fmul(alpha, sum_of_lanes(builder, builder.load(cells[i * w + j])))
+                    total = builder.fmul(alpha, sums[i * w + j])
                     row = builder.add(c, _times(builder, _number(i), c_row))
                     target = C.at(row, _times(builder, _number(j), c_column))
                     C.store(builder.fadd(C.load(target), total), target)
