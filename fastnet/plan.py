@@ -110,9 +110,9 @@ class Form:
 def form_for(layers: Sequence[Layer], n_inputs: int, batch_size: int, dtype: np.dtype, panel: int) -> Form:
     """The fastest form by a model of what the kernels cost, from the shapes alone.
 
-    Samples one by one read W once for all of them and compute nothing in vain: right for mini-batches that would
-    leave most of a vector empty. The others lie side by side, in blocks of one panel, or of several where all activations of these
-    still fit the first-level cache, as in the smallest networks, whose time goes into calls and not into sums.
+    Samples one by one read W once for all of them and compute nothing in vain: right for mini-batches that would leave
+    most of a vector empty. The others lie side by side, in blocks of one panel, or of several where all activations of
+    these still fit the first-level cache, as in the smallest networks, whose time goes into calls and not into sums.
     """
     units = [layer.units for layer in layers if isinstance(layer, Dense)]
     lanes = panel // 2
@@ -139,10 +139,13 @@ def form_for(layers: Sequence[Layer], n_inputs: int, batch_size: int, dtype: np.
         codes.OF_COLUMNS if of_columns_is_cheaper(n_in, n_out) else codes.OF_PANELS
         for n_in, n_out in itertools.pairwise([n_inputs, *units])
     ]
+    # Cycles of the first layer's forward pass: products, and the sums of lanes or the turning that each way needs.
     chunks = -(-n_inputs * dtype.itemsize // _BYTES_AT_ONCE)
+    of_rows = batch_size * units[0] * (n_inputs / lanes / 2 + chunks * _CYCLES_OF_SUM)
+    of_turned = vectors * (units[0] * n_inputs / 2 + n_inputs / lanes * _CYCLES_OF_SQUARE)
     if most_panels >= 1 and sums[0] == codes.OF_COLUMNS:
         inputs = codes.KEPT
-    elif n_inputs >= panel and units[0] * chunks * _CYCLES_OF_SUM < n_inputs / lanes**2 * _CYCLES_OF_SQUARE:
+    elif n_inputs >= panel and of_rows < of_turned:
         inputs = codes.AS_THEY_LIE
     else:
         inputs = codes.TURNED

@@ -173,6 +173,10 @@ def test_command_prints_json_and_csv(capsys):
         ["--peers", "Theano"],
         ["--peers", "--workloads", "imagenet"],
         ["--peers", "--threads", "0"],
+        ["--sweep", "3"],
+        ["--peers", "--sweep", "0"],
+        ["--peers", "--sweep", "3", "--workloads", "mnist"],
+        ["--peers", "--workloads", "random-x"],
     ],
 )
 def test_command_refuses(arguments, capsys):

@@ -6,7 +6,7 @@ import pytest
 from fastnet.benchmarks import tables
 from fastnet.benchmarks.peers import PEERS, peer_class
 from fastnet.benchmarks.race import best_ratios, compare_peers, geometric_mean
-from fastnet.benchmarks.workloads import WORKLOADS, Workload
+from fastnet.benchmarks.workloads import WORKLOADS, Workload, find_workload, random_workload
 
 SMALL = [
     Workload("yes or no", (12, 5, 1), 8, 5, 3, 0.1),
@@ -73,6 +73,19 @@ def test_work_of_a_step():
     mnist = WORKLOADS["mnist"]
     assert mnist.flops == 2 * 128 * (2 * 784 * 128 + 3 * 128 * 10)
     assert WORKLOADS["logistic"].flops == 2 * 209 * 2 * 12288
+
+
+def test_random_workloads_are_the_same_for_each_number():
+    found = [find_workload(f"random-{number}") for number in range(60)]
+    assert found == [random_workload(number) for number in range(60)]
+    assert len(set(found)) == 60
+    depths, batches = {len(workload.sizes) - 1 for workload in found}, {workload.batch_size for workload in found}
+    assert {1, 2, 20} <= depths
+    assert {1, 7, 50, 1000} <= batches
+    assert all(workload.epochs >= 1 and workload.batches >= 1 for workload in found)
+    assert find_workload("mnist") is WORKLOADS["mnist"]
+    for name in ("random-", "random-x", "random--1", "12"):
+        assert find_workload(name) is None
 
 
 def test_a_race():

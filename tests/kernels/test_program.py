@@ -104,6 +104,85 @@ def test_same_seed_same_bits(layers, dtype):
             np.testing.assert_array_equal(a, b)
 
 
+# Networks and mini-batches for every form that `form_for` chooses.
+FORMS = {
+    "one by one": ([fn.Dense(9, "relu"), fn.Dense(3, "softmax")], 40, 3),
+    "kept": ([fn.Dense(4, "tanh"), fn.Dense(1, "sigmoid")], 2, 300),
+    "turned": ([fn.Dense(300, "relu"), fn.Dense(3, "softmax")], 130, 96),
+    "as they lie": ([fn.Dense(20, "relu"), fn.Dense(5, "relu"), fn.Dense(1, "sigmoid")], 2000, 90),
+    "in one pass": ([fn.Dense(1, "sigmoid")], 2000, 150),
+}
+
+
+def form(name, net):
+    found = net._forms[FORMS[name][2]]
+    return {
+        "one by one": found.samples_lie == codes.ONE_BY_ONE,
+        "kept": found.inputs == codes.KEPT and found.sums_of_dW[0] == codes.OF_COLUMNS,
+        "turned": found.inputs == codes.TURNED and found.sums_of_dW[0] == codes.OF_PANELS,
+        "as they lie": found.inputs == codes.AS_THEY_LIE and found.sums_of_dW[0] == codes.OF_SAMPLES,
+        "in one pass": found.sums_of_dW[0] == codes.IN_ONE_PASS,
+    }[name]
+
+
+@pytest.mark.parametrize("as_bytes", [False, True], ids=["numbers", "bytes"])
+@pytest.mark.parametrize("name", FORMS)
+def test_every_form_gives_the_same_bits_on_any_threads(name, as_bytes, monkeypatch):
+    import numba
+
+    from fastnet import devices
+
+    monkeypatch.setattr(devices, "_WORTH_THREADS", 0)
+    layers, n, batch_size = FORMS[name]
+    rng = np.random.default_rng(4)
+    X, y = samples(layers, 2 * batch_size + 1, n, rng)
+    if as_bytes:
+        X, layers = (X * 40 + 100).clip(0, 255).astype(np.uint8), [fn.Rescale(1 / 255), *layers]
+    found, before = [], numba.get_num_threads()
+    for n_threads in range(1, numba.config.NUMBA_NUM_THREADS + 1):
+        numba.set_num_threads(n_threads)
+        net = fn.Network(layers, seed=5)
+        net.fit(X, y, epochs=3, batch_size=batch_size, optimizer=fn.SGD(0.01), verbose=False)
+        found.append(net.buffer)
+    numba.set_num_threads(before)
+    assert form(name, net)
+    for other in found[1:]:
+        np.testing.assert_array_equal(found[0], other)
+
+
+@pytest.mark.parametrize("m", [17, 300])
+def test_inputs_that_stay_are_those_of_the_call(m):
+    """Steps of the whole batch leave the turned inputs in the workspace: other samples must not meet them."""
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((m, 2)), np.arange(m) % 2
+    net = fn.Network([fn.Dense(4, "tanh"), fn.Dense(1, "sigmoid")]).build(2)
+    twin = net.copy()
+    net.fit(X, y, epochs=5, batch_size=None, verbose=False)
+    for _ in range(5):
+        twin.fit(X, y, epochs=1, batch_size=None, verbose=False)
+    np.testing.assert_array_equal(net.buffer, twin.buffer)
+    net.fit(-X, y, epochs=2, batch_size=None, verbose=False)
+    fresh = twin.copy()
+    fresh.fit(-X, y, epochs=2, batch_size=None, verbose=False)
+    np.testing.assert_array_equal(net.buffer, fresh.buffer)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("name", FORMS)
+def test_predict_sees_what_is_not_finite(name, bad):
+    """The compiled program looks at the samples on their way, wherever they stand."""
+    layers, n, batch_size = FORMS[name]
+    net = fn.Network(layers).build(n)
+    X = np.random.default_rng(0).standard_normal((batch_size, n)).astype(np.float32)
+    expected = net.predict(X)
+    for row, column in ((0, 0), (batch_size // 2, n - 1), (batch_size - 1, n // 2)):
+        broken = X.copy()
+        broken[row, column] = bad
+        with pytest.raises(ValueError, match=f"in row {row}"):
+            net.predict(broken)
+    np.testing.assert_array_equal(net.predict(X), expected)
+
+
 def test_work_is_shared_among_threads(threads):
     """The parallel and the serial path are both taken in these tests, by the threads there are and by the work."""
     net = fn.Network([fn.Dense(1)]).build(2)

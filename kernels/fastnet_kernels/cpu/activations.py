@@ -186,5 +186,5 @@ def softmax(Z, A):
     """A[i] = exp(Z[i]) / sum(exp(Z[i])), each row for itself; both (m, n), n >= 1."""
     for block in prange(n_blocks(Z.shape[0], ROWS)):
         first, last = bounds(block, Z.shape[0], ROWS)
-        A[first:last] = Z[first:last]
+        _activate_rows(LINEAR, 0.0, Z, A, first, last)
         softmax_columns(A[first:last].T)

@@ -103,23 +103,9 @@ def _first_layer_of_panels(plan, parameters, workspace, scratch, samples, are_by
     if not (again and plan.inputs == KEPT):
         turn(plan, target, t, size, samples, are_bytes, rows, first, size, k, n_features)
     add_product(
-        n,
-        size,
-        workspace.dtype.type(1),
-        workspace,
-        z,
-        size,
-        parameters,
-        w,
-        stride,
-        1,
-        0,
-        target,
-        t,
-        size,
-        1,
+        n, size, workspace.dtype.type(1), workspace, z, size, parameters, w, stride, 1, 0, target, t, size, n_features,
         n_features,
-    )
+    )  # fmt: skip
 
 
 @routine
@@ -175,7 +161,7 @@ def _forward(plan, parameters, workspace, m, block):
                 n_in,
             )  # fmt: skip
         else:
-            add_product(n, size, one, workspace, z, size, parameters, w, stride, 1, 0, workspace, a, size, 1, n_in)
+            add_product(n, size, one, workspace, z, size, parameters, w, stride, 1, 0, workspace, a, size, n_in, n_in)
 
 
 @inner
@@ -246,7 +232,7 @@ def _backward(plan, parameters, workspace, m, block):
                     )  # fmt: skip
         else:
             add_product(
-                n_in, size, one, workspace, dz_prev, size, parameters, w, 1, stride, 0, workspace, dz, size, 1, n
+                n_in, size, one, workspace, dz_prev, size, parameters, w, 1, stride, 0, workspace, dz, size, n, n
             )
         A_prev = _numbers_of(plan, workspace, l - 1, A, block)
         derive(plan.layers[l - 1, ACTIVATION], plan.slopes[l - 1], A_prev, dA_prev)

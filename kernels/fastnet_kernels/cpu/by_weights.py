@@ -42,28 +42,30 @@ def _gather_activations(plan, scratch, workspace, l, first_block, blocks, first_
             for c in range(0, width, lanes):
                 for i in range(0, size, lanes):
                     s, place = a + (column + c) * size + i, t + (block * size + i) * panel + c
-                    transpose(scratch, place, panel, workspace, s, plan.numbers, 0, size, one, zero)
+                    transpose(scratch, place, panel, workspace, s, plan.numbers, 0, size, None, one, zero)
 
 
 @inner
 def _add_of_panels(
-    plan, alpha, changed, scratch, workspace, samples, are_bytes, rows, l, blocks, first_row, last_row, first_column,
+    plan, alpha, changed, scratch, workspace, samples, are_bytes, rows, m, l, first_row, last_row, first_column,
     last_column,
 ):  # fmt: skip
     """changed[rows, columns] += alpha * dZ^T A_prev, with A_prev gathered as panels, some blocks at a time."""
     n, size, panel = plan.layers[l, N_OUT], plan.block_rows, PANEL_BYTES // scratch.itemsize
     w, stride = plan.layers[l, W] + first_row * plan.layers[l, W_STRIDE], plan.layers[l, W_STRIDE]
-    room = plan.blocks_at_once * size * panel
-    for first_block in range(0, blocks, plan.blocks_at_once):
-        count = min(plan.blocks_at_once, blocks - first_block)
+    at_once = plan.blocks_at_once * size
+    room = at_once * panel
+    for first in range(0, m, at_once):
+        count, block = min(at_once, m - first), first // size
         if l == 0:
             gather_inputs(
-                plan, scratch, samples, are_bytes, rows, first_block * size, count * size, first_column, last_column,
-                room,
+                plan, scratch, samples, are_bytes, rows, first, count, first_column, last_column, room
             )  # fmt: skip
         else:
-            _gather_activations(plan, scratch, workspace, l - 1, first_block, count, first_column, last_column, room)
-        dz = place_of(plan, l, DZ, first_block) + first_row * size
+            _gather_activations(
+                plan, scratch, workspace, l - 1, block, n_blocks(count, size), first_column, last_column, room
+            )  # fmt: skip
+        dz = place_of(plan, l, DZ, block) + first_row * size
         for column in range(first_column, last_column, panel):
             add_product(
                 last_row - first_row, min(panel, last_column - column), alpha, changed, w + column, stride, workspace,
@@ -102,10 +104,11 @@ def _add_of_samples(
     else:
         # Some samples at a time: their rows are read along, page by page, and not all samples' rows again and again.
         for block in range(blocks):
+            count = min(size, m - block * size)
             add_product_of_rows(
                 last_row - first_row, last_column - first_column, alpha, changed, w + first_column, stride, workspace,
                 place_of(plan, l, DZ, block) + first_row * size, size, 1, 0, reinterpret(samples, workspace),
-                first_column, n_in, vector(rows, block * size, size), 1, size,
+                first_column, n_in, vector(rows, block * size, count), count, count,
             )  # fmt: skip
 
 
@@ -173,6 +176,6 @@ def by_weights(
     else:
         for column in range(first_column, last_column, plan.columns_at_once):
             _add_of_panels(
-                plan, alpha, changed, scratch, workspace, samples, are_bytes, rows, l, blocks, first_row, last_row,
+                plan, alpha, changed, scratch, workspace, samples, are_bytes, rows, m, l, first_row, last_row,
                 column, min(column + plan.columns_at_once, last_column),
             )  # fmt: skip

@@ -25,7 +25,7 @@ FASTMATH = {"contract", "reassoc", "nsz", "arcp", "afn"}
 
 _PACKAGE = Path(__file__).parents[1]
 _SOURCES = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(_PACKAGE.rglob("*.py")))).hexdigest()
-_OPTIONS = {"fastmath": FASTMATH, "error_model": "numpy", "nogil": True}
+_OPTIONS = {"fastmath": FASTMATH, "error_model": "numpy", "nogil": True, "_nrt": False}
 
 _routines = {}  # by full name
 _symbols = {}  # name of a compiled routine in machine code: (full name, types of its arguments)

@@ -32,7 +32,8 @@ def _multiply(C, A, B):
         for j in range(n):
             C[i, j] = 0
     if _has_rows(B) and _has_rows(C) and A.strides[0] % A.itemsize == 0 and A.strides[1] % A.itemsize == 0:
-        add_product(m, n, one, C, 0, _stride(C, 0), A, 0, _stride(A, 0), _stride(A, 1), 0, B, 0, _stride(B, 0), 1, n_k)
+        row, step = _stride(A, 0), _stride(A, 1)
+        add_product(m, n, one, C, 0, _stride(C, 0), A, 0, row, step, 0, B, 0, _stride(B, 0), n_k, n_k)
         return
     for i in range(m):
         for k in range(n_k):

@@ -53,15 +53,12 @@ def read_rows(plan, target, t, samples, are_bytes, rows, first, count, first_fea
 def _turn(plan, target, t, t_row, source, rows, first, count, first_feature, n_features):
     lanes, n = VECTOR_BYTES // target.itemsize, plan.layers[0, N_IN]
     scale, shift = target.dtype.type(plan.scale), target.dtype.type(plan.shift)
-    whole = n_features // lanes * lanes
     for i in range(0, count, lanes):
-        for k in range(0, whole, lanes):
-            transpose(target, t + k * t_row + i, t_row, source, first_feature + k, rows, first + i, n, scale, shift)
-    places = vector(rows, first, count)
-    for k in range(whole, n_features):
-        row = vector(target, t + k * t_row, count)
-        for i in range(count):
-            row[i] = scale * source[places[i] * n + first_feature + k] + shift
+        for k in range(0, n_features, lanes):
+            transpose(
+                target, t + k * t_row + i, t_row, source, first_feature + k, rows, first + i, n,
+                min(lanes, n_features - k), scale, shift,
+            )  # fmt: skip
 
 
 @routine

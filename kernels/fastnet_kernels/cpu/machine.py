@@ -42,9 +42,12 @@ VECTOR_BYTES = MACHINE.vector_bytes
 PANEL_BYTES = 2 * VECTOR_BYTES  # of a panel's row
 
 
+_NAMES = {ir.FloatType(): "f32", ir.DoubleType(): "f64", ir.IntType(8): "i8"}
+
+
 def suffix(vector):
     """How LLVM names a type in its functions: v16f32."""
-    return f"v{vector.count}{'f32' if vector.element == ir.FloatType() else 'f64'}"
+    return f"v{vector.count}{_NAMES[vector.element]}"
 
 
 def broadcast(builder, vector, number):
@@ -122,25 +125,25 @@ class Buffer:
     def store(self, number, pointer):
         self.builder.store(number, pointer, align=self.size)
 
-    def load_vector(self, pointer, mask=None):
-        """The vector there; where a lane is not in the mask, 0, and nothing is read."""
-        pointer = self.builder.bitcast(pointer, self.vector.as_pointer())
+    def load_vector(self, pointer, mask=None, vector=None):
+        """The vector there, of another type if one is given; where a lane is not in the mask, 0 that is not read."""
+        vector = vector or self.vector
+        pointer = self.builder.bitcast(pointer, vector.as_pointer())
         if mask is None:
             return self.builder.load(pointer, align=self.size)
-        zeros = ir.Constant(self.vector, None)
-        arguments = [pointer, ir.IntType(32)(self.size), mask, zeros]
-        return self._masked("load", self.vector, arguments)
+        arguments = [pointer, ir.IntType(32)(self.size), mask, ir.Constant(vector, None)]
+        return self._masked("load", vector, vector, arguments)
 
     def store_vector(self, numbers, pointer, mask=None):
         pointer = self.builder.bitcast(pointer, self.vector.as_pointer())
         if mask is None:
             self.builder.store(numbers, pointer, align=self.size)
         else:
-            self._masked("store", ir.VoidType(), [numbers, pointer, ir.IntType(32)(self.size), mask])
+            self._masked("store", self.vector, ir.VoidType(), [numbers, pointer, ir.IntType(32)(self.size), mask])
 
-    def _masked(self, what, result, arguments):
+    def _masked(self, what, vector, result, arguments):
         kind = ir.FunctionType(result, [argument.type for argument in arguments])
-        name = f"llvm.masked.{what}.{suffix(self.vector)}.p0"
+        name = f"llvm.masked.{what}.{suffix(vector)}.p0"
         return self.builder.call(cgutils.get_or_insert_function(self.builder.module, kind, name), arguments)
 
     def zeros(self, count):

@@ -42,10 +42,10 @@ def _largest(sizes, limit):
 
 
 @routine
-def add_product(rows, columns, alpha, C, c, c_row, A, a, a_row, a_k, a_block, B, b, b_k, blocks, n_k):
-    """C[c + r c_row + v] += alpha sum_{i, k} A[a + r a_row + k a_k + i a_block] B[b + (i n_k + k) b_k + v].
+def add_product(rows, columns, alpha, C, c, c_row, A, a, a_row, a_k, a_block, B, b, b_k, depth, n_k):
+    """C[c + r c_row + v] += alpha sum_k A[a + r a_row + k // n_k a_block + k % n_k a_k] B[b + k b_k + v].
 
-    For r < rows, v < columns, i < blocks, k < n_k.
+    For r < rows, v < columns, k < depth, in blocks of `n_k`.
     """
     panel, lanes = PANEL_BYTES // C.itemsize, VECTOR_BYTES // C.itemsize
     whole = columns // panel * panel
@@ -55,7 +55,7 @@ def add_product(rows, columns, alpha, C, c, c_row, A, a, a_row, a_k, a_block, B,
             height = _even_height(rows - row, _WIDE)
             wide_tile(
                 height, alpha, C, c + row * c_row + v, c_row, A, a + row * a_row, a_row, a_k, a_block, B, b + v, b_k,
-                blocks, n_k,
+                depth, n_k,
             )  # fmt: skip
             row += height
     for v in range(whole, columns, lanes):
@@ -64,14 +64,14 @@ def add_product(rows, columns, alpha, C, c, c_row, A, a, a_row, a_k, a_block, B,
             height = _even_height(rows - row, _THIN)
             thin_tile(
                 height, min(lanes, columns - v), alpha, C, c + row * c_row + v, c_row, A, a + row * a_row, a_row, a_k,
-                a_block, B, b + v, b_k, None, blocks, n_k,
+                a_block, B, b + v, b_k, None, depth, n_k,
             )  # fmt: skip
             row += height
 
 
 @routine
-def add_product_of_rows(rows, columns, alpha, C, c, c_row, A, a, a_row, a_k, a_block, B, b, b_k, index, blocks, n_k):
-    """`add_product` for rows of B that lie anywhere: row (i, k) is B[b + index[i n_k + k] b_k + v]."""
+def add_product_of_rows(rows, columns, alpha, C, c, c_row, A, a, a_row, a_k, a_block, B, b, b_k, index, depth, n_k):
+    """`add_product` for rows of B that lie anywhere: the numbers of row k are B[b + index[k] b_k + v]."""
     lanes = VECTOR_BYTES // C.itemsize
     for v in range(0, columns, lanes):
         row = 0
@@ -79,7 +79,7 @@ def add_product_of_rows(rows, columns, alpha, C, c, c_row, A, a, a_row, a_k, a_b
             height = _even_height(rows - row, _THIN)
             thin_tile(
                 height, min(lanes, columns - v), alpha, C, c + row * c_row + v, c_row, A, a + row * a_row, a_row, a_k,
-                a_block, B, b + v, b_k, index, blocks, n_k,
+                a_block, B, b + v, b_k, index, depth, n_k,
             )  # fmt: skip
             row += height
 

@@ -4,7 +4,7 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
-from .machine import Buffer, broadcast, fused_multiply_add
+from .machine import Buffer, broadcast, first_lanes, fused_multiply_add
 
 
 class _Reader:
@@ -15,9 +15,8 @@ class _Reader:
         self.given = ir.VectorType(source.element, target.lanes)
         self.scale, self.shift = (broadcast(builder, target.vector, number) for number in (scale, shift))
 
-    def read(self, place):
-        pointer = self.builder.bitcast(self.source.at(place), self.given.as_pointer())
-        numbers = self.builder.load(pointer, align=self.source.size)
+    def read(self, place, mask=None):
+        numbers = self.source.load_vector(self.source.at(place), mask, self.given)
         if self.given != self.target.vector:
             numbers = self.builder.uitofp(numbers, self.target.vector)
         return fused_multiply_add(self.builder, self.scale, numbers, self.shift)
@@ -46,30 +45,50 @@ def read_vectors(typing_context, count, target, t, source, s, scale, shift):
 
 
 @intrinsic
-def transpose(typing_context, target, t, t_row, source, s, rows, first, row_size, scale, shift):
-    """target[t + k t_row + i] = scale * source[s + rows[first + i] row_size + k] + shift, for i and k below LANES.
+def transpose(typing_context, target, t, t_row, source, s, rows, first, row_size, width, scale, shift):
+    """target[t + k t_row + i] = scale * source[s + rows[first + i] row_size + k] + shift, for i < LANES, k < width.
 
-    `target` is a flat buffer of floating numbers, `source` one of the same or of uint8.
+    `target` is a flat buffer of floating numbers, `source` one of the same or of uint8. A `width`
+    of None stands for LANES.
     """
 
     def generate(context, builder, signature, arguments):
-        _, t, t_row, _, s, _, first, row_size, scale, shift = arguments
+        _, t, t_row, _, s, _, first, row_size, width, scale, shift = arguments
         target, source, rows = (Buffer(context, builder, signature.args[i], arguments[i]) for i in (0, 3, 5))
         reader = _Reader(builder, source, target, scale, shift)
         lanes, number, index = target.lanes, ir.IntType(32), ir.IntType(64)
-        loaded = []
-        for i in range(lanes):
-            row = rows.load(rows.at(first, index(i)))
-            loaded.append(reader.read(builder.add(s, builder.mul(row, row_size))))
         # Interleaving vectors i and i + LANES / 2, log2(LANES) times over, is a transposition.
         turns = [place for pair in zip(range(lanes), range(lanes, 2 * lanes), strict=True) for place in pair]
         halves = [ir.Constant(ir.VectorType(number, lanes), turns[i : i + lanes]) for i in (0, lanes)]
-        for _ in range(lanes.bit_length() - 1):
-            pairs = zip(loaded[: lanes // 2], loaded[lanes // 2 :], strict=True)
-            loaded = [builder.shuffle_vector(a, b, half) for a, b in pairs for half in halves]
-        for k, numbers in enumerate(loaded):
+
+        def turned(mask=None):
+            found = []
+            for i in range(lanes):
+                row = rows.load(rows.at(first, index(i)))
+                found.append(reader.read(builder.add(s, builder.mul(row, row_size)), mask))
+            for _ in range(lanes.bit_length() - 1):
+                pairs = zip(found[: lanes // 2], found[lanes // 2 :], strict=True)
+                found = [builder.shuffle_vector(a, b, half) for a, b in pairs for half in halves]
+            return found
+
+        def store(numbers, k):
             target.store_vector(numbers, target.at(t, builder.mul(index(k), t_row)))
+
+        def whole():
+            for k, numbers in enumerate(turned()):
+                store(numbers, k)
+
+        if isinstance(signature.args[8], types.NoneType):
+            whole()
+            return context.get_dummy_value()
+        with builder.if_else(builder.icmp_signed("==", width, index(lanes))) as (is_whole, is_part):
+            with is_whole:
+                whole()
+            with is_part:
+                for k, numbers in enumerate(turned(first_lanes(builder, target.vector, width))[:-1]):
+                    with builder.if_then(builder.icmp_signed("<", index(k), width)):
+                        store(numbers, k)
         return context.get_dummy_value()
 
     place, kind = types.intp, target.dtype
-    return types.void(target, place, place, source, place, rows, place, place, kind, kind), generate
+    return types.void(target, place, place, source, place, rows, place, place, width, kind, kind), generate

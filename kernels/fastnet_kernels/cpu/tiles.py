@@ -12,6 +12,8 @@ Matrices lie in arrays of any rank, of which only the memory counts; offsets and
 Every tile is emitted in a few heights (and widths), which are asked for by number.
 """
 
+import contextlib
+
 from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
@@ -53,6 +55,16 @@ def _row_pointers(builder, buffer, offset, stride, count):
     return [buffer.at(offset, _times(builder, _number(r), stride)) for r in range(count)]
 
 
+@contextlib.contextmanager
+def _blocks(builder, depth, n_k):
+    """A loop over `depth` steps in blocks of `n_k`: each block's number, first step and count of steps."""
+    n_blocks = builder.sdiv(builder.add(depth, builder.sub(n_k, _number(1))), n_k)
+    with cgutils.for_range(builder, n_blocks) as loop:
+        first = builder.mul(loop.index, n_k)
+        left = builder.sub(depth, first)
+        yield loop.index, first, builder.select(builder.icmp_signed("<", left, n_k), left, n_k)
+
+
 def _indexed(context, builder, index_type, index, place):
     """index[place], or `place` itself where there is no index."""
     if isinstance(index_type, types.NoneType):
@@ -62,14 +74,14 @@ def _indexed(context, builder, index_type, index, place):
 
 
 @intrinsic
-def wide_tile(typing_context, height, alpha, C, c, c_row, A, a, a_row, a_k, a_block, B, b, b_k, n_blocks, n_k):
-    """C[c + r c_row + v] += alpha sum_{i, k} A[a + r a_row + k a_k + i a_block] B[b + (i n_k + k) b_k + v].
+def wide_tile(typing_context, height, alpha, C, c, c_row, A, a, a_row, a_k, a_block, B, b, b_k, depth, n_k):
+    """C[c + r c_row + v] += alpha sum_k A[a + r a_row + k // n_k a_block + k % n_k a_k] B[b + k b_k + v].
 
-    For rows r < height, blocks i < n_blocks, k < n_k, and v below the width of two vectors.
+    For rows r < height, k < depth, in blocks of `n_k`, and v below the width of two vectors.
     """
 
     def generate(context, builder, signature, arguments):
-        height, alpha, _, c, c_row, _, a, a_row, a_k, a_block, _, b, b_k, n_blocks, n_k = arguments
+        height, alpha, _, c, c_row, _, a, a_row, a_k, a_block, _, b, b_k, depth, n_k = arguments
         C, A, B = (Buffer(context, builder, signature.args[i], arguments[i]) for i in (2, 5, 10))
 
         def parts(pointer):
@@ -81,10 +93,10 @@ def wide_tile(typing_context, height, alpha, C, c, c_row, A, a, a_row, a_k, a_bl
             for target in targets:  # needed last, asked for first
                 for part in parts(target):
                     ask_for(builder, part)
-            with cgutils.for_range(builder, n_blocks) as block:
-                rows = _row_pointers(builder, A, builder.add(a, _times(builder, block.index, a_block)), a_row, h)
-                start = B.at(b, _times(builder, _times(builder, block.index, n_k), b_k))
-                with cgutils.for_range(builder, n_k) as loop:
+            with _blocks(builder, depth, n_k) as (block, first, count):
+                rows = _row_pointers(builder, A, builder.add(a, _times(builder, block, a_block)), a_row, h)
+                start = B.at(b, _times(builder, first, b_k))
+                with cgutils.for_range(builder, count) as loop:
                     row = B.step(start, _times(builder, loop.index, b_k))
                     loaded = [B.load_vector(part) for part in parts(row)]
                     step = _times(builder, loop.index, a_k)
@@ -110,15 +122,15 @@ def wide_tile(typing_context, height, alpha, C, c, c_row, A, a, a_row, a_k, a_bl
 
 @intrinsic
 def thin_tile(
-    typing_context, height, width, alpha, C, c, c_row, A, a, a_row, a_k, a_block, B, b, b_k, index, n_blocks, n_k
+    typing_context, height, width, alpha, C, c, c_row, A, a, a_row, a_k, a_block, B, b, b_k, index, depth, n_k
 ):
-    """C[c + r c_row + v] += alpha sum_{i, k} A[a + r a_row + k a_k + i a_block] B[b + index[i n_k + k] b_k + v].
+    """C[c + r c_row + v] += alpha sum_k A[a + r a_row + k // n_k a_block + k % n_k a_k] B[b + index[k] b_k + v].
 
     For v < width, at most a vector. `index` may be None for 0, 1, 2, ...
     """
 
     def generate(context, builder, signature, arguments):
-        height, width, alpha, _, c, c_row, _, a, a_row, a_k, a_block, _, b, b_k, index, n_blocks, n_k = arguments
+        height, width, alpha, _, c, c_row, _, a, a_row, a_k, a_block, _, b, b_k, index, depth, n_k = arguments
         C, A, B = (Buffer(context, builder, signature.args[i], arguments[i]) for i in (3, 6, 11))
         mask = first_lanes(builder, C.vector, width)
         has_index = not isinstance(signature.args[14], types.NoneType)
@@ -132,10 +144,9 @@ def thin_tile(
             targets = _row_pointers(builder, C, c, c_row, h)
             for target in targets:
                 ask_for(builder, target)
-            with cgutils.for_range(builder, n_blocks) as block:
-                rows = _row_pointers(builder, A, builder.add(a, _times(builder, block.index, a_block)), a_row, h)
-                first = _times(builder, block.index, n_k)
-                with cgutils.for_range(builder, n_k) as loop:
+            with _blocks(builder, depth, n_k) as (block, first, count):
+                rows = _row_pointers(builder, A, builder.add(a, _times(builder, block, a_block)), a_row, h)
+                with cgutils.for_range(builder, count) as loop:
                     place = builder.add(first, loop.index)
                     found = row(place)
                     if has_index:  # the next tile's part of the row: rows far apart are more than a processor foresees
