@@ -21,6 +21,7 @@ from ..codes import (
     W,
 )
 from .activations import activate, derive, softmax_columns
+from .blocks import n_blocks
 from .compiling import inner, routine
 from .inputs import find_rows, lie_ready, mark_what_is_not_finite, read_rows, turn
 from .losses import cross_entropy_columns, log_loss_columns, squared_error_columns
@@ -46,13 +47,21 @@ def strides_of(plan, layer):
 
 
 @inner
-def _numbers_of(plan, workspace, layer, column, block):
-    """A or dZ of one layer and block, as one vector."""
-    return vector(workspace, place_of(plan, layer, column, block), plan.layers[layer, N_OUT] * plan.block_rows)
+def scratch_of(job, worker):
+    """A worker's own part of the workspace."""
+    return vector(job.workspace, job.plan.scratch + worker * job.plan.scratch_size, job.plan.scratch_size)
 
 
 @inner
-def _start_with_bias(plan, parameters, workspace, l, block):
+def _numbers_of(job, layer, column, block):
+    """A or dZ of one layer and block, as one vector."""
+    plan = job.plan
+    return vector(job.workspace, place_of(plan, layer, column, block), plan.layers[layer, N_OUT] * plan.block_rows)
+
+
+@inner
+def _start_with_bias(job, l, block):
+    plan, parameters, workspace = job.plan, job.parameters, job.workspace
     n, size, z = plan.layers[l, N_OUT], plan.block_rows, place_of(plan, l, A, block)
     b = vector(parameters, plan.layers[l, B], n)
     by_sample, _ = strides_of(plan, l)
@@ -69,63 +78,63 @@ def _start_with_bias(plan, parameters, workspace, l, block):
 
 
 @inner
-def _first_layer_of_rows(plan, parameters, workspace, scratch, samples, are_bytes, rows, m, block, k, n_features):
+def _first_layer_of_rows(job, scratch, block, k, n_features):
     """Z += some features' share, in dot products of samples' rows and rows of W."""
+    plan, workspace = job.plan, job.workspace
     one = workspace.dtype.type(1)
     n, n_in, first = plan.layers[0, N_OUT], plan.layers[0, N_IN], block * plan.block_rows
     by_sample, by_unit = strides_of(plan, 0)
     w, stride = plan.layers[0, W] + k, plan.layers[0, W_STRIDE]
-    count = min(plan.block_rows, m - first)
+    count = min(plan.block_rows, job.m - first)
     for i in range(0, count, _SAMPLES_AT_ONCE):
         some, z = min(_SAMPLES_AT_ONCE, count - i), place_of(plan, 0, A, block) + i * by_sample
-        if lie_ready(plan, are_bytes):
+        if lie_ready(job):
             add_dots(
-                some, n, one, workspace, z, by_sample, by_unit, reinterpret(samples, workspace), k, n_in,
-                vector(rows, first + i, some), parameters, w, stride, n_features,
+                some, n, one, workspace, z, by_sample, by_unit, reinterpret(job.samples, workspace), k, n_in,
+                vector(job.rows, first + i, some), job.parameters, w, stride, n_features,
             )  # fmt: skip
         else:
             t = i * n_features
-            read_rows(plan, scratch, t, samples, are_bytes, rows, first + i, some, k, n_features)
+            read_rows(job, scratch, t, first + i, some, k, n_features)
             add_dots(
-                some, n, one, workspace, z, by_sample, by_unit, scratch, t, n_features, plan.numbers, parameters, w,
-                stride, n_features,
+                some, n, one, workspace, z, by_sample, by_unit, scratch, t, n_features, plan.numbers, job.parameters,
+                w, stride, n_features,
             )  # fmt: skip
 
 
 @inner
-def _first_layer_of_panels(plan, parameters, workspace, scratch, samples, are_bytes, rows, block, k, n_features, again):
+def _first_layer_of_panels(job, scratch, block, k, n_features):
     """The same in products with panels of samples, which may be there from the step before."""
+    plan, workspace = job.plan, job.workspace
     n, n_in, size = plan.layers[0, N_OUT], plan.layers[0, N_IN], plan.block_rows
     z, w, stride = place_of(plan, 0, A, block), plan.layers[0, W] + k, plan.layers[0, W_STRIDE]
     target, t, first = scratch, 0, block * size
     if plan.inputs == KEPT:
         target, t = workspace, plan.X + first * n_in
-    if not (again and plan.inputs == KEPT):
-        turn(plan, target, t, size, samples, are_bytes, rows, first, size, k, n_features)
+    if not (job.again and plan.inputs == KEPT):
+        turn(job, target, t, size, first, size, k, n_features)
     add_product(
-        n, size, workspace.dtype.type(1), workspace, z, size, parameters, w, stride, 1, 0, target, t, size, n_features,
-        n_features,
+        n, size, workspace.dtype.type(1), workspace, z, size, job.parameters, w, stride, 1, 0, target, t, size,
+        n_features, n_features,
     )  # fmt: skip
 
 
 @routine
-def _first_layer(
-    mode, plan, parameters, workspace, scratch, samples, are_bytes, rows, m, first_block, step, blocks, again
-):
+def _first_layer(job, scratch, first_block, step, blocks):
     """Z of the first layer, from the samples, for every so many'th block."""
-    n_in, looks = plan.layers[0, N_IN], mode == PREDICT and not are_bytes
+    plan, workspace = job.plan, job.workspace
+    n_in, looks = plan.layers[0, N_IN], job.mode == PREDICT and not job.are_bytes
     for block in range(first_block, blocks, step):
-        _start_with_bias(plan, parameters, workspace, 0, block)
+        _start_with_bias(job, 0, block)
     if plan.samples_lie == ONE_BY_ONE:
         # Few samples: their rows are copied, since dW needs them again.
         if looks:
-            mark_what_is_not_finite(plan, workspace, samples, rows, m, 0)
-        one = workspace.dtype.type(1)
+            mark_what_is_not_finite(job, 0)
         by_sample, by_unit = strides_of(plan, 0)
-        read_rows(plan, workspace, plan.X, samples, are_bytes, rows, 0, m, 0, n_in)
+        read_rows(job, workspace, plan.X, 0, job.m, 0, n_in)
         add_dots(
-            m, plan.layers[0, N_OUT], one, workspace, plan.layers[0, A], by_sample, by_unit, workspace, plan.X, n_in,
-            plan.numbers, parameters, plan.layers[0, W], plan.layers[0, W_STRIDE], n_in,
+            job.m, plan.layers[0, N_OUT], workspace.dtype.type(1), workspace, plan.layers[0, A], by_sample, by_unit,
+            workspace, plan.X, n_in, plan.numbers, job.parameters, plan.layers[0, W], plan.layers[0, W_STRIDE], n_in,
         )  # fmt: skip
         return
     # All blocks take a few features before any takes the next ones: so much of W stays in cache.
@@ -133,32 +142,29 @@ def _first_layer(
         n_features = min(plan.features_at_once, n_in - k)
         for block in range(first_block, blocks, step):
             if looks and k == 0:
-                mark_what_is_not_finite(plan, workspace, samples, rows, m, block * plan.block_rows)
+                mark_what_is_not_finite(job, block * plan.block_rows)
             if plan.inputs == AS_THEY_LIE:
-                _first_layer_of_rows(
-                    plan, parameters, workspace, scratch, samples, are_bytes, rows, m, block, k, n_features
-                )
+                _first_layer_of_rows(job, scratch, block, k, n_features)
             else:
-                _first_layer_of_panels(
-                    plan, parameters, workspace, scratch, samples, are_bytes, rows, block, k, n_features, again
-                )
+                _first_layer_of_panels(job, scratch, block, k, n_features)
 
 
 @routine
-def _forward(plan, parameters, workspace, m, block):
+def _forward(job, block):
     """A of all layers from the first one's Z; the last layer is left at its logits Z."""
+    plan, parameters, workspace = job.plan, job.parameters, job.workspace
     one = workspace.dtype.type(1)
     for l in range(1, plan.layers.shape[0]):
         n, n_in, size = plan.layers[l, N_OUT], plan.layers[l, N_IN], plan.block_rows
         w, stride = plan.layers[l, W], plan.layers[l, W_STRIDE]
-        activate(plan.layers[l - 1, ACTIVATION], plan.slopes[l - 1], _numbers_of(plan, workspace, l - 1, A, block))
-        _start_with_bias(plan, parameters, workspace, l, block)
+        activate(plan.layers[l - 1, ACTIVATION], plan.slopes[l - 1], _numbers_of(job, l - 1, A, block))
+        _start_with_bias(job, l, block)
         z, a = place_of(plan, l, A, block), place_of(plan, l - 1, A, block)
         if plan.samples_lie == ONE_BY_ONE:
             by_sample, by_unit = strides_of(plan, l)
             add_dots(
-                m, n, one, workspace, z, by_sample, by_unit, workspace, a, n_in, plan.numbers, parameters, w, stride,
-                n_in,
+                job.m, n, one, workspace, z, by_sample, by_unit, workspace, a, n_in, plan.numbers, parameters, w,
+                stride, n_in,
             )  # fmt: skip
         else:
             add_product(n, size, one, workspace, z, size, parameters, w, stride, 1, 0, workspace, a, size, n_in, n_in)
@@ -180,52 +186,51 @@ def _count_hits(loss, Z, Y, hits):
 
 
 @routine
-def _cost(plan, workspace, targets, rows, m, block):
+def _cost(job, block):
     """Losses of a block, and the last layer's dZ."""
+    plan, workspace, targets, n_targets = job.plan, job.workspace, job.targets, job.plan.n_targets
     last_layer = plan.layers.shape[0] - 1
     activation, slope = plan.layers[last_layer, ACTIVATION], plan.slopes[last_layer]
     first, size, n = block * plan.block_rows, plan.block_rows, plan.layers[last_layer, N_OUT]
     Z = matrix(workspace, place_of(plan, last_layer, A, block), n, size)
     dZ = matrix(workspace, place_of(plan, last_layer, DZ, block), n, size)
-    Y = matrix(workspace, plan.Y + first * plan.n_targets, plan.n_targets, size)
-    places, flat_targets = vector(rows, first, size), vector(targets, 0, targets.size)
-    for j in range(plan.n_targets):
+    Y = matrix(workspace, plan.Y + first * n_targets, n_targets, size)
+    places, flat_targets = vector(job.rows, first, size), vector(targets, 0, targets.size)
+    for j in range(n_targets):
         for i in range(size):
-            Y[j, i] = flat_targets[places[i] * plan.n_targets + j]
+            Y[j, i] = flat_targets[places[i] * n_targets + j]
     L = vector(workspace, plan.L + first, size)
     _count_hits(plan.loss, Z, Y, vector(workspace, plan.hits + first, size))
-    weight = Z.dtype.type(1) / Z.dtype.type(m)
+    weight = Z.dtype.type(1) / Z.dtype.type(job.m)
     if plan.loss == LOG_LOSS:
         log_loss_columns(Z, Y, L, dZ, weight)
     elif plan.loss == CROSS_ENTROPY:
         cross_entropy_columns(Z, Y, L, dZ, weight)
     else:
-        activate(activation, slope, vector(workspace, place_of(plan, last_layer, A, block), n * size))
+        activate(activation, slope, _numbers_of(job, last_layer, A, block))
         squared_error_columns(Z, Y, L, dZ, weight)
-        derive(
-            activation, slope, vector(workspace, place_of(plan, last_layer, A, block), n * size),
-            vector(workspace, place_of(plan, last_layer, DZ, block), n * size),
-        )  # fmt: skip
+        derive(activation, slope, _numbers_of(job, last_layer, A, block), _numbers_of(job, last_layer, DZ, block))
     for j in range(n):
-        for i in range(m - first, size):
+        for i in range(job.m - first, size):
             dZ[j, i] = 0
 
 
 @routine
-def _backward(plan, parameters, workspace, m, block):
+def _backward(job, block):
     """dZ of all layers but the last, from the last's."""
+    plan, parameters, workspace = job.plan, job.parameters, job.workspace
     one, size = workspace.dtype.type(1), plan.block_rows
     for l in range(plan.layers.shape[0] - 1, 0, -1):
         w, stride, n, n_in = plan.layers[l, W], plan.layers[l, W_STRIDE], plan.layers[l, N_OUT], plan.layers[l, N_IN]
         dz, dz_prev = place_of(plan, l, DZ, block), place_of(plan, l - 1, DZ, block)
-        dA_prev = _numbers_of(plan, workspace, l - 1, DZ, block)
+        dA_prev = _numbers_of(job, l - 1, DZ, block)
         for j in range(dA_prev.size):
             dA_prev[j] = 0
         if plan.samples_lie == ONE_BY_ONE:
             by_sample, by_unit = strides_of(plan, l)
             some = max(4, _NUMBERS_AT_ONCE // n_in)
             for j in range(0, n, some):  # rows of W, which stay in cache for all samples
-                for i in range(m):
+                for i in range(job.m):
                     add_rows(
                         workspace, dz_prev + i * n_in, n_in, one, workspace, dz + i * by_sample + j * by_unit, by_unit,
                         min(some, n - j), parameters, w + j * stride, stride, plan.numbers,
@@ -234,28 +239,29 @@ def _backward(plan, parameters, workspace, m, block):
             add_product(
                 n_in, size, one, workspace, dz_prev, size, parameters, w, 1, stride, 0, workspace, dz, size, n, n
             )
-        A_prev = _numbers_of(plan, workspace, l - 1, A, block)
-        derive(plan.layers[l - 1, ACTIVATION], plan.slopes[l - 1], A_prev, dA_prev)
+        derive(plan.layers[l - 1, ACTIVATION], plan.slopes[l - 1], _numbers_of(job, l - 1, A, block), dA_prev)
 
 
 @routine
-def _store_outputs(plan, workspace, outputs, start, m, block):
+def _store_outputs(job, block):
+    plan, workspace, outputs = job.plan, job.workspace, job.outputs
     last_layer = plan.layers.shape[0] - 1
-    n, size, z = plan.layers[last_layer, N_OUT], plan.block_rows, place_of(plan, last_layer, A, block)
-    Z = matrix(workspace, z, n, size)
+    n, size, first = plan.layers[last_layer, N_OUT], plan.block_rows, block * plan.block_rows
+    Z = matrix(workspace, place_of(plan, last_layer, A, block), n, size)
     if plan.layers[last_layer, ACTIVATION] == SOFTMAX:
         softmax_columns(Z)
     else:
-        activate(plan.layers[last_layer, ACTIVATION], plan.slopes[last_layer], vector(workspace, z, n * size))
-    first = block * size
-    for i in range(min(size, m - first)):
+        activate(plan.layers[last_layer, ACTIVATION], plan.slopes[last_layer], _numbers_of(job, last_layer, A, block))
+    place = job.start + first
+    for i in range(min(size, job.m - first)):
         for j in range(n):
-            outputs[start + first + i, j] = Z[j, i]
+            outputs[place + i, j] = Z[j, i]
 
 
 @routine
-def _add_to_partial(plan, workspace, scratch, samples, are_bytes, rows, m, block):
+def _add_to_partial(job, scratch, block):
     """The block's share of dW, of the single layer there is, from samples that are still in cache."""
+    plan, workspace = job.plan, job.workspace
     n, n_in, size = plan.layers[0, N_OUT], plan.layers[0, N_IN], plan.block_rows
     one, first = workspace.dtype.type(1), block * size
     partial, dz = plan.partials + block // plan.blocks_a_partial * n * n_in, place_of(plan, 0, DZ, block)
@@ -263,12 +269,12 @@ def _add_to_partial(plan, workspace, scratch, samples, are_bytes, rows, m, block
         sums = vector(workspace, partial, n * n_in)
         for k in range(sums.size):
             sums[k] = 0
-    count = min(size, m - first)
+    count = min(size, job.m - first)
     for j in range(n):
-        if lie_ready(plan, are_bytes):
+        if lie_ready(job):
             add_rows(
                 workspace, partial + j * n_in, n_in, one, workspace, dz + j * size, 1, count,
-                reinterpret(samples, workspace), 0, n_in, vector(rows, first, count),
+                reinterpret(job.samples, workspace), 0, n_in, vector(job.rows, first, count),
             )  # fmt: skip
         else:
             add_rows(
@@ -278,36 +284,28 @@ def _add_to_partial(plan, workspace, scratch, samples, are_bytes, rows, m, block
 
 
 @routine
-def by_samples(
-    worker, workers, blocks, mode, plan, parameters, workspace, scratch, samples, are_bytes, targets, outputs, order,
-    rows, start, m, again,
-):  # fmt: skip
-    """Phase 1 for one worker: every so many'th block of samples, or group of blocks with one partial sum.
-
-    `again` says that these are the samples of the step before, in the same order.
-    """
-    in_one_pass = mode >= GRADIENT and plan.layers[0, SUM_OF_DW] == IN_ONE_PASS
-    if in_one_pass:
+def by_samples(job, worker, workers):
+    """Phase 1 for one worker: every so many'th block of samples, or group of blocks with one partial sum."""
+    plan, scratch = job.plan, scratch_of(job, worker)
+    blocks = n_blocks(job.m, plan.block_rows)
+    if job.mode >= GRADIENT and plan.layers[0, SUM_OF_DW] == IN_ONE_PASS:
         for group in range(worker * plan.blocks_a_partial, blocks, workers * plan.blocks_a_partial):
             for block in range(group, min(group + plan.blocks_a_partial, blocks)):
-                find_rows(plan, rows, order, start, m, block * plan.block_rows)
-                _first_layer(
-                    mode, plan, parameters, workspace, scratch, samples, are_bytes, rows, m, block, 1, block + 1, again
-                )
-                _cost(plan, workspace, targets, rows, m, block)
-                _add_to_partial(plan, workspace, scratch, samples, are_bytes, rows, m, block)
+                find_rows(job, block * plan.block_rows)
+                _first_layer(job, scratch, block, 1, block + 1)
+                _cost(job, block)
+                _add_to_partial(job, scratch, block)
         return
     for block in range(worker, blocks, workers):
-        find_rows(plan, rows, order, start, m, block * plan.block_rows)
+        find_rows(job, block * plan.block_rows)
     if worker < blocks:
-        _first_layer(
-            mode, plan, parameters, workspace, scratch, samples, are_bytes, rows, m, worker, workers, blocks, again
-        )
+        _first_layer(job, scratch, worker, workers, blocks)
     for block in range(worker, blocks, workers):
-        _forward(plan, parameters, workspace, m, block)
-        if mode == PREDICT:
-            _store_outputs(plan, workspace, outputs, start, m, block)
+        if plan.layers.shape[0] > 1:
+            _forward(job, block)
+        if job.mode == PREDICT:
+            _store_outputs(job, block)
         else:
-            _cost(plan, workspace, targets, rows, m, block)
-        if mode >= GRADIENT:
-            _backward(plan, parameters, workspace, m, block)
+            _cost(job, block)
+        if job.mode >= GRADIENT and plan.layers.shape[0] > 1:
+            _backward(job, block)

@@ -21,7 +21,7 @@ from ..codes import (
     W,
 )
 from .blocks import n_blocks
-from .by_samples import place_of, strides_of
+from .by_samples import place_of, scratch_of, strides_of
 from .compiling import inner, routine
 from .inputs import gather_inputs, lie_ready
 from .machine import PANEL_BYTES, VECTOR_BYTES
@@ -31,8 +31,9 @@ from .views import reinterpret, vector
 
 
 @routine
-def _gather_activations(plan, scratch, workspace, l, first_block, blocks, first_column, last_column, room):
+def _gather_activations(job, scratch, l, first_block, blocks, first_column, last_column, room):
     """Columns of layer l's A, of some blocks, as panels: a sample a row. What stands beyond the last means nothing."""
+    plan, workspace = job.plan, job.workspace
     panel, lanes, size = PANEL_BYTES // scratch.itemsize, VECTOR_BYTES // scratch.itemsize, plan.block_rows
     one, zero = scratch.dtype.type(1), scratch.dtype.type(0)
     for column in range(first_column, last_column, panel):
@@ -46,11 +47,9 @@ def _gather_activations(plan, scratch, workspace, l, first_block, blocks, first_
 
 
 @inner
-def _add_of_panels(
-    plan, alpha, changed, scratch, workspace, samples, are_bytes, rows, m, l, first_row, last_row, first_column,
-    last_column,
-):  # fmt: skip
+def _add_of_panels(job, scratch, alpha, changed, l, first_row, last_row, first_column, last_column):
     """changed[rows, columns] += alpha * dZ^T A_prev, with A_prev gathered as panels, some blocks at a time."""
+    plan, m = job.plan, job.m
     n, size, panel = plan.layers[l, N_OUT], plan.block_rows, PANEL_BYTES // scratch.itemsize
     w, stride = plan.layers[l, W] + first_row * plan.layers[l, W_STRIDE], plan.layers[l, W_STRIDE]
     at_once = plan.blocks_at_once * size
@@ -58,24 +57,22 @@ def _add_of_panels(
     for first in range(0, m, at_once):
         count, block = min(at_once, m - first), first // size
         if l == 0:
-            gather_inputs(
-                plan, scratch, samples, are_bytes, rows, first, count, first_column, last_column, room
-            )  # fmt: skip
+            gather_inputs(job, scratch, first, count, first_column, last_column, room)
         else:
-            _gather_activations(
-                plan, scratch, workspace, l - 1, block, n_blocks(count, size), first_column, last_column, room
-            )  # fmt: skip
+            _gather_activations(job, scratch, l - 1, block, n_blocks(count, size), first_column, last_column, room)
         dz = place_of(plan, l, DZ, block) + first_row * size
         for column in range(first_column, last_column, panel):
             add_product(
-                last_row - first_row, min(panel, last_column - column), alpha, changed, w + column, stride, workspace,
-                dz, size, 1, n * size, scratch, (column - first_column) // panel * room, panel, count, size,
+                last_row - first_row, min(panel, last_column - column), alpha, changed, w + column, stride,
+                job.workspace, dz, size, 1, n * size, scratch, (column - first_column) // panel * room, panel, count,
+                size,
             )  # fmt: skip
 
 
 @inner
-def _add_of_columns(plan, alpha, changed, workspace, l, blocks):
+def _add_of_columns(job, alpha, changed, l, blocks):
     """The same in dot products of two units' numbers."""
+    plan, workspace = job.plan, job.workspace
     n, n_in, size, w = plan.layers[l, N_OUT], plan.layers[l, N_IN], plan.block_rows, plan.layers[l, W]
     for block in range(blocks):
         dz = place_of(plan, l, DZ, block)
@@ -87,10 +84,9 @@ def _add_of_columns(plan, alpha, changed, workspace, l, blocks):
 
 
 @inner
-def _add_of_samples(
-    plan, alpha, changed, workspace, samples, rows, m, l, blocks, first_row, last_row, first_column, last_column
-):
+def _add_of_samples(job, alpha, changed, l, blocks, first_row, last_row, first_column, last_column):
     """The same from the samples' own rows: a few of them, or those of the first layer where they lie."""
+    plan, workspace = job.plan, job.workspace
     n_in, size, dz = plan.layers[l, N_IN], plan.block_rows, place_of(plan, l, DZ, 0)
     w, stride = plan.layers[l, W] + first_row * plan.layers[l, W_STRIDE], plan.layers[l, W_STRIDE]
     if plan.samples_lie == ONE_BY_ONE:
@@ -99,22 +95,23 @@ def _add_of_samples(
         for j in range(last_row - first_row):
             add_rows(
                 changed, w + j * stride + first_column, last_column - first_column, alpha, workspace,
-                dz + (first_row + j) * by_unit, by_sample, m, workspace, a + first_column, n_in, plan.numbers,
+                dz + (first_row + j) * by_unit, by_sample, job.m, workspace, a + first_column, n_in, plan.numbers,
             )  # fmt: skip
     else:
         # Some samples at a time: their rows are read along, page by page, and not all samples' rows again and again.
         for block in range(blocks):
-            count = min(size, m - block * size)
+            count = min(size, job.m - block * size)
             add_product_of_rows(
                 last_row - first_row, last_column - first_column, alpha, changed, w + first_column, stride, workspace,
-                place_of(plan, l, DZ, block) + first_row * size, size, 1, 0, reinterpret(samples, workspace),
-                first_column, n_in, vector(rows, block * size, count), count, count,
+                place_of(plan, l, DZ, block) + first_row * size, size, 1, 0, reinterpret(job.samples, workspace),
+                first_column, n_in, vector(job.rows, block * size, count), count, count,
             )  # fmt: skip
 
 
 @inner
-def _add_partials(plan, alpha, changed, workspace, blocks, first_row, last_row, first_column, last_column):
+def _add_partials(job, alpha, changed, blocks, first_row, last_row, first_column, last_column):
     """The sums over groups of blocks, that phase 1 has made, one after the other."""
+    plan, workspace = job.plan, job.workspace
     n, n_in, stride = plan.layers[0, N_OUT], plan.layers[0, N_IN], plan.layers[0, W_STRIDE]
     for j in range(first_row, last_row):
         target = vector(changed, plan.layers[0, W] + j * stride + first_column, last_column - first_column)
@@ -125,8 +122,9 @@ def _add_partials(plan, alpha, changed, workspace, blocks, first_row, last_row, 
 
 
 @inner
-def _add_bias(plan, alpha, changed, workspace, l, m, blocks, first_row, last_row):
+def _add_bias(job, alpha, changed, l, blocks, first_row, last_row):
     """db of some rows: the sum of dZ over all samples."""
+    plan, workspace = job.plan, job.workspace
     size, b = plan.block_rows, plan.layers[l, B]
     by_sample, by_unit = strides_of(plan, l)
     for j in range(first_row, last_row):
@@ -138,22 +136,21 @@ def _add_bias(plan, alpha, changed, workspace, l, m, blocks, first_row, last_row
                 for i in range(size):
                     total += numbers[i]
             else:
-                for i in range(m):
+                for i in range(job.m):
                     total += workspace[dz + i * by_sample]
         changed[b + j] += alpha * total
 
 
-@routine
-def by_weights(
-    index, mode, plan, parameters, gradients, workspace, scratch, samples, are_bytes, rows, m, learning_rate
-):
-    """Phase 2 for one task: some columns and rows of one layer's W, and with the first columns b."""
+@inner
+def _do(job, scratch, index):
+    """One task: some columns and rows of one layer's W, and with the first columns b."""
+    plan, gradients = job.plan, job.gradients
     task = plan.tasks[index]
     l, first_column, last_column = task[TASK_LAYER], task[FIRST_COLUMN], task[LAST_COLUMN]
     first_row, last_row = task[FIRST_ROW], task[LAST_ROW]
-    how, blocks = plan.layers[l, SUM_OF_DW], n_blocks(m, plan.block_rows)
-    changed, alpha = parameters, scratch.dtype.type(-learning_rate)
-    if mode == GRADIENT:
+    how, blocks = plan.layers[l, SUM_OF_DW], n_blocks(job.m, plan.block_rows)
+    changed, alpha = job.parameters, scratch.dtype.type(-job.learning_rate)
+    if job.mode == GRADIENT:
         changed, alpha = gradients, scratch.dtype.type(1)
         for j in range(first_row, last_row):
             place = plan.layers[l, W] + j * plan.layers[l, W_STRIDE] + first_column
@@ -163,19 +160,22 @@ def by_weights(
             if first_column == 0:
                 gradients[plan.layers[l, B] + j] = 0
     if first_column == 0:
-        _add_bias(plan, alpha, changed, workspace, l, m, blocks, first_row, last_row)
+        _add_bias(job, alpha, changed, l, blocks, first_row, last_row)
     if how == IN_ONE_PASS:
-        _add_partials(plan, alpha, changed, workspace, blocks, first_row, last_row, first_column, last_column)
+        _add_partials(job, alpha, changed, blocks, first_row, last_row, first_column, last_column)
     elif how == OF_COLUMNS:
-        _add_of_columns(plan, alpha, changed, workspace, l, blocks)
-    elif how == OF_SAMPLES and (plan.samples_lie == ONE_BY_ONE or lie_ready(plan, are_bytes)):
-        _add_of_samples(
-            plan, alpha, changed, workspace, samples, rows, m, l, blocks, first_row, last_row, first_column,
-            last_column,
-        )  # fmt: skip
+        _add_of_columns(job, alpha, changed, l, blocks)
+    elif how == OF_SAMPLES and (plan.samples_lie == ONE_BY_ONE or lie_ready(job)):
+        _add_of_samples(job, alpha, changed, l, blocks, first_row, last_row, first_column, last_column)
     else:
         for column in range(first_column, last_column, plan.columns_at_once):
-            _add_of_panels(
-                plan, alpha, changed, scratch, workspace, samples, are_bytes, rows, m, l, first_row, last_row,
-                column, min(column + plan.columns_at_once, last_column),
-            )  # fmt: skip
+            last = min(column + plan.columns_at_once, last_column)
+            _add_of_panels(job, scratch, alpha, changed, l, first_row, last_row, column, last)
+
+
+@routine
+def by_weights(job, worker, workers):
+    """Phase 2 for one worker: every so many'th task."""
+    scratch = scratch_of(job, worker)
+    for index in range(worker, job.plan.tasks.shape[0], workers):
+        _do(job, scratch, index)

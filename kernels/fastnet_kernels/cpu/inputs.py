@@ -1,6 +1,7 @@
 """Samples as the program wants them: whole rows, turned into panels, or some columns of them gathered as panels.
 
-`samples` are bytes: uint8 numbers if `are_bytes`, else of the dtype of everything. They are read as scale * x + shift.
+`job.samples` are bytes: uint8 numbers if `are_bytes`, else of the dtype of everything. They are read
+as scale * x + shift.
 """
 
 from ..codes import N_IN, ROWS_AHEAD
@@ -13,17 +14,18 @@ _LINE_BYTES = 64  # of a cache line
 
 
 @inner
-def find_rows(plan, rows, order, start, m, first):
+def find_rows(job, first):
     """The samples of the block that begins at `first`; a place beyond the mini-batch repeats its last sample."""
-    for i in range(plan.block_rows):
-        place = start + min(first + i, m - 1)
-        rows[first + i] = order[place] if order.size else place
+    rows, order, start, last = job.rows, job.order, job.start, job.m - 1
+    for i in range(first, first + job.plan.block_rows):
+        place = start + min(i, last)
+        rows[i] = order[place] if order.size else place
 
 
 @inner
-def lie_ready(plan, are_bytes):
+def lie_ready(job):
     """Whether samples can be used where they are."""
-    return not are_bytes and plan.scale == 1 and plan.shift == 0
+    return not job.are_bytes and job.plan.scale == 1 and job.plan.shift == 0
 
 
 @inner
@@ -37,13 +39,14 @@ def _read(row, given, scale, shift):
 
 
 @routine
-def read_rows(plan, target, t, samples, are_bytes, rows, first, count, first_feature, n_features):
+def read_rows(job, target, t, first, count, first_feature, n_features):
     """target[t:] = some features of `count` samples, one sample after the other."""
+    plan, rows, samples = job.plan, job.rows, job.samples
     n, scale, shift = plan.layers[0, N_IN], target.dtype.type(plan.scale), target.dtype.type(plan.shift)
     numbers = reinterpret(samples, target)
     for i in range(count):
         row, place = vector(target, t + i * n_features, n_features), rows[first + i] * n + first_feature
-        if are_bytes:
+        if job.are_bytes:
             _read(row, vector(samples, place, n_features), scale, shift)
         else:
             _read(row, vector(numbers, place, n_features), scale, shift)
@@ -62,13 +65,13 @@ def _turn(plan, target, t, t_row, source, rows, first, count, first_feature, n_f
 
 
 @routine
-def turn(plan, target, t, t_row, samples, are_bytes, rows, first, count, first_feature, n_features):
+def turn(job, target, t, t_row, first, count, first_feature, n_features):
     """target[t + k t_row + i] = feature first_feature + k of sample i, for `count` samples: a multiple of the lanes."""
-    if are_bytes:
-        _turn(plan, target, t, t_row, samples, rows, first, count, first_feature, n_features)
+    if job.are_bytes:
+        _turn(job.plan, target, t, t_row, job.samples, job.rows, first, count, first_feature, n_features)
     else:
-        numbers = reinterpret(samples, target)
-        _turn(plan, target, t, t_row, numbers, rows, first, count, first_feature, n_features)
+        numbers = reinterpret(job.samples, target)
+        _turn(job.plan, target, t, t_row, numbers, job.rows, first, count, first_feature, n_features)
 
 
 @inner
@@ -91,22 +94,23 @@ def _gather(plan, target, source, rows, first, count, first_column, last_column,
 
 
 @routine
-def gather_inputs(plan, target, samples, are_bytes, rows, first, count, first_column, last_column, room):
+def gather_inputs(job, target, first, count, first_column, last_column, room):
     """Columns of `count` samples as panels, each with `room`. What stands beyond the last column means nothing."""
-    if are_bytes:
-        _gather(plan, target, samples, rows, first, count, first_column, last_column, room)
+    if job.are_bytes:
+        _gather(job.plan, target, job.samples, job.rows, first, count, first_column, last_column, room)
     else:
-        numbers = reinterpret(samples, target)
-        _gather(plan, target, numbers, rows, first, count, first_column, last_column, room)
+        numbers = reinterpret(job.samples, target)
+        _gather(job.plan, target, numbers, job.rows, first, count, first_column, last_column, room)
 
 
 @routine
-def mark_what_is_not_finite(plan, workspace, samples, rows, m, first):
+def mark_what_is_not_finite(job, first):
     """hits[first] = NaN if a number of the block that begins at `first` is NaN or infinite, else 0."""
-    numbers, n, zero = reinterpret(samples, workspace), plan.layers[0, N_IN], workspace.dtype.type(0)
+    workspace, rows = job.workspace, job.rows
+    numbers, n, zero = reinterpret(job.samples, workspace), job.plan.layers[0, N_IN], workspace.dtype.type(0)
     total = zero
-    for i in range(first, min(first + plan.block_rows, m)):
+    for i in range(first, min(first + job.plan.block_rows, job.m)):
         sample = vector(numbers, rows[i] * n, n)
         for k in range(n):
             total += zero * sample[k]
-    workspace[plan.hits + first] = total
+    workspace[job.plan.hits + first] = total

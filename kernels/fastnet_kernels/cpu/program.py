@@ -13,37 +13,49 @@ repeats its last sample with dZ = 0. In the smallest mini-batches a sample is a 
 No sum is split among threads, so the same seed gives the same bits on any number of them.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from numba import prange
 
-from ..codes import EVALUATE, PREDICT
+from ..codes import EVALUATE, PREDICT, Plan
 from .blocks import n_blocks
 from .by_samples import by_samples
 from .by_weights import by_weights
 from .compiling import inner, kernel
+from .held import held
 from .views import vector
 
 BY_SAMPLES, BY_WEIGHTS = range(2)
 
 
+class Job(NamedTuple):
+    """One step, as its parts see it: the arguments of `run`, and the mini-batch."""
+
+    mode: int
+    plan: Plan
+    parameters: np.ndarray
+    gradients: np.ndarray
+    workspace: np.ndarray
+    samples: np.ndarray
+    are_bytes: bool
+    targets: np.ndarray
+    outputs: np.ndarray
+    order: np.ndarray
+    rows: np.ndarray
+    start: int  # the mini-batch's first row, or its place in `order`
+    m: int  # samples of the mini-batch
+    again: bool  # these are the samples of the step before, in the same order
+    learning_rate: float
+
+
 @inner
-def _do(
-    phase, worker, workers, tasks, mode, plan, parameters, gradients, workspace, samples, are_bytes, targets,
-    outputs, order, rows, start, m, again, learning_rate,
-):  # fmt: skip
-    """One worker's tasks of a phase, every so many'th of all: one parallel loop serves both phases."""
-    scratch = vector(workspace, plan.scratch + worker * plan.scratch_size, plan.scratch_size)
+def _do(phase, job, worker, workers):
+    """One worker's part of a phase: one parallel loop serves both phases."""
     if phase == BY_SAMPLES:
-        by_samples(
-            worker, workers, tasks, mode, plan, parameters, workspace, scratch, samples, are_bytes, targets,
-            outputs, order, rows, start, m, again,
-        )  # fmt: skip
+        by_samples(job, worker, workers)
     else:
-        for task in range(worker, tasks, workers):
-            by_weights(
-                task, mode, plan, parameters, gradients, workspace, scratch, samples, are_bytes, rows, m,
-                learning_rate,
-            )  # fmt: skip
+        by_weights(job, worker, workers)
 
 
 @inner
@@ -112,21 +124,20 @@ def run(
         if order.size:
             start += epoch * m_all
         again = steps_an_epoch == 1 and order.size == 0 and step > first_step
+        job = held(
+            Job(
+                mode, plan, parameters, gradients, workspace, samples, are_bytes, targets, outputs, order, rows, start,
+                m, again, learning_rate,
+            )
+        )  # fmt: skip
         for phase in (BY_SAMPLES, BY_WEIGHTS):
-            tasks = n_blocks(m, plan.block_rows) if phase == BY_SAMPLES else plan.tasks.shape[0]
             if workers > 1:
                 for worker in prange(workers):
-                    _do(
-                        phase, np.int64(worker), workers, tasks, mode, plan, parameters, gradients, workspace, samples,
-                        are_bytes, targets, outputs, order, rows, start, m, again, learning_rate,
-                    )  # fmt: skip
+                    _do(phase, job, np.int64(worker), workers)
             else:
-                _do(
-                    phase, 0, 1, tasks, mode, plan, parameters, gradients, workspace, samples, are_bytes,
-                    targets, outputs, order, rows, start, m, again, learning_rate,
-                )  # fmt: skip
+                _do(phase, job, 0, 1)
             if mode == PREDICT:
-                if not are_bytes and not _are_finite(plan, workspace, tasks):
+                if not are_bytes and not _are_finite(plan, workspace, n_blocks(m, plan.block_rows)):
                     return step
                 break
             if phase == BY_SAMPLES:

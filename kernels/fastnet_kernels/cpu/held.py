@@ -1,0 +1,72 @@
+"""Named tuples that are handed on as one pointer: a call with a hundred numbers would take longer than a small layer.
+
+A tuple that is held is never changed, and its reader is told so: LLVM keeps its fields in registers across a loop. The
+function that holds it keeps it alive, and does not read it by its pointer.
+"""
+
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.core.datamodel import models
+from numba.core.typing.templates import AttributeTemplate, infer_getattr
+from numba.extending import intrinsic, lower_getattr_generic, register_model
+
+
+class Held(types.Type):
+    """Pointer to a named tuple. A field that is a named tuple is held as well."""
+
+    def __init__(self, content):
+        self.dtype = content
+        super().__init__(name=f"Held({content})")
+
+
+register_model(Held)(models.PointerModel)
+
+
+@intrinsic
+def held(typing_context, content):
+    """The named tuple, in memory of the caller's."""
+
+    def generate(context, builder, signature, arguments):
+        model = context.data_model_manager[content]
+        pointer = cgutils.alloca_once(builder, model.get_data_type())
+        builder.store(model.as_data(builder, arguments[0]), pointer)
+        return pointer
+
+    return Held(content)(content), generate
+
+
+@infer_getattr
+class _Attributes(AttributeTemplate):
+    key = Held
+
+    def generic_resolve(self, typ, attr):
+        if attr not in typ.dtype.fields:
+            return None
+        found = typ.dtype[typ.dtype.fields.index(attr)]
+        return Held(found) if isinstance(found, types.NamedTuple) else found
+
+
+def _load_numbers(builder, pointer):
+    """What stands there, number by number: LLVM drops those that nobody uses."""
+    kind = pointer.type.pointee
+    if isinstance(kind, ir.LiteralStructType | ir.ArrayType):
+        aggregate, count = (
+            ir.Constant(kind, ir.Undefined),
+            len(kind.elements) if hasattr(kind, "elements") else kind.count,
+        )
+        for place in range(count):
+            number = _load_numbers(builder, cgutils.gep_inbounds(builder, pointer, 0, place))
+            aggregate = builder.insert_value(aggregate, number, place)
+        return aggregate
+    number = builder.load(pointer)
+    number.set_metadata("invariant.load", builder.module.add_metadata([]))
+    return number
+
+
+@lower_getattr_generic(Held)
+def _field(context, builder, typ, value, attr):
+    place = typ.dtype.fields.index(attr)
+    pointer = cgutils.gep_inbounds(builder, value, 0, place)
+    if isinstance(typ.dtype[place], types.NamedTuple):
+        return pointer
+    return context.data_model_manager[typ.dtype[place]].from_data(builder, _load_numbers(builder, pointer))
