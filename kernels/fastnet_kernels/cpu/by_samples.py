@@ -77,7 +77,7 @@ def _start_with_bias(job, l, block):
                 row[j] = b[j]
 
 
-@inner
+@routine
 def _first_layer_of_rows(job, scratch, block, k, n_features):
     """Z += some features' share, in dot products of samples' rows and rows of W."""
     plan, workspace = job.plan, job.workspace
@@ -102,7 +102,7 @@ def _first_layer_of_rows(job, scratch, block, k, n_features):
             )  # fmt: skip
 
 
-@inner
+@routine
 def _first_layer_of_panels(job, scratch, block, k, n_features):
     """The same in products with panels of samples, which may be there from the step before."""
     plan, workspace = job.plan, job.workspace

@@ -46,7 +46,7 @@ def _gather_activations(job, scratch, l, first_block, blocks, first_column, last
                     transpose(scratch, place, panel, workspace, s, plan.numbers, 0, size, None, one, zero)
 
 
-@inner
+@routine
 def _add_of_panels(job, scratch, alpha, changed, l, first_row, last_row, first_column, last_column):
     """changed[rows, columns] += alpha * dZ^T A_prev, with A_prev gathered as panels, some blocks at a time."""
     plan, m = job.plan, job.m
@@ -69,7 +69,7 @@ def _add_of_panels(job, scratch, alpha, changed, l, first_row, last_row, first_c
             )  # fmt: skip
 
 
-@inner
+@routine
 def _add_of_columns(job, alpha, changed, l, blocks):
     """The same in dot products of two units' numbers."""
     plan, workspace = job.plan, job.workspace
@@ -83,7 +83,7 @@ def _add_of_columns(job, alpha, changed, l, blocks):
         )  # fmt: skip
 
 
-@inner
+@routine
 def _add_of_samples(job, alpha, changed, l, blocks, first_row, last_row, first_column, last_column):
     """The same from the samples' own rows: a few of them, or those of the first layer where they lie."""
     plan, workspace = job.plan, job.workspace
@@ -108,7 +108,7 @@ def _add_of_samples(job, alpha, changed, l, blocks, first_row, last_row, first_c
             )  # fmt: skip
 
 
-@inner
+@routine
 def _add_partials(job, alpha, changed, blocks, first_row, last_row, first_column, last_column):
     """The sums over groups of blocks, that phase 1 has made, one after the other."""
     plan, workspace = job.plan, job.workspace
@@ -121,7 +121,7 @@ def _add_partials(job, alpha, changed, blocks, first_row, last_row, first_column
                 target[k] += alpha * partial[k]
 
 
-@inner
+@routine
 def _add_bias(job, alpha, changed, l, blocks, first_row, last_row):
     """db of some rows: the sum of dZ over all samples."""
     plan, workspace = job.plan, job.workspace
