@@ -171,18 +171,25 @@ def _forward(job, block):
 
 
 @inner
-def _count_hits(loss, Z, Y, hits):
-    """hits[i] = whether the class predicted from the logits Z[:, i] is Y[0, i]; 0 for regression."""
-    for i in range(Z.shape[1]):
+def _count_hits(loss, Z, Y, top, hits):
+    """hits[i] = whether the class predicted from the logits Z[:, i] is Y[0, i]; 0 for regression. `top` is for use."""
+    for i in range(hits.size):
         hits[i] = 0
-        if loss == LOG_LOSS:
+    if loss == LOG_LOSS:
+        for i in range(hits.size):
             hits[i] = 1 if (Z[0, i] > 0) == (Y[0, i] > 0.5) else 0
-        elif loss == CROSS_ENTROPY:
-            best = 0
-            for j in range(1, Z.shape[0]):
-                if Z[j, i] > Z[best, i]:
-                    best = j
-            hits[i] = 1 if best == int(Y[0, i]) else 0
+    elif loss == CROSS_ENTROPY:
+        for i in range(hits.size):
+            top[i] = Z[0, i]
+        for j in range(1, Z.shape[0]):
+            z, number = Z[j], hits.dtype.type(j)
+            for i in range(hits.size):
+                best = hits[i]
+                hits[i] = number if z[i] > top[i] else best
+            for i in range(hits.size):
+                top[i] = z[i] if z[i] > top[i] else top[i]
+        for i in range(hits.size):
+            hits[i] = 1 if hits[i] == Y[0, i] else 0
 
 
 @routine
@@ -200,7 +207,7 @@ def _cost(job, block):
         for i in range(size):
             Y[j, i] = flat_targets[places[i] * n_targets + j]
     L = vector(workspace, plan.L + first, size)
-    _count_hits(plan.loss, Z, Y, vector(workspace, plan.hits + first, size))
+    _count_hits(plan.loss, Z, Y, L, vector(workspace, plan.hits + first, size))
     weight = Z.dtype.type(1) / Z.dtype.type(job.m)
     if plan.loss == LOG_LOSS:
         log_loss_columns(Z, Y, L, dZ, weight)

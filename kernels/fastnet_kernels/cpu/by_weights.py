@@ -29,6 +29,8 @@ from .products import add_dots, add_product, add_product_of_rows, add_rows
 from .reading import transpose
 from .views import reinterpret, vector
 
+_SHORT_ROW = 160  # of W: a call for each row would take longer than its numbers
+
 
 @routine
 def _gather_activations(job, scratch, l, first_block, blocks, first_column, last_column, room):
@@ -92,6 +94,12 @@ def _add_of_samples(job, alpha, changed, l, blocks, first_row, last_row, first_c
     if plan.samples_lie == ONE_BY_ONE:
         by_sample, by_unit = strides_of(plan, l)
         a = plan.X if l == 0 else place_of(plan, l - 1, A, 0)
+        if n_in <= _SHORT_ROW:
+            add_product(
+                last_row - first_row, n_in, alpha, changed, w, stride, workspace, dz + first_row * by_unit, by_unit,
+                by_sample, 0, workspace, a, n_in, job.m, job.m,
+            )  # fmt: skip
+            return
         for j in range(last_row - first_row):
             add_rows(
                 changed, w + j * stride + first_column, last_column - first_column, alpha, workspace,

@@ -53,24 +53,29 @@ def cross_entropy_columns(Z, Y, L, dZ, weight):
         z = Z[j]
         for i in range(m):
             L[i] = z[i] if z[i] > L[i] else L[i]
+    # A loop for each step, of few arrays: of more that might overlap, LLVM makes no vectors.
     total = dZ[0]
     for j in range(n):
         z, dz = Z[j], dZ[j]
         for i in range(m):
-            dz[i] = exp(z[i] - L[i])
+            dz[i] = z[i] - L[i]
+        for i in range(m):
+            dz[i] = exp(dz[i])
         if j > 0:
             for i in range(m):
                 total[i] += dz[i]
+    for i in range(m):
+        L[i] += log(total[i])
+    for i in range(m):
+        total[i] = weight / total[i]
     for j in range(1, n):
         dz = dZ[j]
         for i in range(m):
-            dz[i] *= weight / total[i]
+            dz[i] *= total[i]
     # The first row held the sums; now it gets its own numbers.
     z = Z[0]
     for i in range(m):
-        e = exp(z[i] - L[i])
-        L[i] += log(total[i])
-        total[i] = e * (weight / total[i])
+        total[i] = weight * exp(z[i] - L[i])
     for i in range(m):
         label = int(Y[0, i])
         L[i] -= Z[label, i]
