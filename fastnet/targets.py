@@ -13,6 +13,7 @@ class Task(ABC):
     """What a network learns: how y becomes Y, how outputs become predictions, and what counts as good."""
 
     metric: str
+    n_units: int  # of the output layer
 
     @abstractmethod
     def learn(self, y: np.ndarray) -> "Task":
