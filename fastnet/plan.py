@@ -26,6 +26,11 @@ _ALIGNMENT = 64  # bytes: a cache line, and the longest vector register
 _CONFLICT = 4096  # bytes: rows this far apart, or a multiple of it, compete for the same places in a cache
 _FEATURES_AT_ONCE = 1024  # of the inputs, turned: a block's share of them stays in the second-level cache
 _BYTES_AT_ONCE = 16384  # of an input's row, as it lies: of W's rows so much stays in the second-level cache
+_BLOCKS_TOGETHER = 16  # that go through a layer one after the other, where W does not stay in the first-level caches
+_SMALL_BYTES = 1 << 17  # of all W of a network whose blocks go through it each for itself
+_LARGE_BYTES = 1 << 22  # of a W whose columns, read across its rows, need more pages than a processor knows by heart
+_BLOCKS_WORTH_PACKING = 8
+_PACKED_NUMBERS = 1 << 18  # of a piece of it
 _SAMPLES_AT_ONCE = 1024  # of the backward pass: a panel of them stays in the second-level cache
 _PANELS_AT_ONCE = 4  # of a weight matrix's columns, so that samples are read some cache lines at a time
 _ROWS_A_TASK = 512  # of a weight matrix, at the most
@@ -62,14 +67,18 @@ class Place:
         return flat.reshape(-1, self.stride)[:, : self.shape[1]] if len(self.shape) == 2 else flat
 
 
+def _apart(size: int, dtype: np.dtype) -> int:
+    """The stride of rows of `size` numbers that do not compete for the same places in a cache."""
+    return size + (_ALIGNMENT // dtype.itemsize if size * dtype.itemsize % _CONFLICT == 0 else 0)
+
+
 def places(layers: Sequence[Layer], n_inputs: int, dtype: np.dtype) -> list[Place]:
     """W1, b1, W2, b2, ... of the dense layers, one after the other in the flat buffer."""
     found: list[Place] = []
     n_prev, offset = n_inputs, 0
     dense = [layer for layer in layers if isinstance(layer, Dense)]
     for l, layer in enumerate(dense, start=1):
-        conflicts = n_prev * dtype.itemsize % _CONFLICT == 0
-        stride = n_prev + (_ALIGNMENT // dtype.itemsize if conflicts and layer.units > 1 else 0)
+        stride = _apart(n_prev, dtype) if layer.units > 1 else n_prev
         for name, shape in ((f"W{l}", (layer.units, n_prev)), (f"b{l}", (layer.units,))):
             found.append(Place(name, shape, stride, offset))
             offset = found[-1].end
@@ -187,6 +196,7 @@ def make_plan(
     block_rows = form.block_rows
     blocks = -(-batch_size // block_rows)
     places_for_samples = blocks * block_rows
+    samples_stride = _apart(places_for_samples, dtype)
 
     table = np.zeros((len(dense), codes.LAYER_COLUMNS), np.int64)
     tasks = []
@@ -199,6 +209,9 @@ def make_plan(
         row[codes.W], row[codes.W_STRIDE], row[codes.B] = W.offset, W.stride, b.offset
         row[codes.A], row[codes.DZ] = (room.take(places_for_samples * n_out) for _ in range(2))
         row[codes.SUM_OF_DW] = form.sums_of_dW[l]
+        if form.sums_of_dW[l] == codes.OF_PANELS:
+            row[codes.DZ_ROWS] = room.take(samples_stride * n_out)
+        row[codes.PACKED] = n_out * W.stride * dtype.itemsize > _LARGE_BYTES and blocks >= _BLOCKS_WORTH_PACKING
         tasks += _tasks_of(l, n_out, n_in, form, panel)
 
     in_one_pass = form.sums_of_dW[0] == codes.IN_ONE_PASS
@@ -209,8 +222,14 @@ def make_plan(
     features_at_once = n_inputs if in_one_pass else min(n_inputs, at_once.get(form.inputs, n_inputs))
     samples_at_once = max(1, min(_SAMPLES_AT_ONCE, places_for_samples) // block_rows) * block_rows
     columns_at_once = _PANELS_AT_ONCE * panel
-    # Forward a block's features go through it, backward some panels.
-    scratch_size = max(features_at_once * block_rows, columns_at_once * samples_at_once)
+    is_small = sum(place.end - place.offset for place in parameters) * dtype.itemsize <= _SMALL_BYTES
+    blocks_together = 1 if is_small else min(_BLOCKS_TOGETHER, blocks)
+    # Forward the blocks' features go through it, backward some panels, and pieces of a large W.
+    scratch_size = max(
+        features_at_once * block_rows * blocks_together,
+        columns_at_once * samples_at_once,
+        _PACKED_NUMBERS if table[:, codes.PACKED].any() else 0,
+    )
     scratch_size = -(-scratch_size // room.step) * room.step
     plan = codes.Plan(
         layers=table,
@@ -221,8 +240,10 @@ def make_plan(
         n_targets=n_targets,
         batch_size=batch_size,
         block_rows=block_rows,
+        samples_stride=samples_stride,
         samples_lie=form.samples_lie,
         inputs=form.inputs,
+        blocks_together=blocks_together,
         features_at_once=features_at_once,
         blocks_at_once=samples_at_once // block_rows,
         columns_at_once=columns_at_once,
@@ -243,6 +264,6 @@ def make_plan(
 
 def aligned_zeros(size: int, dtype: np.dtype) -> np.ndarray:
     """`size` zeros that start at a cache line."""
-    raw = np.zeros(size * dtype.itemsize + _ALIGNMENT, np.uint8)
+    raw = np.zeros(size * dtype.itemsize + 3 * _ALIGNMENT, np.uint8)  # kernels may read two vectors beyond
     start = -raw.ctypes.data % _ALIGNMENT
     return raw[start : start + size * dtype.itemsize].view(dtype)

@@ -33,11 +33,15 @@ IN_ONE_PASS = 3  # in the forward pass's blocks of samples, while they are in ca
 
 # Columns of Plan.layers. Offsets count elements from the start of their buffer.
 # From one row of W to the next are W_STRIDE elements, N_IN of them the row's own.
-N_IN, N_OUT, ACTIVATION, W, W_STRIDE, B, A, DZ, SUM_OF_DW = range(9)
-LAYER_COLUMNS = 9
+# DZ_ROWS is dZ once more, for sums of dW of panels: a unit a row, of all samples, `samples_stride` from row to row.
+# PACKED is whether W is so large that the backward pass copies it in the order of use.
+N_IN, N_OUT, ACTIVATION, W, W_STRIDE, B, A, DZ, SUM_OF_DW, DZ_ROWS, PACKED = range(11)
+LAYER_COLUMNS = 11
 
 # Columns of Plan.tasks: rows `first_row:last_row` and columns `first_column:last_column` of one layer's W.
 TASK_LAYER, FIRST_COLUMN, LAST_COLUMN, FIRST_ROW, LAST_ROW = range(5)
+
+PACKED_DEPTH = 512  # rows of W that are copied at a time
 
 # How many samples before its turn a sample is asked for from memory.
 ROWS_AHEAD = 8
@@ -52,7 +56,8 @@ class Plan(NamedTuple):
     row, A and dZ of each block: (n_l, block_rows) with samples side by side, and of the last layer always; else
     (block_rows, n_l). `Y` (n_blocks, n_targets, block_rows), the losses `L` and the right predictions `hits`,
     (n_blocks * block_rows,), are offsets too, and so are `X`, the inputs of all blocks where they are kept; `partials`,
-    sums of dW over `blocks_a_partial` blocks each; and `scratch`, `scratch_size` numbers for each worker. Inputs are
+    sums of dW over `blocks_a_partial` blocks each; and `scratch`, `scratch_size` numbers for each worker. A worker takes `blocks_together` blocks through one layer after the
+    other. Inputs are
     read as `scale * x + shift`: forward `features_at_once` of a block, backward `columns_at_once` of the samples of
     `blocks_at_once`.
     """
@@ -65,8 +70,10 @@ class Plan(NamedTuple):
     n_targets: int
     batch_size: int  # rows the workspace has room for
     block_rows: int  # samples of a block
+    samples_stride: int  # of a row that has a number for each sample
     samples_lie: int  # ONE_BY_ONE or SIDE_BY_SIDE
     inputs: int  # TURNED, KEPT or AS_THEY_LIE
+    blocks_together: int
     features_at_once: int
     blocks_at_once: int
     columns_at_once: int

@@ -5,14 +5,19 @@ from ..codes import (
     AS_THEY_LIE,
     CROSS_ENTROPY,
     DZ,
+    DZ_ROWS,
     GRADIENT,
     IN_ONE_PASS,
     KEPT,
     LOG_LOSS,
     N_IN,
     N_OUT,
+    OF_PANELS,
     ONE_BY_ONE,
+    PACKED,
+    PACKED_DEPTH,
     PREDICT,
+    SIDE_BY_SIDE,
     SOFTMAX,
     SUM_OF_DW,
     W_STRIDE,
@@ -25,7 +30,7 @@ from .blocks import n_blocks
 from .compiling import inner, routine
 from .inputs import find_rows, lie_ready, mark_what_is_not_finite, read_rows, turn
 from .losses import cross_entropy_columns, log_loss_columns, squared_error_columns
-from .products import add_dots, add_product, add_rows
+from .products import add_dots, add_product, add_product_of_packed, add_rows, pack_columns, rows_at_once
 from .views import matrix, reinterpret, vector
 
 _NUMBERS_AT_ONCE = 16384  # of W
@@ -103,29 +108,33 @@ def _first_layer_of_rows(job, scratch, block, k, n_features):
 
 
 @routine
-def _first_layer_of_panels(job, scratch, block, k, n_features):
-    """The same in products with panels of samples, which may be there from the step before."""
+def _first_layer_of_panels(job, scratch, first_block, step, last_block, k, n_features):
+    """The same for some blocks, in products with panels of samples, which may be there from the step before."""
     plan, workspace = job.plan, job.workspace
     n, n_in, size = plan.layers[0, N_OUT], plan.layers[0, N_IN], plan.block_rows
-    z, w, stride = place_of(plan, 0, A, block), plan.layers[0, W] + k, plan.layers[0, W_STRIDE]
-    target, t, first = scratch, 0, block * size
-    if plan.inputs == KEPT:
-        target, t = workspace, plan.X + first * n_in
-    if not (job.again and plan.inputs == KEPT):
-        turn(job, target, t, size, first, size, k, n_features)
-    add_product(
-        n, size, workspace.dtype.type(1), workspace, z, size, job.parameters, w, stride, 1, 0, target, t, size,
-        n_features, n_features,
-    )  # fmt: skip
+    w, stride = plan.layers[0, W] + k, plan.layers[0, W_STRIDE]
+    target, room = (workspace, n_in * size) if plan.inputs == KEPT else (scratch, n_features * size)
+    rows = rows_at_once(n_features, workspace)
+    for row in range(0, n, rows):
+        for block in range(first_block, last_block, step):
+            t = plan.X + block * room if plan.inputs == KEPT else (block - first_block) // step * room
+            if row == 0 and not (job.again and plan.inputs == KEPT):
+                turn(job, target, t, size, block * size, size, k, n_features)
+            add_product(
+                min(rows, n - row), size, workspace.dtype.type(1), workspace, place_of(plan, 0, A, block) + row * size,
+                size, job.parameters, w + row * stride, stride, 1, 0, target, t, size, n_features, n_features,
+            )  # fmt: skip
 
 
 @routine
-def _first_layer(job, scratch, first_block, step, blocks):
+def _first_layer(job, scratch, first_block, step, last_block):
     """Z of the first layer, from the samples, for every so many'th block."""
     plan, workspace = job.plan, job.workspace
     n_in, looks = plan.layers[0, N_IN], job.mode == PREDICT and not job.are_bytes
-    for block in range(first_block, blocks, step):
+    for block in range(first_block, last_block, step):
         _start_with_bias(job, 0, block)
+        if looks and plan.samples_lie == SIDE_BY_SIDE:
+            mark_what_is_not_finite(job, block * plan.block_rows)
     if plan.samples_lie == ONE_BY_ONE:
         # Few samples: their rows are copied, since dW needs them again.
         if looks:
@@ -140,34 +149,38 @@ def _first_layer(job, scratch, first_block, step, blocks):
     # All blocks take a few features before any takes the next ones: so much of W stays in cache.
     for k in range(0, n_in, plan.features_at_once):
         n_features = min(plan.features_at_once, n_in - k)
-        for block in range(first_block, blocks, step):
-            if looks and k == 0:
-                mark_what_is_not_finite(job, block * plan.block_rows)
-            if plan.inputs == AS_THEY_LIE:
+        if plan.inputs == AS_THEY_LIE:
+            for block in range(first_block, last_block, step):
                 _first_layer_of_rows(job, scratch, block, k, n_features)
-            else:
-                _first_layer_of_panels(job, scratch, block, k, n_features)
+        else:
+            _first_layer_of_panels(job, scratch, first_block, step, last_block, k, n_features)
 
 
 @routine
-def _forward(job, block):
+def _forward(job, first_block, step, last_block):
     """A of all layers from the first one's Z; the last layer is left at its logits Z."""
     plan, parameters, workspace = job.plan, job.parameters, job.workspace
     one = workspace.dtype.type(1)
     for l in range(1, plan.layers.shape[0]):
         n, n_in, size = plan.layers[l, N_OUT], plan.layers[l, N_IN], plan.block_rows
-        w, stride = plan.layers[l, W], plan.layers[l, W_STRIDE]
-        activate(plan.layers[l - 1, ACTIVATION], plan.slopes[l - 1], _numbers_of(job, l - 1, A, block))
-        _start_with_bias(job, l, block)
-        z, a = place_of(plan, l, A, block), place_of(plan, l - 1, A, block)
+        w, stride, rows = plan.layers[l, W], plan.layers[l, W_STRIDE], rows_at_once(n_in, workspace)
+        for block in range(first_block, last_block, step):
+            activate(plan.layers[l - 1, ACTIVATION], plan.slopes[l - 1], _numbers_of(job, l - 1, A, block))
+            _start_with_bias(job, l, block)
         if plan.samples_lie == ONE_BY_ONE:
             by_sample, by_unit = strides_of(plan, l)
             add_dots(
-                job.m, n, one, workspace, z, by_sample, by_unit, workspace, a, n_in, plan.numbers, parameters, w,
-                stride, n_in,
+                job.m, n, one, workspace, plan.layers[l, A], by_sample, by_unit, workspace, plan.layers[l - 1, A], n_in,
+                plan.numbers, parameters, w, stride, n_in,
             )  # fmt: skip
         else:
-            add_product(n, size, one, workspace, z, size, parameters, w, stride, 1, 0, workspace, a, size, n_in, n_in)
+            for row in range(0, n, rows):
+                for block in range(first_block, last_block, step):
+                    z, a = place_of(plan, l, A, block) + row * size, place_of(plan, l - 1, A, block)
+                    add_product(
+                        min(rows, n - row), size, one, workspace, z, size, parameters, w + row * stride, stride, 1, 0,
+                        workspace, a, size, n_in, n_in,
+                    )  # fmt: skip
 
 
 @inner
@@ -223,30 +236,78 @@ def _cost(job, block):
 
 
 @routine
-def _backward(job, block):
+def _backward(job, scratch, first_block, step, last_block):
     """dZ of all layers but the last, from the last's."""
-    plan, parameters, workspace = job.plan, job.parameters, job.workspace
-    one, size = workspace.dtype.type(1), plan.block_rows
+    plan, workspace = job.plan, job.workspace
     for l in range(plan.layers.shape[0] - 1, 0, -1):
-        w, stride, n, n_in = plan.layers[l, W], plan.layers[l, W_STRIDE], plan.layers[l, N_OUT], plan.layers[l, N_IN]
-        dz, dz_prev = place_of(plan, l, DZ, block), place_of(plan, l - 1, DZ, block)
-        dA_prev = _numbers_of(job, l - 1, DZ, block)
-        for j in range(dA_prev.size):
-            dA_prev[j] = 0
+        for block in range(first_block, last_block, step):
+            dA_prev = _numbers_of(job, l - 1, DZ, block)
+            for j in range(dA_prev.size):
+                dA_prev[j] = 0
         if plan.samples_lie == ONE_BY_ONE:
-            by_sample, by_unit = strides_of(plan, l)
-            some = max(4, _NUMBERS_AT_ONCE // n_in)
-            for j in range(0, n, some):  # rows of W, which stay in cache for all samples
-                for i in range(job.m):
-                    add_rows(
-                        workspace, dz_prev + i * n_in, n_in, one, workspace, dz + i * by_sample + j * by_unit, by_unit,
-                        min(some, n - j), parameters, w + j * stride, stride, plan.numbers,
-                    )  # fmt: skip
+            _back_of_rows(job, l)
+        elif plan.layers[l, PACKED]:
+            _back_of_packed(job, scratch, l, first_block, step, last_block)
         else:
-            add_product(
-                n_in, size, one, workspace, dz_prev, size, parameters, w, 1, stride, 0, workspace, dz, size, n, n
-            )
-        derive(plan.layers[l - 1, ACTIVATION], plan.slopes[l - 1], _numbers_of(job, l - 1, A, block), dA_prev)
+            n, n_in, size = plan.layers[l, N_OUT], plan.layers[l, N_IN], plan.block_rows
+            for block in range(first_block, last_block, step):
+                dz, dz_prev = place_of(plan, l, DZ, block), place_of(plan, l - 1, DZ, block)
+                add_product(
+                    n_in, size, workspace.dtype.type(1), workspace, dz_prev, size, job.parameters, plan.layers[l, W], 1,
+                    plan.layers[l, W_STRIDE], 0, workspace, dz, size, n, n,
+                )  # fmt: skip
+        for block in range(first_block, last_block, step):
+            activation, slope = plan.layers[l - 1, ACTIVATION], plan.slopes[l - 1]
+            derive(activation, slope, _numbers_of(job, l - 1, A, block), _numbers_of(job, l - 1, DZ, block))
+            if plan.layers[l - 1, SUM_OF_DW] == OF_PANELS:
+                _keep_rows(job, l - 1, block)
+
+
+@routine
+def _keep_rows(job, l, block):
+    """A block's dZ where those of all samples are, a unit a row: dW reads them along."""
+    plan, workspace = job.plan, job.workspace
+    size, dz = plan.block_rows, place_of(plan, l, DZ, block)
+    for j in range(plan.layers[l, N_OUT]):
+        row = vector(workspace, plan.layers[l, DZ_ROWS] + j * plan.samples_stride + block * size, size)
+        numbers = vector(workspace, dz + j * size, size)
+        for i in range(size):
+            row[i] = numbers[i]
+
+
+@routine
+def _back_of_rows(job, l):
+    """dA_prev += dZ W for samples one by one."""
+    plan, workspace = job.plan, job.workspace
+    n, n_in, w, stride = plan.layers[l, N_OUT], plan.layers[l, N_IN], plan.layers[l, W], plan.layers[l, W_STRIDE]
+    dz, dz_prev = plan.layers[l, DZ], plan.layers[l - 1, DZ]
+    by_sample, by_unit = strides_of(plan, l)
+    some = max(4, _NUMBERS_AT_ONCE // n_in)
+    for j in range(0, n, some):  # rows of W, which stay in cache for all samples
+        for i in range(job.m):
+            add_rows(
+                workspace, dz_prev + i * n_in, n_in, workspace.dtype.type(1), workspace, dz + i * by_sample + j * by_unit,
+                by_unit, min(some, n - j), job.parameters, w + j * stride, stride, plan.numbers,
+            )  # fmt: skip
+
+
+@routine
+def _back_of_packed(job, scratch, l, first_block, step, last_block):
+    """dA_prev += W^T dZ for samples side by side, with pieces of a large W copied: its columns lie pages apart."""
+    plan, workspace = job.plan, job.workspace
+    n, n_in, size = plan.layers[l, N_OUT], plan.layers[l, N_IN], plan.block_rows
+    w, stride = plan.layers[l, W], plan.layers[l, W_STRIDE]
+    for j in range(0, n, PACKED_DEPTH):
+        depth = min(PACKED_DEPTH, n - j)
+        columns = rows_at_once(depth, workspace)
+        for c in range(0, n_in, columns):
+            count = min(columns, n_in - c)
+            pack_columns(scratch, job.parameters, w + j * stride + c, stride, count, depth)
+            for block in range(first_block, last_block, step):
+                add_product_of_packed(
+                    count, size, workspace, place_of(plan, l - 1, DZ, block) + c * size, size, scratch, workspace,
+                    place_of(plan, l, DZ, block) + j * size, size, depth,
+                )  # fmt: skip
 
 
 @routine
@@ -305,14 +366,18 @@ def by_samples(job, worker, workers):
         return
     for block in range(worker, blocks, workers):
         find_rows(job, block * plan.block_rows)
-    if worker < blocks:
-        _first_layer(job, scratch, worker, workers, blocks)
-    for block in range(worker, blocks, workers):
+    some = plan.blocks_together * workers
+    for first in range(worker, blocks, some):
+        last = min(first + some, blocks)
+        _first_layer(job, scratch, first, workers, last)
         if plan.layers.shape[0] > 1:
-            _forward(job, block)
-        if job.mode == PREDICT:
-            _store_outputs(job, block)
-        else:
-            _cost(job, block)
+            _forward(job, first, workers, last)
+        for block in range(first, last, workers):
+            if job.mode == PREDICT:
+                _store_outputs(job, block)
+            else:
+                _cost(job, block)
+            if job.mode >= GRADIENT and plan.layers[plan.layers.shape[0] - 1, SUM_OF_DW] == OF_PANELS:
+                _keep_rows(job, plan.layers.shape[0] - 1, block)
         if job.mode >= GRADIENT and plan.layers.shape[0] > 1:
-            _backward(job, block)
+            _backward(job, scratch, first, workers, last)

@@ -2,6 +2,7 @@
 
 from ..codes import (
     DZ,
+    DZ_ROWS,
     FIRST_COLUMN,
     FIRST_ROW,
     GRADIENT,
@@ -11,6 +12,7 @@ from ..codes import (
     N_IN,
     N_OUT,
     OF_COLUMNS,
+    OF_PANELS,
     OF_SAMPLES,
     ONE_BY_ONE,
     SUM_OF_DW,
@@ -25,7 +27,7 @@ from .by_samples import place_of, scratch_of, strides_of
 from .compiling import inner, routine
 from .inputs import gather_inputs, lie_ready
 from .machine import PANEL_BYTES, VECTOR_BYTES
-from .products import add_dots, add_product, add_product_of_rows, add_rows
+from .products import add_dots, add_product, add_product_of_rows, add_rows, rows_at_once
 from .reading import transpose
 from .views import reinterpret, vector
 
@@ -52,7 +54,7 @@ def _gather_activations(job, scratch, l, first_block, blocks, first_column, last
 def _add_of_panels(job, scratch, alpha, changed, l, first_row, last_row, first_column, last_column):
     """changed[rows, columns] += alpha * dZ^T A_prev, with A_prev gathered as panels, some blocks at a time."""
     plan, m = job.plan, job.m
-    n, size, panel = plan.layers[l, N_OUT], plan.block_rows, PANEL_BYTES // scratch.itemsize
+    size, panel = plan.block_rows, PANEL_BYTES // scratch.itemsize
     w, stride = plan.layers[l, W] + first_row * plan.layers[l, W_STRIDE], plan.layers[l, W_STRIDE]
     at_once = plan.blocks_at_once * size
     room = at_once * panel
@@ -62,13 +64,15 @@ def _add_of_panels(job, scratch, alpha, changed, l, first_row, last_row, first_c
             gather_inputs(job, scratch, first, count, first_column, last_column, room)
         else:
             _gather_activations(job, scratch, l - 1, block, n_blocks(count, size), first_column, last_column, room)
-        dz = place_of(plan, l, DZ, block) + first_row * size
-        for column in range(first_column, last_column, panel):
-            add_product(
-                last_row - first_row, min(panel, last_column - column), alpha, changed, w + column, stride,
-                job.workspace, dz, size, 1, n * size, scratch, (column - first_column) // panel * room, panel, count,
-                size,
-            )  # fmt: skip
+        dz = plan.layers[l, DZ_ROWS] + first_row * plan.samples_stride + first
+        rows = rows_at_once(count, scratch)
+        for row in range(0, last_row - first_row, rows):
+            for column in range(first_column, last_column, panel):
+                add_product(
+                    min(rows, last_row - first_row - row), min(panel, last_column - column), alpha, changed,
+                    w + row * stride + column, stride, job.workspace, dz + row * plan.samples_stride,
+                    plan.samples_stride, 1, 0, scratch, (column - first_column) // panel * room, panel, count, count,
+                )  # fmt: skip
 
 
 @routine
@@ -137,6 +141,12 @@ def _add_bias(job, alpha, changed, l, blocks, first_row, last_row):
     by_sample, by_unit = strides_of(plan, l)
     for j in range(first_row, last_row):
         total = alpha * 0
+        if plan.layers[l, SUM_OF_DW] == OF_PANELS:
+            numbers = vector(workspace, plan.layers[l, DZ_ROWS] + j * plan.samples_stride, job.m)
+            for i in range(numbers.size):
+                total += numbers[i]
+            changed[b + j] += alpha * total
+            continue
         for block in range(blocks):
             dz = place_of(plan, l, DZ, block) + j * by_unit
             if by_sample == 1:

@@ -98,6 +98,11 @@ def ask_for(builder, pointer, *, first_cache=True):
     builder.call(cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0"), [pointer, *numbers])
 
 
+def hidden(builder, number):
+    """The same number, of which LLVM is not to know where it comes from."""
+    return builder.asm(ir.FunctionType(number.type, [number.type]), "", "=r,0", [number], side_effect=False)
+
+
 class Buffer:
     """A Numba array argument inside generated code: its memory, as numbers or vectors from an offset on."""
 

@@ -7,11 +7,13 @@ Arrays are seen as memory; offsets and strides are numbers of elements.
 from .blocks import n_blocks
 from .compiling import inner, routine
 from .machine import MACHINE, PANEL_BYTES, VECTOR_BYTES
+from .reading import read_vectors
 from .tiles import dot_tile, thin_tile, wide_tile
 from .views import vector
 
 _WIDE, _THIN = MACHINE.wide_heights, MACHINE.thin_heights
 _HEIGHTS, _WIDTHS = MACHINE.dot_heights, MACHINE.dot_widths
+_A_BYTES = 1 << 19  # of the matrix that is read number by number: it stays in the second-level cache
 _COLUMNS = 2048  # of add_rows: of the target and four rows they stay in the first-level cache
 
 
@@ -67,6 +69,51 @@ def add_product(rows, columns, alpha, C, c, c_row, A, a, a_row, a_k, a_block, B,
                 a_block, B, b + v, b_k, None, depth, n_k,
             )  # fmt: skip
             row += height
+
+
+@inner
+def rows_at_once(depth, buffer):
+    """So many rows of a matrix, each of `depth` numbers, stay in the second-level cache: whole tiles of them."""
+    return max(1, _A_BYTES // buffer.itemsize // depth // _WIDE[0]) * _WIDE[0]
+
+
+@inner
+def _packed_strides(depth, buffer):
+    """Of a packed matrix: from step to step of k, and from tile to tile (a cache line more, so that they do not compete)."""
+    lanes = VECTOR_BYTES // buffer.itemsize
+    step = n_blocks(_WIDE[0], lanes) * lanes
+    return step, (depth + 1) * step
+
+
+@routine
+def pack_columns(target, source, s, stride, columns, depth):
+    """The matrix source[s + k stride + c], c < columns, k < depth, tile by tile: what one step of k needs lies together.
+
+    What is read beyond the columns means nothing; `source` goes on for two vectors.
+    """
+    one, zero, lanes = target.dtype.type(1), target.dtype.type(0), VECTOR_BYTES // target.itemsize
+    step, room = _packed_strides(depth, target)
+    for k in range(depth):
+        t, place = k * step, s + k * stride
+        for _ in range(0, columns, _WIDE[0]):
+            for v in range(0, step, lanes):
+                read_vectors(1, target, t + v, source, place + v, one, zero)
+            t += room
+            place += _WIDE[0]
+
+
+@routine
+def add_product_of_packed(rows, columns, C, c, c_row, A, B, b, b_k, depth):
+    """C[c + r c_row + v] += sum_k A[k, r] B[b + k b_k + v], for A packed by `pack_columns` and whole panels."""
+    step, room = _packed_strides(depth, C)
+    one, panel = C.dtype.type(1), PANEL_BYTES // C.itemsize
+    for v in range(0, columns, panel):
+        for row in range(0, rows, _WIDE[0]):
+            height = min(_WIDE[0], rows - row)
+            add_product(
+                height, min(panel, columns - v), one, C, c + row * c_row + v, c_row, A, row // _WIDE[0] * room, 1, step, 0,
+                B, b + v, b_k, depth, depth,
+            )  # fmt: skip
 
 
 @routine
