@@ -75,7 +75,7 @@ class Network:
         self.rng = np.random.default_rng(seed)
         self.device = CPU(self.dtype)
         self.n_inputs: int | None = None
-        self._forms: dict[int, Form] = {}  # by batch size
+        self._forms: dict[tuple[int, bool], Form] = {}  # by batch size, and whether every step has the same samples
         self._plans: dict[Form, tuple[codes.Plan, np.ndarray, np.ndarray]] = {}
 
     # ---------------------------------------------------------------- parameters
@@ -285,7 +285,8 @@ class Network:
 
     def run(self, mode: int, batches: Batches, first_step: int, last_step: int, **options: Any) -> int:
         """Run steps of the compiled program on this network's buffers; returns the step that comes next."""
-        plan, workspace, rows = self._planned(batches.batch_size)
+        repeats = mode == codes.TRAIN and batches.steps == 1
+        plan, workspace, rows = self._planned(batches.batch_size, repeats)
         return self.device.run(
             mode, plan, self.buffer, self.gradient_buffer, workspace, rows, batches, first_step, last_step, **options
         )
@@ -323,23 +324,30 @@ class Network:
         size = m if batch_size is None else min(batch_size, m)
         return Batches(rows.reshape(-1).view(np.uint8), rows.dtype == np.uint8, m, size, Y)
 
-    def _planned(self, batch_size: int) -> tuple[codes.Plan, np.ndarray, np.ndarray]:
+    def _planned(self, batch_size: int, repeats: bool = False) -> tuple[codes.Plan, np.ndarray, np.ndarray]:
         """A plan, workspace and row numbers for mini-batches of this size, kept for the next call."""
-        form = self._forms.get(batch_size)
+        form = self._forms.get((batch_size, repeats))
         if form is None:
             n_inputs, panel = self._require_parameters(), self.device.panel
-            form = self._forms[batch_size] = form_for(self.layers, n_inputs, batch_size, self.dtype, panel)
+            form = form_for(self.layers, n_inputs, batch_size, self.dtype, panel, repeats=repeats)
+            self._forms[batch_size, repeats] = form
         kept = self._plans.get(form)
         if kept is None or kept[0].batch_size < batch_size:
-            plan, size = self._make_plan(batch_size)
+            plan, size = self._make_plan(batch_size, repeats)
             rows = np.zeros(batch_size + form.block_rows + codes.ROWS_AHEAD, np.int64)
             kept = self._plans[form] = (plan, aligned_zeros(size, self.dtype), rows)
         return kept
 
-    def _make_plan(self, batch_size: int) -> tuple[codes.Plan, int]:
-        n_inputs, device = self._require_parameters(), self.device
+    def _make_plan(self, batch_size: int, repeats: bool = False) -> tuple[codes.Plan, int]:
         return make_plan(
-            self.layers, n_inputs, self.loss, batch_size, self.dtype, panel=device.panel, workers=device.most_workers
+            self.layers,
+            self._require_parameters(),
+            self.loss,
+            batch_size,
+            self.dtype,
+            panel=self.device.panel,
+            workers=self.device.most_workers,
+            repeats=repeats,
         )
 
 

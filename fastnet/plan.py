@@ -25,12 +25,14 @@ _LOSS_CODES = {
 _ALIGNMENT = 64  # bytes: a cache line, and the longest vector register
 _CONFLICT = 4096  # bytes: rows this far apart, or a multiple of it, compete for the same places in a cache
 _FEATURES_AT_ONCE = 1024  # of the inputs, turned: a block's share of them stays in the second-level cache
+_KEPT_FEATURES = 256  # of inputs that are there as panels, and few units: a panel of them stays in the first-level cache
 _BYTES_AT_ONCE = 16384  # of an input's row, as it lies: of W's rows so much stays in the second-level cache
 _BLOCKS_TOGETHER = 16  # that go through a layer one after the other, where W does not stay in the first-level caches
-_SMALL_BYTES = 1 << 17  # of all W of a network whose blocks go through it each for itself
+_SMALL_BYTES = 1 << 19  # of all W of a network whose blocks go through it each for itself
 _LARGE_BYTES = 1 << 22  # of a W whose columns, read across its rows, need more pages than a processor knows by heart
 _BLOCKS_WORTH_PACKING = 8
 _PACKED_NUMBERS = 1 << 18  # of a piece of it
+_KEPT_BYTES = 1 << 26  # of samples that stay in the workspace: two copies
 _SAMPLES_AT_ONCE = 1024  # of the backward pass: a panel of them stays in the second-level cache
 _PANELS_AT_ONCE = 4  # of a weight matrix's columns, so that samples are read some cache lines at a time
 _ROWS_A_TASK = 512  # of a weight matrix, at the most
@@ -116,12 +118,15 @@ class Form:
     sums_of_dW: tuple[int, ...]  # noqa: N815 - as the field writes it
 
 
-def form_for(layers: Sequence[Layer], n_inputs: int, batch_size: int, dtype: np.dtype, panel: int) -> Form:
+def form_for(
+    layers: Sequence[Layer], n_inputs: int, batch_size: int, dtype: np.dtype, panel: int, *, repeats: bool = False
+) -> Form:
     """The fastest form by a model of what the kernels cost, from the shapes alone.
 
     Samples one by one read W once for all of them and compute nothing in vain: right for mini-batches that would leave
     most of a vector empty. The others lie side by side, in blocks of one panel, or of several where all activations of
     these still fit the first-level cache, as in the smallest networks, whose time goes into calls and not into sums.
+    Where every step `repeats` the same samples, they stay in the workspace as the products want them, twice.
     """
     units = [layer.units for layer in layers if isinstance(layer, Dense)]
     lanes = panel // 2
@@ -152,8 +157,11 @@ def form_for(layers: Sequence[Layer], n_inputs: int, batch_size: int, dtype: np.
     chunks = -(-n_inputs * dtype.itemsize // _BYTES_AT_ONCE)
     of_rows = batch_size * units[0] * (n_inputs / lanes / 2 + chunks * _CYCLES_OF_SUM)
     of_turned = vectors * (units[0] * n_inputs / 2 + n_inputs / lanes * _CYCLES_OF_SQUARE)
+    stays = repeats and 2 * vectors * lanes * n_inputs * dtype.itemsize <= _KEPT_BYTES
     if most_panels >= 1 and sums[0] == codes.OF_COLUMNS:
         inputs = codes.KEPT
+    elif stays and n_inputs >= panel:
+        inputs, sums[0] = codes.KEPT, codes.OF_PANELS
     elif n_inputs >= panel and of_rows < of_turned:
         inputs = codes.AS_THEY_LIE
     else:
@@ -182,16 +190,25 @@ def _tasks_of(l: int, n_out: int, n_in: int, form: Form, panel: int) -> list[tup
 
 
 def make_plan(
-    layers: Sequence[Layer], n_inputs: int, loss: str, batch_size: int, dtype: np.dtype, *, panel: int, workers: int
+    layers: Sequence[Layer],
+    n_inputs: int,
+    loss: str,
+    batch_size: int,
+    dtype: np.dtype,
+    *,
+    panel: int,
+    workers: int,
+    repeats: bool = False,
 ) -> tuple[codes.Plan, int]:
     """The plan for mini-batches of up to `batch_size`, and the number of elements its workspace has.
 
-    `panel` is how many numbers the kernels compute side by side, `workers` how many threads may share a step.
+    `panel` is how many numbers the kernels compute side by side, `workers` how many threads may share a step; for
+    `repeats` see `form_for`.
     """
     dense = [layer for layer in layers if isinstance(layer, Dense)]
     rescale = next((layer for layer in layers if isinstance(layer, Rescale)), Rescale(1.0))
     parameters = places(layers, n_inputs, dtype)
-    form = form_for(layers, n_inputs, batch_size, dtype, panel)
+    form = form_for(layers, n_inputs, batch_size, dtype, panel, repeats=repeats)
     room = _Allocator(dtype.itemsize)
     block_rows = form.block_rows
     blocks = -(-batch_size // block_rows)
@@ -216,17 +233,20 @@ def make_plan(
 
     in_one_pass = form.sums_of_dW[0] == codes.IN_ONE_PASS
     keeps_inputs = form.inputs == codes.KEPT or form.samples_lie == codes.ONE_BY_ONE
+    keeps_panels = form.inputs == codes.KEPT and form.sums_of_dW[0] == codes.OF_PANELS
     partials = -(-blocks // _BLOCKS_A_PARTIAL) * dense[0].units * n_inputs if in_one_pass else 0
     n_targets = 1 if loss == "cross_entropy" else dense[-1].units
-    at_once = {codes.TURNED: _FEATURES_AT_ONCE, codes.AS_THEY_LIE: _BYTES_AT_ONCE // dtype.itemsize}
-    features_at_once = n_inputs if in_one_pass else min(n_inputs, at_once.get(form.inputs, n_inputs))
+    kept = _FEATURES_AT_ONCE if dense[0].units > _UNITS_AS_THEY_LIE else _KEPT_FEATURES
+    at_once = {codes.TURNED: _FEATURES_AT_ONCE, codes.KEPT: kept, codes.AS_THEY_LIE: _BYTES_AT_ONCE // dtype.itemsize}
+    features_at_once = n_inputs if in_one_pass else min(n_inputs, at_once[form.inputs])
     samples_at_once = max(1, min(_SAMPLES_AT_ONCE, places_for_samples) // block_rows) * block_rows
     columns_at_once = _PANELS_AT_ONCE * panel
     is_small = sum(place.end - place.offset for place in parameters) * dtype.itemsize <= _SMALL_BYTES
     blocks_together = 1 if is_small else min(_BLOCKS_TOGETHER, blocks)
     # Forward the blocks' features go through it, backward some panels, and pieces of a large W.
     scratch_size = max(
-        features_at_once * block_rows * blocks_together,
+        features_at_once * block_rows * blocks_together if form.inputs == codes.TURNED else 0,
+        features_at_once * block_rows if form.inputs == codes.AS_THEY_LIE else 0,
         columns_at_once * samples_at_once,
         _PACKED_NUMBERS if table[:, codes.PACKED].any() else 0,
     )
@@ -250,6 +270,7 @@ def make_plan(
         blocks_a_partial=_BLOCKS_A_PARTIAL,
         workers=workers,
         X=room.take(places_for_samples * n_inputs if keeps_inputs else 0),
+        X_panels=room.take(places_for_samples * -(-n_inputs // panel) * panel if keeps_panels else 0),
         Y=room.take(places_for_samples * n_targets),
         L=room.take(places_for_samples),
         hits=room.take(places_for_samples),

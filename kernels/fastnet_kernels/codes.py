@@ -22,7 +22,7 @@ SIDE_BY_SIDE = 1  # a sample is a column
 
 # How the first layer of samples side by side reads them.
 TURNED = 0  # into panels, a feature a row
-KEPT = 1  # the same, and they stay in the workspace: few features
+KEPT = 1  # the same, and they stay in the workspace: few features, or the same samples in every step
 AS_THEY_LIE = 2  # as rows, in dot products: few units
 
 # How a layer's dW is summed.
@@ -55,7 +55,8 @@ class Plan(NamedTuple):
     Samples go through the network in blocks of `block_rows`. Of every layer the workspace holds, at the offsets in its
     row, A and dZ of each block: (n_l, block_rows) with samples side by side, and of the last layer always; else
     (block_rows, n_l). `Y` (n_blocks, n_targets, block_rows), the losses `L` and the right predictions `hits`,
-    (n_blocks * block_rows,), are offsets too, and so are `X`, the inputs of all blocks where they are kept; `partials`,
+    (n_blocks * block_rows,), are offsets too, and so are `X`, the inputs of all blocks where they are kept, and
+    `X_panels`, the same as panels of samples' rows; `partials`,
     sums of dW over `blocks_a_partial` blocks each; and `scratch`, `scratch_size` numbers for each worker. A worker takes `blocks_together` blocks through one layer after the
     other. Inputs are
     read as `scale * x + shift`: forward `features_at_once` of a block, backward `columns_at_once` of the samples of
@@ -80,6 +81,7 @@ class Plan(NamedTuple):
     blocks_a_partial: int
     workers: int  # threads the workspace has room for
     X: int
+    X_panels: int
     Y: int
     L: int
     hits: int

@@ -51,6 +51,7 @@ for name, argument_types in compiling._symbols.values():
     library = compiling._routines[name].overloads[argument_types].library
     code = re.sub(r"target (triple|datalayout) = .*", "", library.get_llvm_str())
     code = re.sub(r'"target-(cpu|features)"="[^"]*"', "", code)
+    code = code.replace('asm sideeffect "", "=v,=v', 'asm sideeffect "", "=w,=w')  # how arm64 names vector registers
     module = llvm.parse_assembly(code)
     module.triple, module.data_layout = target.triple, str(target.target_data)
     assembly = target.emit_assembly(module)

@@ -113,12 +113,13 @@ def _first_layer_of_panels(job, scratch, first_block, step, last_block, k, n_fea
     plan, workspace = job.plan, job.workspace
     n, n_in, size = plan.layers[0, N_OUT], plan.layers[0, N_IN], plan.block_rows
     w, stride = plan.layers[0, W] + k, plan.layers[0, W_STRIDE]
-    target, room = (workspace, n_in * size) if plan.inputs == KEPT else (scratch, n_features * size)
+    keeps = plan.inputs == KEPT
+    target = workspace if keeps else scratch
     rows = rows_at_once(n_features, workspace)
     for row in range(0, n, rows):
         for block in range(first_block, last_block, step):
-            t = plan.X + block * room if plan.inputs == KEPT else (block - first_block) // step * room
-            if row == 0 and not (job.again and plan.inputs == KEPT):
+            t = plan.X + (block * n_in + k) * size if keeps else (block - first_block) // step * n_features * size
+            if row == 0 and not (keeps and job.again):
                 turn(job, target, t, size, block * size, size, k, n_features)
             add_product(
                 min(rows, n - row), size, workspace.dtype.type(1), workspace, place_of(plan, 0, A, block) + row * size,

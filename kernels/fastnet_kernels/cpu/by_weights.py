@@ -7,6 +7,7 @@ from ..codes import (
     FIRST_ROW,
     GRADIENT,
     IN_ONE_PASS,
+    KEPT,
     LAST_COLUMN,
     LAST_ROW,
     N_IN,
@@ -56,14 +57,17 @@ def _add_of_panels(job, scratch, alpha, changed, l, first_row, last_row, first_c
     plan, m = job.plan, job.m
     size, panel = plan.block_rows, PANEL_BYTES // scratch.itemsize
     w, stride = plan.layers[l, W] + first_row * plan.layers[l, W_STRIDE], plan.layers[l, W_STRIDE]
-    at_once = plan.blocks_at_once * size
-    room = at_once * panel
+    keeps = l == 0 and plan.inputs == KEPT
+    samples = n_blocks(m, size) * size
+    at_once = samples if keeps else plan.blocks_at_once * size
+    panels, room = job.workspace if keeps else scratch, at_once * panel
+    p = plan.X_panels + first_column * samples if keeps else 0
     for first in range(0, m, at_once):
         count, block = min(at_once, m - first), first // size
-        if l == 0:
-            gather_inputs(job, scratch, first, count, first_column, last_column, room)
-        else:
-            _gather_activations(job, scratch, l - 1, block, n_blocks(count, size), first_column, last_column, room)
+        if l > 0:
+            _gather_activations(job, panels, l - 1, block, n_blocks(count, size), first_column, last_column, room)
+        elif not (keeps and job.again):
+            gather_inputs(job, panels, p, first, count, first_column, last_column, room)
         dz = plan.layers[l, DZ_ROWS] + first_row * plan.samples_stride + first
         rows = rows_at_once(count, scratch)
         for row in range(0, last_row - first_row, rows):
@@ -71,7 +75,7 @@ def _add_of_panels(job, scratch, alpha, changed, l, first_row, last_row, first_c
                 add_product(
                     min(rows, last_row - first_row - row), min(panel, last_column - column), alpha, changed,
                     w + row * stride + column, stride, job.workspace, dz + row * plan.samples_stride,
-                    plan.samples_stride, 1, 0, scratch, (column - first_column) // panel * room, panel, count, count,
+                    plan.samples_stride, 1, 0, panels, p + (column - first_column) // panel * room, panel, count, count,
                 )  # fmt: skip
 
 

@@ -75,11 +75,11 @@ def turn(job, target, t, t_row, first, count, first_feature, n_features):
 
 
 @inner
-def _gather(plan, target, source, rows, first, count, first_column, last_column, room):
+def _gather(plan, target, t_first, source, rows, first, count, first_column, last_column, room):
     panel, n = PANEL_BYTES // target.itemsize, plan.layers[0, N_IN]
     scale, shift = target.dtype.type(plan.scale), target.dtype.type(plan.shift)
     for i in range(count):
-        t, ahead = i * panel, rows[first + i + ROWS_AHEAD] * n
+        t, ahead = t_first + i * panel, rows[first + i + ROWS_AHEAD] * n
         for column in range(first_column, last_column, _LINE_BYTES // source.itemsize):
             prefetch(source, ahead + column)
         for column in range(first_column, last_column, panel):
@@ -94,13 +94,13 @@ def _gather(plan, target, source, rows, first, count, first_column, last_column,
 
 
 @routine
-def gather_inputs(job, target, first, count, first_column, last_column, room):
-    """Columns of `count` samples as panels, each with `room`. What stands beyond the last column means nothing."""
+def gather_inputs(job, target, t, first, count, first_column, last_column, room):
+    """Columns of `count` samples as panels, each with `room`, from target[t] on. What stands beyond the last column means nothing."""
     if job.are_bytes:
-        _gather(job.plan, target, job.samples, job.rows, first, count, first_column, last_column, room)
+        _gather(job.plan, target, t, job.samples, job.rows, first, count, first_column, last_column, room)
     else:
         numbers = reinterpret(job.samples, target)
-        _gather(job.plan, target, numbers, job.rows, first, count, first_column, last_column, room)
+        _gather(job.plan, target, t, numbers, job.rows, first, count, first_column, last_column, room)
 
 
 @routine

@@ -4,6 +4,7 @@ Vectors are written as LLVM IR, since LLVM's own vectoriser would choose half-wi
 the sums; LLVM legalises them on any machine.
 """
 
+import platform
 from typing import NamedTuple
 
 from llvmlite import ir
@@ -40,6 +41,7 @@ def _this_machine():
 MACHINE = _this_machine()
 VECTOR_BYTES = MACHINE.vector_bytes
 PANEL_BYTES = 2 * VECTOR_BYTES  # of a panel's row
+_VECTOR_REGISTER = "w" if platform.machine() in ("aarch64", "arm64") else "v"  # as inline assembly names it
 
 
 _NAMES = {ir.FloatType(): "f32", ir.DoubleType(): "f64", ir.IntType(8): "i8"}
@@ -101,6 +103,16 @@ def ask_for(builder, pointer, *, first_cache=True):
 def hidden(builder, number):
     """The same number, of which LLVM is not to know where it comes from."""
     return builder.asm(ir.FunctionType(number.type, [number.type]), "", "=r,0", [number], side_effect=False)
+
+
+def in_order(builder, cells):
+    """The vectors in `cells` are there before anything after this: else LLVM loads so much first that registers run out."""
+    vectors = [builder.load(cell) for cell in cells]
+    kind = ir.FunctionType(ir.LiteralStructType([vector.type for vector in vectors]), [vector.type for vector in vectors])
+    constraints = ",".join(["=" + _VECTOR_REGISTER] * len(cells) + [str(i) for i in range(len(cells))])
+    found = builder.asm(kind, "", constraints, vectors, side_effect=True)
+    for i, cell in enumerate(cells):
+        builder.store(builder.extract_value(found, i), cell)
 
 
 class Buffer:

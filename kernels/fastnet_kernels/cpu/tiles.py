@@ -18,9 +18,10 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-from .machine import MACHINE, Buffer, ask_for, broadcast, first_lanes, fused_multiply_add, hidden, sums_of_lanes
+from .machine import MACHINE, Buffer, ask_for, broadcast, first_lanes, fused_multiply_add, hidden, in_order, sums_of_lanes
 
 _STEPS_AHEAD = 12  # of k: where A is read down a column, each step needs another cache line
+_B_AHEAD = 24
 _PLACE = types.intp
 _BYTE = ir.IntType(8)
 
@@ -125,12 +126,15 @@ def wide_tile(typing_context, height, alpha, C, c, c_row, A, a, a_row, a_k, a_bl
                 for part in parts(target):
                     ask_for(builder, part)
             ahead = _times(builder, _number(_STEPS_AHEAD), a_k)
+            b_ahead = _times(builder, _number(_B_AHEAD), b_k)
             with _blocks(builder, depth, n_k) as (block, first, count):
                 rows = _Rows(builder, A, builder.add(a, _times(builder, block, a_block)), a_row, h)
                 start = B.at(b, _times(builder, first, b_k))
                 with cgutils.for_range(builder, count) as loop:
                     row = B.step(start, _times(builder, loop.index, b_k))
                     loaded = [B.load_vector(part) for part in parts(row)]
+                    for part in parts(B.step(row, b_ahead)):
+                        ask_for(builder, part)
                     numbers = rows.after(_times(builder, loop.index, a_k))
                     for r in sorted({0, h - 1}):
                         ask_for(builder, A.step(numbers[r], ahead))
@@ -138,6 +142,7 @@ def wide_tile(typing_context, height, alpha, C, c, c_row, A, a, a_row, a_k, a_bl
                         factor = broadcast(builder, B.vector, A.load(numbers[r]))
                         for v in range(2):
                             B.add_product(cells[2 * r + v], factor, loaded[v])
+                        in_order(builder, cells[2 * r : 2 * r + 2])
             scale = broadcast(builder, C.vector, alpha)
             for r, target in enumerate(targets):
                 for v, part in enumerate(parts(target)):
