@@ -7,6 +7,9 @@ from collections.abc import Iterable
 import numpy as np
 
 
+_SLICE = 1 << 16
+
+
 def known(name: str, value: object, choices: Iterable[str]) -> None:
     """Raise ValueError unless `value` is one of `choices`."""
     choices = list(choices)
@@ -40,6 +43,11 @@ def real_number(name: str, value: object, *, at_least: float | None = None, abov
     if above is not None and number <= above:
         raise ValueError(f"{name}={value} is too small: give a number above {above}")
     return number
+
+
+def all_finite(numbers: np.ndarray) -> bool:
+    """Whether no number of a 1-D array is NaN or infinite; a slice at a time, which stays in cache."""
+    return all(np.isfinite(numbers[start : start + _SLICE]).all() for start in range(0, numbers.size, _SLICE))
 
 
 def finite(name: str, array: np.ndarray, original: np.ndarray) -> None:

@@ -25,7 +25,9 @@ _LOSS_CODES = {
 _ALIGNMENT = 64  # bytes: a cache line, and the longest vector register
 _CONFLICT = 4096  # bytes: rows this far apart, or a multiple of it, compete for the same places in a cache
 _FEATURES_AT_ONCE = 1024  # of the inputs, turned: a block's share of them stays in the second-level cache
-_KEPT_FEATURES = 256  # of inputs that are there as panels, and few units: a panel of them stays in the first-level cache
+_KEPT_FEATURES = (
+    256  # of inputs that are there as panels, and few units: a panel of them stays in the first-level cache
+)
 _BYTES_AT_ONCE = 16384  # of an input's row, as it lies: of W's rows so much stays in the second-level cache
 _BLOCKS_TOGETHER = 16  # that go through a layer one after the other, where W does not stay in the first-level caches
 _SMALL_BYTES = 1 << 19  # of all W of a network whose blocks go through it each for itself
@@ -35,7 +37,7 @@ _PACKED_NUMBERS = 1 << 18  # of a piece of it
 _KEPT_BYTES = 1 << 26  # of samples that stay in the workspace: two copies
 _SAMPLES_AT_ONCE = 1024  # of the backward pass: a panel of them stays in the second-level cache
 _PANELS_AT_ONCE = 4  # of a weight matrix's columns, so that samples are read some cache lines at a time
-_ROWS_A_TASK = 512  # of a weight matrix, at the most
+_ROWS_A_TASK = 1024  # of a weight matrix, at the most
 _COLUMNS_A_TASK = 1024  # of partial sums, and of samples as they lie: a page of memory of each
 _NUMBERS_A_TASK = 8192  # of a weight matrix, in whole rows
 _BLOCK_BYTES = 16384  # of all A and dZ of a block with several panels: it stays in the first-level cache

@@ -8,6 +8,7 @@ import numpy as np
 from fastnet_kernels import codes
 from tqdm.auto import tqdm
 
+from .checks import all_finite
 from .devices import Batches
 from .history import History
 from .optimizers import SGD
@@ -43,6 +44,7 @@ class Trainer:
             names += ["validation_cost", f"validation_{metric}"]
         self.history = History([*names, "seconds"])
         self.seconds_a_step = _SECONDS_A_CALL  # until measured
+        self.before = np.empty_like(self.network.buffer)  # of the epochs that are being trained
 
     def run(self) -> History:
         self.network.device.prepare()
@@ -68,14 +70,14 @@ class Trainer:
     def _train(self, done: int, epochs: int, bar: Any) -> None:
         """Train `epochs` epochs and add them to the history."""
         network, training = self.network, self.training
-        before = network.buffer.copy()
+        np.copyto(self.before, network.buffer)
         training.order = self._order(epochs)
         costs, hits = np.zeros((2, epochs, training.steps))
         start = time.perf_counter()
         stopped_at = self._run_steps(epochs * training.steps, costs, hits, bar)
         seconds = time.perf_counter() - start
-        if stopped_at < epochs * training.steps or not np.isfinite(network.buffer).all():
-            self._restore(before, done, min(stopped_at, epochs * training.steps - 1))
+        if stopped_at < epochs * training.steps or not all_finite(network.buffer):
+            self._restore(done, min(stopped_at, epochs * training.steps - 1))
         self._record(costs, hits, seconds / epochs)
 
     def _order(self, epochs: int) -> np.ndarray:
@@ -108,15 +110,15 @@ class Trainer:
                 break
         return step
 
-    def _restore(self, before: np.ndarray, done: int, step: int) -> None:
+    def _restore(self, done: int, step: int) -> None:
         """Go back to the end of the last finite epoch and say what happened."""
         epoch, batch = divmod(step, self.training.steps)
         buffer = self.network.buffer
         for last_finite in range(epoch, -1, -1):  # the cost was finite until here, the updates perhaps not
-            buffer[:] = before
+            buffer[:] = self.before
             costs, hits = np.zeros((2, max(1, last_finite), self.training.steps))
             self._run_steps(last_finite * self.training.steps, costs, hits)  # the same bits as the first time
-            if np.isfinite(buffer).all():
+            if all_finite(buffer):
                 break
         self._record(costs[:last_finite], hits[:last_finite], 0.0)
         rate, kept = self.optimizer.learning_rate, done + last_finite

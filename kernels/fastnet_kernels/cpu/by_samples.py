@@ -260,20 +260,21 @@ def _backward(job, scratch, first_block, step, last_block):
         for block in range(first_block, last_block, step):
             activation, slope = plan.layers[l - 1, ACTIVATION], plan.slopes[l - 1]
             derive(activation, slope, _numbers_of(job, l - 1, A, block), _numbers_of(job, l - 1, DZ, block))
-            if plan.layers[l - 1, SUM_OF_DW] == OF_PANELS:
-                _keep_rows(job, l - 1, block)
+        if plan.layers[l - 1, SUM_OF_DW] == OF_PANELS:
+            _keep_rows(job, l - 1, first_block, step, last_block)
 
 
 @routine
-def _keep_rows(job, l, block):
-    """A block's dZ where those of all samples are, a unit a row: dW reads them along."""
+def _keep_rows(job, l, first_block, step, last_block):
+    """Some blocks' dZ where those of all samples are, a unit a row: dW reads them along."""
     plan, workspace = job.plan, job.workspace
-    size, dz = plan.block_rows, place_of(plan, l, DZ, block)
+    size, of_block = plan.block_rows, plan.layers[l, N_OUT] * plan.block_rows
     for j in range(plan.layers[l, N_OUT]):
-        row = vector(workspace, plan.layers[l, DZ_ROWS] + j * plan.samples_stride + block * size, size)
-        numbers = vector(workspace, dz + j * size, size)
-        for i in range(size):
-            row[i] = numbers[i]
+        place, dz = plan.layers[l, DZ_ROWS] + j * plan.samples_stride, plan.layers[l, DZ] + j * size
+        for block in range(first_block, last_block, step):
+            row, numbers = vector(workspace, place + block * size, size), vector(workspace, dz + block * of_block, size)
+            for i in range(size):
+                row[i] = numbers[i]
 
 
 @routine
@@ -378,7 +379,7 @@ def by_samples(job, worker, workers):
                 _store_outputs(job, block)
             else:
                 _cost(job, block)
-            if job.mode >= GRADIENT and plan.layers[plan.layers.shape[0] - 1, SUM_OF_DW] == OF_PANELS:
-                _keep_rows(job, plan.layers.shape[0] - 1, block)
+        if job.mode >= GRADIENT and plan.layers[plan.layers.shape[0] - 1, SUM_OF_DW] == OF_PANELS:
+            _keep_rows(job, plan.layers.shape[0] - 1, first, workers, last)
         if job.mode >= GRADIENT and plan.layers.shape[0] > 1:
             _backward(job, scratch, first, workers, last)

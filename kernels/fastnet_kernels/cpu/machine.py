@@ -108,7 +108,9 @@ def hidden(builder, number):
 def in_order(builder, cells):
     """The vectors in `cells` are there before anything after this: else LLVM loads so much first that registers run out."""
     vectors = [builder.load(cell) for cell in cells]
-    kind = ir.FunctionType(ir.LiteralStructType([vector.type for vector in vectors]), [vector.type for vector in vectors])
+    kind = ir.FunctionType(
+        ir.LiteralStructType([vector.type for vector in vectors]), [vector.type for vector in vectors]
+    )
     constraints = ",".join(["=" + _VECTOR_REGISTER] * len(cells) + [str(i) for i in range(len(cells))])
     found = builder.asm(kind, "", constraints, vectors, side_effect=True)
     for i, cell in enumerate(cells):

@@ -18,7 +18,17 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-from .machine import MACHINE, Buffer, ask_for, broadcast, first_lanes, fused_multiply_add, hidden, in_order, sums_of_lanes
+from .machine import (
+    MACHINE,
+    Buffer,
+    ask_for,
+    broadcast,
+    first_lanes,
+    fused_multiply_add,
+    hidden,
+    in_order,
+    sums_of_lanes,
+)
 
 _STEPS_AHEAD = 12  # of k: where A is read down a column, each step needs another cache line
 _B_AHEAD = 24
@@ -125,10 +135,19 @@ def wide_tile(typing_context, height, alpha, C, c, c_row, A, a, a_row, a_k, a_bl
             for target in targets:  # needed last, asked for first
                 for part in parts(target):
                     ask_for(builder, part)
-            ahead = _times(builder, _number(_STEPS_AHEAD), a_k)
+            # Of A: down a column the same column some steps on, which is another line each; along rows the next tile's.
+            down = builder.icmp_signed("!=", a_k, _number(1))
+            line = _number(64 // A.size)
+            whole = builder.icmp_signed("<=", a_row, builder.add(depth, line))
+            ahead = builder.select(
+                down, _times(builder, _number(_STEPS_AHEAD), a_k), _times(builder, _number(h), a_row)
+            )
+            ahead_k = builder.select(down, a_k, builder.select(whole, line, _number(0)))
+            ahead_row = builder.select(down, _times(builder, _number(h - 1), a_row), _number(0))
             b_ahead = _times(builder, _number(_B_AHEAD), b_k)
             with _blocks(builder, depth, n_k) as (block, first, count):
                 rows = _Rows(builder, A, builder.add(a, _times(builder, block, a_block)), a_row, h)
+                next_A = A.at(a, ahead)
                 start = B.at(b, _times(builder, first, b_k))
                 with cgutils.for_range(builder, count) as loop:
                     row = B.step(start, _times(builder, loop.index, b_k))
@@ -136,8 +155,9 @@ def wide_tile(typing_context, height, alpha, C, c, c_row, A, a, a_row, a_k, a_bl
                     for part in parts(B.step(row, b_ahead)):
                         ask_for(builder, part)
                     numbers = rows.after(_times(builder, loop.index, a_k))
-                    for r in sorted({0, h - 1}):
-                        ask_for(builder, A.step(numbers[r], ahead))
+                    asked = A.step(next_A, _times(builder, loop.index, ahead_k))
+                    ask_for(builder, asked)
+                    ask_for(builder, A.step(asked, ahead_row))
                     for r in range(h):
                         factor = broadcast(builder, B.vector, A.load(numbers[r]))
                         for v in range(2):
