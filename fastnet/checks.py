@@ -6,6 +6,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
+_SLICE = 1 << 16  # numbers
+
 
 _SLICE = 1 << 16
 

@@ -228,7 +228,7 @@ def make_plan(
         row[codes.W], row[codes.W_STRIDE], row[codes.B] = W.offset, W.stride, b.offset
         row[codes.A], row[codes.DZ] = (room.take(places_for_samples * n_out) for _ in range(2))
         row[codes.SUM_OF_DW] = form.sums_of_dW[l]
-        if form.sums_of_dW[l] == codes.OF_PANELS:
+        if form.samples_lie == codes.SIDE_BY_SIDE and form.sums_of_dW[l] in (codes.OF_PANELS, codes.OF_SAMPLES):
             row[codes.DZ_ROWS] = room.take(samples_stride * n_out)
         row[codes.PACKED] = n_out * W.stride * dtype.itemsize > _LARGE_BYTES and blocks >= _BLOCKS_WORTH_PACKING
         tasks += _tasks_of(l, n_out, n_in, form, panel)

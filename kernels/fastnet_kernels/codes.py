@@ -52,15 +52,14 @@ class Plan(NamedTuple):
 
     `layers` has one row a dense layer and `tasks` one row a piece of a weight matrix, in the columns named above.
 
-    Samples go through the network in blocks of `block_rows`. Of every layer the workspace holds, at the offsets in its
-    row, A and dZ of each block: (n_l, block_rows) with samples side by side, and of the last layer always; else
-    (block_rows, n_l). `Y` (n_blocks, n_targets, block_rows), the losses `L` and the right predictions `hits`,
-    (n_blocks * block_rows,), are offsets too, and so are `X`, the inputs of all blocks where they are kept, and
-    `X_panels`, the same as panels of samples' rows; `partials`,
-    sums of dW over `blocks_a_partial` blocks each; and `scratch`, `scratch_size` numbers for each worker. A worker takes `blocks_together` blocks through one layer after the
-    other. Inputs are
-    read as `scale * x + shift`: forward `features_at_once` of a block, backward `columns_at_once` of the samples of
-    `blocks_at_once`.
+    Samples go through the network in blocks of `block_rows`, of which a worker takes `blocks_together` through one
+    layer after the other. Of every layer the workspace holds, at the offsets in its row, A and dZ of each block: (n_l,
+    block_rows) with samples side by side, and of the last layer always; else (block_rows, n_l). `Y` (n_blocks,
+    n_targets, block_rows), the losses `L` and the right predictions `hits`, (n_blocks * block_rows,), are offsets too,
+    and so are `X`, the inputs of all blocks where they are kept, and `X_panels`, the same as panels of samples' rows;
+    `partials`, sums of dW over `blocks_a_partial` blocks each; and `scratch`, `scratch_size` numbers for each worker.
+    Inputs are read as `scale * x + shift`: forward `features_at_once` of a block, backward `columns_at_once` of the
+    samples of `blocks_at_once`.
     """
 
     layers: np.ndarray  # (n_layers, LAYER_COLUMNS) int64

@@ -13,6 +13,7 @@ from ..codes import (
     N_IN,
     N_OUT,
     OF_PANELS,
+    OF_SAMPLES,
     ONE_BY_ONE,
     PACKED,
     PACKED_DEPTH,
@@ -49,6 +50,13 @@ def strides_of(plan, layer):
     if plan.samples_lie == ONE_BY_ONE and layer < plan.layers.shape[0] - 1:
         return plan.layers[layer, N_OUT], 1
     return 1, plan.block_rows
+
+
+@inner
+def sums_panels(job, l):
+    """Whether dW is summed of panels: samples' own rows cannot be used where they are to be scaled."""
+    how = job.plan.layers[l, SUM_OF_DW]
+    return how == OF_PANELS or (how == OF_SAMPLES and job.plan.samples_lie == SIDE_BY_SIDE and not lie_ready(job))
 
 
 @inner
@@ -123,7 +131,7 @@ def _first_layer_of_panels(job, scratch, first_block, step, last_block, k, n_fea
                 turn(job, target, t, size, block * size, size, k, n_features)
             add_product(
                 min(rows, n - row), size, workspace.dtype.type(1), workspace, place_of(plan, 0, A, block) + row * size,
-                size, job.parameters, w + row * stride, stride, 1, 0, target, t, size, n_features, n_features,
+                size, job.parameters, w + row * stride, stride, 1, target, t, size, n_features,
             )  # fmt: skip
 
 
@@ -179,8 +187,8 @@ def _forward(job, first_block, step, last_block):
                 for block in range(first_block, last_block, step):
                     z, a = place_of(plan, l, A, block) + row * size, place_of(plan, l - 1, A, block)
                     add_product(
-                        min(rows, n - row), size, one, workspace, z, size, parameters, w + row * stride, stride, 1, 0,
-                        workspace, a, size, n_in, n_in,
+                        min(rows, n - row), size, one, workspace, z, size, parameters, w + row * stride, stride, 1,
+                        workspace, a, size, n_in,
                     )  # fmt: skip
 
 
@@ -255,12 +263,12 @@ def _backward(job, scratch, first_block, step, last_block):
                 dz, dz_prev = place_of(plan, l, DZ, block), place_of(plan, l - 1, DZ, block)
                 add_product(
                     n_in, size, workspace.dtype.type(1), workspace, dz_prev, size, job.parameters, plan.layers[l, W], 1,
-                    plan.layers[l, W_STRIDE], 0, workspace, dz, size, n, n,
+                    plan.layers[l, W_STRIDE], workspace, dz, size, n,
                 )  # fmt: skip
         for block in range(first_block, last_block, step):
             activation, slope = plan.layers[l - 1, ACTIVATION], plan.slopes[l - 1]
             derive(activation, slope, _numbers_of(job, l - 1, A, block), _numbers_of(job, l - 1, DZ, block))
-        if plan.layers[l - 1, SUM_OF_DW] == OF_PANELS:
+        if sums_panels(job, l - 1):
             _keep_rows(job, l - 1, first_block, step, last_block)
 
 
@@ -288,8 +296,9 @@ def _back_of_rows(job, l):
     for j in range(0, n, some):  # rows of W, which stay in cache for all samples
         for i in range(job.m):
             add_rows(
-                workspace, dz_prev + i * n_in, n_in, workspace.dtype.type(1), workspace, dz + i * by_sample + j * by_unit,
-                by_unit, min(some, n - j), job.parameters, w + j * stride, stride, plan.numbers,
+                workspace, dz_prev + i * n_in, n_in, workspace.dtype.type(1), workspace,
+                dz + i * by_sample + j * by_unit, by_unit, min(some, n - j), job.parameters, w + j * stride, stride,
+                plan.numbers,
             )  # fmt: skip
 
 
@@ -379,7 +388,7 @@ def by_samples(job, worker, workers):
                 _store_outputs(job, block)
             else:
                 _cost(job, block)
-        if job.mode >= GRADIENT and plan.layers[plan.layers.shape[0] - 1, SUM_OF_DW] == OF_PANELS:
+        if job.mode >= GRADIENT and sums_panels(job, plan.layers.shape[0] - 1):
             _keep_rows(job, plan.layers.shape[0] - 1, first, workers, last)
         if job.mode >= GRADIENT and plan.layers.shape[0] > 1:
             _backward(job, scratch, first, workers, last)

@@ -13,7 +13,6 @@ from ..codes import (
     N_IN,
     N_OUT,
     OF_COLUMNS,
-    OF_PANELS,
     OF_SAMPLES,
     ONE_BY_ONE,
     SUM_OF_DW,
@@ -24,9 +23,9 @@ from ..codes import (
     W,
 )
 from .blocks import n_blocks
-from .by_samples import place_of, scratch_of, strides_of
+from .by_samples import place_of, scratch_of, strides_of, sums_panels
 from .compiling import inner, routine
-from .inputs import gather_inputs, lie_ready
+from .inputs import gather_inputs
 from .machine import PANEL_BYTES, VECTOR_BYTES
 from .products import add_dots, add_product, add_product_of_rows, add_rows, rows_at_once
 from .reading import transpose
@@ -75,7 +74,7 @@ def _add_of_panels(job, scratch, alpha, changed, l, first_row, last_row, first_c
                 add_product(
                     min(rows, last_row - first_row - row), min(panel, last_column - column), alpha, changed,
                     w + row * stride + column, stride, job.workspace, dz + row * plan.samples_stride,
-                    plan.samples_stride, 1, 0, panels, p + (column - first_column) // panel * room, panel, count, count,
+                    plan.samples_stride, 1, panels, p + (column - first_column) // panel * room, panel, count,
                 )  # fmt: skip
 
 
@@ -105,7 +104,7 @@ def _add_of_samples(job, alpha, changed, l, blocks, first_row, last_row, first_c
         if n_in <= _SHORT_ROW:
             add_product(
                 last_row - first_row, n_in, alpha, changed, w, stride, workspace, dz + first_row * by_unit, by_unit,
-                by_sample, 0, workspace, a, n_in, job.m, job.m,
+                by_sample, workspace, a, n_in, job.m,
             )  # fmt: skip
             return
         for j in range(last_row - first_row):
@@ -119,8 +118,8 @@ def _add_of_samples(job, alpha, changed, l, blocks, first_row, last_row, first_c
             count = min(size, job.m - block * size)
             add_product_of_rows(
                 last_row - first_row, last_column - first_column, alpha, changed, w + first_column, stride, workspace,
-                place_of(plan, l, DZ, block) + first_row * size, size, 1, 0, reinterpret(job.samples, workspace),
-                first_column, n_in, vector(job.rows, block * size, count), count, count,
+                place_of(plan, l, DZ, block) + first_row * size, size, 1, reinterpret(job.samples, workspace),
+                first_column, n_in, vector(job.rows, block * size, count), count,
             )  # fmt: skip
 
 
@@ -145,7 +144,7 @@ def _add_bias(job, alpha, changed, l, blocks, first_row, last_row):
     by_sample, by_unit = strides_of(plan, l)
     for j in range(first_row, last_row):
         total = alpha * 0
-        if plan.layers[l, SUM_OF_DW] == OF_PANELS:
+        if sums_panels(job, l):
             numbers = vector(workspace, plan.layers[l, DZ_ROWS] + j * plan.samples_stride, job.m)
             for i in range(numbers.size):
                 total += numbers[i]
@@ -187,7 +186,7 @@ def _do(job, scratch, index):
         _add_partials(job, alpha, changed, blocks, first_row, last_row, first_column, last_column)
     elif how == OF_COLUMNS:
         _add_of_columns(job, alpha, changed, l, blocks)
-    elif how == OF_SAMPLES and (plan.samples_lie == ONE_BY_ONE or lie_ready(job)):
+    elif how == OF_SAMPLES and not sums_panels(job, l):
         _add_of_samples(job, alpha, changed, l, blocks, first_row, last_row, first_column, last_column)
     else:
         for column in range(first_column, last_column, plan.columns_at_once):

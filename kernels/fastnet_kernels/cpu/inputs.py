@@ -95,7 +95,7 @@ def _gather(plan, target, t_first, source, rows, first, count, first_column, las
 
 @routine
 def gather_inputs(job, target, t, first, count, first_column, last_column, room):
-    """Columns of `count` samples as panels, each with `room`, from target[t] on. What stands beyond the last column means nothing."""
+    """Columns of `count` samples as panels, each with `room`, from t on. What is beyond the last means nothing."""
     if job.are_bytes:
         _gather(job.plan, target, t, job.samples, job.rows, first, count, first_column, last_column, room)
     else:

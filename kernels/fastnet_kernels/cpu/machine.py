@@ -106,7 +106,7 @@ def hidden(builder, number):
 
 
 def in_order(builder, cells):
-    """The vectors in `cells` are there before anything after this: else LLVM loads so much first that registers run out."""
+    """Have the vectors in `cells` before what comes next: else LLVM loads so much first that registers run out."""
     vectors = [builder.load(cell) for cell in cells]
     kind = ir.FunctionType(
         ir.LiteralStructType([vector.type for vector in vectors]), [vector.type for vector in vectors]

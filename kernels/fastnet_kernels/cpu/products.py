@@ -44,10 +44,10 @@ def _largest(sizes, limit):
 
 
 @routine
-def add_product(rows, columns, alpha, C, c, c_row, A, a, a_row, a_k, a_block, B, b, b_k, depth, n_k):
-    """C[c + r c_row + v] += alpha sum_k A[a + r a_row + k // n_k a_block + k % n_k a_k] B[b + k b_k + v].
+def add_product(rows, columns, alpha, C, c, c_row, A, a, a_row, a_k, B, b, b_k, depth):
+    """C[c + r c_row + v] += alpha sum_k A[a + r a_row + k a_k] B[b + k b_k + v].
 
-    For r < rows, v < columns, k < depth, in blocks of `n_k`.
+    For r < rows, v < columns, k < depth.
     """
     panel, lanes = PANEL_BYTES // C.itemsize, VECTOR_BYTES // C.itemsize
     whole = columns // panel * panel
@@ -56,8 +56,7 @@ def add_product(rows, columns, alpha, C, c, c_row, A, a, a_row, a_k, a_block, B,
         while row < rows:
             height = _even_height(rows - row, _WIDE)
             wide_tile(
-                height, alpha, C, c + row * c_row + v, c_row, A, a + row * a_row, a_row, a_k, a_block, B, b + v, b_k,
-                depth, n_k,
+                height, alpha, C, c + row * c_row + v, c_row, A, a + row * a_row, a_row, a_k, B, b + v, b_k, depth,
             )  # fmt: skip
             row += height
     for v in range(whole, columns, lanes):
@@ -66,7 +65,7 @@ def add_product(rows, columns, alpha, C, c, c_row, A, a, a_row, a_k, a_block, B,
             height = _even_height(rows - row, _THIN)
             thin_tile(
                 height, min(lanes, columns - v), alpha, C, c + row * c_row + v, c_row, A, a + row * a_row, a_row, a_k,
-                a_block, B, b + v, b_k, None, depth, n_k,
+                B, b + v, b_k, None, depth,
             )  # fmt: skip
             row += height
 
@@ -79,7 +78,7 @@ def rows_at_once(depth, buffer):
 
 @inner
 def _packed_strides(depth, buffer):
-    """Of a packed matrix: from step to step of k, and from tile to tile (a cache line more, so that they do not compete)."""
+    """Of a packed matrix: from step to step of k, and from tile to tile (a step more, for the cache)."""
     lanes = VECTOR_BYTES // buffer.itemsize
     step = n_blocks(_WIDE[0], lanes) * lanes
     return step, (depth + 1) * step
@@ -87,7 +86,7 @@ def _packed_strides(depth, buffer):
 
 @routine
 def pack_columns(target, source, s, stride, columns, depth):
-    """The matrix source[s + k stride + c], c < columns, k < depth, tile by tile: what one step of k needs lies together.
+    """The matrix source[s + k stride + c], c < columns, k < depth, tile by tile, what a step of k needs side by side.
 
     What is read beyond the columns means nothing; `source` goes on for two vectors.
     """
@@ -111,13 +110,13 @@ def add_product_of_packed(rows, columns, C, c, c_row, A, B, b, b_k, depth):
         for row in range(0, rows, _WIDE[0]):
             height = min(_WIDE[0], rows - row)
             add_product(
-                height, min(panel, columns - v), one, C, c + row * c_row + v, c_row, A, row // _WIDE[0] * room, 1, step, 0,
-                B, b + v, b_k, depth, depth,
+                height, min(panel, columns - v), one, C, c + row * c_row + v, c_row, A, row // _WIDE[0] * room, 1, step,
+                B, b + v, b_k, depth,
             )  # fmt: skip
 
 
 @routine
-def add_product_of_rows(rows, columns, alpha, C, c, c_row, A, a, a_row, a_k, a_block, B, b, b_k, index, depth, n_k):
+def add_product_of_rows(rows, columns, alpha, C, c, c_row, A, a, a_row, a_k, B, b, b_k, index, depth):
     """`add_product` for rows of B that lie anywhere: the numbers of row k are B[b + index[k] b_k + v]."""
     lanes = VECTOR_BYTES // C.itemsize
     for v in range(0, columns, lanes):
@@ -126,7 +125,7 @@ def add_product_of_rows(rows, columns, alpha, C, c, c_row, A, a, a_row, a_k, a_b
             height = _even_height(rows - row, _THIN)
             thin_tile(
                 height, min(lanes, columns - v), alpha, C, c + row * c_row + v, c_row, A, a + row * a_row, a_row, a_k,
-                a_block, B, b + v, b_k, index, depth, n_k,
+                B, b + v, b_k, index, depth,
             )  # fmt: skip
             row += height
 

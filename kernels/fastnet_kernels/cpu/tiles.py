@@ -12,8 +12,6 @@ Matrices lie in arrays of any rank, of which only the memory counts; offsets and
 Every tile is emitted in a few heights (and widths), which are asked for by number.
 """
 
-import contextlib
-
 from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
@@ -30,7 +28,8 @@ from .machine import (
     sums_of_lanes,
 )
 
-_STEPS_AHEAD = 12  # of k: where A is read down a column, each step needs another cache line
+_LINE_BYTES = 64  # of a cache line
+_A_AHEAD = 12  # steps of k: where A is read down a column, each step needs another cache line
 _B_AHEAD = 24
 _PLACE = types.intp
 _BYTE = ir.IntType(8)
@@ -97,16 +96,6 @@ class _Rows:
         return pointers
 
 
-@contextlib.contextmanager
-def _blocks(builder, depth, n_k):
-    """A loop over `depth` steps in blocks of `n_k`: each block's number, first step and count of steps."""
-    n_blocks = builder.sdiv(builder.add(depth, builder.sub(n_k, _number(1))), n_k)
-    with cgutils.for_range(builder, n_blocks) as loop:
-        first = builder.mul(loop.index, n_k)
-        left = builder.sub(depth, first)
-        yield loop.index, first, builder.select(builder.icmp_signed("<", left, n_k), left, n_k)
-
-
 def _indexed(context, builder, index_type, index, place):
     """index[place], or `place` itself where there is no index."""
     if isinstance(index_type, types.NoneType):
@@ -115,16 +104,32 @@ def _indexed(context, builder, index_type, index, place):
     return numbers.load(numbers.at(place))
 
 
-@intrinsic
-def wide_tile(typing_context, height, alpha, C, c, c_row, A, a, a_row, a_k, a_block, B, b, b_k, depth, n_k):
-    """C[c + r c_row + v] += alpha sum_k A[a + r a_row + k // n_k a_block + k % n_k a_k] B[b + k b_k + v].
+def _next_of(builder, A, a, a_row, a_k, depth, h):
+    """Pointer to what is needed of A soon, its step, and how far the last row's is from there.
 
-    For rows r < height, k < depth, in blocks of `n_k`, and v below the width of two vectors.
+    Down a column that is the same column some steps on, another line each; along rows that lie without a gap it is the
+    next tile, a line a step.
+    """
+    is_column = builder.icmp_signed("!=", a_k, _number(1))
+    line = _number(_LINE_BYTES // A.size)
+    has_no_gap = builder.icmp_signed("<=", a_row, builder.add(depth, line))
+    ahead = builder.select(is_column, _times(builder, _number(_A_AHEAD), a_k), _times(builder, _number(h), a_row))
+    step = builder.select(is_column, a_k, builder.select(has_no_gap, line, _number(0)))
+    last = builder.select(is_column, _times(builder, _number(h - 1), a_row), _number(0))
+    return A.at(a, ahead), step, last
+
+
+@intrinsic
+def wide_tile(typing_context, height, alpha, C, c, c_row, A, a, a_row, a_k, B, b, b_k, depth):
+    """C[c + r c_row + v] += alpha sum_k A[a + r a_row + k a_k] B[b + k b_k + v].
+
+    For rows r < height, k < depth, and v below the width of two vectors.
     """
 
     def generate(context, builder, signature, arguments):
-        height, alpha, _, c, c_row, _, a, a_row, a_k, a_block, _, b, b_k, depth, n_k = arguments
-        C, A, B = (Buffer(context, builder, signature.args[i], arguments[i]) for i in (2, 5, 10))
+        height, alpha, _, c, c_row, _, a, a_row, a_k, _, b, b_k, depth = arguments
+        C, A, B = (Buffer(context, builder, signature.args[i], arguments[i]) for i in (2, 5, 9))
+        b_ahead = _times(builder, _number(_B_AHEAD), b_k)
 
         def parts(pointer):
             return [pointer, B.step(pointer, _number(B.lanes))]
@@ -135,34 +140,21 @@ def wide_tile(typing_context, height, alpha, C, c, c_row, A, a, a_row, a_k, a_bl
             for target in targets:  # needed last, asked for first
                 for part in parts(target):
                     ask_for(builder, part)
-            # Of A: down a column the same column some steps on, which is another line each; along rows the next tile's.
-            down = builder.icmp_signed("!=", a_k, _number(1))
-            line = _number(64 // A.size)
-            whole = builder.icmp_signed("<=", a_row, builder.add(depth, line))
-            ahead = builder.select(
-                down, _times(builder, _number(_STEPS_AHEAD), a_k), _times(builder, _number(h), a_row)
-            )
-            ahead_k = builder.select(down, a_k, builder.select(whole, line, _number(0)))
-            ahead_row = builder.select(down, _times(builder, _number(h - 1), a_row), _number(0))
-            b_ahead = _times(builder, _number(_B_AHEAD), b_k)
-            with _blocks(builder, depth, n_k) as (block, first, count):
-                rows = _Rows(builder, A, builder.add(a, _times(builder, block, a_block)), a_row, h)
-                next_A = A.at(a, ahead)
-                start = B.at(b, _times(builder, first, b_k))
-                with cgutils.for_range(builder, count) as loop:
-                    row = B.step(start, _times(builder, loop.index, b_k))
-                    loaded = [B.load_vector(part) for part in parts(row)]
-                    for part in parts(B.step(row, b_ahead)):
-                        ask_for(builder, part)
-                    numbers = rows.after(_times(builder, loop.index, a_k))
-                    asked = A.step(next_A, _times(builder, loop.index, ahead_k))
-                    ask_for(builder, asked)
-                    ask_for(builder, A.step(asked, ahead_row))
-                    for r in range(h):
-                        factor = broadcast(builder, B.vector, A.load(numbers[r]))
-                        for v in range(2):
-                            B.add_product(cells[2 * r + v], factor, loaded[v])
-                        in_order(builder, cells[2 * r : 2 * r + 2])
+            rows, start = _Rows(builder, A, a, a_row, h), B.at(b)
+            soon, soon_step, to_last = _next_of(builder, A, a, a_row, a_k, depth, h)
+            with cgutils.for_range(builder, depth) as loop:
+                row = B.step(start, _times(builder, loop.index, b_k))
+                loaded = [B.load_vector(part) for part in parts(row)]
+                for part in parts(B.step(row, b_ahead)):
+                    ask_for(builder, part)
+                asked = A.step(soon, _times(builder, loop.index, soon_step))
+                for number in (asked, A.step(asked, to_last)):
+                    ask_for(builder, number)
+                for r, number in enumerate(rows.after(_times(builder, loop.index, a_k))):
+                    factor, pair = broadcast(builder, B.vector, A.load(number)), cells[2 * r : 2 * r + 2]
+                    for cell, vector in zip(pair, loaded, strict=True):
+                        B.add_product(cell, factor, vector)
+                    in_order(builder, pair)
             scale = broadcast(builder, C.vector, alpha)
             for r, target in enumerate(targets):
                 for v, part in enumerate(parts(target)):
@@ -172,45 +164,38 @@ def wide_tile(typing_context, height, alpha, C, c, c_row, A, a, a_row, a_k, a_bl
         _choose(builder, [height], [MACHINE.wide_heights], emit)
         return context.get_dummy_value()
 
-    numbers = (_PLACE,) * 2, (_PLACE,) * 4, (_PLACE,) * 4
-    return types.void(_PLACE, C.dtype, C, *numbers[0], A, *numbers[1], B, *numbers[2]), generate
+    places = (_PLACE,) * 3
+    return types.void(_PLACE, C.dtype, C, *places[:2], A, *places, B, *places), generate
 
 
 @intrinsic
-def thin_tile(
-    typing_context, height, width, alpha, C, c, c_row, A, a, a_row, a_k, a_block, B, b, b_k, index, depth, n_k
-):
-    """C[c + r c_row + v] += alpha sum_k A[a + r a_row + k // n_k a_block + k % n_k a_k] B[b + index[k] b_k + v].
+def thin_tile(typing_context, height, width, alpha, C, c, c_row, A, a, a_row, a_k, B, b, b_k, index, depth):
+    """C[c + r c_row + v] += alpha sum_k A[a + r a_row + k a_k] B[b + index[k] b_k + v].
 
     For v < width, at most a vector. `index` may be None for 0, 1, 2, ...
     """
 
     def generate(context, builder, signature, arguments):
-        height, width, alpha, _, c, c_row, _, a, a_row, a_k, a_block, _, b, b_k, index, depth, n_k = arguments
-        C, A, B = (Buffer(context, builder, signature.args[i], arguments[i]) for i in (3, 6, 11))
+        height, width, alpha, _, c, c_row, _, a, a_row, a_k, _, b, b_k, index, depth = arguments
+        C, A, B = (Buffer(context, builder, signature.args[i], arguments[i]) for i in (3, 6, 10))
         mask = first_lanes(builder, C.vector, width)
-        has_index = not isinstance(signature.args[14], types.NoneType)
-
-        def row(place):
-            place = _indexed(context, builder, signature.args[14], index, place)
-            return B.at(b, _times(builder, place, b_k))
+        has_index = not isinstance(signature.args[13], types.NoneType)
 
         def emit(h):
             cells = B.zeros(h)
             targets = _row_pointers(builder, C, c, c_row, h)
             for target in targets:
                 ask_for(builder, target)
-            with _blocks(builder, depth, n_k) as (block, first, count):
-                rows = _Rows(builder, A, builder.add(a, _times(builder, block, a_block)), a_row, h)
-                with cgutils.for_range(builder, count) as loop:
-                    place = builder.add(first, loop.index)
-                    found = row(place)
-                    if has_index:  # the next tile's part of the row: rows far apart are more than a processor foresees
-                        ask_for(builder, B.step(found, _number(B.lanes)), first_cache=False)
-                    loaded = B.load_vector(found, mask)
-                    numbers = rows.after(_times(builder, loop.index, a_k))
-                    for cell, number in zip(cells, numbers, strict=True):
-                        B.add_product(cell, broadcast(builder, B.vector, A.load(number)), loaded)
+            rows = _Rows(builder, A, a, a_row, h)
+            with cgutils.for_range(builder, depth) as loop:
+                place = _indexed(context, builder, signature.args[13], index, loop.index)
+                row = B.at(b, _times(builder, place, b_k))
+                if has_index:  # the next tile's part of the row: rows far apart are more than a processor foresees
+                    ask_for(builder, B.step(row, _number(B.lanes)), first_cache=False)
+                loaded = B.load_vector(row, mask)
+                numbers = rows.after(_times(builder, loop.index, a_k))
+                for cell, number in zip(cells, numbers, strict=True):
+                    B.add_product(cell, broadcast(builder, B.vector, A.load(number)), loaded)
             scale = broadcast(builder, C.vector, alpha)
             for cell, target in zip(cells, targets, strict=True):
                 changed = fused_multiply_add(builder, scale, builder.load(cell), C.load_vector(target, mask))
@@ -219,9 +204,8 @@ def thin_tile(
         _choose(builder, [height], [MACHINE.thin_heights], emit)
         return context.get_dummy_value()
 
-    places = (_PLACE,) * 4
-    arguments = (_PLACE, _PLACE, C.dtype, C, _PLACE, _PLACE, A, *places, B, _PLACE, _PLACE, index, _PLACE, _PLACE)
-    return types.void(*arguments), generate
+    places = (_PLACE,) * 3
+    return types.void(_PLACE, _PLACE, C.dtype, C, *places[:2], A, *places, B, *places[:2], index, _PLACE), generate
 
 
 @intrinsic
