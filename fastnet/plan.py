@@ -118,6 +118,7 @@ class Form:
     inputs: int
     block_rows: int
     sums_of_dW: tuple[int, ...]  # noqa: N815 - as the field writes it
+    packed: tuple[bool, ...]
 
 
 def form_for(
@@ -133,9 +134,10 @@ def form_for(
     units = [layer.units for layer in layers if isinstance(layer, Dense)]
     lanes = panel // 2
     if len(units) == 1 and units[0] <= _UNITS_IN_ONE_PASS and n_inputs >= panel:
-        return Form(codes.SIDE_BY_SIDE, codes.AS_THEY_LIE, _SAMPLES_IN_ONE_PASS, (codes.IN_ONE_PASS,))
+        return Form(codes.SIDE_BY_SIDE, codes.AS_THEY_LIE, _SAMPLES_IN_ONE_PASS, (codes.IN_ONE_PASS,), (False,))
     if batch_size * _ONE_BY_ONE < lanes:
-        return Form(codes.ONE_BY_ONE, codes.AS_THEY_LIE, batch_size, (codes.OF_SAMPLES,) * len(units))
+        never = (False,) * len(units)
+        return Form(codes.ONE_BY_ONE, codes.AS_THEY_LIE, batch_size, (codes.OF_SAMPLES,) * len(units), never)
     vectors = -(-batch_size // lanes)
     most_panels = _BLOCK_BYTES // (panel * dtype.itemsize * (n_inputs + 2 * sum(units)))
     if most_panels > 1:
@@ -171,7 +173,9 @@ def form_for(
     if inputs != codes.KEPT:
         as_they_lie = units[0] <= _UNITS_AS_THEY_LIE and n_inputs >= panel
         sums[0] = codes.OF_SAMPLES if as_they_lie else codes.OF_PANELS
-    return Form(codes.SIDE_BY_SIDE, inputs, block_rows, tuple(sums))
+    has_blocks = batch_size >= _BLOCKS_WORTH_PACKING * block_rows
+    packed = [has_blocks and a * b * dtype.itemsize > _LARGE_BYTES for a, b in itertools.pairwise([n_inputs, *units])]
+    return Form(codes.SIDE_BY_SIDE, inputs, block_rows, tuple(sums), tuple(packed))
 
 
 def _tasks_of(l: int, n_out: int, n_in: int, form: Form, panel: int) -> list[tuple[int, int, int, int, int]]:
@@ -230,7 +234,7 @@ def make_plan(
         row[codes.SUM_OF_DW] = form.sums_of_dW[l]
         if form.samples_lie == codes.SIDE_BY_SIDE and form.sums_of_dW[l] in (codes.OF_PANELS, codes.OF_SAMPLES):
             row[codes.DZ_ROWS] = room.take(samples_stride * n_out)
-        row[codes.PACKED] = n_out * W.stride * dtype.itemsize > _LARGE_BYTES and blocks >= _BLOCKS_WORTH_PACKING
+        row[codes.PACKED] = form.packed[l]
         tasks += _tasks_of(l, n_out, n_in, form, panel)
 
     in_one_pass = form.sums_of_dW[0] == codes.IN_ONE_PASS

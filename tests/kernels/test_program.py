@@ -115,7 +115,7 @@ FORMS = {
 
 
 def form(name, net):
-    found = net._forms[FORMS[name][2]]
+    found = net._forms[FORMS[name][2], False]
     return {
         "one by one": found.samples_lie == codes.ONE_BY_ONE,
         "kept": found.inputs == codes.KEPT and found.sums_of_dW[0] == codes.OF_COLUMNS,
@@ -165,6 +165,41 @@ def test_inputs_that_stay_are_those_of_the_call(m):
     fresh = twin.copy()
     fresh.fit(-X, y, epochs=2, batch_size=None, verbose=False)
     np.testing.assert_array_equal(net.buffer, fresh.buffer)
+
+
+@pytest.mark.parametrize("as_bytes", [False, True], ids=["numbers", "bytes"])
+@pytest.mark.parametrize("units", [3, 20, 33, 300])
+@pytest.mark.parametrize(("m", "n"), [(1, 64), (7, 100), (90, 2000), (209, 333)])
+def test_samples_that_repeat_are_summed_right(m, n, units, as_bytes):
+    """A step of the whole batch, whose samples stay in the workspace as panels, is one step along the gradient."""
+    rng = np.random.default_rng(1)
+    X, layers = rng.standard_normal((m, n)), [fn.Dense(units, "tanh"), fn.Dense(3, "softmax")]
+    if as_bytes:
+        X, layers = rng.integers(0, 256, (m, n), np.uint8), [fn.Rescale(1 / 255, -0.5), *layers]
+    y = np.arange(m) % 3
+    net = fn.Network(layers, dtype="float64").build(n)
+    twin = net.copy()
+    net.fit(X, y, epochs=3, batch_size=None, optimizer=fn.SGD(0.1), verbose=False)
+    for _ in range(3):
+        for name, gradient in twin.gradients(X, y).items():
+            twin.parameters[name][:] -= 0.1 * gradient
+    np.testing.assert_allclose(net.buffer, twin.buffer, rtol=1e-11, atol=1e-13)
+
+
+def test_a_large_matrix_is_packed_and_summed_right(threads):
+    """Its columns are copied for the backward pass, which a mini-batch of few blocks does without."""
+    X, y = np.random.default_rng(2).standard_normal((300, 17)), np.arange(300) % 3
+    layers = [fn.Dense(1031, "tanh"), fn.Dense(1033, "tanh"), fn.Dense(3, "softmax")]
+    for dtype, tolerance in (("float32", 2e-4), ("float64", 1e-11)):
+        net = fn.Network(layers, dtype=dtype).build(17)
+        plan, *_ = net._planned(300)
+        assert plan.layers[1, codes.PACKED]
+        assert not net._planned(30)[0].layers[:, codes.PACKED].any()
+        whole = net.gradients(X, y)
+        for name, gradient in whole.items():
+            parts = [net.gradients(X[i : i + 30], y[i : i + 30])[name] for i in range(0, 300, 30)]
+            scale = np.abs(gradient).max()
+            np.testing.assert_allclose(gradient, np.mean(parts, axis=0), rtol=tolerance, atol=tolerance * scale)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
