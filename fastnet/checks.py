@@ -9,9 +9,6 @@ import numpy as np
 _SLICE = 1 << 16  # numbers
 
 
-_SLICE = 1 << 16
-
-
 def known(name: str, value: object, choices: Iterable[str]) -> None:
     """Raise ValueError unless `value` is one of `choices`."""
     choices = list(choices)

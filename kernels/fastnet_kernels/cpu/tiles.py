@@ -105,18 +105,17 @@ def _indexed(context, builder, index_type, index, place):
 
 
 def _next_of(builder, A, a, a_row, a_k, depth, h):
-    """Pointer to what is needed of A soon, its step, and how far the last row's is from there.
+    """Pointer to what is needed of A soon, and its step.
 
-    Down a column that is the same column some steps on, another line each; along rows that lie without a gap it is the
-    next tile, a line a step.
+    Down a column that is the same column some steps on; along rows that lie without a gap it is the next tile, a line a
+    step. A second line for a column's last rows would cost more than it brings: a prefetch takes a load's place.
     """
     is_column = builder.icmp_signed("!=", a_k, _number(1))
     line = _number(_LINE_BYTES // A.size)
     has_no_gap = builder.icmp_signed("<=", a_row, builder.add(depth, line))
     ahead = builder.select(is_column, _times(builder, _number(_A_AHEAD), a_k), _times(builder, _number(h), a_row))
     step = builder.select(is_column, a_k, builder.select(has_no_gap, line, _number(0)))
-    last = builder.select(is_column, _times(builder, _number(h - 1), a_row), _number(0))
-    return A.at(a, ahead), step, last
+    return A.at(a, ahead), step
 
 
 @intrinsic
@@ -141,15 +140,13 @@ def wide_tile(typing_context, height, alpha, C, c, c_row, A, a, a_row, a_k, B, b
                 for part in parts(target):
                     ask_for(builder, part)
             rows, start = _Rows(builder, A, a, a_row, h), B.at(b)
-            soon, soon_step, to_last = _next_of(builder, A, a, a_row, a_k, depth, h)
+            soon, soon_step = _next_of(builder, A, a, a_row, a_k, depth, h)
             with cgutils.for_range(builder, depth) as loop:
                 row = B.step(start, _times(builder, loop.index, b_k))
                 loaded = [B.load_vector(part) for part in parts(row)]
                 for part in parts(B.step(row, b_ahead)):
                     ask_for(builder, part)
-                asked = A.step(soon, _times(builder, loop.index, soon_step))
-                for number in (asked, A.step(asked, to_last)):
-                    ask_for(builder, number)
+                ask_for(builder, A.step(soon, _times(builder, loop.index, soon_step)))
                 for r, number in enumerate(rows.after(_times(builder, loop.index, a_k))):
                     factor, pair = broadcast(builder, B.vector, A.load(number)), cells[2 * r : 2 * r + 2]
                     for cell, vector in zip(pair, loaded, strict=True):
