@@ -8,13 +8,14 @@
 0
 """
 
-from . import datasets
+from . import callbacks, datasets, losses, metrics, schedules
 from .benchmarks.comparison import compare
+from .callbacks import CSVLogger, EarlyStopping, LearningRateLogger, ModelCheckpoint, TensorBoard
 from .gradient_check import check_gradients
 from .history import History
-from .layers import Dense, Rescale
+from .layers import BatchNorm, Dense, Dropout, LayerNorm, Rescale
 from .network import LogisticRegression, Network
-from .optimizers import SGD
+from .optimizers import SGD, Adam, AdamW, RMSProp
 from .storage import load
 from .training import DivergenceError
 
@@ -22,14 +23,29 @@ __version__ = "0.1.0"
 
 __all__ = [
     "SGD",
+    "Adam",
+    "AdamW",
+    "BatchNorm",
+    "CSVLogger",
     "Dense",
     "DivergenceError",
+    "Dropout",
+    "EarlyStopping",
     "History",
+    "LayerNorm",
+    "LearningRateLogger",
     "LogisticRegression",
+    "ModelCheckpoint",
     "Network",
+    "RMSProp",
     "Rescale",
+    "TensorBoard",
+    "callbacks",
     "check_gradients",
     "compare",
     "datasets",
     "load",
+    "losses",
+    "metrics",
+    "schedules",
 ]

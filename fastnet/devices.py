@@ -2,13 +2,14 @@
 
 import contextlib
 import functools
+import gc
 import os
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from fastnet_kernels import codes
@@ -30,6 +31,17 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 _NOTHING = np.zeros(0)
+_NO_OPTIMIZER = np.zeros(codes.OPTIMIZER_SETTINGS)
+
+
+class Updates(NamedTuple):
+    """What the compiled program needs to know of an optimizer, for a number of steps."""
+
+    settings: np.ndarray  # of `codes`
+    learning_rates: np.ndarray  # an entry a step
+    states: tuple[np.ndarray, np.ndarray]  # what it remembers of each parameter; empty where it needs none
+    steps_before: int = 0
+
 
 # One parallel run at a time: it uses all threads, and Numba's fallback "workqueue" layer allows no second one.
 _threads_in_use = threading.Lock()
@@ -44,11 +56,19 @@ class Batches:
     m: int
     batch_size: int
     targets: np.ndarray  # (m, n_targets)
+    weights: np.ndarray = field(default_factory=lambda: np.zeros(0))  # (m,) of the network's dtype; empty: all 1
     order: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
 
     @property
     def steps(self) -> int:
         return -(-self.m // self.batch_size)
+
+    @property
+    def sizes(self) -> np.ndarray:
+        """Samples of each mini-batch: the last one has what is left."""
+        found = np.full(self.steps, self.batch_size)
+        found[-1] = self.m - self.batch_size * (self.steps - 1)
+        return found
 
 
 class CPU:
@@ -59,7 +79,9 @@ class CPU:
     def __init__(self, dtype: np.dtype):
         self.dtype = dtype
         self._run: Any = None
-        self._no_outputs = np.zeros((0, 0), dtype)
+        self._parts: set[str] = set()
+        self._no_outputs, self._nothing = np.zeros((0, 0), dtype), np.zeros(0, dtype)
+        self._no_updates = Updates(_NO_OPTIMIZER, _NOTHING, (self._nothing, self._nothing))
 
     @functools.cached_property
     def panel(self) -> int:
@@ -75,28 +97,44 @@ class CPU:
 
         return int(numba.config.NUMBA_NUM_THREADS)
 
-    def prepare(self) -> None:
-        """Load the compiled program; compile it first where that was never done, and say so."""
-        if self._run is not None:
+    def prepare(self, parts: Iterable[str] = ()) -> None:
+        """Load the compiled program and, of `codes`, some `parts`; compile them first where that was never done."""
+        missing = set(parts) - self._parts
+        if self._run is not None and not missing:
             return
-        import numba
-
         with _announced_compilation():
-            from fastnet_kernels.cpu.program import run
+            if self._run is None:
+                self._load_program()
+            from fastnet_kernels.cpu.compiling import load_part
 
-            number = numba.from_dtype(self.dtype)
-            numbers, integers = number[::1], numba.int64[::1]
-            fields: dict[str, Any] = dict.fromkeys(codes.Plan._fields, numba.int64)
-            fields |= {"layers": numba.int64[:, ::1], "tasks": numba.int64[:, ::1], "numbers": integers}
-            fields |= {"slopes": numba.float64[::1], "scale": numba.float64, "shift": numba.float64}
-            plan = numba.types.NamedTuple(tuple(fields.values()), codes.Plan)
-            batch = (numba.uint8[::1], numba.boolean, number[:, ::1], number[:, ::1], integers, integers)
-            sums = (numba.float64[::1], numba.float64[::1])
-            int64 = numba.int64
-            signature = (
-                int64, plan, numbers, numbers, numbers, *batch, int64, int64, int64, numba.float64, *sums, int64
-            )  # fmt: skip
-            run.compile(signature)
+            for part in sorted(missing):
+                load_part(part)
+        self._parts |= missing
+
+    def _load_program(self) -> None:
+        import numba
+        from fastnet_kernels.cpu.program import run
+
+        number = numba.from_dtype(self.dtype)
+        numbers, integers = number[::1], numba.int64[::1]
+        fields: dict[str, Any] = dict.fromkeys(codes.Plan._fields, numba.int64)
+        real, reals, table = numba.float64, numba.float64[::1], numba.int64[:, ::1]
+        fields |= {
+            "settings": real[:, ::1],
+            "segments": table,
+            "layers": table,
+            "tasks": table,
+            "numbers": integers,
+        }
+        fields |= dict.fromkeys(("loss_setting", "scale", "shift"), real)
+        plan = numba.types.NamedTuple(tuple(fields.values()), codes.Plan)
+        batch = (numba.uint8[::1], numba.boolean, number[:, ::1], numbers, number[:, ::1], integers, integers)
+        int64 = numba.int64
+        updates = (reals, reals, int64, int64)
+        signature = (
+            int64, plan, *(numbers,) * 5, *batch, int64, int64, int64, *updates, reals, reals, int64
+        )  # fmt: skip
+        run.compile(signature)
         # The machine code itself: finding it by the types of the arguments would take longer than one sample does.
         self._run = run.overloads[signature].entry_point
 
@@ -113,12 +151,14 @@ class CPU:
         last_step: int,
         *,
         outputs: np.ndarray | None = None,
-        learning_rate: float = 0.0,
+        updates: Updates | None = None,
+        noise: int = 0,
         costs: np.ndarray | None = None,
-        hits: np.ndarray | None = None,
+        scores: np.ndarray | None = None,
     ) -> int:
         """Run steps `first_step:last_step` of `batches`; returns the step that comes next (see `cpu.program.run`)."""
         self.prepare()
+        updates = updates or self._no_updates
         workers = self._workers(mode, plan, parameters.size, min(batches.batch_size, batches.m))
         with _threads_in_use if workers > 1 else contextlib.nullcontext():
             return int(
@@ -127,19 +167,24 @@ class CPU:
                     plan,
                     parameters,
                     gradients,
+                    *updates.states,
                     workspace,
                     batches.samples,
                     batches.are_bytes,
                     batches.targets,
+                    batches.weights if batches.weights.size else self._nothing,
                     self._no_outputs if outputs is None else outputs,
                     batches.order,
                     rows,
                     batches.batch_size,
                     first_step,
                     last_step,
-                    learning_rate,
+                    updates.settings,
+                    updates.learning_rates,
+                    updates.steps_before,
+                    noise,
                     _NOTHING if costs is None else costs,
-                    _NOTHING if hits is None else hits,
+                    _NOTHING if scores is None else scores,
                     workers,
                 )
             )
@@ -177,10 +222,14 @@ def _announced_compilation() -> Iterator[None]:
         def on_end(self, _: event.Event) -> None:
             pass
 
+    pauses = gc.isenabled()  # compiling makes millions of objects, of which the collector finds nothing to take away
+    gc.disable()
     with event.install_listener("numba:compile", Listener()):
         try:
             yield
         finally:
             done.set()
+            if pauses:
+                gc.enable()
     if started:
         print(f" done in {time.perf_counter() - started[0]:.1f} s", file=sys.stderr, flush=True)

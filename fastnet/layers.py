@@ -1,5 +1,6 @@
 """The layers a network is described with: what they are called, how many units they have, how they start."""
 
+import dataclasses
 import math
 from dataclasses import dataclass
 
@@ -7,7 +8,21 @@ import numpy as np
 
 from .checks import known, positive_integer, real_number
 
-ACTIVATIONS = ("linear", "sigmoid", "tanh", "relu", "leaky_relu", "softmax")
+ACTIVATIONS = (
+    "linear",
+    "sigmoid",
+    "tanh",
+    "relu",
+    "leaky_relu",
+    "softmax",
+    "elu",
+    "hard_sigmoid",
+    "softplus",
+    "silu",
+    "gelu",
+    "hard_silu",
+)
+_LIKE_RELU = ("relu", "leaky_relu", "elu", "softplus", "silu", "gelu", "hard_silu")
 
 # Standard deviation of the first random weights, by the number of inputs n of a unit.
 INITIALISATIONS = {
@@ -18,8 +33,40 @@ INITIALISATIONS = {
 }
 
 
-@dataclass(frozen=True)
-class Dense:
+class Layer:
+    """What all layers share: a text that names what differs from the defaults, and units that follow those before."""
+
+    def __repr__(self) -> str:
+        shown = []
+        for field in dataclasses.fields(self):  # type: ignore[arg-type]
+            value = getattr(self, field.name)
+            if field.default is dataclasses.MISSING:
+                shown.append(repr(value))
+            elif value != field.default:
+                shown.append(f"{field.name}={value!r}")
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+    def units_after(self, n_inputs: int) -> int:
+        """Number of outputs for so many inputs."""
+        return n_inputs
+
+    def _set_checked(self, **values: object) -> None:
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+
+
+def _is_flag(name: str, value: object) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"{name}={value!r} is a {type(value).__name__}: give True or False")
+    return value
+
+
+def _hidden_activation(activation: str) -> None:
+    known("activation", activation, [name for name in ACTIVATIONS if name != "softmax"])
+
+
+@dataclass(frozen=True, repr=False)
+class Dense(Layer):
     """A fully connected layer: Z = A_prev W^T + b, A = g(Z).
 
     Parameters
@@ -27,49 +74,165 @@ class Dense:
     units : int
         Number of units n, at least 1: W is (n, n_prev), b is (n,).
     activation : str
-        g: "linear", "sigmoid", "tanh", "relu", "leaky_relu", or, for the output layer, "softmax".
+        g: "linear", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "softplus", "silu", "gelu", "hard_sigmoid",
+        "hard_silu", or, for the output layer, "softmax". `fastnet_kernels.reference.activations` has the formulas.
     init : str, optional
         Standard deviation of the normal distribution that the first weights are drawn from; b starts at 0.
-        "he": sqrt(2 / n_prev) (He et al., 2015), the default for relu and leaky_relu;
+        "he": sqrt(2 / n_prev) (He et al., 2015), the default for relu and what resembles it;
         "xavier": sqrt(1 / n_prev) (after Glorot and Bengio, 2010), the default for all others;
         "small": 0.01; "zeros": 0, which is good for an output layer only.
     slope : float
         leaky_relu's slope for negative z, at least 0.
+    alpha : float
+        elu's distance from 0 far below it, at least 0.
+    l1, l2 : float
+        Add l1 sum |W| + l2 / 2 sum W^2 to the cost, at least 0: weights stay small.
+    trainable : bool
+        Whether training changes W and b.
 
     Raises
     ------
     ValueError, TypeError
-        For units below 1, an unknown activation or initialisation, or a negative slope.
+        For units below 1, an unknown activation or initialisation, or a negative setting.
 
     Examples
     --------
     >>> import fastnet as fn
-    >>> fn.Dense(20, "relu")
-    Dense(units=20, activation='relu', init='he', slope=0.01)
+    >>> fn.Dense(20, "relu", l2=1e-4)
+    Dense(20, activation='relu', l2=0.0001)
     """
 
     units: int
     activation: str = "linear"
     init: str | None = None
     slope: float = 0.01
+    alpha: float = 1.0
+    l1: float = 0.0
+    l2: float = 0.0
+    trainable: bool = True
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "units", positive_integer("units", self.units))
         known("activation", self.activation, ACTIVATIONS)
-        if self.init is None:
-            init = "he" if self.activation in ("relu", "leaky_relu") else "xavier"
-            object.__setattr__(self, "init", init)
-        known("init", self.init, INITIALISATIONS)
-        object.__setattr__(self, "slope", real_number("slope", self.slope, at_least=0))
+        if self.init is not None:
+            known("init", self.init, INITIALISATIONS)
+        numbers = {name: real_number(name, getattr(self, name), at_least=0) for name in ("slope", "alpha", "l1", "l2")}
+        self._set_checked(units=positive_integer("units", self.units), **numbers)
+        _is_flag("trainable", self.trainable)
+
+    @property
+    def initialisation(self) -> str:
+        """`init`, or the default for the activation."""
+        return self.init or ("he" if self.activation in _LIKE_RELU else "xavier")
+
+    def units_after(self, n_inputs: int) -> int:
+        return self.units
 
     def initial_weights(self, rng: np.random.Generator, n_inputs: int) -> np.ndarray:
         """W (units, n_inputs), float64, drawn from `rng`."""
-        scale = INITIALISATIONS[str(self.init)](n_inputs)
+        scale = INITIALISATIONS[self.initialisation](n_inputs)
         return rng.standard_normal((self.units, n_inputs)) * scale
 
 
+@dataclass(frozen=True, repr=False)
+class BatchNorm(Layer):
+    """Each unit normalised over the mini-batch: g(gamma X + beta), X = (A_prev - mean) / sqrt(variance + epsilon).
+
+    After Ioffe and Szegedy (2015). gamma (n,) starts at 1, beta (n,) at 0. Evaluation and prediction use a mean and a
+    variance (n,) that training remembers; so does training itself where the layer is not `trainable`.
+
+    Parameters
+    ----------
+    activation : str
+        g, any but softmax; so `Dense(64), BatchNorm("relu")` normalises Z.
+    momentum : float
+        How far what is remembered moves towards each mini-batch's statistics, above 0 and at most 1.
+    epsilon : float
+        Above 0.
+    trainable : bool
+        Whether training changes gamma and beta, and what is remembered.
+
+    Examples
+    --------
+    >>> import fastnet as fn
+    >>> fn.BatchNorm("relu")
+    BatchNorm(activation='relu')
+    """
+
+    activation: str = "linear"
+    momentum: float = 0.1
+    epsilon: float = 1e-5
+    trainable: bool = True
+
+    def __post_init__(self) -> None:
+        _hidden_activation(self.activation)
+        momentum = real_number("momentum", self.momentum, above=0)
+        if momentum > 1:
+            raise ValueError(f"momentum={momentum} is above 1: give a share, such as 0.1")
+        self._set_checked(momentum=momentum, epsilon=real_number("epsilon", self.epsilon, above=0))
+        _is_flag("trainable", self.trainable)
+
+
+@dataclass(frozen=True, repr=False)
+class LayerNorm(Layer):
+    """Each sample normalised over its units: g(gamma X + beta), X = (A_prev - mean) / sqrt(variance + epsilon).
+
+    After Ba, Kiros and Hinton (2016). gamma (n,) starts at 1, beta (n,) at 0.
+
+    Parameters
+    ----------
+    activation : str
+        g, any but softmax.
+    epsilon : float
+        Above 0.
+    trainable : bool
+        Whether training changes gamma and beta.
+
+    Examples
+    --------
+    >>> import fastnet as fn
+    >>> fn.LayerNorm("gelu")
+    LayerNorm(activation='gelu')
+    """
+
+    activation: str = "linear"
+    epsilon: float = 1e-5
+    trainable: bool = True
+
+    def __post_init__(self) -> None:
+        _hidden_activation(self.activation)
+        self._set_checked(epsilon=real_number("epsilon", self.epsilon, above=0))
+        _is_flag("trainable", self.trainable)
+
+
+@dataclass(frozen=True, repr=False)
+class Dropout(Layer):
+    """While training, each number is 0 with probability `rate`, and 1 / (1 - rate) times itself otherwise.
+
+    After Srivastava et al. (2014). What is left out follows from the network's seed, the step and the place alone.
+
+    Parameters
+    ----------
+    rate : float
+        At least 0 and below 1.
+
+    Examples
+    --------
+    >>> import fastnet as fn
+    >>> fn.Dropout(0.3)
+    Dropout(0.3)
+    """
+
+    rate: float
+
+    def __post_init__(self) -> None:
+        rate = real_number("rate", self.rate, at_least=0)
+        if rate >= 1:
+            raise ValueError(f"rate={rate} would leave out everything: give a share below 1, such as 0.5")
+        self._set_checked(rate=rate)
+
+
 @dataclass(frozen=True)
-class Rescale:
+class Rescale(Layer):
     """A first layer that reads its inputs as `scale * x + shift`, without a copy of the whole set.
 
     With `Rescale(1/255)` a network takes images of uint8 as they are.
@@ -85,8 +248,4 @@ class Rescale:
     shift: float = 0.0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "scale", real_number("scale", self.scale))
-        object.__setattr__(self, "shift", real_number("shift", self.shift))
-
-
-Layer = Dense | Rescale
+        self._set_checked(scale=real_number("scale", self.scale), shift=real_number("shift", self.shift))

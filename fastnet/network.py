@@ -1,6 +1,7 @@
 """The network: layers and their parameters, and what people do with them."""
 
 import copy
+import dataclasses
 import os
 import warnings
 from collections.abc import Mapping, Sequence
@@ -10,17 +11,21 @@ from typing import Any
 import numpy as np
 from fastnet_kernels import codes
 
+from .batches import Augment, Stream, is_stream, stream_of_arrays, stream_of_batches, with_first_batch
+from .callbacks import Callback, checked
 from .checks import known, positive_integer, real_number, whole_number
 from .devices import CPU, Batches
 from .history import History
-from .layers import Dense, Layer, Rescale
-from .losses import loss_for
-from .optimizers import SGD
-from .plan import Form, aligned_zeros, form_for, make_plan, places
+from .layers import BatchNorm, Dense, Dropout, Layer, LayerNorm, Rescale
+from .losses import Loss, loss_for
+from .metrics import Metric, named
+from .optimizers import SGD, Optimizer, as_optimizer
+from .plan import Form, Place, aligned_zeros, form_for, make_plan, parts_for, places
 from .samples import as_rows
+from .state import TrainingState
 from .summary import summary_of
-from .targets import Classification, as_targets, task_for
-from .training import Trainer
+from .targets import Classification, Regression, Task, as_targets, sample_weights, task_for
+from .training import Trainer, Validation
 
 _ROWS_AT_ONCE = 1024  # of a prediction: enough to use all cores, few enough for a small workspace
 
@@ -30,11 +35,12 @@ class Network:
 
     Parameters
     ----------
-    layers : sequence of Dense, with Rescale possibly first
-        The output layer is the last; only it may be softmax.
-    loss : str, optional
-        "log_loss" (for a sigmoid output), "cross_entropy" (softmax) or "squared_error" (half the squared error, the
-        others); chosen by the output layer unless named.
+    layers : sequence of Dense, BatchNorm, LayerNorm and Dropout, with Rescale possibly first
+        The first to compute and the last are Dense; only the last, the output layer, may be softmax.
+    loss : str or Loss, optional
+        "log_loss" (for sigmoid outputs), "cross_entropy" (softmax), "hinge" (linear, for two classes), or for numbers
+        "squared_error" (half the squared error), "absolute_error", "huber" or "quantile"; chosen by the output layer
+        unless given. `fastnet.losses` makes those with settings, such as `losses.huber(0.5)`.
     seed : int
         Seeds the network's one random generator: first weights, then shuffles. The same seed gives the same bits on
         any number of threads.
@@ -57,26 +63,32 @@ class Network:
     """
 
     def __init__(
-        self, layers: Sequence[Layer], *, loss: str | None = None, seed: int = 0, dtype: str = "float32"
+        self, layers: Sequence[Layer], *, loss: str | Loss | None = None, seed: int = 0, dtype: str = "float32"
     ) -> None:
         self.layers = _checked_layers(layers)
         known("dtype", str(dtype), ("float32", "float64"))
         output = self.layers[-1]
         assert isinstance(output, Dense)
-        self.loss = loss_for(output.activation, loss)
+        self.loss_and_setting = loss_for(output.activation, loss)
         self.task = task_for(self.loss, output.units)
-        if self.loss == "log_loss" and output.units > 1:
+        if self.loss == "hinge" and output.units > 1:
             raise ValueError(
-                f"the output layer has {output.units} sigmoid units: use Dense({output.units}, 'softmax') for one of "
-                "several classes, or Dense(1, 'sigmoid') for two"
+                f"loss='hinge' is for two classes, with one linear unit: this output layer has {output.units}"
             )
         self.seed = whole_number("seed", seed)
         self.dtype = np.dtype(str(dtype))
         self.rng = np.random.default_rng(seed)
         self.device = CPU(self.dtype)
         self.n_inputs: int | None = None
+        self.training: TrainingState | None = None  # of the last training
+        self.learning_rate = 0.0  # of its last step
         self._forms: dict[tuple[int, bool], Form] = {}  # by batch size, and whether every step has the same samples
         self._plans: dict[Form, tuple[codes.Plan, np.ndarray, np.ndarray]] = {}
+
+    @property
+    def loss(self) -> str:
+        """The loss by name."""
+        return self.loss_and_setting.name
 
     # ---------------------------------------------------------------- parameters
 
@@ -92,14 +104,19 @@ class Network:
         return self
 
     def _allocate(self, n_inputs: int) -> None:
-        """Make the buffers, all zero, and the views into them."""
-        found = places(self.layers, n_inputs, self.dtype)
-        size = found[-1].end
+        """Make the buffers and the views into them; all is 0, but the gamma and variance of normalisations 1."""
+        self._places: list[Place] = places(self.layers, n_inputs, self.dtype)
+        size = self._places[-1].end
         self.n_inputs = n_inputs
+        self.training = None
         self.buffer = aligned_zeros(size, self.dtype)
         self.gradient_buffer = aligned_zeros(size, self.dtype)
-        self._parameters = {place.name: place.view(self.buffer) for place in found}
-        self._gradients = {place.name: place.view(self.gradient_buffer) for place in found}
+        self._parameters = {place.name: place.view(self.buffer) for place in self._places}
+        for place in self._places:
+            self._parameters[place.name][...] = place.first_value
+        self._forget_plans()
+
+    def _forget_plans(self) -> None:
         self._plans.clear()
         self._forms.clear()
 
@@ -139,34 +156,57 @@ class Network:
     def fit(
         self,
         X: Any,
-        y: Any,
+        y: Any = None,
         *,
         epochs: int = 10,
         batch_size: int | None = 32,
-        optimizer: SGD = SGD(0.1),  # noqa: B008 - a frozen value
+        optimizer: Optimizer = SGD(0.1),  # noqa: B008 - a frozen value
         validation_data: tuple[Any, Any] | None = None,
         shuffle: bool = True,
+        sample_weight: Any = None,
+        class_weight: Any = None,
+        augment: Augment | None = None,
+        steps_per_epoch: int | None = None,
+        metrics: Sequence[str | Metric] = (),
+        callbacks: Sequence[Callback] = (),
+        resume: bool = False,
         verbose: bool = True,
     ) -> History:
-        """Train on samples X with targets y; a second call goes on from where the first one ended.
+        """Train on samples X with targets y; a second call starts from the parameters that the first one left.
 
         Parameters
         ----------
-        X : array (m, n_0), or images (m, h, w, c), which are flattened
-            Any real dtype and strides. uint8 stays uint8 and is converted a mini-batch at a time.
+        X : array (m, n_0), or images (m, h, w, c), which are flattened; or an iterable of mini-batches
+            Any real dtype and strides. uint8 stays uint8 and is converted a mini-batch at a time, and so is a
+            `numpy.memmap` of any dtype. An iterable gives (X, y) or (X, y, sample_weight), and stands alone, without y.
         y : array (m,)
             For classification labels, integers or strings, also as a column (m, 1) or one-hot rows (m, k); for
-            regression numbers (m,) or (m, n_L).
+            several sigmoid units 0 or 1 for each, (m, n_L); for regression numbers (m,) or (m, n_L).
         epochs : int
-            Passes over the samples, at least 1.
+            Passes over the samples, at least 1; those before `resume` included.
         batch_size : int, optional
             Samples of a mini-batch, 1 for online learning, None for all (which are then used in their own order).
             The last mini-batch of an epoch has what is left.
-        optimizer : SGD
+        optimizer : SGD, RMSProp, Adam or AdamW
         validation_data : (X, y), optional
             Evaluated after every epoch.
         shuffle : bool
             Whether every epoch takes the samples in a new random order.
+        sample_weight : array (m,), optional
+            Multiplies each sample's loss, at least 0; the cost is the mean of the products.
+        class_weight : dict or "balanced", optional
+            The same by label; "balanced" is m / (k times how often the class occurs).
+        augment : callable, optional
+            `augment(X, rng)` changes each mini-batch of X, in the dtype and shape it was given in, before it is used.
+        steps_per_epoch : int, optional
+            How many mini-batches of an endless iterable make an epoch.
+        metrics : sequence of str or function
+            What else is measured after each epoch, see `fastnet.metrics`: on the validation data, or else on X.
+        callbacks : sequence of callable
+            Called after each epoch as `callback(epoch, history, network)`, see `fastnet.callbacks`.
+        resume : bool
+            Go on with the last training of this network, also of one that was loaded from a checkpoint: optimizer,
+            random numbers and history continue, to the same bits as if it had never stopped.
         verbose : bool
             Whether to show a progress bar.
 
@@ -181,49 +221,235 @@ class Network:
             For bad input, before anything has changed.
         DivergenceError
             If the cost becomes NaN or infinite; the parameters of the last finite epoch are kept.
+        KeyboardInterrupt
+            After Ctrl-C, when the steps that were running have ended; `fit(..., resume=True)` goes on from there.
         """
         epochs = positive_integer("epochs", epochs)
         if batch_size is not None:
             batch_size = positive_integer("batch_size", batch_size)
-        if not isinstance(optimizer, SGD):
-            raise TypeError(f"optimizer={optimizer!r} is no optimizer: give fastnet.SGD(learning_rate)")
-        rows = as_rows(X, self.dtype, self.n_inputs)
-        y = as_targets(y, len(rows))
-        task = self.task.learn(y)
-        training = self._batches(rows, task.encode(y, self.dtype), batch_size)
-        validation = None
-        if validation_data is not None:
-            if not isinstance(validation_data, tuple | list) or len(validation_data) != 2:
-                raise TypeError("validation_data is not a pair: give (X, y)")
-            X_v = as_rows(validation_data[0], self.dtype, rows.shape[1])
-            y_v = as_targets(validation_data[1], len(X_v))
-            validation = self._batches(X_v, task.encode(y_v, self.dtype), _ROWS_AT_ONCE)
-        if self.n_inputs is None:
-            self.build(rows.shape[1])
+        optimizer, metrics_by_name, callbacks = as_optimizer(optimizer), named(metrics), checked(callbacks)
+        if resume and (self.training is None or not self.training.fits(optimizer, self.buffer)):
+            raise ValueError(
+                "there is no training to resume: call fit without resume first, or load a checkpoint"
+                if self.training is None
+                else f"the training to resume was with {self.training.optimizer}: give the same optimizer again"
+            )
+        source: Batches | Stream
+        if is_stream(X, y):
+            if sample_weight is not None or augment is not None:
+                raise ValueError("an iterable gives its own weights and changes its own samples: leave these out")
+            source = stream_of_batches(self, X, class_weight, steps_per_epoch)
+            if self.n_inputs is None:
+                source = with_first_batch(source)
+            validation = self._validation(validation_data, metrics_by_name, None, self.task)
+        else:
+            if steps_per_epoch is not None:
+                raise ValueError(
+                    "steps_per_epoch is for an iterable of mini-batches: an epoch of arrays is all of them"
+                )
+            found = self._checked_arrays(X, y, sample_weight, class_weight, is_changed=augment is not None)
+            samples = None if found.one_by_one else (found.rows, found.Y)
+            validation = self._validation(validation_data, metrics_by_name, samples, found.task, found.rows.shape[1])
+            source = self._source(found, batch_size, shuffle, augment)
         self._require_finite_parameters()
-        self.task = task
-        return Trainer(self, training, validation, epochs, optimizer, shuffle, verbose).run()
+        if not any(place.is_trained for place in self._places):
+            raise ValueError("no layer is trainable: call unfreeze()")
+        if not resume:
+            self.training = self._new_training(optimizer)
+        assert self.training is not None
+        return Trainer(self, self.training, source, validation, epochs, optimizer, shuffle, callbacks, verbose).run()
+
+    def _checked_arrays(
+        self, X: Any, y: Any, sample_weight: Any, class_weight: Any, *, is_changed: bool = False
+    ) -> "_Arrays":
+        """X and y, checked and encoded; the network stays as it is."""
+        is_large = isinstance(X, np.memmap) and X.dtype not in (np.dtype(np.uint8), self.dtype)
+        one_by_one = is_changed or is_large
+        given = np.asarray(X) if one_by_one else X
+        rows = as_rows(given[:1] if one_by_one else X, self.dtype, self.n_inputs)
+        y = as_targets(y, len(given))
+        task = self.task.learn(y)
+        Y = task.encode(y, self.dtype)
+        weights = sample_weights(task, Y, sample_weight, class_weight, self.dtype)
+        return _Arrays(given, rows, Y, weights, task, one_by_one)
+
+    def _source(
+        self, found: "_Arrays", batch_size: int | None, shuffle: bool, augment: Augment | None
+    ) -> Batches | Stream:
+        """Where training takes its mini-batches from; the network is built for them."""
+        if self.n_inputs is None:
+            self.build(found.rows.shape[1])
+        self.task = found.task
+        if found.one_by_one:
+            size = len(found.given) if batch_size is None else batch_size
+            return stream_of_arrays(self, found.given, found.Y, found.weights, size, shuffle, augment)
+        return self.as_batches(found.rows, found.Y, batch_size, found.weights)
+
+    def _validation(
+        self,
+        data: Any,
+        metrics: dict[str, Metric],
+        samples: tuple[np.ndarray, np.ndarray] | None,
+        task: Task,
+        n_inputs: int | None = None,
+    ) -> Validation | None:
+        if data is None:
+            return Validation(None, samples, metrics) if metrics and samples is not None else None
+        if not isinstance(data, tuple | list) or len(data) != 2:
+            raise TypeError("validation_data is not a pair: give (X, y)")
+        rows = as_rows(data[0], self.dtype, self.n_inputs or n_inputs)
+        Y = task.encode(as_targets(data[1], len(rows)), self.dtype)
+        return Validation(self.as_batches(rows, Y, _ROWS_AT_ONCE), (rows, Y), metrics)
+
+    def _new_training(self, optimizer: Optimizer) -> TrainingState:
+        has_noise = any(isinstance(layer, Dropout) for layer in self.layers)
+        noise = int(self.rng.integers(1 << 62)) if has_noise else 0
+        return TrainingState.new(optimizer, self.buffer, noise)
+
+    def partial_fit(
+        self,
+        X: Any,
+        y: Any,
+        *,
+        optimizer: Optimizer = SGD(0.1),  # noqa: B008 - a frozen value
+        classes: Any = None,
+        sample_weight: Any = None,
+    ) -> "Network":
+        """One step of training on all of X and y, for samples that come as they come; returns the network.
+
+        What the optimizer remembers goes on from call to call. `classes` are all labels there will be, for those that
+        are not 0 to k - 1; needed in the first call only. Other arguments, and what is raised, as of `fit`.
+
+        Examples
+        --------
+        >>> import fastnet as fn
+        >>> net = fn.Network([fn.Dense(1, "sigmoid")])
+        >>> net.partial_fit([[0.0], [1.0]], ["no", "yes"], classes=["no", "yes"]).labels.tolist()
+        ['no', 'yes']
+        """
+        optimizer = as_optimizer(optimizer)
+        if classes is not None:
+            self.task = self.task.learn(np.asarray(classes))
+        source = self._source(self._checked_arrays(X, y, sample_weight, None), None, False, None)
+        self._require_finite_parameters()
+        if self.training is None or not self.training.fits(optimizer, self.buffer):
+            self.training = self._new_training(optimizer)
+        stream = Stream(1, lambda: iter([source]))  # type: ignore[arg-type, list-item]
+        epochs = self.training.history.epochs + 1
+        Trainer(self, self.training, stream, None, epochs, optimizer, verbose=False).run()
+        return self
 
     def gradients(self, X: Any, y: Any) -> dict[str, np.ndarray]:
-        """The gradient of the cost on X and y by every parameter: {"W1": (n_1, n_0), "b1": (n_1,), ...}, copies.
+        """The gradient of the cost on X and y, as in a step of training, by every parameter that is trained: copies.
 
-        Raises ValueError before the network is built, and ValueError or TypeError for bad input.
+        {"W1": (n_1, n_0), "b1": (n_1,), ...}. Raises ValueError before the network is built, and ValueError or
+        TypeError for bad input.
         """
-        batches = self.batches(X, y)
-        self.run(codes.GRADIENT, batches, 0, 1, costs=np.zeros(1), hits=np.zeros(1))
-        return {name: array.copy() for name, array in self._gradients.items()}
+        self.training_cost(self.batches(X, y))
+        return {place.name: place.view(self.gradient_buffer).copy() for place in self._places if place.is_trained}
+
+    def training_cost(self, batches: Batches) -> float:
+        """The cost of one mini-batch as training sees it: with penalties, Dropout and the mini-batch's statistics."""
+        costs, scores = np.zeros((2, 1))
+        self.run(codes.GRADIENT, batches, 0, 1, costs=costs, scores=scores, noise=self.seed)
+        return float(costs[0])
+
+    # ---------------------------------------------------------------- transfer
+
+    def freeze(self, count: int) -> "Network":
+        """Training leaves the first `count` layers as they are from now on; returns the network.
+
+        Examples
+        --------
+        >>> import fastnet as fn
+        >>> fn.Network([fn.Dense(8, "relu"), fn.Dense(1)]).freeze(1).layers[0]
+        Dense(8, activation='relu', trainable=False)
+        """
+        count = whole_number("count", count)
+        if count >= len(self.layers):
+            raise ValueError(f"count={count} would freeze all {len(self.layers)} layers: leave at least one to train")
+        return self._set_trainable(
+            [index >= count and getattr(layer, "trainable", True) for index, layer in enumerate(self.layers)]
+        )
+
+    def unfreeze(self) -> "Network":
+        """Training changes all layers from now on; returns the network."""
+        return self._set_trainable([True] * len(self.layers))
+
+    def _set_trainable(self, flags: list[bool]) -> "Network":
+        for index, (layer, flag) in enumerate(zip(self.layers, flags, strict=True)):
+            if isinstance(layer, Dense | BatchNorm | LayerNorm):
+                self.layers[index] = dataclasses.replace(layer, trainable=flag)
+        if self.n_inputs is not None:
+            self._places = places(self.layers, self.n_inputs, self.dtype)
+            self._forget_plans()
+        return self
+
+    def take_parameters(self, other: "Network", names: Sequence[str] | None = None) -> list[str]:
+        """Copy parameters of another network, by name: those given, or all that have the same shape in both.
+
+        This network must be built, or has as many inputs as the other. Returns the names.
+
+        Raises
+        ------
+        ValueError
+            For a name that one of the networks lacks or has in another shape, or if there is nothing to take.
+
+        Examples
+        --------
+        >>> import fastnet as fn
+        >>> trained = fn.Network([fn.Dense(8, "relu"), fn.Dense(10, "softmax")]).build(4)
+        >>> fn.Network([fn.Dense(8, "relu"), fn.Dense(3, "softmax")]).take_parameters(trained)
+        ['W1', 'b1']
+        """
+        given = other.parameters
+        if self.n_inputs is None:
+            self.build(other._require_parameters())
+        mine = self.parameters
+        if names is None:
+            names = [name for name in mine if name in given and mine[name].shape == given[name].shape]
+        for name in names:
+            shapes = [held[name].shape if name in held else "missing" for held in (mine, given)]
+            if shapes[0] != shapes[1] or shapes[0] == "missing":
+                raise ValueError(f"{name} is {shapes[0]} here and {shapes[1]} there: take parameters of the same shape")
+        if not names:
+            raise ValueError("the networks have no parameters of the same name and shape: nothing can be taken")
+        for name in names:
+            mine[name][...] = given[name]
+        return list(names)
 
     # ---------------------------------------------------------------- use
 
-    def evaluate(self, X: Any, y: Any) -> dict[str, float]:
-        """{"cost": ..., "accuracy": ...} on X and y, or {"cost": ..., "r2": ...} for regression.
+    def evaluate(
+        self, X: Any, y: Any, *, sample_weight: Any = None, metrics: Sequence[str | Metric] = ()
+    ) -> dict[str, Any]:
+        """{"cost": ..., "accuracy": ...} on X and y, or {"cost": ..., "r2": ...} for regression, and other metrics.
+
+        The cost includes the layers' penalties and, where it is given, `sample_weight` (m,). `metrics` are names or
+        functions, see `fastnet.metrics`.
 
         Raises ValueError before the network is built, for labels it was not trained with and for bad input.
         """
-        return self.measure(self.batches(X, y, _ROWS_AT_ONCE))
+        wanted, n_inputs = named(metrics), self._require_parameters()
+        rows = as_rows(X, self.dtype, n_inputs)
+        Y = self.task.encode(as_targets(y, len(rows)), self.dtype)
+        weights = sample_weights(self.task, Y, sample_weight, None, self.dtype)
+        found: dict[str, Any] = self.measure(self.as_batches(rows, Y, _ROWS_AT_ONCE, weights))
+        return found | self.metrics_of(rows, Y, wanted) if wanted else found
+
+    def metrics_of(self, rows: np.ndarray, Y: np.ndarray, metrics: Mapping[str, Metric]) -> dict[str, Any]:
+        """Metrics on rows and Y, as `samples` and `targets` make them."""
+        outputs = self._outputs(rows)
+        if isinstance(self.task, Classification):
+            truth = (Y[:, 0] > 0).astype(np.intp) if self.task.signed else Y[:, 0].astype(np.intp)
+            outputs = outputs + 0.5 if self.task.signed else outputs  # what is above 0 is the second class
+        else:
+            truth = Y[:, 0] if isinstance(self.task, Regression) and Y.shape[1] == 1 else Y
+        outputs = outputs[:, 0] if outputs.shape[1] == 1 else outputs
+        return {name: metric(truth, outputs) for name, metric in metrics.items()}
 
     def predict(self, X: Any, *, threshold: float = 0.5) -> np.ndarray:
-        """Labels (m,) for classification; numbers, (m,) or (m, n_L), for regression.
+        """Labels (m,) for classification; 0 or 1 for several answers (m, n_L); numbers (m,) or (m, n_L) for regression.
 
         A single sigmoid unit says the second label (1 of 0 and 1) where its probability is above `threshold`, which
         is between 0 and 1.
@@ -232,8 +458,12 @@ class Network:
         if threshold > 1:
             raise ValueError(f"threshold={threshold} is above 1: give a probability between 0 and 1")
         outputs = self._outputs(X)
-        if not isinstance(self.task, Classification):
+        if isinstance(self.task, Regression):
             return outputs[:, 0] if outputs.shape[1] == 1 else outputs
+        if not isinstance(self.task, Classification):
+            return (outputs > threshold).astype(np.int64)
+        if self.task.signed:
+            threshold = 0.0
         index = (outputs[:, 0] > threshold).astype(np.intp) if outputs.shape[1] == 1 else outputs.argmax(axis=1)
         found: np.ndarray = self.task.labels[index]
         return found
@@ -241,9 +471,9 @@ class Network:
     def predict_proba(self, X: Any) -> np.ndarray:
         """Probabilities: (m, k) for softmax, in the order of `labels`; (m,) of the second label for one sigmoid unit.
 
-        Raises ValueError for a network that predicts numbers.
+        For several sigmoid units (m, n_L), of each answer. Raises ValueError for a network that has none.
         """
-        if not isinstance(self.task, Classification):
+        if isinstance(self.task, Regression) or self.loss == "hinge":
             raise ValueError("this network predicts numbers and no probabilities: use predict")
         outputs = self._outputs(X)
         return outputs[:, 0] if outputs.shape[1] == 1 else outputs
@@ -252,7 +482,7 @@ class Network:
     def labels(self) -> np.ndarray:
         """The labels that `predict` returns, by class; ValueError for regression."""
         if not isinstance(self.task, Classification):
-            raise ValueError("this network predicts numbers: it has no labels")
+            raise ValueError("this network does not choose one of several classes: it has no labels")
         return self.task.labels.copy()
 
     def summary(self, batch_size: int = 32) -> str:
@@ -263,7 +493,7 @@ class Network:
 
     def copy(self, *, dtype: str | None = None) -> "Network":
         """A network of its own with the same layers, labels and parameters, in another dtype if one is given."""
-        twin = Network(self.layers, loss=self.loss, seed=self.seed, dtype=dtype or str(self.dtype))
+        twin = Network(self.layers, loss=self.loss_and_setting, seed=self.seed, dtype=dtype or str(self.dtype))
         twin.task = self.task
         twin.rng = copy.deepcopy(self.rng)
         if self.n_inputs is not None:
@@ -271,21 +501,28 @@ class Network:
             twin.buffer[:] = self.buffer
         return twin
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write architecture, parameters and labels to one safetensors file, which `fastnet.load` reads."""
+    def save(self, path: str | os.PathLike[str], *, training: bool = False) -> None:
+        """Write architecture, parameters and labels to one safetensors file, which `fastnet.load` reads.
+
+        With `training` also what `fit(resume=True)` needs: the file is larger, by what the optimizer remembers.
+        """
         from .storage import save
 
         self._require_parameters()
-        save(self, path)
+        save(self, path, training=training)
 
     def __repr__(self) -> str:
         return f"Network([{', '.join(map(repr, self.layers))}], loss={self.loss!r}, dtype='{self.dtype}')"
 
     # ---------------------------------------------------------------- running the program
 
-    def run(self, mode: int, batches: Batches, first_step: int, last_step: int, **options: Any) -> int:
-        """Run steps of the compiled program on this network's buffers; returns the step that comes next."""
-        repeats = mode == codes.TRAIN and batches.steps == 1
+    def run(
+        self, mode: int, batches: Batches, first_step: int, last_step: int, *, repeats: bool = False, **options: Any
+    ) -> int:
+        """Run steps of the compiled program on this network's buffers; returns the step that comes next.
+
+        `repeats` tells that all of many steps have the same samples.
+        """
         plan, workspace, rows = self._planned(batches.batch_size, repeats)
         return self.device.run(
             mode, plan, self.buffer, self.gradient_buffer, workspace, rows, batches, first_step, last_step, **options
@@ -293,22 +530,29 @@ class Network:
 
     def measure(self, batches: Batches) -> dict[str, float]:
         """Cost and metric on all of `batches`."""
-        costs, hits = np.zeros((2, batches.steps))
+        costs, scores = np.zeros((2, batches.steps))
         step = 0
         while step < batches.steps:
             # A run also ends at a step whose cost is not finite; the next one goes on behind it.
-            step = self.run(codes.EVALUATE, batches, step, batches.steps, costs=costs, hits=hits) + 1
-        sizes = np.full(batches.steps, batches.batch_size)
-        sizes[-1] = batches.m - batches.batch_size * (batches.steps - 1)
-        cost = costs @ sizes / batches.m
-        return {"cost": float(cost), self.task.metric: float(self.task.score(cost, hits.sum(), batches.targets))}
+            step = self.run(codes.EVALUATE, batches, step, batches.steps, costs=costs, scores=scores) + 1
+        cost = float(costs @ batches.sizes / batches.m) + self._penalty()
+        return {"cost": cost, self.task.metric: float(self.task.score(scores.sum(), batches.targets))}
+
+    def _penalty(self) -> float:
+        """What the weights add to the cost."""
+        total = 0.0
+        for l, layer in enumerate(self.dense_layers, start=1):
+            if layer.trainable and (layer.l1 or layer.l2):
+                W = self._parameters[f"W{l}"].astype(np.float64)
+                total += layer.l1 * float(np.abs(W).sum()) + layer.l2 / 2 * float((W * W).sum())
+        return total
 
     def _outputs(self, X: Any) -> np.ndarray:
         """The last layer's activations (m, n_L)."""
         n_inputs = self._require_parameters()
         rows = as_rows(X, self.dtype, n_inputs, must_be_finite=False)  # the program looks at them on its way
         outputs = np.empty((len(rows), self.task.n_units), self.dtype)
-        batches = self._batches(rows, outputs, _ROWS_AT_ONCE)
+        batches = self.as_batches(rows, outputs, _ROWS_AT_ONCE)
         if self.run(codes.PREDICT, batches, 0, batches.steps, outputs=outputs) < batches.steps:
             as_rows(X, self.dtype, n_inputs)
         return outputs
@@ -317,12 +561,28 @@ class Network:
         """X and y, checked and encoded for the program, in mini-batches (by default all in one)."""
         n_inputs = self._require_parameters()
         rows = as_rows(X, self.dtype, n_inputs)
-        return self._batches(rows, self.task.encode(as_targets(y, len(rows)), self.dtype), batch_size)
+        return self.as_batches(rows, self.task.encode(as_targets(y, len(rows)), self.dtype), batch_size)
 
-    def _batches(self, rows: np.ndarray, Y: np.ndarray, batch_size: int | None) -> Batches:
+    def as_batches(
+        self, rows: np.ndarray, Y: np.ndarray, batch_size: int | None, weights: np.ndarray | None = None
+    ) -> Batches:
+        """Rows of `samples`, Y of `targets` and weights (empty: all 1), for the program."""
         m = len(rows)
         size = m if batch_size is None else min(batch_size, m)
-        return Batches(rows.reshape(-1).view(np.uint8), rows.dtype == np.uint8, m, size, Y)
+        if weights is None or not weights.size:
+            weights = np.zeros(0, self.dtype)
+        else:
+            self.device.prepare({codes.RARE_LOSSES})
+        return Batches(rows.reshape(-1).view(np.uint8), rows.dtype == np.uint8, m, size, Y, weights)
+
+    def prepare(self) -> None:
+        """Compile, or load, what of the program this network needs."""
+        self.device.prepare(parts_for(self.layers, self.loss_and_setting))
+
+    @property
+    def has_penalty(self) -> bool:
+        """Whether the weights add to the cost."""
+        return any(layer.trainable and (layer.l1 > 0 or layer.l2 > 0) for layer in self.dense_layers)
 
     def _planned(self, batch_size: int, repeats: bool = False) -> tuple[codes.Plan, np.ndarray, np.ndarray]:
         """A plan, workspace and row numbers for mini-batches of this size, kept for the next call."""
@@ -333,6 +593,7 @@ class Network:
             self._forms[batch_size, repeats] = form
         kept = self._plans.get(form)
         if kept is None or kept[0].batch_size < batch_size:
+            self.prepare()
             plan, size = self._make_plan(batch_size, repeats)
             rows = np.zeros(batch_size + form.block_rows + codes.ROWS_AHEAD, np.int64)
             kept = self._plans[form] = (plan, aligned_zeros(size, self.dtype), rows)
@@ -342,13 +603,25 @@ class Network:
         return make_plan(
             self.layers,
             self._require_parameters(),
-            self.loss,
+            self.loss_and_setting,
             batch_size,
             self.dtype,
             panel=self.device.panel,
             workers=self.device.most_workers,
             repeats=repeats,
         )
+
+
+@dataclasses.dataclass
+class _Arrays:
+    """Samples and targets of `fit`, checked."""
+
+    given: Any
+    rows: np.ndarray  # of `samples`; only the first one where they are taken `one_by_one`
+    Y: np.ndarray
+    weights: np.ndarray
+    task: Task
+    one_by_one: bool
 
 
 class LogisticRegression(Network):
@@ -381,8 +654,10 @@ def _checked_layers(layers: Sequence[Layer]) -> list[Layer]:
         raise TypeError(f"layers={layers!r} is no list: give the layers in order, as in [Dense(64, 'relu'), Dense(1)]")
     layers = list(layers)
     for place, layer in enumerate(layers, start=1):
-        if not isinstance(layer, Dense | Rescale):
-            raise TypeError(f"layer {place} is {layer!r}: give fastnet.Dense(...) or, first, fastnet.Rescale(...)")
+        if not isinstance(layer, Dense | BatchNorm | LayerNorm | Dropout | Rescale):
+            raise TypeError(
+                f"layer {place} is {layer!r}: give fastnet.Dense(...), another layer, or, first, Rescale(...)"
+            )
         if isinstance(layer, Rescale) and place > 1:
             raise ValueError(f"layer {place} is Rescale: it can only be the first layer")
         if isinstance(layer, Dense) and layer.activation == "softmax" and place < len(layers):
@@ -395,4 +670,14 @@ def _checked_layers(layers: Sequence[Layer]) -> list[Layer]:
             )
     if not layers or not isinstance(layers[-1], Dense):
         raise ValueError("the network has no output layer: end the layers with fastnet.Dense(...)")
+    computing = [layer for layer in layers if not isinstance(layer, Rescale)]
+    if not isinstance(computing[0], Dense):
+        raise ValueError(
+            f"the first layer to compute is {computing[0]!r}: it must be Dense; scale the inputs with Rescale"
+        )
+    since_dense: list[Layer] = []
+    for layer in computing:
+        since_dense = [] if isinstance(layer, Dense) else [*since_dense, layer]
+        if sum(isinstance(each, BatchNorm | LayerNorm) for each in since_dense) > 1:
+            raise ValueError(f"{layer!r} follows another normalisation: put one behind each Dense layer at the most")
     return layers

@@ -7,20 +7,19 @@ from dataclasses import dataclass
 import numpy as np
 from fastnet_kernels import codes
 
-from .layers import ACTIVATIONS, Dense, Layer, Rescale
+from .layers import ACTIVATIONS, BatchNorm, Dense, Dropout, Layer, LayerNorm, Rescale
+from .losses import OUTPUTS, Loss
 
-_ACTIVATION_CODES = dict(
-    zip(
-        ACTIVATIONS,
-        (codes.LINEAR, codes.SIGMOID, codes.TANH, codes.RELU, codes.LEAKY_RELU, codes.SOFTMAX),
-        strict=True,
-    )
-)
-_LOSS_CODES = {
-    "squared_error": codes.SQUARED_ERROR,
-    "log_loss": codes.LOG_LOSS,
-    "cross_entropy": codes.CROSS_ENTROPY,
+_KIND_CODES = {
+    Dense: codes.DENSE,
+    BatchNorm: codes.BATCH_NORM,
+    LayerNorm: codes.LAYER_NORM,
+    Dropout: codes.DROPOUT,
 }
+_ACTIVATION_CODES = {name: getattr(codes, name.upper()) for name in ACTIVATIONS}
+_LOSS_CODES = {name: getattr(codes, name.upper()) for name in OUTPUTS}
+_COMMON_ACTIVATIONS = ("linear", "sigmoid", "tanh", "relu", "leaky_relu", "softmax")
+_DERIVED_FROM_Z = ("softplus", "silu", "gelu", "hard_silu")
 
 _ALIGNMENT = 64  # bytes: a cache line, and the longest vector register
 _CONFLICT = 4096  # bytes: rows this far apart, or a multiple of it, compete for the same places in a cache
@@ -61,6 +60,8 @@ class Place:
     shape: tuple[int, ...]
     stride: int
     offset: int
+    first_value: float = 0.0
+    is_trained: bool = True  # by gradients; else it is what a normalisation remembers, or frozen
 
     @property
     def end(self) -> int:
@@ -76,17 +77,42 @@ def _apart(size: int, dtype: np.dtype) -> int:
     return size + (_ALIGNMENT // dtype.itemsize if size * dtype.itemsize % _CONFLICT == 0 else 0)
 
 
+def computing(layers: Sequence[Layer], n_inputs: int) -> list[tuple[Layer, int, int]]:
+    """The layers that compute something, all but Rescale, each with its numbers of inputs and of units."""
+    found = []
+    for layer in layers:
+        if not isinstance(layer, Rescale):
+            n_units = layer.units_after(n_inputs)
+            found.append((layer, n_inputs, n_units))
+            n_inputs = n_units
+    return found
+
+
 def places(layers: Sequence[Layer], n_inputs: int, dtype: np.dtype) -> list[Place]:
-    """W1, b1, W2, b2, ... of the dense layers, one after the other in the flat buffer."""
+    """The parameters, one after the other in the flat buffer.
+
+    W1, b1, W2, b2, ... of the dense layers, and of a normalisation behind the second of them gamma2 and beta2, and what
+    a batch normalisation remembers, mean2 and variance2.
+    """
     found: list[Place] = []
-    n_prev, offset = n_inputs, 0
-    dense = [layer for layer in layers if isinstance(layer, Dense)]
-    for l, layer in enumerate(dense, start=1):
-        stride = _apart(n_prev, dtype) if layer.units > 1 else n_prev
-        for name, shape in ((f"W{l}", (layer.units, n_prev)), (f"b{l}", (layer.units,))):
-            found.append(Place(name, shape, stride, offset))
-            offset = found[-1].end
-        n_prev = layer.units
+    offset = l = 0
+
+    def place(name: str, *shape: int, stride: int = 0, value: float = 0.0, is_trained: bool = True) -> None:
+        nonlocal offset
+        found.append(Place(f"{name}{l}", shape, stride, offset, value, is_trained))
+        offset = found[-1].end
+
+    for layer, n_in, n in computing(layers, n_inputs):
+        if isinstance(layer, Dense):
+            l += 1
+            place("W", n, n_in, stride=_apart(n_in, dtype) if n > 1 else n_in, is_trained=layer.trainable)
+            place("b", n, is_trained=layer.trainable)
+        elif isinstance(layer, BatchNorm | LayerNorm):
+            place("gamma", n, value=1.0, is_trained=layer.trainable)
+            place("beta", n, is_trained=layer.trainable)
+        if isinstance(layer, BatchNorm):
+            place("mean", n, is_trained=False)
+            place("variance", n, value=1.0, is_trained=False)
     return found
 
 
@@ -131,11 +157,13 @@ def form_for(
     these still fit the first-level cache, as in the smallest networks, whose time goes into calls and not into sums.
     Where every step `repeats` the same samples, they stay in the workspace as the products want them, twice.
     """
-    units = [layer.units for layer in layers if isinstance(layer, Dense)]
+    found = computing(layers, n_inputs)
+    units = [n for _, _, n in found]
+    is_plain = all(isinstance(layer, Dense) for layer, _, _ in found)
     lanes = panel // 2
     if len(units) == 1 and units[0] <= _UNITS_IN_ONE_PASS and n_inputs >= panel:
         return Form(codes.SIDE_BY_SIDE, codes.AS_THEY_LIE, _SAMPLES_IN_ONE_PASS, (codes.IN_ONE_PASS,), (False,))
-    if batch_size * _ONE_BY_ONE < lanes:
+    if batch_size * _ONE_BY_ONE < lanes and is_plain:
         never = (False,) * len(units)
         return Form(codes.ONE_BY_ONE, codes.AS_THEY_LIE, batch_size, (codes.OF_SAMPLES,) * len(units), never)
     vectors = -(-batch_size // lanes)
@@ -154,8 +182,12 @@ def form_for(
         return of_columns < of_panels
 
     sums = [
-        codes.OF_COLUMNS if of_columns_is_cheaper(n_in, n_out) else codes.OF_PANELS
-        for n_in, n_out in itertools.pairwise([n_inputs, *units])
+        codes.OF_NOTHING
+        if not isinstance(layer, Dense)
+        else codes.OF_COLUMNS
+        if of_columns_is_cheaper(n_in, n_out)
+        else codes.OF_PANELS
+        for layer, n_in, n_out in found
     ]
     # Cycles of the first layer's forward pass: products, and the sums of lanes or the turning that each way needs.
     chunks = -(-n_inputs * dtype.itemsize // _BYTES_AT_ONCE)
@@ -174,13 +206,18 @@ def form_for(
         as_they_lie = units[0] <= _UNITS_AS_THEY_LIE and n_inputs >= panel
         sums[0] = codes.OF_SAMPLES if as_they_lie else codes.OF_PANELS
     has_blocks = batch_size >= _BLOCKS_WORTH_PACKING * block_rows
-    packed = [has_blocks and a * b * dtype.itemsize > _LARGE_BYTES for a, b in itertools.pairwise([n_inputs, *units])]
+    packed = [
+        has_blocks and isinstance(layer, Dense) and n_in * n_out * dtype.itemsize > _LARGE_BYTES
+        for layer, n_in, n_out in found
+    ]
     return Form(codes.SIDE_BY_SIDE, inputs, block_rows, tuple(sums), tuple(packed))
 
 
 def _tasks_of(l: int, n_out: int, n_in: int, form: Form, panel: int) -> list[tuple[int, int, int, int, int]]:
     """One layer's W in pieces: (layer, first and last column, first and last row)."""
     how = form.sums_of_dW[l]
+    if how == codes.OF_NOTHING:  # gamma; beta goes with it
+        return [(l, 0, n_out, 0, 1)]
     columns, rows = _PANELS_AT_ONCE * panel, _ROWS_A_TASK
     if how == codes.OF_COLUMNS:
         columns, rows = n_in, n_out
@@ -198,7 +235,7 @@ def _tasks_of(l: int, n_out: int, n_in: int, form: Form, panel: int) -> list[tup
 def make_plan(
     layers: Sequence[Layer],
     n_inputs: int,
-    loss: str,
+    loss: Loss,
     batch_size: int,
     dtype: np.dtype,
     *,
@@ -211,43 +248,56 @@ def make_plan(
     `panel` is how many numbers the kernels compute side by side, `workers` how many threads may share a step; for
     `repeats` see `form_for`.
     """
-    dense = [layer for layer in layers if isinstance(layer, Dense)]
+    found = computing(layers, n_inputs)
     rescale = next((layer for layer in layers if isinstance(layer, Rescale)), Rescale(1.0))
-    parameters = places(layers, n_inputs, dtype)
     form = form_for(layers, n_inputs, batch_size, dtype, panel, repeats=repeats)
     room = _Allocator(dtype.itemsize)
     block_rows = form.block_rows
     blocks = -(-batch_size // block_rows)
     places_for_samples = blocks * block_rows
     samples_stride = _apart(places_for_samples, dtype)
+    n_first, n_last = found[0][2], found[-1][2]
 
-    table = np.zeros((len(dense), codes.LAYER_COLUMNS), np.int64)
-    tasks = []
-    for l, layer in enumerate(dense):
-        W, b = parameters[2 * l], parameters[2 * l + 1]
-        n_out, n_in = W.shape
+    parameters = iter(places(layers, n_inputs, dtype))
+    table = np.zeros((len(found), codes.LAYER_COLUMNS), np.int64)
+    settings = np.zeros((len(found), codes.SETTINGS_COLUMNS))
+    tasks: list[tuple[int, int, int, int, int]] = []
+    for l, (layer, n_in, n_out) in enumerate(found):
         row = table[l]
-        row[codes.N_IN], row[codes.N_OUT] = n_in, n_out
-        row[codes.ACTIVATION] = _ACTIVATION_CODES[layer.activation]
-        row[codes.W], row[codes.W_STRIDE], row[codes.B] = W.offset, W.stride, b.offset
+        row[codes.KIND], row[codes.N_IN], row[codes.N_OUT] = _KIND_CODES[type(layer)], n_in, n_out
         row[codes.A], row[codes.DZ] = (room.take(places_for_samples * n_out) for _ in range(2))
-        row[codes.SUM_OF_DW] = form.sums_of_dW[l]
+        row[codes.FROM], row[codes.SUM_OF_DW], row[codes.PACKED] = row[codes.A], form.sums_of_dW[l], form.packed[l]
+        _describe(layer, row, settings[l])
+        if isinstance(layer, Dropout):
+            continue
+        if layer.activation in _DERIVED_FROM_Z:
+            row[codes.FROM] = room.take(places_for_samples * n_out)
+        W, b = next(parameters), next(parameters)
+        row[codes.W], row[codes.W_STRIDE], row[codes.B] = W.offset, W.stride, b.offset
+        if isinstance(layer, BatchNorm):
+            row[codes.RUNNING], _ = next(parameters).offset, next(parameters)
+            row[codes.STATISTICS] = room.take((4 + 2 * blocks) * n_out)
+        elif isinstance(layer, LayerNorm):
+            row[codes.STATISTICS] = room.take(4 * places_for_samples)
         if form.samples_lie == codes.SIDE_BY_SIDE and form.sums_of_dW[l] in (codes.OF_PANELS, codes.OF_SAMPLES):
             row[codes.DZ_ROWS] = room.take(samples_stride * n_out)
-        row[codes.PACKED] = form.packed[l]
-        tasks += _tasks_of(l, n_out, n_in, form, panel)
+        if layer.trainable:
+            tasks += _tasks_of(l, n_out, n_in, form, panel)
+    starts = [0, *np.flatnonzero(table[:, codes.MEASURES]).tolist(), len(found)]
 
     in_one_pass = form.sums_of_dW[0] == codes.IN_ONE_PASS
     keeps_inputs = form.inputs == codes.KEPT or form.samples_lie == codes.ONE_BY_ONE
     keeps_panels = form.inputs == codes.KEPT and form.sums_of_dW[0] == codes.OF_PANELS
-    partials = -(-blocks // _BLOCKS_A_PARTIAL) * dense[0].units * n_inputs if in_one_pass else 0
-    n_targets = 1 if loss == "cross_entropy" else dense[-1].units
-    kept = _FEATURES_AT_ONCE if dense[0].units > _UNITS_AS_THEY_LIE else _KEPT_FEATURES
+    partials = -(-blocks // _BLOCKS_A_PARTIAL) * n_first * n_inputs if in_one_pass else 0
+    n_targets = 1 if loss.name == "cross_entropy" else n_last
+    kept = _FEATURES_AT_ONCE if n_first > _UNITS_AS_THEY_LIE else _KEPT_FEATURES
     at_once = {codes.TURNED: _FEATURES_AT_ONCE, codes.KEPT: kept, codes.AS_THEY_LIE: _BYTES_AT_ONCE // dtype.itemsize}
     features_at_once = n_inputs if in_one_pass else min(n_inputs, at_once[form.inputs])
     samples_at_once = max(1, min(_SAMPLES_AT_ONCE, places_for_samples) // block_rows) * block_rows
     columns_at_once = _PANELS_AT_ONCE * panel
-    is_small = sum(place.end - place.offset for place in parameters) * dtype.itemsize <= _SMALL_BYTES
+    is_small = (
+        sum(n_in * n_out for layer, n_in, n_out in found if isinstance(layer, Dense)) * dtype.itemsize <= _SMALL_BYTES
+    )
     blocks_together = 1 if is_small else min(_BLOCKS_TOGETHER, blocks)
     # Forward the blocks' features go through it, backward some panels, and pieces of a large W.
     scratch_size = max(
@@ -259,10 +309,15 @@ def make_plan(
     scratch_size = -(-scratch_size // room.step) * room.step
     plan = codes.Plan(
         layers=table,
-        slopes=np.array([layer.slope for layer in dense]),
-        tasks=np.array(tasks, np.int64),
-        numbers=np.arange(max(panel, block_rows, *(layer.units for layer in dense))),
-        loss=_LOSS_CODES[loss],
+        settings=settings,
+        segments=np.array(list(itertools.pairwise(starts)), np.int64),
+        tasks=np.array(tasks, np.int64).reshape(-1, codes.TASK_COLUMNS),
+        numbers=np.arange(max(panel, block_rows, *(n for _, _, n in found))),
+        loss=_LOSS_CODES[loss.name],
+        loss_setting=loss.setting,
+        first_trained=min((task[0] for task in tasks), default=len(found)),
+        has_penalty=int((settings[:, [codes.L1, codes.L2]] > 0).any()),
+        is_dense=int((table[:, codes.KIND] == codes.DENSE).all()),
         n_targets=n_targets,
         batch_size=batch_size,
         block_rows=block_rows,
@@ -279,14 +334,44 @@ def make_plan(
         X_panels=room.take(places_for_samples * -(-n_inputs // panel) * panel if keeps_panels else 0),
         Y=room.take(places_for_samples * n_targets),
         L=room.take(places_for_samples),
-        hits=room.take(places_for_samples),
+        scores=room.take(places_for_samples),
         partials=room.take(partials),
+        of_tasks=room.take(2 * len(tasks) + 1),
         scratch=room.take(scratch_size * workers),
         scratch_size=scratch_size,
         scale=rescale.scale,
         shift=rescale.shift,
     )
     return plan, room.size
+
+
+def _describe(layer: Layer, row: np.ndarray, settings: np.ndarray) -> None:
+    """What a layer says of itself, in its row of the plan's tables."""
+    if isinstance(layer, Dropout):
+        settings[codes.RATE] = layer.rate
+    if isinstance(layer, Dense | BatchNorm | LayerNorm):
+        row[codes.ACTIVATION] = _ACTIVATION_CODES[layer.activation]
+    if isinstance(layer, Dense):
+        settings[codes.SLOPE] = layer.alpha if layer.activation == "elu" else layer.slope
+        settings[codes.L1], settings[codes.L2] = (layer.l1, layer.l2) if layer.trainable else (0.0, 0.0)
+    if isinstance(layer, BatchNorm):
+        row[codes.MEASURES] = layer.trainable
+        settings[codes.RUNNING_RATE] = layer.momentum
+    if isinstance(layer, BatchNorm | LayerNorm):
+        settings[codes.SLOPE] = 1.0 if layer.activation == "elu" else 0.01
+        settings[codes.EPSILON] = layer.epsilon
+
+
+def parts_for(layers: Sequence[Layer], loss: Loss) -> set[str]:
+    """Which parts of the compiled program a network needs, besides what all of them do."""
+    parts = set()
+    if any(not isinstance(layer, Dense | Rescale) for layer in layers):
+        parts.add(codes.PASSING)
+    if any(getattr(layer, "activation", "linear") not in _COMMON_ACTIVATIONS for layer in layers):
+        parts.add(codes.RARE_ACTIVATIONS)
+    if loss.setting or _LOSS_CODES[loss.name] > codes.CROSS_ENTROPY:
+        parts.add(codes.RARE_LOSSES)
+    return parts
 
 
 def aligned_zeros(size: int, dtype: np.dtype) -> np.ndarray:

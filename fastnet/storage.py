@@ -11,29 +11,38 @@ from typing import Any
 
 import numpy as np
 
-from .layers import Dense, Layer, Rescale
+from .history import History
+from .layers import BatchNorm, Dense, Dropout, Layer, LayerNorm, Rescale
+from .losses import Loss
 from .network import Network
+from .state import TrainingState, Unfinished
 from .targets import Classification
 
-FORMAT_VERSION = 1
-_LAYERS = {"Dense": Dense, "Rescale": Rescale}
+FORMAT_VERSION = 2
+_LAYERS: dict[str, Any] = {layer.__name__: layer for layer in (Dense, BatchNorm, LayerNorm, Dropout, Rescale)}
+_TRAINING = "training."  # begins the names of tensors that are no parameters
 
 
-def save(network: Network, path: str | os.PathLike[str]) -> None:
-    """Write `network` to `path`, whole or not at all."""
+def save(network: Network, path: str | os.PathLike[str], *, training: bool = False) -> None:
+    """Write `network` to `path`, whole or not at all, with what `training` needs to go on if that is asked for."""
     from safetensors.numpy import save as to_bytes
 
     labels = network.task.classes if isinstance(network.task, Classification) else None
     description = {
         "layers": [{"layer": type(layer).__name__, **dataclasses.asdict(layer)} for layer in network.layers],
         "loss": network.loss,
+        "loss_setting": network.loss_and_setting.setting,
         "dtype": str(network.dtype),
         "seed": network.seed,
         "n_inputs": network.n_inputs,
         "labels": None if labels is None else {"dtype": labels.dtype.str, "values": labels.tolist()},
     }
+    tensors = {name: np.ascontiguousarray(array) for name, array in network.parameters.items()}
     metadata = {"format": "fastnet", "version": str(FORMAT_VERSION), "network": json.dumps(description)}
-    data = to_bytes({name: np.ascontiguousarray(array) for name, array in network.parameters.items()}, metadata)
+    if training and network.training is not None:
+        metadata["training"] = json.dumps(_describe(network.training, network))
+        tensors |= {_TRAINING + name: array for name, array in _tensors(network.training).items()}
+    data = to_bytes(tensors, metadata)
     with replacing(path) as file:
         file.write(data)
 
@@ -76,7 +85,10 @@ def load(path: str | os.PathLike[str]) -> Network:
     try:
         version = int(metadata["version"])
         if version <= FORMAT_VERSION:
-            return _network(json.loads(metadata["network"]), tensors)
+            network = _network(json.loads(metadata["network"]), tensors)
+            if "training" in metadata:
+                _restore(network, json.loads(metadata["training"]), tensors)
+            return network
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path} is a damaged fastnet model ({error!r}): save it again") from error
     raise ValueError(
@@ -87,7 +99,7 @@ def load(path: str | os.PathLike[str]) -> Network:
 def _network(description: dict[str, Any], tensors: dict[str, np.ndarray]) -> Network:
     network = Network(
         [_layer(dict(settings)) for settings in description["layers"]],
-        loss=description["loss"],
+        loss=Loss(description["loss"], description.get("loss_setting", 0.0)),
         seed=description["seed"],
         dtype=description["dtype"],
     )
@@ -98,8 +110,53 @@ def _network(description: dict[str, Any], tensors: dict[str, np.ndarray]) -> Net
         parameter[...] = tensors[name]
     labels = description["labels"]
     if labels is not None:
-        network.task = Classification(network.dense_layers[-1].units, np.array(labels["values"], labels["dtype"]))
+        assert isinstance(network.task, Classification)
+        network.task = dataclasses.replace(network.task, classes=np.array(labels["values"], labels["dtype"]))
     return network
+
+
+def _describe(training: TrainingState, network: Network) -> dict[str, Any]:
+    unfinished = training.unfinished
+    return {
+        "optimizer": training.optimizer,
+        "noise": training.noise,
+        "steps": training.steps,
+        "history": dict(training.history),
+        "rng": network.rng.bit_generator.state,
+        "unfinished": unfinished and {"rng": unfinished.rng_state, "step": unfinished.step},
+    }
+
+
+def _tensors(training: TrainingState) -> dict[str, np.ndarray]:
+    """The arrays of a training. All are 1-D, and those that are empty are left out."""
+    found = {f"state{i}": state for i, state in enumerate(training.states) if state.size}
+    if training.best is not None:
+        found["best"] = training.best
+    if training.unfinished is not None:
+        found |= {"costs": training.unfinished.costs, "scores": training.unfinished.scores}
+    return found
+
+
+def _restore(network: Network, description: dict[str, Any], tensors: dict[str, np.ndarray]) -> None:
+    arrays = {name.removeprefix(_TRAINING): array for name, array in tensors.items() if name.startswith(_TRAINING)}
+    empty = np.zeros(0, network.dtype)
+    for name in {"state0", "state1", "best"} & set(arrays):
+        if arrays[name].shape != network.buffer.shape:
+            raise TypeError(f"{name} has shape {arrays[name].shape} and not {network.buffer.shape}")
+    history = History()
+    for name, values in description["history"].items():
+        history.extend(name, values)
+    unfinished = description["unfinished"]
+    network.rng.bit_generator.state = description["rng"]
+    network.training = TrainingState(
+        description["optimizer"],
+        (arrays.get("state0", empty), arrays.get("state1", empty)),
+        description["noise"],
+        description["steps"],
+        history,
+        unfinished and Unfinished(unfinished["rng"], unfinished["step"], arrays["costs"], arrays["scores"]),
+        arrays.get("best"),
+    )
 
 
 def _layer(settings: dict[str, Any]) -> Layer:

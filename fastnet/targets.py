@@ -1,12 +1,12 @@
 """Targets y as users have them (labels or numbers), made into the matrix Y that a loss needs, and back."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from .checks import finite
+from .checks import finite, real_number
 
 
 class Task(ABC):
@@ -24,13 +24,17 @@ class Task(ABC):
         """y, as of `as_targets`, as Y (m, n_targets), C-contiguous, of `dtype`."""
 
     @abstractmethod
-    def score(self, cost: np.ndarray, hits: np.ndarray, Y: np.ndarray) -> np.ndarray:
-        """The metric of several runs over Y, from the cost and the number of right predictions of each."""
+    def score(self, scores: np.ndarray, Y: np.ndarray) -> np.ndarray:
+        """The metric of several runs over Y, from what the compiled program has counted in each."""
+
+    def class_weights(self, Y: np.ndarray, given: Any) -> np.ndarray:
+        """(m,) from weights by class; ValueError unless there are classes."""
+        raise ValueError("class_weight is for one of several classes, and this network has none: use sample_weight")
 
 
 @dataclass(frozen=True)
 class Regression(Task):
-    """Numbers y (m,) or (m, n_units). The metric is R^2, over all outputs together."""
+    """Numbers y (m,) or (m, n_units). The metric is R^2, over all outputs together: 1 - squared error / variance."""
 
     n_units: int
     metric = "r2"
@@ -51,13 +55,34 @@ class Regression(Task):
         finite("y", Y, y)
         return Y
 
-    def score(self, cost: np.ndarray, hits: np.ndarray, Y: np.ndarray) -> np.ndarray:
-        # The squared-error cost is the sum of squares divided by 2 m.
-        residual = 2 * cost * len(Y)
+    def score(self, scores: np.ndarray, Y: np.ndarray) -> np.ndarray:
         total = float(np.sum((Y - Y.mean(axis=0, dtype=np.float64)) ** 2))
         if total == 0:
-            return np.where(residual == 0, 1.0, 0.0)
-        return 1 - residual / total
+            return np.where(scores == 0, 1.0, 0.0)
+        return 1 - scores / total
+
+
+@dataclass(frozen=True)
+class MultiLabel(Task):
+    """Several yes or no questions at once: y (m, n_units) of 0 and 1. The metric is the share of right answers."""
+
+    n_units: int
+    metric = "accuracy"
+
+    def learn(self, y: np.ndarray) -> "MultiLabel":
+        return self
+
+    def encode(self, y: np.ndarray, dtype: np.dtype) -> np.ndarray:
+        if y.dtype.kind not in "buif" or y.shape != (len(y), self.n_units) or not ((y == 0) | (y == 1)).all():
+            raise ValueError(
+                f"y has shape {y.shape} and dtype {y.dtype}: {self.n_units} sigmoid units answer as many questions, "
+                f"so give 0 or 1 for each, ({len(y)}, {self.n_units}); for one of {self.n_units} classes use "
+                f"Dense({self.n_units}, 'softmax')"
+            )
+        return np.ascontiguousarray(y, dtype=dtype)
+
+    def score(self, scores: np.ndarray, Y: np.ndarray) -> np.ndarray:
+        return scores / Y.size
 
 
 @dataclass(frozen=True)
@@ -70,6 +95,7 @@ class Classification(Task):
 
     n_units: int
     classes: np.ndarray | None = None
+    signed: bool = False  # Y is -1 or 1, as hinge wants it
     metric = "accuracy"
 
     @property
@@ -87,14 +113,14 @@ class Classification(Task):
         seen = np.unique(self._labels(y))
         k = self.n_classes
         if seen.dtype.kind in "iu" and seen[0] >= 0 and seen[-1] < k:
-            return Classification(self.n_units, np.arange(k))
+            return replace(self, classes=np.arange(k))
         if len(seen) != k:
             units = "one sigmoid unit" if self.n_units == 1 else f"{self.n_units} softmax units"
             raise ValueError(
                 f"y has {len(seen)} classes ({_some(seen)}): an output layer of {units} is for {k}; "
                 f"give it one unit a class, or check the labels"
             )
-        return Classification(self.n_units, seen)
+        return replace(self, classes=seen)
 
     def encode(self, y: np.ndarray, dtype: np.dtype) -> np.ndarray:
         given = self._labels(y)
@@ -108,6 +134,8 @@ class Classification(Task):
                 f"y holds labels that were not there in training ({_some(np.unique(given[unseen]))}): "
                 f"this network knows {_some(classes)}"
             )
+        if self.signed:
+            index = 2 * index - 1
         return index.astype(dtype).reshape(-1, 1)
 
     def _labels(self, y: np.ndarray) -> np.ndarray:
@@ -137,13 +165,62 @@ class Classification(Task):
             raise ValueError(f"y has shape {y.shape}: give labels (m,)")
         return y
 
-    def score(self, cost: np.ndarray, hits: np.ndarray, Y: np.ndarray) -> np.ndarray:
-        return hits / len(Y)
+    def score(self, scores: np.ndarray, Y: np.ndarray) -> np.ndarray:
+        return scores / len(Y)
+
+    def class_weights(self, Y: np.ndarray, given: Any) -> np.ndarray:
+        """(m,) for Y of `encode`: by label, {label: weight}, or "balanced": m / (k times the class's samples)."""
+        index = (Y[:, 0] > 0).astype(np.intp) if self.signed else Y[:, 0].astype(np.intp)
+        counts = np.bincount(index, minlength=self.n_classes)
+        if isinstance(given, str) and given == "balanced":
+            present = np.count_nonzero(counts)
+            return (len(Y) / (present * np.maximum(counts, 1)))[index]
+        if not isinstance(given, dict):
+            raise TypeError(
+                f"class_weight={given!r} is neither 'balanced' nor weights by label: give {{label: weight}}"
+            )
+        labels = self.labels.tolist()
+        for label, weight in given.items():
+            if label not in labels:
+                raise ValueError(f"class_weight has the label {label!r}: this network knows {_some(self.labels)}")
+            real_number(f"class_weight[{label!r}]", weight, at_least=0)
+        return np.array([float(given.get(label, 1.0)) for label in labels])[index]
 
 
 def task_for(loss: str, n_units: int) -> Task:
-    """Classification for the losses of probabilities, regression for squared error."""
-    return Regression(n_units) if loss == "squared_error" else Classification(n_units)
+    """What a loss means: one of several classes, several answers, or numbers."""
+    if loss == "log_loss" and n_units > 1:
+        return MultiLabel(n_units)
+    if loss in ("log_loss", "cross_entropy", "hinge"):
+        return Classification(n_units, signed=loss == "hinge")
+    return Regression(n_units)
+
+
+def sample_weights(task: Task, Y: np.ndarray, sample_weight: Any, class_weight: Any, dtype: np.dtype) -> np.ndarray:
+    """(m,) of the samples' losses, the product of both kinds; empty where neither is given.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For weights of another shape, below 0, not finite, or all 0.
+    """
+    weights = np.ones(len(Y))
+    if sample_weight is None and class_weight is None:
+        return np.zeros(0, dtype)
+    if sample_weight is not None:
+        given = np.asarray(sample_weight)
+        if given.shape != (len(Y),) or given.dtype.kind not in "buif":
+            raise ValueError(
+                f"sample_weight has shape {given.shape} and dtype {given.dtype}: give one number a sample, ({len(Y)},)"
+            )
+        if not np.isfinite(given).all() or (given < 0).any():
+            raise ValueError("sample_weight holds numbers below 0, NaN or infinity: give weights of 0 or more")
+        weights *= given
+    if class_weight is not None:
+        weights *= task.class_weights(Y, class_weight)
+    if not weights.any():
+        raise ValueError("all samples have weight 0: nothing would be learned")
+    return weights.astype(dtype)
 
 
 def as_targets(y: Any, m: int) -> np.ndarray:

@@ -1,17 +1,23 @@
-"""The training loop: epochs, mini-batches, progress, and what to do when training diverges."""
+"""The training loop: epochs, mini-batches, progress, and what to do when training diverges or is interrupted."""
 
+import math
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from fastnet_kernels import codes
-from tqdm.auto import tqdm
 
+from .batches import Stream
+from .callbacks import Callback
 from .checks import all_finite
-from .devices import Batches
+from .devices import Batches, Updates
 from .history import History
-from .optimizers import SGD
+from .interrupts import Interrupts
+from .optimizers import Optimizer
+from .progress import progress_bar
+from .state import TrainingState, Unfinished
 
 if TYPE_CHECKING:
     from .network import Network
@@ -27,116 +33,244 @@ class DivergenceError(ArithmeticError):
 
 @dataclass
 class Trainer:
-    """One call of `fit`: everything is checked and encoded, and the network is built."""
+    """One call of `fit`: everything is checked and encoded, the network is built and has its training state."""
 
     network: "Network"
-    training: Batches
-    validation: Batches | None
+    state: TrainingState
+    source: Batches | Stream
+    validation: "Validation | None"
     epochs: int
-    optimizer: SGD
-    shuffle: bool
-    verbose: bool
+    optimizer: Optimizer
+    shuffle: bool = True
+    callbacks: Sequence[Callback] = ()
+    verbose: bool = True
+    interrupts: Interrupts = field(default_factory=Interrupts)
 
     def __post_init__(self) -> None:
-        metric = self.network.task.metric
-        names = ["cost", metric]
-        if self.validation is not None:
-            names += ["validation_cost", f"validation_{metric}"]
-        self.history = History([*names, "seconds"])
+        self.settings, self.schedule = self.optimizer.settings(), self.optimizer.schedule
         self.seconds_a_step = _SECONDS_A_CALL  # until measured
-        self.before = np.empty_like(self.network.buffer)  # of the epochs that are being trained
+        # Of the epochs that are being trained: parameters, and what the optimizer remembers.
+        self.changing = [self.network.buffer, *self.state.states]
+        self.before = [np.empty_like(array) for array in self.changing]
+
+    @property
+    def history(self) -> History:
+        return self.state.history
 
     def run(self) -> History:
-        self.network.device.prepare()
-        steps = self.training.steps
-        with tqdm(total=self.epochs * steps, unit="step", disable=not self.verbose, desc="training") as bar:
-            done = 0
-            while done < self.epochs:
-                epochs = self._epochs_a_call(self.epochs - done)
-                self._train(done, epochs, bar)
-                done += epochs
-                bar.set_description(f"epoch {done}/{self.epochs}", refresh=False)
-                shown = {name: f"{self.history[name][-1]:.4g}" for name in self.history if name != "seconds"}
-                bar.set_postfix(shown, refresh=False)
+        self.network.prepare()
+        if self.settings[codes.OPTIMIZER] != codes.PLAIN or self.network.has_penalty:
+            self.network.device.prepare({codes.OPTIMIZERS})
+        steps, done = self.source.steps, self.history.epochs
+        total = None if steps is None else self.epochs * steps
+        with self.interrupts.noted(), progress_bar(total, is_shown=self.verbose) as self.bar:
+            self.bar.update(done * (steps or 0))
+            self._tell("start")
+            try:
+                while self.history.epochs < self.epochs and not self._end_epochs(self._train()):
+                    pass
+            finally:
+                self._tell("finish")
         return self.history
 
-    def _epochs_a_call(self, left: int) -> int:
-        """How many whole epochs one compiled call runs: many tiny ones, or one that takes several calls."""
+    def _tell(self, what: str) -> None:
+        for callback in self.callbacks:
+            function = getattr(callback, what, None)
+            if function is not None:
+                function(self.network, self.history)
+
+    def _train(self) -> int:
+        """Train one or more epochs and add them to the history; returns how many."""
+        for array, copy in zip(self.changing, self.before, strict=True):
+            np.copyto(copy, array)
+        return self._train_stream(self.source) if isinstance(self.source, Stream) else self._train_arrays(self.source)
+
+    def _end_epochs(self, epochs: int) -> bool:
+        """What comes after epochs; returns whether training is to stop."""
+        number, history = self.history.epochs, self.history
         if self.validation is not None:
+            for name, value in self.validation.measure(self.network).items():
+                history.add(name, value)
+        stops = [bool(callback(number, history, self.network)) for callback in self.callbacks]
+        self.bar.set_description(f"epoch {number}/{self.epochs}", refresh=False)
+        shown = {name: f"{values[-1]:.4g}" for name, values in history.items() if name != "seconds" and values}
+        self.bar.set_postfix(shown, refresh=False)
+        if self.interrupts.came:
+            self._interrupt()
+        return any(stops)
+
+    def _interrupt(self) -> None:
+        raise KeyboardInterrupt(
+            f"training stopped in epoch {min(self.history.epochs + 1, self.epochs)}: the network keeps its parameters "
+            "and history, and fit(..., resume=True) goes on from here"
+        )
+
+    def _updates(self, last: int, total: int | None, first: int = 0) -> Updates:
+        """Of steps `first` to `last`, counted from the last whole epoch."""
+        rates = np.empty(last)
+        before = self.state.steps
+        if last > first:
+            rates[first:] = self.schedule.rates(before + first, before + last, total or 0, self.history)
+            self.network.learning_rate = float(rates[-1])
+        return Updates(self.settings, rates, self.state.states, before)
+
+    # ---------------------------------------------------------------- arrays
+
+    def _epochs_a_call(self, training: Batches) -> int:
+        """How many whole epochs one compiled call runs: many tiny ones, or one that takes several calls."""
+        if self.validation is not None or self.callbacks or self.state.unfinished is not None:
             return 1
-        by_time = int(_SECONDS_A_CALL / (self.seconds_a_step * self.training.steps))
-        return max(1, min(left, by_time, _ROWS_A_CALL // self.training.m))
+        by_time = int(_SECONDS_A_CALL / (self.seconds_a_step * training.steps))
+        return max(1, min(self.epochs - self.history.epochs, by_time, _ROWS_A_CALL // training.m))
 
-    def _train(self, done: int, epochs: int, bar: Any) -> None:
-        """Train `epochs` epochs and add them to the history."""
-        network, training = self.network, self.training
-        np.copyto(self.before, network.buffer)
-        training.order = self._order(epochs)
-        costs, hits = np.zeros((2, epochs, training.steps))
+    def _train_arrays(self, training: Batches) -> int:
+        network, state = self.network, self.state
+        epochs = self._epochs_a_call(training)
+        last, first = epochs * training.steps, 0
+        costs, scores = np.zeros((2, epochs, training.steps))
+        if state.unfinished is not None:
+            network.rng.bit_generator.state = state.unfinished.rng_state
+            first, costs[0], scores[0] = state.unfinished.step, state.unfinished.costs, state.unfinished.scores
+            state.unfinished = None
+        rng_state = network.rng.bit_generator.state
+        training.order = self._order(training, epochs)
+        updates = self._updates(last, self.epochs * training.steps, first)
         start = time.perf_counter()
-        stopped_at = self._run_steps(epochs * training.steps, costs, hits, bar)
+        reached, is_finite = self._run_steps(training, updates, first, last, costs, scores)
         seconds = time.perf_counter() - start
-        if stopped_at < epochs * training.steps or not all_finite(network.buffer):
-            self._restore(done, min(stopped_at, epochs * training.steps - 1))
-        self._record(costs, hits, seconds / epochs)
+        if not is_finite or not all_finite(network.buffer):
+            self._restore(training, updates, first, min(reached, last - 1))
+        if reached < last:
+            state.unfinished = Unfinished(rng_state, reached, costs[0], scores[0])
+            self._interrupt()
+        state.steps += last
+        self._record(training, costs, scores, seconds / epochs)
+        return epochs
 
-    def _order(self, epochs: int) -> np.ndarray:
+    def _order(self, training: Batches, epochs: int) -> np.ndarray:
         """The rows in order of use; empty where they are used as they lie."""
-        m = self.training.m
-        if not self.shuffle or self.training.steps == 1:
+        if not self.shuffle or training.steps == 1:
             return np.zeros(0, np.int64)
-        return np.concatenate([self.network.rng.permutation(m) for _ in range(epochs)])
+        return np.concatenate([self.network.rng.permutation(training.m) for _ in range(epochs)])
 
-    def _run_steps(self, last: int, costs: np.ndarray, hits: np.ndarray, bar: Any = None) -> int:
-        """Run steps 0 to `last` in calls of about 50 ms; returns the step after the last one that was finished."""
-        step = 0
+    def _run_steps(
+        self, training: Batches, updates: Updates, step: int, last: int, costs: np.ndarray, scores: np.ndarray,
+        *, is_repeated: bool = False,
+    ) -> tuple[int, bool]:  # fmt: skip
+        """Run steps in calls of about 50 ms; returns the one that comes next, and whether all costs were finite.
+
+        Between calls a single epoch can be interrupted, unless it `is_repeated`.
+        """
         while step < last:
+            if self.interrupts.came and not is_repeated and len(costs) == 1:
+                break
             stop = min(last, step + max(1, int(_SECONDS_A_CALL / self.seconds_a_step)))
             start = time.perf_counter()
             reached = self.network.run(
                 codes.TRAIN,
-                self.training,
+                training,
                 step,
                 stop,
+                updates=updates,
+                noise=self.state.noise,
                 costs=costs.reshape(-1),
-                hits=hits.reshape(-1),
-                learning_rate=self.optimizer.learning_rate,
+                scores=scores.reshape(-1),
+                repeats=training.steps == 1,
             )
             self.seconds_a_step = max(1e-7, (time.perf_counter() - start) / (stop - step))
-            if bar is not None:
-                bar.update(reached - step)
+            if not is_repeated:
+                self.bar.update(reached - step)
             step = reached
             if reached < stop:
-                break
-        return step
+                return step, False
+        return step, True
 
-    def _restore(self, done: int, step: int) -> None:
+    def _restore(self, training: Batches, updates: Updates, first: int, step: int) -> None:
         """Go back to the end of the last finite epoch and say what happened."""
-        epoch, batch = divmod(step, self.training.steps)
-        buffer = self.network.buffer
+        epoch, batch = divmod(step, training.steps)
         for last_finite in range(epoch, -1, -1):  # the cost was finite until here, the updates perhaps not
-            buffer[:] = self.before
-            costs, hits = np.zeros((2, max(1, last_finite), self.training.steps))
-            self._run_steps(last_finite * self.training.steps, costs, hits)  # the same bits as the first time
-            if all_finite(buffer):
+            self._go_back()
+            costs, scores = np.zeros((2, max(1, last_finite), training.steps))
+            last = last_finite * training.steps
+            self._run_steps(training, updates, first, last, costs, scores, is_repeated=True)  # the same bits once more
+            if all_finite(self.network.buffer):
                 break
-        self._record(costs[:last_finite], hits[:last_finite], 0.0)
-        rate, kept = self.optimizer.learning_rate, done + last_finite
+        self.state.steps += last
+        self._record(training, costs[:last_finite], scores[:last_finite], 0.0)
+        self._diverge(self.history.epochs + epoch - last_finite + 1, batch)
+
+    def _go_back(self) -> None:
+        for array, copy in zip(self.changing, self.before, strict=True):
+            np.copyto(array, copy)
+
+    def _diverge(self, epoch: int, step: int) -> None:
+        rate, kept = self.network.learning_rate, self.history.epochs
         raise DivergenceError(
-            f"the cost is no longer finite in epoch {done + epoch + 1}, step {batch + 1}: try a smaller learning rate "
+            f"the cost is no longer finite in epoch {epoch}, step {step + 1}: try a smaller learning rate "
             f"than {rate:g} (say {rate / 10:g}), or scale the inputs. The network keeps the parameters of "
             + (f"epoch {kept}" if kept else "before the training")
         )
 
-    def _record(self, costs: np.ndarray, hits: np.ndarray, seconds: float) -> None:
+    def _record(self, training: Batches, costs: np.ndarray, scores: np.ndarray, seconds: float) -> None:
         """Add epochs (n_epochs, n_steps) to the history; the last, shorter mini-batch weighs less."""
-        task, training, history = self.network.task, self.training, self.history
-        sizes = np.full(training.steps, training.batch_size)
-        sizes[-1] = training.m - training.batch_size * (training.steps - 1)
-        cost = costs @ sizes / training.m
-        history["cost"].extend(cost.tolist())
-        history[task.metric].extend(task.score(cost, hits.sum(axis=1), training.targets).tolist())
-        history["seconds"].extend([seconds] * len(cost))
-        if self.validation is not None and len(cost):
-            for name, value in self.network.measure(self.validation).items():
-                history[f"validation_{name}"].append(value)
+        task, history = self.network.task, self.history
+        for cost, score in zip(
+            (costs @ training.sizes / training.m).tolist(),
+            task.score(scores.sum(axis=1), training.targets).tolist(),
+            strict=True,
+        ):
+            history.add("cost", cost)
+            history.add(task.metric, score)
+            history.add("seconds", seconds)
+
+    # ---------------------------------------------------------------- streams
+
+    def _train_stream(self, source: Stream) -> int:
+        network, state = self.network, self.state
+        found = []  # of each step: its cost, score, and targets
+        total = None if source.steps is None else self.epochs * source.steps
+        start = time.perf_counter()
+        for step, batch in enumerate(source.epoch()):
+            if self.interrupts.came:
+                state.steps += step
+                self._interrupt()
+            rates = self.schedule.rates(state.steps + step, state.steps + step + 1, total or 0, self.history)
+            network.learning_rate = float(rates[0])
+            updates = Updates(self.settings, rates, state.states, state.steps + step)
+            costs, scores = np.zeros((2, 1))
+            if (
+                network.run(codes.TRAIN, batch, 0, 1, updates=updates, noise=state.noise, costs=costs, scores=scores)
+                < 1
+            ):
+                self._go_back()
+                self._diverge(self.history.epochs + 1, step)
+            found.append((costs[0], scores[0], batch.targets))
+            self.bar.update(1)
+        if not all_finite(network.buffer):
+            self._go_back()
+            self._diverge(self.history.epochs + 1, len(found) - 1)
+        state.steps += len(found)
+        sizes = np.array([len(targets) for _, _, targets in found])
+        cost = float(np.array([cost for cost, _, _ in found]) @ sizes / sizes.sum())
+        targets = np.concatenate([targets for _, _, targets in found])
+        score = network.task.score(np.array([sum(score for _, score, _ in found)]), targets)
+        self.history.add("cost", cost)
+        self.history.add(network.task.metric, float(score[0]))
+        self.history.add("seconds", time.perf_counter() - start)
+        return 1
+
+
+@dataclass
+class Validation:
+    """What is measured after every epoch, and on which samples."""
+
+    batches: Batches | None  # validation data
+    samples: tuple[np.ndarray, np.ndarray] | None  # rows and Y for the metrics
+    metrics: dict[str, Any]
+
+    def measure(self, network: "Network") -> dict[str, float]:
+        prefix = "" if self.batches is None else "validation_"
+        found = {} if self.batches is None else network.measure(self.batches)
+        if self.metrics and self.samples is not None:
+            found |= network.metrics_of(*self.samples, self.metrics)
+        return {prefix + name: value for name, value in found.items() if not math.isnan(value) or name != "cost"}

@@ -14,6 +14,9 @@ Shape = tuple[int, ...]
 _MATRICES: tuple[Shape, ...] = ((4, 4), (64, 64), (256, 256), (2048, 4096))
 _PRODUCTS: tuple[Shape, ...] = ((1, 784, 64), (32, 64, 64), (128, 784, 128), (256, 512, 512), (1024, 2048, 2048))
 _VECTORS: tuple[Shape, ...] = ((100,), (10_000,), (100_000,), (10_000_000,))
+# One that fits the second cache, for kernels that differ from others in their formula only.
+_ONE_MATRIX: tuple[Shape, ...] = ((256, 256),)
+_ONE_VECTOR: tuple[Shape, ...] = ((100_000,),)
 
 
 @dataclass(frozen=True)
@@ -21,7 +24,7 @@ class Subject:
     """One kernel: the letters of its shape, and the letters that each argument's own shape is made of.
 
     An argument without letters is a number. `products` counts the matrix products in it, 2 m p n operations each; a
-    kernel without any is bound by memory. `in_place` names the argument that is changed.
+    kernel without any is bound by memory. `in_place` names the arguments that are changed, the first ones.
     """
 
     dimensions: str
@@ -29,16 +32,53 @@ class Subject:
     inputs: Mapping[str, str]
     outputs: Mapping[str, str]
     products: int = 0
-    in_place: str | None = None
+    in_place: tuple[str, ...] = ()
 
 
-def _elementwise(*inputs: str) -> Subject:
-    given = {name: "" if name == "slope" else "mn" for name in inputs}
-    return Subject("mn", _MATRICES, given, {"dZ" if "dA" in inputs else "A": "mn"})
+def _elementwise(*inputs: str, shapes: tuple[Shape, ...] = _MATRICES) -> Subject:
+    given = {name: "" if name in _NUMBERS else "mn" for name in inputs}
+    return Subject("mn", shapes, given, {"dZ" if "dA" in inputs else "A": "mn"})
 
 
-def _loss(output: str, Y: str) -> Subject:
-    return Subject("mn", _MATRICES, {output: "mn", "Y": Y}, {"L": "m", f"d{output}": "mn"})
+def _loss(output: str, Y: str, *numbers: str, shapes: tuple[Shape, ...] = _MATRICES) -> Subject:
+    given = {output: "mn", "Y": Y, **dict.fromkeys(numbers, "")}
+    return Subject("mn", shapes, given, {"L": "m", f"d{output}": "mn"})
+
+
+def _normalisation(sample: str, *means: str) -> tuple[Subject, Subject]:
+    """There and back: mean and rate are an entry a unit, "n", or a sample, "m"."""
+    given, measured = {"gamma": "n"}, {"mean": sample, "rate": sample}
+    there = Subject("mn", _MATRICES, {"A_prev": "mn", **given, "beta": "n", "epsilon": ""}, {**measured, "A": "mn"})
+    sums = {**dict.fromkeys(means, "2m"), "dgamma": "n", "dbeta": "n", "dA_prev": "mn"}
+    return there, Subject("mn", _MATRICES, {"dA": "mn", "A_prev": "mn", **given, **measured}, sums)
+
+
+def _update(*states: str, numbers: Sequence[str]) -> Subject:
+    given = {"parameters": "n", "gradients": "n", **dict.fromkeys(states, "n"), **dict.fromkeys(numbers, "")}
+    return Subject("n", _ONE_VECTOR if states else _VECTORS, given, {}, in_place=("parameters", *states))
+
+
+_NUMBERS: dict[str, Any] = {
+    "slope": 0.01,
+    "alpha": 1.0,
+    "delta": 1.0,
+    "q": 0.7,
+    "smoothing": 0.0,
+    "epsilon": 1e-5,
+    "step": 10,
+    "learning_rate": 1e-6,
+    "momentum": 0.9,
+    "decay": 0.99,
+    "beta1": 0.9,
+    "beta2": 0.999,
+    "weight_decay": 0.01,
+    "nesterov": True,
+    "rate": 0.5,
+    "key": np.uint64(0x0123456789ABCDEF),
+}
+_ADAM = ("step", "learning_rate", "beta1", "beta2", "epsilon", "weight_decay")
+_BATCH_NORM, _BATCH_NORM_BACKWARD = _normalisation("n")
+_LAYER_NORM, _LAYER_NORM_BACKWARD = _normalisation("m", "means")
 
 
 SUBJECTS: dict[str, Subject] = {
@@ -56,12 +96,34 @@ SUBJECTS: dict[str, Subject] = {
     "leaky_relu_backward": _elementwise("dA", "A", "slope"),
     "squared_error": _loss("A", "mn"),
     "log_loss": _loss("Z", "mn"),
-    "cross_entropy": _loss("Z", "m1"),
-    "sgd": Subject(
-        "n", _VECTORS, {"parameters": "n", "gradients": "n", "learning_rate": ""}, {}, in_place="parameters"
+    "cross_entropy": _loss("Z", "m1", "smoothing"),
+    "sgd": _update(numbers=["learning_rate"]),
+    **{
+        name: _elementwise("Z", shapes=_ONE_MATRIX) for name in ("softplus", "silu", "gelu", "hard_sigmoid", "hard_silu")
+    },
+    **{
+        f"{name}_backward": _elementwise("dA", "Z", shapes=_ONE_MATRIX)
+        for name in ("softplus", "silu", "gelu", "hard_silu")
+    },
+    "hard_sigmoid_backward": _elementwise("dA", "A", shapes=_ONE_MATRIX),
+    "elu": _elementwise("Z", "alpha", shapes=_ONE_MATRIX),
+    "elu_backward": _elementwise("dA", "A", "alpha", shapes=_ONE_MATRIX),
+    "absolute_error": _loss("A", "mn", shapes=_ONE_MATRIX),
+    "huber": _loss("A", "mn", "delta", shapes=_ONE_MATRIX),
+    "quantile": _loss("A", "mn", "q", shapes=_ONE_MATRIX),
+    "hinge": _loss("Z", "mn", shapes=_ONE_MATRIX),
+    "batch_norm": _BATCH_NORM,
+    "batch_norm_backward": _BATCH_NORM_BACKWARD,
+    "layer_norm": _LAYER_NORM,
+    "layer_norm_backward": _LAYER_NORM_BACKWARD,
+    "dropout": Subject("mn", _MATRICES, {"A_prev": "mn", "rate": "", "key": ""}, {"A": "mn"}),
+    "sgd_momentum": _update("velocity", numbers=["learning_rate", "momentum", "weight_decay", "nesterov"]),
+    "rmsprop": _update(
+        "velocity", "mean_square", numbers=["learning_rate", "decay", "momentum", "epsilon", "weight_decay"]
     ),
+    "adam": _update("mean", "mean_square", numbers=_ADAM),
+    "adamw": _update("mean", "mean_square", numbers=_ADAM),
 }
-_NUMBERS = {"slope": 0.01, "learning_rate": 1e-6}
 
 
 @dataclass
@@ -81,8 +143,7 @@ class Case:
     def bytes(self) -> int:
         """What has to be read and written at the least: every array once, one that is changed in place twice."""
         arrays = [value for value in self.inputs if isinstance(value, np.ndarray)] + self.outputs
-        if SUBJECTS[self.kernel].in_place is not None:
-            arrays.append(self.inputs[0])
+        arrays += self._changed(self.inputs)
         return sum(array.nbytes for array in arrays)
 
     def bound(self, room: ModuleType) -> Callable[[], object]:
@@ -95,13 +156,18 @@ class Case:
         inputs = [value.copy() if isinstance(value, np.ndarray) else value for value in self.inputs]
         outputs = [np.empty_like(array) for array in self.outputs]
         getattr(room, self.kernel)(*inputs, *outputs)
-        return [inputs[0]] if SUBJECTS[self.kernel].in_place is not None else outputs
+        return outputs or self._changed(inputs)
+
+    def _changed(self, inputs: Sequence[Any]) -> list[np.ndarray]:
+        """Of the inputs, those that are changed in place."""
+        subject = SUBJECTS[self.kernel]
+        return [value for name, value in zip(subject.inputs, inputs, strict=True) if name in subject.in_place]
 
 
 def make_case(kernel: str, shape: Shape, dtype: str, seed: int = 0) -> Case:
     """Random arguments for one kernel; the same numbers, rounded, for every dtype."""
     subject = SUBJECTS[kernel]
-    extents = {"1": 1, **dict(zip(subject.dimensions, shape, strict=True))}
+    extents = {"1": 1, "2": 2, **dict(zip(subject.dimensions, shape, strict=True))}
     rng = np.random.default_rng(seed)
 
     def array(name: str, letters: str) -> Any:
@@ -112,7 +178,7 @@ def make_case(kernel: str, shape: Shape, dtype: str, seed: int = 0) -> Case:
             return rng.integers(0, extents["n"] if letters == "m1" else 2, size).astype(dtype)
         # As the factors of a layer have it: rows of W are of length about one, so that Z is of the size of A.
         scale = size[1] ** -0.5 if name == "W" else 1.0
-        numbers = rng.random(size) if name == "A" else rng.standard_normal(size) * scale
+        numbers = rng.random(size) if name in ("A", "mean_square") else rng.standard_normal(size) * scale
         return numbers.astype(dtype)
 
     inputs = [array(name, letters) for name, letters in subject.inputs.items()]

@@ -4,11 +4,21 @@ from typing import NamedTuple
 
 import numpy as np
 
-# Activations. Softmax is for the output layer only.
-LINEAR, SIGMOID, TANH, RELU, LEAKY_RELU, SOFTMAX = range(6)
+# Kinds of layer.
+DENSE, BATCH_NORM, LAYER_NORM, DROPOUT = range(4)
+
+# Activations. Softmax is for the output layer only; the derivatives of the last four need Z.
+LINEAR, SIGMOID, TANH, RELU, LEAKY_RELU, SOFTMAX, ELU, HARD_SIGMOID, SOFTPLUS, SILU, GELU, HARD_SILU = range(12)
 
 # Losses.
-SQUARED_ERROR, LOG_LOSS, CROSS_ENTROPY = range(3)
+SQUARED_ERROR, LOG_LOSS, CROSS_ENTROPY, ABSOLUTE_ERROR, HUBER, QUANTILE, HINGE = range(7)
+
+# Optimizers. PLAIN is gradient descent with nothing else, which the product that makes dW does by the way.
+PLAIN, MOMENTUM, RMSPROP, ADAM, ADAMW = range(5)
+
+# Parts of the program that are compiled when a network first needs them: layers that are not dense; the activations and
+# losses that come after the first few, sample weights and label smoothing; and optimizers that are not PLAIN.
+PASSING, RARE_ACTIVATIONS, RARE_LOSSES, OPTIMIZERS = "passing", "rare activations", "rare losses", "optimizers"
 
 # What one run of the program does with every mini-batch.
 PREDICT = 0  # forward; the output activations are stored
@@ -30,16 +40,37 @@ OF_PANELS = 0  # A_prev is gathered as panels, a sample a row
 OF_COLUMNS = 1  # in dot products of units, each a row of numbers side by side: small layers
 OF_SAMPLES = 2  # the samples' own rows: few samples, or few units of the first layer
 IN_ONE_PASS = 3  # in the forward pass's blocks of samples, while they are in cache: a single layer of few units
+OF_NOTHING = 4  # the layer is not dense
 
 # Columns of Plan.layers. Offsets count elements from the start of their buffer.
-# From one row of W to the next are W_STRIDE elements, N_IN of them the row's own.
+# From one row of W to the next are W_STRIDE elements, N_IN of them its own. Of a normalisation W is gamma, B beta.
+# FROM is what the activation's derivative is computed from: A, or a place for Z.
 # DZ_ROWS is dZ once more, for sums of dW of panels: a unit a row, of all samples, `samples_stride` from row to row.
 # PACKED is whether W is so large that the backward pass copies it in the order of use.
-N_IN, N_OUT, ACTIVATION, W, W_STRIDE, B, A, DZ, SUM_OF_DW, DZ_ROWS, PACKED = range(11)
-LAYER_COLUMNS = 11
+# STATISTICS are what a normalisation measures. A batch normalisation that MEASURES takes them of the mini-batch, in
+# training, and waits for all its samples; else, and for inference, it takes those it remembers, which begin at RUNNING
+# of the parameters: mean, then variance.
+(
+    KIND, N_IN, N_OUT, ACTIVATION, W, W_STRIDE, B, A, FROM, DZ, SUM_OF_DW, DZ_ROWS, PACKED,
+    STATISTICS, MEASURES, RUNNING,
+) = range(16)  # fmt: skip
+LAYER_COLUMNS = 16
+
+# Columns of Plan.settings, real numbers of a layer: of the activation, of Dropout, of the normalisations, and how much
+# l1 |W| + l2 / 2 W^2 adds to the cost.
+SLOPE, RATE, EPSILON, RUNNING_RATE, L1, L2 = range(6)
+SETTINGS_COLUMNS = 6
+
+# Entries of the optimizer's settings, one vector of float64. MOMENTUM's and RMSPROP's momentum, RMSPROP's decay, and
+# ADAM's two are FIRST_DECAY and SECOND_DECAY. Gradients are cut to at most CLIP_VALUE, then to a norm of CLIP_NORM.
+(
+    OPTIMIZER, FIRST_DECAY, SECOND_DECAY, OPTIMIZER_EPSILON, WEIGHT_DECAY, NESTEROV, CLIP_VALUE, CLIP_NORM
+) = range(8)  # fmt: skip
+OPTIMIZER_SETTINGS = 8
 
 # Columns of Plan.tasks: rows `first_row:last_row` and columns `first_column:last_column` of one layer's W.
 TASK_LAYER, FIRST_COLUMN, LAST_COLUMN, FIRST_ROW, LAST_ROW = range(5)
+TASK_COLUMNS = 5
 
 PACKED_DEPTH = 512  # rows of W that are copied at a time
 
@@ -55,18 +86,27 @@ class Plan(NamedTuple):
     Samples go through the network in blocks of `block_rows`, of which a worker takes `blocks_together` through one
     layer after the other. Of every layer the workspace holds, at the offsets in its row, A and dZ of each block: (n_l,
     block_rows) with samples side by side, and of the last layer always; else (block_rows, n_l). `Y` (n_blocks,
-    n_targets, block_rows), the losses `L` and the right predictions `hits`, (n_blocks * block_rows,), are offsets too,
+    n_targets, block_rows), the losses `L` and the `scores`, (n_blocks * block_rows,), are offsets too,
     and so are `X`, the inputs of all blocks where they are kept, and `X_panels`, the same as panels of samples' rows;
-    `partials`, sums of dW over `blocks_a_partial` blocks each; and `scratch`, `scratch_size` numbers for each worker.
+    `partials`, sums of dW over `blocks_a_partial` blocks each; `of_tasks`, for each task its share of the penalty
+    and of the gradient's squared norm, and then what the gradient is to be multiplied with; and
+    `scratch`, `scratch_size` numbers for each worker.
+    In training a step has a phase for each of the `segments`, layers first:last, there and back: a batch normalisation,
+    which begins a new one, waits for all samples. Layers below `first_trained` take part in the forward pass only.
     Inputs are read as `scale * x + shift`: forward `features_at_once` of a block, backward `columns_at_once` of the
     samples of `blocks_at_once`.
     """
 
     layers: np.ndarray  # (n_layers, LAYER_COLUMNS) int64
-    slopes: np.ndarray  # (n_layers,) float64: leaky ReLU's slope for negative z
+    settings: np.ndarray  # (n_layers, SETTINGS_COLUMNS) float64
+    segments: np.ndarray  # (n_segments, 2) int64
     tasks: np.ndarray  # (n_tasks, TASK_COLUMNS) int64
     numbers: np.ndarray  # int64: 0, 1, 2, ...
     loss: int
+    loss_setting: float  # huber's delta, quantile's q, or the label smoothing of classification
+    first_trained: int
+    has_penalty: int
+    is_dense: int  # whether all layers are
     n_targets: int
     batch_size: int  # rows the workspace has room for
     block_rows: int  # samples of a block
@@ -83,8 +123,9 @@ class Plan(NamedTuple):
     X_panels: int
     Y: int
     L: int
-    hits: int
+    scores: int
     partials: int
+    of_tasks: int
     scratch: int
     scratch_size: int
     scale: float

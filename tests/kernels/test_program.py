@@ -5,6 +5,7 @@ import pytest
 from fastnet_kernels import codes
 
 import fastnet as fn
+from fastnet.devices import Updates
 
 ARCHITECTURES = [
     [fn.Dense(1, "sigmoid")],
@@ -67,14 +68,15 @@ def test_training_allocates_nothing(layers, threads):
     net.task = net.task.learn(y)
     batches = net.batches(X, y, 32)
     batches.order = rng.permutation(300)
-    costs, hits = np.zeros((2, batches.steps))
+    costs, scores = np.zeros((2, batches.steps))
+    updates = Updates(fn.SGD().settings(), np.full(batches.steps, 1e-3), (net.buffer[:0], net.buffer[:0]))
 
     def allocations(n_steps):
         before = rtsys.get_allocation_stats()
-        net.run(codes.TRAIN, batches, 0, n_steps, costs=costs, hits=hits, learning_rate=1e-3)
+        net.run(codes.TRAIN, batches, 0, n_steps, costs=costs, scores=scores, updates=updates)
         return rtsys.get_allocation_stats().alloc - before.alloc
 
-    net.run(codes.TRAIN, batches, 0, 1, costs=costs, hits=hits)
+    net.run(codes.TRAIN, batches, 0, 1, costs=costs, scores=scores, updates=updates)
     _nrt_python.memsys_enable_stats()
     try:
         # Numba makes one small record for each array that it is handed from Python: as many for ten steps as for none.

@@ -20,7 +20,8 @@ def reference_gradients(net, X, y):
             getattr(reference, layer.activation)(Z, Z)
         A.append(Z)
     L, dZ = np.empty(len(X)), np.empty_like(A[-1])
-    getattr(reference, net.loss)(A[-1], y.reshape(len(y), -1), L, dZ)
+    smoothing = (0.0,) if net.loss == "cross_entropy" else ()
+    getattr(reference, net.loss)(A[-1], y.reshape(len(y), -1), *smoothing, L, dZ)
     gradients = {}
     for l in range(len(layers), 0, -1):
         W = parameters[f"W{l}"]

@@ -1,15 +1,28 @@
 """Activations A = g(Z) and derivatives dZ = dA * g'(Z) on (m, n) matrices; the formulas are those of `reference`.
 
-Every derivative is written through A, so that a network need not keep Z. An output may be the same array as an
-input, and nothing else may overlap.
+A derivative is written through A where it can be, so that a network need not keep Z. An output may be the same array as
+an input, and nothing else may overlap.
 """
 
 from numba import prange
 
-from ..codes import LEAKY_RELU, LINEAR, RELU, SIGMOID, TANH
+from ..codes import (
+    RARE_ACTIVATIONS,
+    ELU,
+    GELU,
+    HARD_SIGMOID,
+    HARD_SILU,
+    LEAKY_RELU,
+    LINEAR,
+    RELU,
+    SIGMOID,
+    SILU,
+    SOFTPLUS,
+    TANH,
+)
 from .blocks import ROWS, bounds, n_blocks
 from .compiling import inner, kernel, routine
-from .functions import exp
+from .functions import exp, log1p_of, normal
 from .functions import tanh as tanh_of
 
 
@@ -19,6 +32,13 @@ def sigmoid_of(z):
     e = exp(-abs(z))
     one = type(z)(1)
     return (one if z >= 0 else e) / (one + e)
+
+
+@inner
+def _hard_sigmoid_of(z):
+    """z / 6 + 1/2 between 0 and 1; NaN stays NaN."""
+    a, zero, one = z * type(z)(1 / 6) + type(z)(0.5), type(z)(0), type(z)(1)
+    return zero if a <= 0 else one if a >= 1 else a
 
 
 @routine
@@ -63,11 +83,39 @@ def activate(activation, slope, A):
     elif activation == LEAKY_RELU:
         for j in range(A.size):
             A[j] = below * A[j] if A[j] <= 0 else A[j]
+    elif activation != LINEAR:
+        _activate_by_rarer(activation, slope, A)
+
+
+@routine(part=RARE_ACTIVATIONS)
+def _activate_by_rarer(activation, slope, A):
+    zero, one, below = A.dtype.type(0), A.dtype.type(1), A.dtype.type(slope)
+    if activation == ELU:
+        for j in range(A.size):
+            A[j] = below * (exp(A[j]) - one) if A[j] <= 0 else A[j]
+    elif activation == SOFTPLUS:
+        for j in range(A.size):
+            A[j] = (zero if A[j] <= 0 else A[j]) + log1p_of(exp(-abs(A[j])))
+    elif activation == SILU:
+        for j in range(A.size):
+            A[j] *= sigmoid_of(A[j])
+    elif activation == GELU:
+        for j in range(A.size):
+            A[j] *= normal(A[j])
+    elif activation == HARD_SIGMOID:
+        for j in range(A.size):
+            A[j] = _hard_sigmoid_of(A[j])
+    elif activation == HARD_SILU:
+        for j in range(A.size):
+            A[j] *= _hard_sigmoid_of(A[j])
 
 
 @routine
 def derive(activation, slope, A, dZ):
-    """dZ = dZ * g'(Z), in place, for an element-wise g given by its code and A = g(Z); both 1-D."""
+    """dZ = dZ * g'(Z), in place, for an element-wise g given by its code; both 1-D.
+
+    A is g(Z), or Z itself for the activations whose derivative needs that.
+    """
     zero, one, below = A.dtype.type(0), A.dtype.type(1), A.dtype.type(slope)
     if activation == SIGMOID:
         for j in range(A.size):
@@ -81,6 +129,34 @@ def derive(activation, slope, A, dZ):
     elif activation == LEAKY_RELU:
         for j in range(A.size):
             dZ[j] = dZ[j] if A[j] > 0 else below * dZ[j]
+    elif activation != LINEAR:
+        _derive_by_rarer(activation, slope, A, dZ)
+
+
+@routine(part=RARE_ACTIVATIONS)
+def _derive_by_rarer(activation, slope, A, dZ):
+    zero, one, half, below = A.dtype.type(0), A.dtype.type(1), A.dtype.type(0.5), A.dtype.type(slope)
+    third, peak = A.dtype.type(1 / 3), A.dtype.type(0.3989422804014327)  # 1 / sqrt(2 pi)
+    if activation == ELU:
+        for j in range(A.size):
+            dZ[j] = dZ[j] if A[j] > 0 else dZ[j] * (A[j] + below)
+    elif activation == SOFTPLUS:
+        for j in range(A.size):
+            dZ[j] *= sigmoid_of(A[j])
+    elif activation == SILU:
+        for j in range(A.size):
+            s = sigmoid_of(A[j])
+            dZ[j] *= s * (one + A[j] * (one - s))
+    elif activation == GELU:
+        for j in range(A.size):
+            dZ[j] *= normal(A[j]) + A[j] * peak * exp(-half * A[j] * A[j])
+    elif activation == HARD_SIGMOID:
+        for j in range(A.size):
+            dZ[j] = half * third * dZ[j] if A[j] > 0 and A[j] < 1 else zero
+    elif activation == HARD_SILU:
+        for j in range(A.size):
+            slope_there = third * A[j] + half
+            dZ[j] *= one if A[j] >= 3 else zero if A[j] <= -3 else slope_there
 
 
 @inner
@@ -179,6 +255,102 @@ def leaky_relu_backward(dA, A, slope, dZ):
     for block in prange(n_blocks(A.shape[0], ROWS)):
         first, last = bounds(block, A.shape[0], ROWS)
         _derive_rows(LEAKY_RELU, slope, dA, A, dZ, first, last)
+
+
+@kernel
+def elu(Z, alpha, A):
+    """A = Z where Z > 0, else alpha * (exp(Z) - 1), for an alpha >= 0; Z and A (m, n)."""
+    for block in prange(n_blocks(Z.shape[0], ROWS)):
+        first, last = bounds(block, Z.shape[0], ROWS)
+        _activate_rows(ELU, alpha, Z, A, first, last)
+
+
+@kernel
+def elu_backward(dA, A, alpha, dZ):
+    """dZ = dA where A > 0, else dA * (A + alpha); dA, A and dZ (m, n)."""
+    for block in prange(n_blocks(A.shape[0], ROWS)):
+        first, last = bounds(block, A.shape[0], ROWS)
+        _derive_rows(ELU, alpha, dA, A, dZ, first, last)
+
+
+@kernel
+def softplus(Z, A):
+    """A = log(1 + exp(Z)); both (m, n)."""
+    for block in prange(n_blocks(Z.shape[0], ROWS)):
+        first, last = bounds(block, Z.shape[0], ROWS)
+        _activate_rows(SOFTPLUS, 0.0, Z, A, first, last)
+
+
+@kernel
+def softplus_backward(dA, Z, dZ):
+    """dZ = dA * sigmoid(Z); all (m, n)."""
+    for block in prange(n_blocks(Z.shape[0], ROWS)):
+        first, last = bounds(block, Z.shape[0], ROWS)
+        _derive_rows(SOFTPLUS, 0.0, dA, Z, dZ, first, last)
+
+
+@kernel
+def silu(Z, A):
+    """A = Z * sigmoid(Z); both (m, n)."""
+    for block in prange(n_blocks(Z.shape[0], ROWS)):
+        first, last = bounds(block, Z.shape[0], ROWS)
+        _activate_rows(SILU, 0.0, Z, A, first, last)
+
+
+@kernel
+def silu_backward(dA, Z, dZ):
+    """dZ = dA * S * (1 + Z * (1 - S)), with S = sigmoid(Z); all (m, n)."""
+    for block in prange(n_blocks(Z.shape[0], ROWS)):
+        first, last = bounds(block, Z.shape[0], ROWS)
+        _derive_rows(SILU, 0.0, dA, Z, dZ, first, last)
+
+
+@kernel
+def gelu(Z, A):
+    """A = Z * P(Z), with P the normal distribution function; both (m, n)."""
+    for block in prange(n_blocks(Z.shape[0], ROWS)):
+        first, last = bounds(block, Z.shape[0], ROWS)
+        _activate_rows(GELU, 0.0, Z, A, first, last)
+
+
+@kernel
+def gelu_backward(dA, Z, dZ):
+    """dZ = dA * (P(Z) + Z * p(Z)), with P the normal distribution function and p its density; all (m, n)."""
+    for block in prange(n_blocks(Z.shape[0], ROWS)):
+        first, last = bounds(block, Z.shape[0], ROWS)
+        _derive_rows(GELU, 0.0, dA, Z, dZ, first, last)
+
+
+@kernel
+def hard_sigmoid(Z, A):
+    """A = Z / 6 + 1/2 between 0 and 1; both (m, n)."""
+    for block in prange(n_blocks(Z.shape[0], ROWS)):
+        first, last = bounds(block, Z.shape[0], ROWS)
+        _activate_rows(HARD_SIGMOID, 0.0, Z, A, first, last)
+
+
+@kernel
+def hard_sigmoid_backward(dA, A, dZ):
+    """dZ = dA / 6 where 0 < A < 1, else 0; all (m, n)."""
+    for block in prange(n_blocks(A.shape[0], ROWS)):
+        first, last = bounds(block, A.shape[0], ROWS)
+        _derive_rows(HARD_SIGMOID, 0.0, dA, A, dZ, first, last)
+
+
+@kernel
+def hard_silu(Z, A):
+    """A = Z * hard_sigmoid(Z); both (m, n)."""
+    for block in prange(n_blocks(Z.shape[0], ROWS)):
+        first, last = bounds(block, Z.shape[0], ROWS)
+        _activate_rows(HARD_SILU, 0.0, Z, A, first, last)
+
+
+@kernel
+def hard_silu_backward(dA, Z, dZ):
+    """dZ = dA where Z >= 3, 0 where Z <= -3, else dA * (Z / 3 + 1/2); all (m, n)."""
+    for block in prange(n_blocks(Z.shape[0], ROWS)):
+        first, last = bounds(block, Z.shape[0], ROWS)
+        _derive_rows(HARD_SILU, 0.0, dA, Z, dZ, first, last)
 
 
 @kernel

@@ -1,197 +1,143 @@
 """Phase 2 of a training step: pieces of dW and db, summed over all samples, change W and b at once."""
 
+import math
+
+import numpy as np
+
 from ..codes import (
-    DZ,
-    DZ_ROWS,
+    OPTIMIZERS,
+    ADAMW,
+    CLIP_NORM,
+    CLIP_VALUE,
+    DENSE,
     FIRST_COLUMN,
+    FIRST_DECAY,
     FIRST_ROW,
-    GRADIENT,
-    IN_ONE_PASS,
-    KEPT,
+    KIND,
+    L1,
+    L2,
     LAST_COLUMN,
     LAST_ROW,
-    N_IN,
+    MOMENTUM,
     N_OUT,
-    OF_COLUMNS,
-    OF_SAMPLES,
-    ONE_BY_ONE,
-    SUM_OF_DW,
+    NESTEROV,
+    OPTIMIZER,
+    OPTIMIZER_EPSILON,
+    PLAIN,
+    RMSPROP,
+    SECOND_DECAY,
     TASK_LAYER,
+    TRAIN,
     W_STRIDE,
-    A,
+    WEIGHT_DECAY,
     B,
     W,
 )
-from .blocks import n_blocks
-from .by_samples import place_of, scratch_of, strides_of, sums_panels
 from .compiling import inner, routine
-from .inputs import gather_inputs
-from .machine import PANEL_BYTES, VECTOR_BYTES
-from .products import add_dots, add_product, add_product_of_rows, add_rows, rows_at_once
-from .reading import transpose
-from .views import reinterpret, vector
-
-_SHORT_ROW = 160  # of W: a call for each row would take longer than its numbers
-
-
-@routine
-def _gather_activations(job, scratch, l, first_block, blocks, first_column, last_column, room):
-    """Columns of layer l's A, of some blocks, as panels: a sample a row. What stands beyond the last means nothing."""
-    plan, workspace = job.plan, job.workspace
-    panel, lanes, size = PANEL_BYTES // scratch.itemsize, VECTOR_BYTES // scratch.itemsize, plan.block_rows
-    one, zero = scratch.dtype.type(1), scratch.dtype.type(0)
-    for column in range(first_column, last_column, panel):
-        width = min(panel, last_column - column)
-        for block in range(blocks):
-            a, t = place_of(plan, l, A, first_block + block), (column - first_column) // panel * room
-            for c in range(0, width, lanes):
-                for i in range(0, size, lanes):
-                    s, place = a + (column + c) * size + i, t + (block * size + i) * panel + c
-                    transpose(scratch, place, panel, workspace, s, plan.numbers, 0, size, None, one, zero)
-
-
-@routine
-def _add_of_panels(job, scratch, alpha, changed, l, first_row, last_row, first_column, last_column):
-    """changed[rows, columns] += alpha * dZ^T A_prev, with A_prev gathered as panels, some blocks at a time."""
-    plan, m = job.plan, job.m
-    size, panel = plan.block_rows, PANEL_BYTES // scratch.itemsize
-    w, stride = plan.layers[l, W] + first_row * plan.layers[l, W_STRIDE], plan.layers[l, W_STRIDE]
-    keeps = l == 0 and plan.inputs == KEPT
-    samples = n_blocks(m, size) * size
-    at_once = samples if keeps else plan.blocks_at_once * size
-    panels, room = job.workspace if keeps else scratch, at_once * panel
-    p = plan.X_panels + first_column * samples if keeps else 0
-    for first in range(0, m, at_once):
-        count, block = min(at_once, m - first), first // size
-        if l > 0:
-            _gather_activations(job, panels, l - 1, block, n_blocks(count, size), first_column, last_column, room)
-        elif not (keeps and job.again):
-            gather_inputs(job, panels, p, first, count, first_column, last_column, room)
-        dz = plan.layers[l, DZ_ROWS] + first_row * plan.samples_stride + first
-        rows = rows_at_once(count, scratch)
-        for row in range(0, last_row - first_row, rows):
-            for column in range(first_column, last_column, panel):
-                add_product(
-                    min(rows, last_row - first_row - row), min(panel, last_column - column), alpha, changed,
-                    w + row * stride + column, stride, job.workspace, dz + row * plan.samples_stride,
-                    plan.samples_stride, 1, panels, p + (column - first_column) // panel * room, panel, count,
-                )  # fmt: skip
-
-
-@routine
-def _add_of_columns(job, alpha, changed, l, blocks):
-    """The same in dot products of two units' numbers."""
-    plan, workspace = job.plan, job.workspace
-    n, n_in, size, w = plan.layers[l, N_OUT], plan.layers[l, N_IN], plan.block_rows, plan.layers[l, W]
-    for block in range(blocks):
-        dz = place_of(plan, l, DZ, block)
-        a = plan.X + block * n_in * size if l == 0 else place_of(plan, l - 1, A, block)
-        add_dots(
-            n, n_in, alpha, changed, w, plan.layers[l, W_STRIDE], 1, workspace, dz, size, plan.numbers, workspace, a,
-            size, size,
-        )  # fmt: skip
-
-
-@routine
-def _add_of_samples(job, alpha, changed, l, blocks, first_row, last_row, first_column, last_column):
-    """The same from the samples' own rows: a few of them, or those of the first layer where they lie."""
-    plan, workspace = job.plan, job.workspace
-    n_in, size, dz = plan.layers[l, N_IN], plan.block_rows, place_of(plan, l, DZ, 0)
-    w, stride = plan.layers[l, W] + first_row * plan.layers[l, W_STRIDE], plan.layers[l, W_STRIDE]
-    if plan.samples_lie == ONE_BY_ONE:
-        by_sample, by_unit = strides_of(plan, l)
-        a = plan.X if l == 0 else place_of(plan, l - 1, A, 0)
-        if n_in <= _SHORT_ROW:
-            add_product(
-                last_row - first_row, n_in, alpha, changed, w, stride, workspace, dz + first_row * by_unit, by_unit,
-                by_sample, workspace, a, n_in, job.m,
-            )  # fmt: skip
-            return
-        for j in range(last_row - first_row):
-            add_rows(
-                changed, w + j * stride + first_column, last_column - first_column, alpha, workspace,
-                dz + (first_row + j) * by_unit, by_sample, job.m, workspace, a + first_column, n_in, plan.numbers,
-            )  # fmt: skip
-    else:
-        # Some samples at a time: their rows are read along, page by page, and not all samples' rows again and again.
-        for block in range(blocks):
-            count = min(size, job.m - block * size)
-            add_product_of_rows(
-                last_row - first_row, last_column - first_column, alpha, changed, w + first_column, stride, workspace,
-                place_of(plan, l, DZ, block) + first_row * size, size, 1, reinterpret(job.samples, workspace),
-                first_column, n_in, vector(job.rows, block * size, count), count,
-            )  # fmt: skip
-
-
-@routine
-def _add_partials(job, alpha, changed, blocks, first_row, last_row, first_column, last_column):
-    """The sums over groups of blocks, that phase 1 has made, one after the other."""
-    plan, workspace = job.plan, job.workspace
-    n, n_in, stride = plan.layers[0, N_OUT], plan.layers[0, N_IN], plan.layers[0, W_STRIDE]
-    for j in range(first_row, last_row):
-        target = vector(changed, plan.layers[0, W] + j * stride + first_column, last_column - first_column)
-        for group in range(n_blocks(blocks, plan.blocks_a_partial)):
-            partial = vector(workspace, plan.partials + (group * n + j) * n_in + first_column, target.size)
-            for k in range(target.size):
-                target[k] += alpha * partial[k]
-
-
-@routine
-def _add_bias(job, alpha, changed, l, blocks, first_row, last_row):
-    """db of some rows: the sum of dZ over all samples."""
-    plan, workspace = job.plan, job.workspace
-    size, b = plan.block_rows, plan.layers[l, B]
-    by_sample, by_unit = strides_of(plan, l)
-    for j in range(first_row, last_row):
-        total = alpha * 0
-        if sums_panels(job, l):
-            numbers = vector(workspace, plan.layers[l, DZ_ROWS] + j * plan.samples_stride, job.m)
-            for i in range(numbers.size):
-                total += numbers[i]
-            changed[b + j] += alpha * total
-            continue
-        for block in range(blocks):
-            dz = place_of(plan, l, DZ, block) + j * by_unit
-            if by_sample == 1:
-                numbers = vector(workspace, dz, size)
-                for i in range(size):
-                    total += numbers[i]
-            else:
-                for i in range(job.m):
-                    total += workspace[dz + i * by_sample]
-        changed[b + j] += alpha * total
+from .places import scratch_of
+from .sums import sum_gradients
+from .updates import adam_of, rmsprop_of, sgd_momentum_of, sgd_of
+from .views import vector
 
 
 @inner
+def _clear(numbers):
+    for i in range(numbers.size):
+        numbers[i] = 0
+
+
+@routine(part=OPTIMIZERS)
+def _update(job, place, count):
+    """The optimizer changes `count` parameters."""
+    parameters, gradients = vector(job.parameters, place, count), vector(job.gradients, place, count)
+    first, second = vector(job.first_state, place, count), vector(job.second_state, place, count)
+    settings, rate = job.optimizer, job.learning_rate
+    kind, decay, epsilon = settings[OPTIMIZER], settings[WEIGHT_DECAY], settings[OPTIMIZER_EPSILON]
+    first_decay, second_decay = settings[FIRST_DECAY], settings[SECOND_DECAY]
+    if kind == PLAIN:
+        sgd_of(parameters, gradients, rate)
+    elif kind == MOMENTUM:
+        sgd_momentum_of(parameters, gradients, first, rate, first_decay, decay, settings[NESTEROV] != 0)
+    elif kind == RMSPROP:
+        rmsprop_of(parameters, gradients, first, second, rate, second_decay, first_decay, epsilon, decay)
+    else:
+        beside = kind == ADAMW
+        adam_of(
+            parameters, gradients, first, second, job.count, rate, first_decay, second_decay, epsilon, decay, beside
+        )
+
+
+@inner
+def _add_penalty(W, dW, l1, l2):
+    """dW += the derivative of l1 |W| + l2 / 2 W^2, which is returned."""
+    zero, half, first, second = W.dtype.type(0), W.dtype.type(0.5), W.dtype.type(l1), W.dtype.type(l2)
+    total = zero
+    for i in range(W.size):
+        w = W[i]
+        total += first * abs(w) + half * second * w * w
+        dW[i] += second * w + (first if w > 0 else -first if w < 0 else zero)
+    return total
+
+
+@inner
+def _cut(numbers, limit):
+    """No number beyond the limit, in size."""
+    most = numbers.dtype.type(limit)
+    for i in range(numbers.size):
+        g = numbers[i]
+        numbers[i] = most if g > most else -most if g < -most else g
+
+
+@inner
+def _squares(numbers):
+    total = numbers[0] * 0
+    for i in range(numbers.size):
+        total += numbers[i] * numbers[i]
+    return total
+
+
+@inner
+def _numbers_of_row(plan, l, j, first_row, last_row, first_column, last_column):
+    """Place and count of a task's numbers, row by row of W; after them b (or of a normalisation gamma, then beta)."""
+    if j < last_row:
+        return plan.layers[l, W] + j * plan.layers[l, W_STRIDE] + first_column, last_column - first_column
+    if plan.layers[l, KIND] != DENSE:
+        return plan.layers[l, B], plan.layers[l, N_OUT]
+    return plan.layers[l, B] + first_row, (last_row - first_row if first_column == 0 else 0)
+
+
+@routine
 def _do(job, scratch, index):
-    """One task: some columns and rows of one layer's W, and with the first columns b."""
-    plan, gradients = job.plan, job.gradients
+    """One task: sum its gradients and change its weights; at once where nothing else is to be done."""
+    plan = job.plan
     task = plan.tasks[index]
     l, first_column, last_column = task[TASK_LAYER], task[FIRST_COLUMN], task[LAST_COLUMN]
     first_row, last_row = task[FIRST_ROW], task[LAST_ROW]
-    how, blocks = plan.layers[l, SUM_OF_DW], n_blocks(job.m, plan.block_rows)
-    changed, alpha = job.parameters, scratch.dtype.type(-job.learning_rate)
-    if job.mode == GRADIENT:
-        changed, alpha = gradients, scratch.dtype.type(1)
-        for j in range(first_row, last_row):
-            place = plan.layers[l, W] + j * plan.layers[l, W_STRIDE] + first_column
-            row = vector(gradients, place, last_column - first_column)
-            for c in range(row.size):
-                row[c] = 0
-            if first_column == 0:
-                gradients[plan.layers[l, B] + j] = 0
-    if first_column == 0:
-        _add_bias(job, alpha, changed, l, blocks, first_row, last_row)
-    if how == IN_ONE_PASS:
-        _add_partials(job, alpha, changed, blocks, first_row, last_row, first_column, last_column)
-    elif how == OF_COLUMNS:
-        _add_of_columns(job, alpha, changed, l, blocks)
-    elif how == OF_SAMPLES and not sums_panels(job, l):
-        _add_of_samples(job, alpha, changed, l, blocks, first_row, last_row, first_column, last_column)
-    else:
-        for column in range(first_column, last_column, plan.columns_at_once):
-            last = min(column + plan.columns_at_once, last_column)
-            _add_of_panels(job, scratch, alpha, changed, l, first_row, last_row, column, last)
+    l1, l2 = plan.settings[l, L1], plan.settings[l, L2]
+    if job.mode == TRAIN and job.optimizer[OPTIMIZER] == PLAIN and l1 == 0 and l2 == 0:
+        sum_gradients(job, scratch, scratch.dtype.type(-job.learning_rate), job.parameters, task)
+        return
+    for j in range(first_row, last_row + 1):
+        place, count = _numbers_of_row(plan, l, j, first_row, last_row, first_column, last_column)
+        _clear(vector(job.gradients, place, count))
+    sum_gradients(job, scratch, scratch.dtype.type(1), job.gradients, task)
+    penalty = squares = scratch.dtype.type(0)
+    for j in range(first_row, last_row + 1):
+        place, count = _numbers_of_row(plan, l, j, first_row, last_row, first_column, last_column)
+        gradients = vector(job.gradients, place, count)
+        if count == 0:
+            continue
+        if j < last_row and (l1 > 0 or l2 > 0):
+            penalty += _add_penalty(vector(job.parameters, place, count), gradients, l1, l2)
+        if job.mode == TRAIN:
+            if np.isfinite(job.optimizer[CLIP_VALUE]):
+                _cut(gradients, job.optimizer[CLIP_VALUE])
+            if np.isfinite(job.optimizer[CLIP_NORM]):
+                squares += _squares(gradients)
+            else:
+                _update(job, place, count)
+    job.workspace[plan.of_tasks + 2 * index] = penalty
+    job.workspace[plan.of_tasks + 2 * index + 1] = squares
 
 
 @routine
@@ -200,3 +146,38 @@ def by_weights(job, worker, workers):
     scratch = scratch_of(job, worker)
     for index in range(worker, job.plan.tasks.shape[0], workers):
         _do(job, scratch, index)
+
+
+@inner
+def sum_of_penalties(plan, workspace):
+    """What the weights add to the cost."""
+    total = 0.0
+    for index in range(plan.tasks.shape[0]):
+        if plan.settings[plan.tasks[index, TASK_LAYER], L1] + plan.settings[plan.tasks[index, TASK_LAYER], L2] > 0:
+            total += workspace[plan.of_tasks + 2 * index]
+    return total
+
+
+@routine(part=OPTIMIZERS)
+def cut_norm(job):
+    """After phase 2: what the gradients are to be multiplied with, so that their norm is at most the limit."""
+    plan, limit, total = job.plan, job.optimizer[CLIP_NORM], 0.0
+    for index in range(plan.tasks.shape[0]):
+        total += job.workspace[plan.of_tasks + 2 * index + 1]
+    job.workspace[plan.of_tasks + 2 * plan.tasks.shape[0]] = min(1.0, limit / (math.sqrt(total) + 1e-6))
+
+
+@routine(part=OPTIMIZERS)
+def change_weights(job, worker, workers):
+    """Phase 3 for one worker, where gradients are cut to a norm: every so many'th task's weights change."""
+    plan = job.plan
+    factor = job.workspace[plan.of_tasks + 2 * plan.tasks.shape[0]]
+    for index in range(worker, plan.tasks.shape[0], workers):
+        task = plan.tasks[index]
+        l, first_row, last_row = task[TASK_LAYER], task[FIRST_ROW], task[LAST_ROW]
+        for j in range(first_row, last_row + 1):
+            place, count = _numbers_of_row(plan, l, j, first_row, last_row, task[FIRST_COLUMN], task[LAST_COLUMN])
+            gradients = vector(job.gradients, place, count)
+            for i in range(count):
+                gradients[i] *= factor
+            _update(job, place, count)

@@ -5,14 +5,17 @@ leaves the caller stale. Here the cache is keyed on all sources of the package: 
 
 Numba also copies the code of whatever a function calls into the function's own module, and optimises and emits it there
 once more, at every level of the calls. `routine` is what the larger parts are instead: compiled once, kept in a file of
-its own, and called through a symbol.
+its own, and called through a symbol. What only some networks need is `routine(part=...)`: it is called through a pointer,
+which stays empty until `load_part` has compiled that part. Nobody waits for what he does not use.
 """
 
 import contextlib
+import ctypes
 import hashlib
 from pathlib import Path
 
 import llvmlite.binding
+from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
 from numba.core.caching import FunctionCache, IndexDataCacheFile
@@ -28,7 +31,10 @@ _SOURCES = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(_PACKAGE
 _OPTIONS = {"fastmath": FASTMATH, "error_model": "numpy", "nogil": True, "_nrt": False}
 
 _routines = {}  # by full name
+_parts = {}  # the part that a routine belongs to, by full name
 _symbols = {}  # name of a compiled routine in machine code: (full name, types of its arguments)
+_pointers = {}  # by name in machine code: what a routine of a part is called through
+_loaded_parts = set()
 
 
 class _PackageCache(FunctionCache):
@@ -45,8 +51,9 @@ class _PackageCache(FunctionCache):
         return ("called routines", *self._index_key(sig, target_context.codegen()))
 
     def save_overload(self, sig, data):
-        functions = data.library._final_module.functions
-        called = [_symbols[function.name] for function in functions if function.name in _symbols]
+        module = data.library._final_module
+        names = [found.name for found in (*module.functions, *module.global_variables)]
+        called = [_symbols[name] for name in names if name in _symbols]
         with self._guard_against_spurious_io_errors():
             self._cache_file.save(self._called_key(sig, data.target_context), called)
         super().save_overload(sig, data)
@@ -83,14 +90,21 @@ def inner(function):
     return njit(inline="always", **_OPTIONS)(function)
 
 
-def routine(function):
-    """The same for a larger part: compiled once for all its callers. It returns nothing, and only kernels call it."""
+def routine(function=None, *, part=None):
+    """The same for a larger piece: compiled once for all its callers. It returns nothing, and only kernels call it.
+
+    One that belongs to a `part` may only be called when that was loaded.
+    """
+    if function is None:
+        return lambda function: routine(function, part=part)
 
     def stub(*arguments):
         raise NotImplementedError(f"{function.__name__} can be called from compiled code only")
 
     name = f"{function.__module__}.{function.__qualname__}"
     _routines[name] = _compiled(function, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+    if part is not None:
+        _parts[name] = part
 
     class _Template(AbstractTemplate):
         key = stub
@@ -106,11 +120,20 @@ def routine(function):
     def _call(context, builder, sig, arguments):
         symbol = _symbol(name, sig.args)
         kind = context.call_conv.get_function_type(types.void, sig.args)
-        called = cgutils.get_or_insert_function(builder.module, kind, symbol)
+        if part is None:
+            called = cgutils.get_or_insert_function(builder.module, kind, symbol)
+        else:
+            pointer = _global(builder.module, kind.as_pointer(), symbol)
+            called = builder.load(pointer)
         context.call_conv.call_function(builder, called, types.void, sig.args, arguments)
         return context.get_dummy_value()
 
     return stub
+
+
+def _global(module, kind, name):
+    """A variable that somebody else defines."""
+    return module.globals[name] if name in module.globals else ir.GlobalVariable(module, kind, name)
 
 
 def _symbol(name, argument_types):
@@ -124,9 +147,28 @@ def _load(name, argument_types):
     symbol = _symbol(name, argument_types)
     if symbol in _symbols:
         return
+    _symbols[symbol] = (name, argument_types)
+    if name not in _parts:
+        llvmlite.binding.add_symbol(symbol, _address(name, argument_types))
+        return
+    _pointers[symbol] = ctypes.c_void_p()
+    llvmlite.binding.add_symbol(symbol, ctypes.addressof(_pointers[symbol]))
+    if _parts[name] in _loaded_parts:
+        _pointers[symbol].value = _address(name, argument_types)
+
+
+def load_part(part):
+    """Compile a part, or load it from its cache: for all dtypes that are in use, now and later."""
+    _loaded_parts.add(part)
+    for symbol, pointer in list(_pointers.items()):
+        name, argument_types = _symbols[symbol]
+        if _parts[name] == part and not pointer.value:
+            pointer.value = _address(name, argument_types)
+
+
+def _address(name, argument_types):
+    """Of the machine code."""
     dispatcher = _routines[name]
     dispatcher.compile(argument_types)
     result = dispatcher.overloads[argument_types]
-    address = result.library.get_pointer_to_function(result.fndesc.llvm_func_name)
-    llvmlite.binding.add_symbol(symbol, address)
-    _symbols[symbol] = (name, argument_types)
+    return result.library.get_pointer_to_function(result.fndesc.llvm_func_name)

@@ -4,10 +4,13 @@ The building blocks take a sample as a column, Z (n, m), as the compiled program
 `weight` is the 1/m of the cost.
 """
 
+import math
+
 from numba import prange
 
+from ..codes import ABSOLUTE_ERROR, HINGE, HUBER, QUANTILE, RARE_LOSSES
 from .blocks import ROWS, bounds, n_blocks
-from .compiling import kernel, routine
+from .compiling import inner, kernel, routine
 from .functions import exp, log, log1p_of
 
 
@@ -23,6 +26,34 @@ def squared_error_columns(A, Y, L, dA, weight):
             difference = A[j, i] - Y[j, i]
             L[i] += half * difference * difference
             dA[j, i] = difference * weight
+
+
+@routine(part=RARE_LOSSES)
+def robust_columns(loss, setting, A, Y, L, dA, weight):
+    """The same for the losses of numbers that grow slower than squares, and hinge; `setting` is delta or q."""
+    n, m = A.shape
+    zero, one, half, limit = A.dtype.type(0), A.dtype.type(1), A.dtype.type(0.5), A.dtype.type(setting)
+    for i in range(m):
+        L[i] = 0
+    for j in range(n):
+        for i in range(m):
+            a, y = A[j, i], Y[j, i]
+            d = a - y
+            size = abs(d)
+            if loss == ABSOLUTE_ERROR:
+                cost, slope = size, (one if d > 0 else -one if d < 0 else d)
+            elif loss == HUBER:
+                is_small = size <= limit
+                cost = half * size * size if is_small else limit * (size - half * limit)
+                slope = d if is_small else math.copysign(limit, d)
+            elif loss == QUANTILE:
+                cost = (limit - one) * -d if d > 0 else limit * -d
+                slope = one - limit if d > 0 else -limit if d < 0 else d
+            else:  # HINGE
+                margin = one - y * a
+                cost, slope = (zero if margin <= 0 else margin), (-y if margin > 0 else zero * margin)
+            L[i] += cost
+            dA[j, i] = slope * weight
 
 
 @routine
@@ -44,9 +75,13 @@ def log_loss_columns(Z, Y, L, dZ, weight):
 
 
 @routine
-def cross_entropy_columns(Z, Y, L, dZ, weight):
-    """L[i] = log(sum_j exp(Z[j, i])) - Z[c, i], c = Y[0, i], and dZ = weight * (softmax(Z) - onehot(c))."""
+def cross_entropy_columns(Z, Y, smoothing, L, dZ, weight):
+    """L[i] = log(sum_j exp(Z[j, i])) - sum_j T[j] Z[j, i], and dZ = weight * (softmax(Z) - T).
+
+    T is smoothing / n for every class, and 1 - smoothing more for c = Y[0, i].
+    """
     n, m = Z.shape
+    share, rest = Z.dtype.type(smoothing / n), Z.dtype.type(1 - smoothing)
     for i in range(m):
         L[i] = Z[0, i]
     for j in range(1, n):
@@ -78,8 +113,14 @@ def cross_entropy_columns(Z, Y, L, dZ, weight):
         total[i] = weight * exp(z[i] - L[i])
     for i in range(m):
         label = int(Y[0, i])
-        L[i] -= Z[label, i]
-        dZ[label, i] -= weight
+        L[i] -= rest * Z[label, i]
+        dZ[label, i] -= rest * weight
+    if smoothing > 0:
+        for j in range(n):
+            z, dz = Z[j], dZ[j]
+            for i in range(m):
+                L[i] -= share * z[i]
+                dz[i] -= share * weight
 
 
 @kernel
@@ -103,13 +144,52 @@ def log_loss(Z, Y, L, dZ):
 
 
 @kernel
-def cross_entropy(Z, Y, L, dZ):
-    """L[i] = -log(A[i, c]) with A = softmax(Z) and c = Y[i, 0] the sample's class; dZ = (A - onehot(c)) / m.
+def cross_entropy(Z, Y, smoothing, L, dZ):
+    """L[i] = -sum_j T[i, j] log(A[i, j]) with A = softmax(Z), and dZ = (A - T) / m.
 
-    Z and dZ are (m, n), L is (m,), and Y (m, 1) holds class indices 0 to n - 1 (in any dtype).
+    T is 1 - smoothing at the sample's class c = Y[i, 0], and smoothing / n more everywhere. Z and dZ are (m, n), L is
+    (m,), and Y (m, 1) holds class indices 0 to n - 1 (in any dtype).
     """
     m = Z.shape[0]
     weight = Z.dtype.type(1) / Z.dtype.type(m)
     for block in prange(n_blocks(m, ROWS)):
         i, end = bounds(block, m, ROWS)
-        cross_entropy_columns(Z[i:end].T, Y[i:end].T, L[i:end], dZ[i:end].T, weight)
+        cross_entropy_columns(Z[i:end].T, Y[i:end].T, smoothing, L[i:end], dZ[i:end].T, weight)
+
+
+@inner
+def _robust_rows(loss, setting, A, Y, L, dA, i, end):
+    weight = A.dtype.type(1) / A.dtype.type(A.shape[0])
+    robust_columns(loss, setting, A[i:end].T, Y[i:end].T, L[i:end], dA[i:end].T, weight)
+
+
+@kernel
+def absolute_error(A, Y, L, dA):
+    """L[i] = sum_j |A[i, j] - Y[i, j]| and dA = sign(A - Y) / m, for A, Y and dA (m, n), L (m,)."""
+    for block in prange(n_blocks(A.shape[0], ROWS)):
+        i, end = bounds(block, A.shape[0], ROWS)
+        _robust_rows(ABSOLUTE_ERROR, 0.0, A, Y, L, dA, i, end)
+
+
+@kernel
+def huber(A, Y, delta, L, dA):
+    """L[i] = sum_j d^2 / 2 where |d| <= delta, else delta * (|d| - delta / 2), d = A - Y; dA = L' / m."""
+    for block in prange(n_blocks(A.shape[0], ROWS)):
+        i, end = bounds(block, A.shape[0], ROWS)
+        _robust_rows(HUBER, delta, A, Y, L, dA, i, end)
+
+
+@kernel
+def quantile(A, Y, q, L, dA):
+    """L[i] = sum_j max(q (Y - A), (q - 1) (Y - A)); dA = L' / m, 0 where A = Y."""
+    for block in prange(n_blocks(A.shape[0], ROWS)):
+        i, end = bounds(block, A.shape[0], ROWS)
+        _robust_rows(QUANTILE, q, A, Y, L, dA, i, end)
+
+
+@kernel
+def hinge(Z, Y, L, dZ):
+    """L[i] = sum_j max(0, 1 - Y Z) for Y of -1 and 1, and dZ = -Y / m where Y Z < 1, else 0."""
+    for block in prange(n_blocks(Z.shape[0], ROWS)):
+        i, end = bounds(block, Z.shape[0], ROWS)
+        _robust_rows(HINGE, 0.0, Z, Y, L, dZ, i, end)

@@ -6,6 +6,9 @@ A mini-batch is cut into blocks of samples, and takes two phases, each one paral
    activations are in cache;
 2. by weights: each panel of each dW (some columns, all rows) sums over all samples and changes its weights at once.
 
+Where a batch normalisation must know all samples first, phase 1 becomes several: forward to there, forward from there
+and back to it, back from there. Where gradients are cut to a norm, phase 2 sums and a third one changes the weights.
+
 Inside a block a sample is a column: A is (n_l, block_rows), so that a vector holds the same unit of many samples, and a
 block is as wide as the panels that the products want to read, or some of them. What is left over of the last block
 repeats its last sample with dZ = 0. In the smallest mini-batches a sample is a row, and W is read once for all of them.
@@ -18,15 +21,14 @@ from typing import NamedTuple
 import numpy as np
 from numba import prange
 
-from ..codes import EVALUATE, PREDICT, Plan
+from ..codes import CLIP_NORM, EVALUATE, GRADIENT, PREDICT, TRAIN, Plan
 from .blocks import n_blocks
 from .by_samples import by_samples
-from .by_weights import by_weights
-from .compiling import inner, kernel
+from .by_weights import by_weights, change_weights, cut_norm, sum_of_penalties
+from .compiling import inner, kernel, routine
 from .held import held
+from .passing import from_known_statistics, statistics_of_all, sums_of_all
 from .views import vector
-
-BY_SAMPLES, BY_WEIGHTS = range(2)
 
 
 class Job(NamedTuple):
@@ -36,26 +38,39 @@ class Job(NamedTuple):
     plan: Plan
     parameters: np.ndarray
     gradients: np.ndarray
+    first_state: np.ndarray
+    second_state: np.ndarray
     workspace: np.ndarray
     samples: np.ndarray
     are_bytes: bool
     targets: np.ndarray
+    weights: np.ndarray
     outputs: np.ndarray
     order: np.ndarray
     rows: np.ndarray
     start: int  # the mini-batch's first row, or its place in `order`
     m: int  # samples of the mini-batch
     again: bool  # these are the samples of the step before, in the same order
+    optimizer: np.ndarray
     learning_rate: float
+    count: int  # the step's number since training began, from 1 on
+    noise: int
 
 
-@inner
-def _do(phase, job, worker, workers):
-    """One worker's part of a phase: one parallel loop serves both phases."""
-    if phase == BY_SAMPLES:
-        by_samples(job, worker, workers)
-    else:
+@routine
+def _do(phase, n_segments, job, worker, workers):
+    """One worker's part of a phase: one parallel loop serves all phases."""
+    turn, weights = n_segments - 1, 2 * n_segments - 1
+    if phase < weights:
+        segments, first, last = job.plan.segments, 0, job.plan.layers.shape[0]
+        if job.mode >= GRADIENT:
+            segment = phase if phase <= turn else 2 * turn - phase
+            first, last = segments[segment, 0], segments[segment, 1]
+        by_samples(job, worker, workers, first, last, phase <= turn, phase >= turn and job.mode >= GRADIENT)
+    elif phase == weights:
         by_weights(job, worker, workers)
+    else:
+        change_weights(job, worker, workers)
 
 
 @inner
@@ -68,10 +83,10 @@ def _sum(numbers):
 
 @inner
 def _are_finite(plan, workspace, blocks):
-    """Whether no block's first entry in `hits` is NaN."""
+    """Whether no block's first entry in `scores` is NaN."""
     total = 0.0
     for block in range(blocks):
-        total += workspace[plan.hits + block * plan.block_rows]
+        total += workspace[plan.scores + block * plan.block_rows]
     return np.isfinite(total)
 
 
@@ -81,42 +96,58 @@ def run(
     plan,
     parameters,
     gradients,
+    first_state,
+    second_state,
     workspace,
     samples,
     are_bytes,
     targets,
+    weights,
     outputs,
     order,
     rows,
     batch_size,
     first_step,
     last_step,
-    learning_rate,
+    optimizer,
+    learning_rates,
+    steps_before,
+    noise,
     costs,
-    hits,
+    scores,
     workers,
 ):
     """Run steps `first_step` to `last_step` (exclusive), a mini-batch each, and return the step that comes next.
 
     mode            PREDICT, EVALUATE, GRADIENT or TRAIN of `codes`
     plan            the network, laid out for mini-batches of at least `batch_size`
-    parameters      (n,) of the dtype of everything: all W and b
-    gradients       (n,): all dW and db, written in mode GRADIENT
+    parameters      (n,) of the dtype of everything: all W and b, gamma and beta, and what normalisations remember
+    gradients       (n,): all dW and db, written in mode GRADIENT, and for use in TRAIN
+    first_state, second_state  (n,): what the optimizer remembers; empty where it needs none
     workspace       the plan's activations and derivatives
     samples         the bytes, 1-D uint8, of X (m, n_0): uint8 pixels if `are_bytes`, else of the dtype
     targets         Y (m, plan.n_targets), one class index a row for cross-entropy; empty for PREDICT
+    weights         (m,), of the samples' losses; empty: all 1
     outputs         (m, n_L), written by PREDICT; else empty
     order           int64, the rows in the order of use, for as many epochs as the steps span; empty: as they lie
     rows            int64, room for the rows of one mini-batch, whole blocks of them, and codes.ROWS_AHEAD more
-    costs, hits     float64, an entry a step: the cost before the step's update, and the number of right classes
+    optimizer       float64, the optimizer's settings, in the places named in `codes`
+    learning_rates  float64, an entry a step, for TRAIN
+    steps_before    how many steps of training came before the first one
+    noise           a random whole number, of which Dropout makes its own
+    costs, scores   float64, an entry a step: the cost before the step's update, and the number of right predictions, or
+                    for losses of numbers the sum of squared errors
     workers         how many threads share a step, at most as many as the plan has room for
 
     Steps go on from epoch to epoch: an epoch has as many as cover the m samples, the last one the rest of them.
-    A step with a cost that is NaN or infinite changes no parameter and ends the run: the returned step is then its
+    A step with a cost that is NaN or infinite changes no weights and ends the run: the returned step is then its
     own, and its cost is in `costs`. So does PREDICT at samples that are NaN or infinite.
     """
     m_all = outputs.shape[0] if mode == PREDICT else targets.shape[0]
     steps_an_epoch = n_blocks(m_all, batch_size)
+    n_segments = plan.segments.shape[0] if mode >= GRADIENT else 1
+    turn, by_weight = n_segments - 1, 2 * n_segments - 1
+    cuts_norm = mode == TRAIN and np.isfinite(optimizer[CLIP_NORM])
     for step in range(first_step, last_step):
         epoch, batch = divmod(step, steps_an_epoch)
         start = batch * batch_size  # the mini-batch's first row, or its place in `order`
@@ -124,27 +155,41 @@ def run(
         if order.size:
             start += epoch * m_all
         again = steps_an_epoch == 1 and order.size == 0 and step > first_step
+        learning_rate = learning_rates[step] if mode == TRAIN else 0.0
         job = held(
             Job(
-                mode, plan, parameters, gradients, workspace, samples, are_bytes, targets, outputs, order, rows, start,
-                m, again, learning_rate,
+                mode, plan, parameters, gradients, first_state, second_state, workspace, samples, are_bytes, targets,
+                weights, outputs, order, rows, start, m, again, optimizer, learning_rate, steps_before + step + 1,
+                noise,
             )
         )  # fmt: skip
-        for phase in (BY_SAMPLES, BY_WEIGHTS):
+        if not plan.is_dense:
+            from_known_statistics(job)
+        for phase in range(by_weight + 2):
             if workers > 1:
                 for worker in prange(workers):
-                    _do(phase, job, np.int64(worker), workers)
+                    _do(phase, n_segments, job, np.int64(worker), workers)
             else:
-                _do(phase, job, 0, 1)
+                _do(phase, n_segments, job, 0, 1)
             if mode == PREDICT:
                 if not are_bytes and not _are_finite(plan, workspace, n_blocks(m, plan.block_rows)):
                     return step
                 break
-            if phase == BY_SAMPLES:
+            if phase == turn:
                 costs[step] = _sum(vector(workspace, plan.L, m)) / m
-                hits[step] = _sum(vector(workspace, plan.hits, m))
+                scores[step] = _sum(vector(workspace, plan.scores, m))
                 if not np.isfinite(costs[step]):
                     return step
-            if mode == EVALUATE:
-                break
+                if mode == EVALUATE:
+                    break
+            if phase < turn:
+                statistics_of_all(job, plan.segments[phase + 1, 0])
+            elif phase < 2 * turn:
+                sums_of_all(job, plan.segments[2 * turn - phase, 0])
+            elif phase == by_weight:
+                if plan.has_penalty:
+                    costs[step] += sum_of_penalties(plan, workspace)
+                if not cuts_norm:
+                    break
+                cut_norm(job)
     return last_step

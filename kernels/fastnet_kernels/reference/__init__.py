@@ -1,6 +1,14 @@
 """Each formula as the textbook writes it: plain NumPy, any floating dtype, any strides."""
 
 from .activations import (
+    elu,
+    elu_backward,
+    gelu,
+    gelu_backward,
+    hard_sigmoid,
+    hard_sigmoid_backward,
+    hard_silu,
+    hard_silu_backward,
     leaky_relu,
     leaky_relu_backward,
     linear,
@@ -9,29 +17,60 @@ from .activations import (
     relu_backward,
     sigmoid,
     sigmoid_backward,
+    silu,
+    silu_backward,
     softmax,
+    softplus,
+    softplus_backward,
     tanh,
     tanh_backward,
 )
 from .dense import dense_backward, dense_forward
-from .losses import cross_entropy, log_loss, squared_error
-from .updates import sgd
+from .dropout import dropout
+from .losses import absolute_error, cross_entropy, hinge, huber, log_loss, quantile, squared_error
+from .normalisation import batch_norm, batch_norm_backward, layer_norm, layer_norm_backward
+from .updates import adam, adamw, rmsprop, sgd, sgd_momentum
 
 __all__ = [
+    "absolute_error",
+    "adam",
+    "adamw",
+    "batch_norm",
+    "batch_norm_backward",
     "cross_entropy",
     "dense_backward",
     "dense_forward",
+    "dropout",
+    "elu",
+    "elu_backward",
+    "gelu",
+    "gelu_backward",
+    "hard_sigmoid",
+    "hard_sigmoid_backward",
+    "hard_silu",
+    "hard_silu_backward",
+    "hinge",
+    "huber",
+    "layer_norm",
+    "layer_norm_backward",
     "leaky_relu",
     "leaky_relu_backward",
     "linear",
     "linear_backward",
     "log_loss",
+    "quantile",
     "relu",
     "relu_backward",
+    "rmsprop",
     "sgd",
+    "sgd_momentum",
     "sigmoid",
     "sigmoid_backward",
+    "silu",
+    "silu_backward",
     "softmax",
+    "softplus",
+    "softplus_backward",
     "squared_error",
     "tanh",
     "tanh_backward",

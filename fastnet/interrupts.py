@@ -1,0 +1,32 @@
+"""Ctrl-C while training: the steps that are running end first, so that nothing is half done."""
+
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator
+from types import FrameType
+
+
+class Interrupts:
+    """Whether Ctrl-C was pressed inside the block; a second one ends at once."""
+
+    def __init__(self) -> None:
+        self.came = False
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if self.came:
+            raise KeyboardInterrupt
+        self.came = True
+
+    @contextlib.contextmanager
+    def noted(self) -> Iterator["Interrupts"]:
+        """Where Python's own handler is in place: in the main thread, and unless somebody else has taken the signal."""
+        is_ours = threading.current_thread() is threading.main_thread()
+        if not is_ours or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+            yield self
+            return
+        signal.signal(signal.SIGINT, self._note)
+        try:
+            yield self
+        finally:
+            signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -1,0 +1,123 @@
+"""Back through the layers: dZ of each from the dZ of the next."""
+
+from ..codes import (
+    ACTIVATION,
+    DENSE,
+    DZ,
+    DZ_ROWS,
+    FROM,
+    KIND,
+    N_IN,
+    N_OUT,
+    ONE_BY_ONE,
+    PACKED,
+    PACKED_DEPTH,
+    SLOPE,
+    W_STRIDE,
+    W,
+)
+from .activations import derive
+from .compiling import inner, routine
+from .passing import back_of_passing
+from .places import numbers_of, place_of, strides_of, sums_panels
+from .products import add_product, add_product_of_packed, add_rows, pack_columns, rows_at_once
+from .views import vector
+
+_NUMBERS_AT_ONCE = 16384  # of W
+
+
+@routine
+def _back_of_rows(job, l):
+    """dA_prev += dZ W for samples one by one."""
+    plan, workspace = job.plan, job.workspace
+    n, n_in, w, stride = plan.layers[l, N_OUT], plan.layers[l, N_IN], plan.layers[l, W], plan.layers[l, W_STRIDE]
+    dz, dz_prev = plan.layers[l, DZ], plan.layers[l - 1, DZ]
+    by_sample, by_unit = strides_of(plan, l)
+    some = max(4, _NUMBERS_AT_ONCE // n_in)
+    for j in range(0, n, some):  # rows of W, which stay in cache for all samples
+        for i in range(job.m):
+            add_rows(
+                workspace, dz_prev + i * n_in, n_in, workspace.dtype.type(1), workspace,
+                dz + i * by_sample + j * by_unit, by_unit, min(some, n - j), job.parameters, w + j * stride, stride,
+                plan.numbers,
+            )  # fmt: skip
+
+
+@routine
+def _back_of_packed(job, scratch, l, first_block, step, last_block):
+    """dA_prev += W^T dZ for samples side by side, with pieces of a large W copied: its columns lie pages apart."""
+    plan, workspace = job.plan, job.workspace
+    n, n_in, size = plan.layers[l, N_OUT], plan.layers[l, N_IN], plan.block_rows
+    w, stride = plan.layers[l, W], plan.layers[l, W_STRIDE]
+    for j in range(0, n, PACKED_DEPTH):
+        depth = min(PACKED_DEPTH, n - j)
+        columns = rows_at_once(depth, workspace)
+        for c in range(0, n_in, columns):
+            count = min(columns, n_in - c)
+            pack_columns(scratch, job.parameters, w + j * stride + c, stride, count, depth)
+            for block in range(first_block, last_block, step):
+                add_product_of_packed(
+                    count, size, workspace, place_of(plan, l - 1, DZ, block) + c * size, size, scratch, workspace,
+                    place_of(plan, l, DZ, block) + j * size, size, depth,
+                )  # fmt: skip
+
+
+@routine
+def _back_of_dense(job, scratch, l, first_block, step, last_block):
+    """dA_prev of a dense layer's dZ."""
+    plan, workspace = job.plan, job.workspace
+    for block in range(first_block, last_block, step):
+        dA_prev = numbers_of(job, l - 1, DZ, block)
+        for j in range(dA_prev.size):
+            dA_prev[j] = 0
+    if plan.samples_lie == ONE_BY_ONE:
+        _back_of_rows(job, l)
+    elif plan.layers[l, PACKED]:
+        _back_of_packed(job, scratch, l, first_block, step, last_block)
+    else:
+        n, n_in, size = plan.layers[l, N_OUT], plan.layers[l, N_IN], plan.block_rows
+        for block in range(first_block, last_block, step):
+            dz, dz_prev = place_of(plan, l, DZ, block), place_of(plan, l - 1, DZ, block)
+            add_product(
+                n_in, size, workspace.dtype.type(1), workspace, dz_prev, size, job.parameters, plan.layers[l, W], 1,
+                plan.layers[l, W_STRIDE], workspace, dz, size, n,
+            )  # fmt: skip
+
+
+@inner
+def derive_layer(job, l, block):
+    """dZ of a layer, from dA."""
+    plan = job.plan
+    dZ = numbers_of(job, l, DZ, block)
+    derive(plan.layers[l, ACTIVATION], plan.settings[l, SLOPE], numbers_of(job, l, FROM, block), dZ)
+
+
+@routine
+def keep_rows(job, l, first_block, step, last_block):
+    """Some blocks' dZ where those of all samples are, a unit a row: dW reads them along."""
+    plan, workspace = job.plan, job.workspace
+    size, of_block = plan.block_rows, plan.layers[l, N_OUT] * plan.block_rows
+    for j in range(plan.layers[l, N_OUT]):
+        place, dz = plan.layers[l, DZ_ROWS] + j * plan.samples_stride, plan.layers[l, DZ] + j * size
+        for block in range(first_block, last_block, step):
+            row, numbers = vector(workspace, place + block * size, size), vector(workspace, dz + block * of_block, size)
+            for i in range(size):
+                row[i] = numbers[i]
+
+
+@routine
+def backward(job, scratch, first_block, step, last_block, first_layer, last_layer):
+    """dZ of layers `first_layer` to `last_layer` - 1, from the dZ of the one above them."""
+    plan = job.plan
+    for l in range(last_layer, first_layer, -1):
+        if l <= plan.first_trained:
+            return
+        if plan.layers[l, KIND] == DENSE:
+            _back_of_dense(job, scratch, l, first_block, step, last_block)
+        else:
+            for block in range(first_block, last_block, step):
+                back_of_passing(job, l, block)
+        for block in range(first_block, last_block, step):
+            derive_layer(job, l - 1, block)
+        if sums_panels(job, l - 1):
+            keep_rows(job, l - 1, first_block, step, last_block)

@@ -1,0 +1,127 @@
+"""The end of the forward pass: outputs, or losses, scores and the last layer's dZ."""
+
+from ..codes import ACTIVATION, CROSS_ENTROPY, DZ, HINGE, LOG_LOSS, N_OUT, SOFTMAX, SQUARED_ERROR, A, RARE_LOSSES
+from .activations import softmax_columns
+from .backward import derive_layer
+from .compiling import routine
+from .forward import activate_layer
+from .losses import cross_entropy_columns, log_loss_columns, robust_columns, squared_error_columns
+from .places import matrix_of, place_of
+from .views import matrix, vector
+
+
+@routine
+def _count_hits(loss, Z, Y, top, scores):
+    """scores[i] = how many predictions from the logits Z[:, i] are right: units, or the one class. `top` is for use."""
+    for i in range(scores.size):
+        scores[i] = 0
+    if loss == CROSS_ENTROPY:
+        for i in range(scores.size):
+            top[i] = Z[0, i]
+        for j in range(1, Z.shape[0]):
+            z, number = Z[j], scores.dtype.type(j)
+            for i in range(scores.size):
+                best = scores[i]
+                scores[i] = number if z[i] > top[i] else best
+            for i in range(scores.size):
+                top[i] = z[i] if z[i] > top[i] else top[i]
+        for i in range(scores.size):
+            scores[i] = 1 if scores[i] == Y[0, i] else 0
+    else:
+        one, half = scores.dtype.type(1), scores.dtype.type(0.5)
+        for j in range(Z.shape[0]):
+            for i in range(scores.size):
+                scores[i] += one if (Z[j, i] > 0) == (Y[j, i] > half) else one * 0
+
+
+@routine
+def _sum_squares(A, Y, scores):
+    for i in range(scores.size):
+        scores[i] = 0
+    for j in range(A.shape[0]):
+        for i in range(scores.size):
+            scores[i] += (A[j, i] - Y[j, i]) * (A[j, i] - Y[j, i])
+
+
+@routine(part=RARE_LOSSES)
+def _smooth(Y, smoothing):
+    """Y = (1 - smoothing) Y + smoothing / 2, in place."""
+    keep, share = Y.dtype.type(1 - smoothing), Y.dtype.type(smoothing / 2)
+    for j in range(Y.shape[0]):
+        y = Y[j]
+        for i in range(y.size):
+            y[i] = keep * y[i] + share
+
+
+@routine(part=RARE_LOSSES)
+def _weigh(weights, places, L, dZ):
+    """Each sample's loss and derivatives times its weight, in place."""
+    for i in range(L.size):
+        L[i] *= weights[places[i]]
+    for j in range(dZ.shape[0]):
+        dz = dZ[j]
+        for i in range(dz.size):
+            dz[i] *= weights[places[i]]
+
+
+@routine
+def _gather_targets(targets, places, Y):
+    """Y (n, m) from the rows `places` (m,) of the targets."""
+    for j in range(Y.shape[0]):
+        y = Y[j]
+        for i in range(y.size):
+            y[i] = targets[places[i], j]
+
+
+@routine
+def cost_of_block(job, block):
+    """Losses of a block, and the last layer's dZ."""
+    plan, workspace, targets, n_targets = job.plan, job.workspace, job.targets, job.plan.n_targets
+    last_layer, setting = plan.layers.shape[0] - 1, plan.loss_setting
+    first, size, n = block * plan.block_rows, plan.block_rows, plan.layers[last_layer, N_OUT]
+    Z, dZ = matrix_of(job, last_layer, A, block), matrix_of(job, last_layer, DZ, block)
+    Y = matrix(workspace, plan.Y + first * n_targets, n_targets, size)
+    places = vector(job.rows, first, size)
+    _gather_targets(targets, places, Y)
+    L, scores = vector(workspace, plan.L + first, size), vector(workspace, plan.scores + first, size)
+    weight = Z.dtype.type(1) / Z.dtype.type(job.m)
+    if plan.loss == LOG_LOSS:
+        _count_hits(plan.loss, Z, Y, L, scores)
+        if setting > 0:
+            _smooth(Y, setting)
+        log_loss_columns(Z, Y, L, dZ, weight)
+    elif plan.loss == CROSS_ENTROPY:
+        _count_hits(plan.loss, Z, Y, L, scores)
+        cross_entropy_columns(Z, Y, setting, L, dZ, weight)
+    else:
+        activate_layer(job, last_layer, block)
+        if plan.loss == HINGE:
+            _count_hits(plan.loss, Z, Y, L, scores)
+        else:
+            _sum_squares(Z, Y, scores)
+        if plan.loss == SQUARED_ERROR:
+            squared_error_columns(Z, Y, L, dZ, weight)
+        else:
+            robust_columns(plan.loss, setting, Z, Y, L, dZ, weight)
+        derive_layer(job, last_layer, block)
+    if job.weights.size:
+        _weigh(job.weights, places, L, dZ)
+    for j in range(n):
+        for i in range(job.m - first, size):
+            dZ[j, i] = 0
+
+
+@routine
+def store_outputs(job, block):
+    plan, workspace, outputs = job.plan, job.workspace, job.outputs
+    last_layer = plan.layers.shape[0] - 1
+    n, size, first = plan.layers[last_layer, N_OUT], plan.block_rows, block * plan.block_rows
+    Z = matrix(workspace, place_of(plan, last_layer, A, block), n, size)
+    if plan.layers[last_layer, ACTIVATION] == SOFTMAX:
+        softmax_columns(Z)
+    else:
+        activate_layer(job, last_layer, block)
+    place = job.start + first
+    for i in range(min(size, job.m - first)):
+        for j in range(n):
+            outputs[place + i, j] = Z[j, i]

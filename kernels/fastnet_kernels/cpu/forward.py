@@ -1,0 +1,174 @@
+"""Forward through dense layers, the first of which reads the samples; some blocks of samples at a time."""
+
+from ..codes import (
+    ACTIVATION,
+    AS_THEY_LIE,
+    DENSE,
+    FROM,
+    KEPT,
+    KIND,
+    N_IN,
+    N_OUT,
+    ONE_BY_ONE,
+    PREDICT,
+    SIDE_BY_SIDE,
+    SLOPE,
+    W_STRIDE,
+    A,
+    B,
+    W,
+)
+from .activations import activate
+from .compiling import inner, routine
+from .inputs import lie_ready, mark_what_is_not_finite, read_rows, turn
+from .passing import passing_layer
+from .places import numbers_of, place_of, strides_of
+from .products import add_dots, add_product, rows_at_once
+from .views import reinterpret, vector
+
+_SAMPLES_AT_ONCE = 4  # of a dot product's tiles: their features stay in the first-level cache
+
+
+@inner
+def _start_with_bias(job, l, block):
+    plan, parameters, workspace = job.plan, job.parameters, job.workspace
+    n, size, z = plan.layers[l, N_OUT], plan.block_rows, place_of(plan, l, A, block)
+    b = vector(parameters, plan.layers[l, B], n)
+    by_sample, _ = strides_of(plan, l)
+    if by_sample == 1:
+        for j in range(n):
+            row = vector(workspace, z + j * size, size)
+            for i in range(size):
+                row[i] = b[j]
+    else:
+        for i in range(size):
+            row = vector(workspace, z + i * n, n)
+            for j in range(n):
+                row[j] = b[j]
+
+
+@routine
+def _first_layer_of_rows(job, scratch, block, k, n_features):
+    """Z += some features' share, in dot products of samples' rows and rows of W."""
+    plan, workspace = job.plan, job.workspace
+    one = workspace.dtype.type(1)
+    n, n_in, first = plan.layers[0, N_OUT], plan.layers[0, N_IN], block * plan.block_rows
+    by_sample, by_unit = strides_of(plan, 0)
+    w, stride = plan.layers[0, W] + k, plan.layers[0, W_STRIDE]
+    count = min(plan.block_rows, job.m - first)
+    for i in range(0, count, _SAMPLES_AT_ONCE):
+        some, z = min(_SAMPLES_AT_ONCE, count - i), place_of(plan, 0, A, block) + i * by_sample
+        if lie_ready(job):
+            add_dots(
+                some, n, one, workspace, z, by_sample, by_unit, reinterpret(job.samples, workspace), k, n_in,
+                vector(job.rows, first + i, some), job.parameters, w, stride, n_features,
+            )  # fmt: skip
+        else:
+            t = i * n_features
+            read_rows(job, scratch, t, first + i, some, k, n_features)
+            add_dots(
+                some, n, one, workspace, z, by_sample, by_unit, scratch, t, n_features, plan.numbers, job.parameters,
+                w, stride, n_features,
+            )  # fmt: skip
+
+
+@routine
+def _first_layer_of_panels(job, scratch, first_block, step, last_block, k, n_features):
+    """The same for some blocks, in products with panels of samples, which may be there from the step before."""
+    plan, workspace = job.plan, job.workspace
+    n, n_in, size = plan.layers[0, N_OUT], plan.layers[0, N_IN], plan.block_rows
+    w, stride = plan.layers[0, W] + k, plan.layers[0, W_STRIDE]
+    keeps = plan.inputs == KEPT
+    target = workspace if keeps else scratch
+    rows = rows_at_once(n_features, workspace)
+    for row in range(0, n, rows):
+        for block in range(first_block, last_block, step):
+            t = plan.X + (block * n_in + k) * size if keeps else (block - first_block) // step * n_features * size
+            if row == 0 and not (keeps and job.again):
+                turn(job, target, t, size, block * size, size, k, n_features)
+            add_product(
+                min(rows, n - row), size, workspace.dtype.type(1), workspace, place_of(plan, 0, A, block) + row * size,
+                size, job.parameters, w + row * stride, stride, 1, target, t, size, n_features,
+            )  # fmt: skip
+
+
+@routine
+def first_dense_layer(job, scratch, first_block, step, last_block):
+    """Z of the first layer, from the samples, for every so many'th block."""
+    plan, workspace = job.plan, job.workspace
+    n_in, looks = plan.layers[0, N_IN], job.mode == PREDICT and not job.are_bytes
+    for block in range(first_block, last_block, step):
+        _start_with_bias(job, 0, block)
+        if looks and plan.samples_lie == SIDE_BY_SIDE:
+            mark_what_is_not_finite(job, block * plan.block_rows)
+    if plan.samples_lie == ONE_BY_ONE:
+        # Few samples: their rows are copied, since dW needs them again.
+        if looks:
+            mark_what_is_not_finite(job, 0)
+        by_sample, by_unit = strides_of(plan, 0)
+        read_rows(job, workspace, plan.X, 0, job.m, 0, n_in)
+        add_dots(
+            job.m, plan.layers[0, N_OUT], workspace.dtype.type(1), workspace, plan.layers[0, A], by_sample, by_unit,
+            workspace, plan.X, n_in, plan.numbers, job.parameters, plan.layers[0, W], plan.layers[0, W_STRIDE], n_in,
+        )  # fmt: skip
+        return
+    # All blocks take a few features before any takes the next ones: so much of W stays in cache.
+    for k in range(0, n_in, plan.features_at_once):
+        n_features = min(plan.features_at_once, n_in - k)
+        if plan.inputs == AS_THEY_LIE:
+            for block in range(first_block, last_block, step):
+                _first_layer_of_rows(job, scratch, block, k, n_features)
+        else:
+            _first_layer_of_panels(job, scratch, first_block, step, last_block, k, n_features)
+
+
+@routine
+def _dense_layer(job, l, first_block, step, last_block):
+    """Z of a later dense layer."""
+    plan, parameters, workspace = job.plan, job.parameters, job.workspace
+    one = workspace.dtype.type(1)
+    n, n_in, size = plan.layers[l, N_OUT], plan.layers[l, N_IN], plan.block_rows
+    w, stride, rows = plan.layers[l, W], plan.layers[l, W_STRIDE], rows_at_once(n_in, workspace)
+    for block in range(first_block, last_block, step):
+        _start_with_bias(job, l, block)
+    if plan.samples_lie == ONE_BY_ONE:
+        by_sample, by_unit = strides_of(plan, l)
+        add_dots(
+            job.m, n, one, workspace, plan.layers[l, A], by_sample, by_unit, workspace, plan.layers[l - 1, A], n_in,
+            plan.numbers, parameters, w, stride, n_in,
+        )  # fmt: skip
+    else:
+        for row in range(0, n, rows):
+            for block in range(first_block, last_block, step):
+                z, a = place_of(plan, l, A, block) + row * size, place_of(plan, l - 1, A, block)
+                add_product(
+                    min(rows, n - row), size, one, workspace, z, size, parameters, w + row * stride, stride, 1,
+                    workspace, a, size, n_in,
+                )  # fmt: skip
+
+
+@inner
+def activate_layer(job, l, block):
+    """A of a layer from its Z, which is kept where the derivative needs it."""
+    plan, Z = job.plan, numbers_of(job, l, A, block)
+    if plan.layers[l, FROM] != plan.layers[l, A]:
+        kept = numbers_of(job, l, FROM, block)
+        for i in range(kept.size):
+            kept[i] = Z[i]
+    activate(plan.layers[l, ACTIVATION], plan.settings[l, SLOPE], Z)
+
+
+@routine
+def forward(job, scratch, first_block, step, last_block, first_layer, last_layer):
+    """A of some layers; the network's last one is left at its logits Z."""
+    for l in range(first_layer, last_layer):
+        if l == 0:
+            first_dense_layer(job, scratch, first_block, step, last_block)
+        elif job.plan.layers[l, KIND] == DENSE:
+            _dense_layer(job, l, first_block, step, last_block)
+        else:
+            for block in range(first_block, last_block, step):
+                passing_layer(job, l, block)
+        if l < job.plan.layers.shape[0] - 1:
+            for block in range(first_block, last_block, step):
+                activate_layer(job, l, block)

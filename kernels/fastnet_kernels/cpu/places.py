@@ -1,0 +1,53 @@
+"""Where things are in the workspace, as views of it."""
+
+from ..codes import N_OUT, OF_PANELS, OF_SAMPLES, ONE_BY_ONE, SIDE_BY_SIDE, SUM_OF_DW
+from .compiling import inner
+from .inputs import lie_ready
+from .views import matrix, vector
+
+
+@inner
+def place_of(plan, layer, column, block):
+    """Where A (or, by its column, dZ) of one layer and block begins in the workspace."""
+    return plan.layers[layer, column] + block * plan.layers[layer, N_OUT] * plan.block_rows
+
+
+@inner
+def strides_of(plan, layer):
+    """Of A and dZ of a layer in the workspace: from sample to sample, and from unit to unit."""
+    if plan.samples_lie == ONE_BY_ONE and layer < plan.layers.shape[0] - 1:
+        return plan.layers[layer, N_OUT], 1
+    return 1, plan.block_rows
+
+
+@inner
+def scratch_of(job, worker):
+    """A worker's own part of the workspace."""
+    return vector(job.workspace, job.plan.scratch + worker * job.plan.scratch_size, job.plan.scratch_size)
+
+
+@inner
+def numbers_of(job, layer, column, block):
+    """A or dZ of one layer and block, as one vector."""
+    plan = job.plan
+    return vector(job.workspace, place_of(plan, layer, column, block), plan.layers[layer, N_OUT] * plan.block_rows)
+
+
+@inner
+def matrix_of(job, layer, column, block):
+    """A or dZ of one layer and block of samples side by side."""
+    plan = job.plan
+    return matrix(job.workspace, place_of(plan, layer, column, block), plan.layers[layer, N_OUT], plan.block_rows)
+
+
+@inner
+def count_of(job, block):
+    """How many samples of a block there are."""
+    return min(job.plan.block_rows, job.m - block * job.plan.block_rows)
+
+
+@inner
+def sums_panels(job, l):
+    """Whether dW is summed of panels: samples' own rows cannot be used where they are to be scaled."""
+    how = job.plan.layers[l, SUM_OF_DW]
+    return how == OF_PANELS or (how == OF_SAMPLES and job.plan.samples_lie == SIDE_BY_SIDE and not lie_ready(job))
