@@ -5,8 +5,8 @@ one by one, because somebody wants to change them (augmentation) or because they
 """
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sized
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -54,7 +54,8 @@ def stream_of_arrays(
                         f"augment made {len(given)} samples of {len(chosen)}: return as many as were given"
                     )
             rows = as_rows(given, network.dtype, network.n_inputs)
-            yield network.as_batches(rows, Y[chosen], None, weights[chosen] if weights.size else weights)
+            batch = network.as_batches(rows, Y[chosen], None, weights[chosen] if weights.size else weights)
+            yield replace(batch, batch_size=batch_size)  # of the last one too: so it is computed as arrays' are
 
     return Stream(-(-m // batch_size), epoch)
 
@@ -79,7 +80,10 @@ def stream_of_batches(network: "Network", given: Iterable[Any], class_weight: An
                 "started anew, such as a list or a DataLoader, or a generator without end together with steps_per_epoch"
             )
 
-    return Stream(steps if steps is not None else len(given) if hasattr(given, "__len__") else None, epoch)
+    length = len(given) if isinstance(given, Sized) else None
+    if length == 0:
+        raise ValueError("the iterable is empty: give at least one mini-batch (X, y)")
+    return Stream(length if steps is None else steps, epoch)
 
 
 def _encoded(network: "Network", batch: Any, class_weight: Any) -> Batches:

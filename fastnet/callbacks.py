@@ -76,6 +76,9 @@ class EarlyStopping:
         self.patience = positive_integer("patience", self.patience)
         self.min_delta = real_number("min_delta", self.min_delta, at_least=0)
 
+    def start(self, network: "Network", history: History) -> None:
+        _watched(history, self.monitor)
+
     def __call__(self, epoch: int, history: History, network: "Network") -> bool:
         if self.restore_best and (_is_best(history, self.monitor, self.min_delta) or history.epochs == 1):
             assert network.training is not None
@@ -126,6 +129,10 @@ class ModelCheckpoint:
 
     def __post_init__(self) -> None:
         self.every = positive_integer("every", self.every)
+
+    def start(self, network: "Network", history: History) -> None:
+        if self.best_only:
+            _watched(history, self.monitor)
 
     def __call__(self, epoch: int, history: History, network: "Network") -> None:
         if epoch % self.every == 0 and (not self.best_only or _is_best(history, self.monitor) or history.epochs == 1):

@@ -79,7 +79,7 @@ class CPU:
     def __init__(self, dtype: np.dtype):
         self.dtype = dtype
         self._run: Any = None
-        self._parts: set[str] = set()
+        self._parts: set[int] = set()
         self._no_outputs, self._nothing = np.zeros((0, 0), dtype), np.zeros(0, dtype)
         self._no_updates = Updates(_NO_OPTIMIZER, _NOTHING, (self._nothing, self._nothing))
 
@@ -97,7 +97,7 @@ class CPU:
 
         return int(numba.config.NUMBA_NUM_THREADS)
 
-    def prepare(self, parts: Iterable[str] = ()) -> None:
+    def prepare(self, parts: Iterable[int] = ()) -> None:
         """Load the compiled program and, of `codes`, some `parts`; compile them first where that was never done."""
         missing = set(parts) - self._parts
         if self._run is not None and not missing:

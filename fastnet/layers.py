@@ -33,12 +33,13 @@ INITIALISATIONS = {
 }
 
 
+@dataclass(frozen=True, repr=False)
 class Layer:
     """What all layers share: a text that names what differs from the defaults, and units that follow those before."""
 
     def __repr__(self) -> str:
         shown = []
-        for field in dataclasses.fields(self):  # type: ignore[arg-type]
+        for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             if field.default is dataclasses.MISSING:
                 shown.append(repr(value))

@@ -255,7 +255,7 @@ class Network:
         if not any(place.is_trained for place in self._places):
             raise ValueError("no layer is trainable: call unfreeze()")
         if not resume:
-            self.training = self._new_training(optimizer)
+            self.training = self._new_training(optimizer, [] if validation is None else validation.names(self.task))
         assert self.training is not None
         return Trainer(self, self.training, source, validation, epochs, optimizer, shuffle, callbacks, verbose).run()
 
@@ -301,10 +301,10 @@ class Network:
         Y = task.encode(as_targets(data[1], len(rows)), self.dtype)
         return Validation(self.as_batches(rows, Y, _ROWS_AT_ONCE), (rows, Y), metrics)
 
-    def _new_training(self, optimizer: Optimizer) -> TrainingState:
+    def _new_training(self, optimizer: Optimizer, names: Sequence[str] = ()) -> TrainingState:
         has_noise = any(isinstance(layer, Dropout) for layer in self.layers)
         noise = int(self.rng.integers(1 << 62)) if has_noise else 0
-        return TrainingState.new(optimizer, self.buffer, noise)
+        return TrainingState.new(optimizer, self.buffer, noise, ["cost", self.task.metric, *names, "seconds"])
 
     def partial_fit(
         self,

@@ -268,7 +268,7 @@ def make_plan(
         row[codes.A], row[codes.DZ] = (room.take(places_for_samples * n_out) for _ in range(2))
         row[codes.FROM], row[codes.SUM_OF_DW], row[codes.PACKED] = row[codes.A], form.sums_of_dW[l], form.packed[l]
         _describe(layer, row, settings[l])
-        if isinstance(layer, Dropout):
+        if not isinstance(layer, Dense | BatchNorm | LayerNorm):
             continue
         if layer.activation in _DERIVED_FROM_Z:
             row[codes.FROM] = room.take(places_for_samples * n_out)
@@ -362,7 +362,7 @@ def _describe(layer: Layer, row: np.ndarray, settings: np.ndarray) -> None:
         settings[codes.EPSILON] = layer.epsilon
 
 
-def parts_for(layers: Sequence[Layer], loss: Loss) -> set[str]:
+def parts_for(layers: Sequence[Layer], loss: Loss) -> set[int]:
     """Which parts of the compiled program a network needs, besides what all of them do."""
     parts = set()
     if any(not isinstance(layer, Dense | Rescale) for layer in layers):

@@ -1,5 +1,6 @@
 """What training remembers from one call to the next, and in a file: enough to go on as if it had never stopped."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,11 +33,11 @@ class TrainingState:
     best: np.ndarray | None = None  # the parameters that `EarlyStopping` will restore
 
     @classmethod
-    def new(cls, optimizer: Optimizer, buffer: np.ndarray, noise: int) -> "TrainingState":
-        """Before the first step."""
+    def new(cls, optimizer: Optimizer, buffer: np.ndarray, noise: int, names: Iterable[str]) -> "TrainingState":
+        """Before the first step; `names` are those of the history."""
         empty = np.zeros(0, buffer.dtype)
         first, second = (np.zeros_like(buffer) if optimizer.n_states > i else empty for i in range(2))
-        return cls(type(optimizer).__name__, (first, second), noise)
+        return cls(type(optimizer).__name__, (first, second), noise, history=History(names))
 
     def fits(self, optimizer: Optimizer, buffer: np.ndarray) -> bool:
         """Whether training can go on with this optimizer."""

@@ -1,6 +1,5 @@
 """The training loop: epochs, mini-batches, progress, and what to do when training diverges or is interrupted."""
 
-import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from .interrupts import Interrupts
 from .optimizers import Optimizer
 from .progress import progress_bar
 from .state import TrainingState, Unfinished
+from .targets import Task
 
 if TYPE_CHECKING:
     from .network import Network
@@ -132,7 +132,7 @@ class Trainer:
             network.rng.bit_generator.state = state.unfinished.rng_state
             first, costs[0], scores[0] = state.unfinished.step, state.unfinished.costs, state.unfinished.scores
             state.unfinished = None
-        rng_state = network.rng.bit_generator.state
+        rng_state = dict(network.rng.bit_generator.state)
         training.order = self._order(training, epochs)
         updates = self._updates(last, self.epochs * training.steps, first)
         start = time.perf_counter()
@@ -268,9 +268,15 @@ class Validation:
     samples: tuple[np.ndarray, np.ndarray] | None  # rows and Y for the metrics
     metrics: dict[str, Any]
 
+    def names(self, task: Task) -> list[str]:
+        """What the history calls what is measured."""
+        if self.batches is None:
+            return list(self.metrics)
+        return [f"validation_{name}" for name in ("cost", task.metric, *self.metrics)]
+
     def measure(self, network: "Network") -> dict[str, float]:
-        prefix = "" if self.batches is None else "validation_"
-        found = {} if self.batches is None else network.measure(self.batches)
+        """By the same names."""
+        found = [] if self.batches is None else list(network.measure(self.batches).values())
         if self.metrics and self.samples is not None:
-            found |= network.metrics_of(*self.samples, self.metrics)
-        return {prefix + name: value for name, value in found.items() if not math.isnan(value) or name != "cost"}
+            found += network.metrics_of(*self.samples, self.metrics).values()
+        return dict(zip(self.names(network.task), found, strict=True))

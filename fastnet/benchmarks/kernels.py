@@ -98,9 +98,8 @@ SUBJECTS: dict[str, Subject] = {
     "log_loss": _loss("Z", "mn"),
     "cross_entropy": _loss("Z", "m1", "smoothing"),
     "sgd": _update(numbers=["learning_rate"]),
-    **{
-        name: _elementwise("Z", shapes=_ONE_MATRIX) for name in ("softplus", "silu", "gelu", "hard_sigmoid", "hard_silu")
-    },
+    **{name: _elementwise("Z", shapes=_ONE_MATRIX) for name in ("softplus", "silu", "gelu", "hard_silu")},
+    "hard_sigmoid": _elementwise("Z", shapes=_ONE_MATRIX),
     **{
         f"{name}_backward": _elementwise("dA", "Z", shapes=_ONE_MATRIX)
         for name in ("softplus", "silu", "gelu", "hard_silu")

@@ -18,7 +18,7 @@ PLAIN, MOMENTUM, RMSPROP, ADAM, ADAMW = range(5)
 
 # Parts of the program that are compiled when a network first needs them: layers that are not dense; the activations and
 # losses that come after the first few, sample weights and label smoothing; and optimizers that are not PLAIN.
-PASSING, RARE_ACTIVATIONS, RARE_LOSSES, OPTIMIZERS = "passing", "rare activations", "rare losses", "optimizers"
+PARTS = PASSING, RARE_ACTIVATIONS, RARE_LOSSES, OPTIMIZERS = range(4)
 
 # What one run of the program does with every mini-batch.
 PREDICT = 0  # forward; the output activations are stored

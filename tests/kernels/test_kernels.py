@@ -24,6 +24,7 @@ def every_second(array):
     return view
 
 
+RARER = ["softplus", "silu", "gelu", "hard_silu"]  # whose derivatives need Z
 LAYOUTS = [contiguous, np.asfortranarray, every_second]
 
 
@@ -62,9 +63,19 @@ def test_both_rooms_have_the_same_names():
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("name", ["linear", "sigmoid", "tanh", "relu", "softmax"])
+@pytest.mark.parametrize("name", ["linear", "sigmoid", "tanh", "relu", "softmax", *RARER, "hard_sigmoid"])
 def test_activation(name, shape, layout, dtype, rng):
     compare(name, [(rng.standard_normal(shape) * 5).astype(dtype)], [shape], dtype, layout)
+
+
+@pytest.mark.parametrize("alpha", [0.0, 1.0, 0.3])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_elu(shape, alpha, dtype, rng):
+    Z = rng.standard_normal(shape).astype(dtype)
+    compare("elu", [Z, alpha], [shape], dtype)
+    A = np.empty(shape, dtype)
+    reference.elu(Z, alpha, A)
+    compare("elu_backward", [rng.standard_normal(shape).astype(dtype), A, alpha], [shape], dtype)
 
 
 @pytest.mark.parametrize("slope", [0.0, 0.01, 0.3])
@@ -77,14 +88,22 @@ def test_leaky_relu(shape, slope, dtype, rng):
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("name", ["linear", "sigmoid", "tanh", "relu"])
+@pytest.mark.parametrize("name", RARER)
+def test_activation_backward_by_logits(name, shape, layout, dtype, rng):
+    Z = (rng.standard_normal(shape) * 3).astype(dtype)
+    compare(f"{name}_backward", [rng.standard_normal(shape).astype(dtype), Z], [shape], dtype, layout)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("name", ["linear", "sigmoid", "tanh", "relu", "hard_sigmoid"])
 def test_activation_backward(name, shape, layout, dtype, rng):
     A = np.empty(shape, dtype)
     getattr(reference, name)(rng.standard_normal(shape).astype(dtype), A)
     compare(f"{name}_backward", [rng.standard_normal(shape).astype(dtype), A], [shape], dtype, layout)
 
 
-@pytest.mark.parametrize("name", ["sigmoid", "tanh", "relu", "softmax", "linear"])
+@pytest.mark.parametrize("name", ["sigmoid", "tanh", "relu", "softmax", "linear", *RARER, "hard_sigmoid"])
 def test_activation_of_huge_numbers_and_nan(name, dtype):
     Z = np.array([[1e4, -1e4, 0.0], [30.0, -30.0, 700.0], [np.nan, np.nan, np.nan]], dtype)
     compare(name, [Z], [Z.shape], dtype)
@@ -130,14 +149,31 @@ def test_losses_of_numbers(shape, layout, dtype, rng):
     Z = rng.standard_normal(shape).astype(dtype)
     compare("squared_error", [Z, rng.standard_normal(shape).astype(dtype)], outputs, dtype, layout)
     compare("log_loss", [Z * 5, rng.integers(0, 2, shape).astype(dtype)], outputs, dtype, layout)
+    Y = rng.standard_normal(shape).astype(dtype)
+    compare("absolute_error", [Z, Y], outputs, dtype, layout)
+    compare("huber", [Z, Y, 0.7], outputs, dtype, layout)
+    compare("quantile", [Z, Y, 0.9], outputs, dtype, layout)
+    compare("hinge", [Z, np.where(Y > 0, 1, -1).astype(dtype)], outputs, dtype, layout)
+
+
+@pytest.mark.parametrize("name", ["absolute_error", "huber", "quantile", "hinge", "squared_error"])
+def test_losses_of_numbers_that_are_right_and_of_nan(name, dtype):
+    A, Y = np.array([[1.0], [np.nan]], dtype), np.ones((2, 1), dtype)
+    setting = {"huber": (1.0,), "quantile": (0.3,)}.get(name, ())
+    L, dA = np.empty(2, dtype), np.empty_like(A)
+    getattr(cpu, name)(A, Y, *setting, L, dA)
+    assert L[0] == 0
+    assert dA[0] == 0
+    assert np.isnan(L[1]), "NaN must stay NaN, or divergence could not be seen"
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("shape", SHAPES)
-def test_cross_entropy(shape, layout, dtype, rng):
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_cross_entropy(shape, smoothing, layout, dtype, rng):
     Z = (rng.standard_normal(shape) * 5).astype(dtype)
     Y = rng.integers(0, shape[1], (shape[0], 1)).astype(dtype)
-    compare("cross_entropy", [Z, Y], [shape[:1], shape], dtype, layout)
+    compare("cross_entropy", [Z, Y, smoothing], [shape[:1], shape], dtype, layout)
 
 
 @pytest.mark.parametrize("name", ["log_loss", "cross_entropy"])
@@ -148,7 +184,8 @@ def test_losses_are_stable_far_from_zero(name, dtype):
     Y = np.array([[1], [0], [0], [1]], dtype)
     for room in (reference, cpu):
         L, dZ = np.empty(4, dtype), np.empty_like(Z)
-        getattr(room, name)(Z, Y, L, dZ)
+        smoothing = (0.0,) if name == "cross_entropy" else ()
+        getattr(room, name)(Z, Y, *smoothing, L, dZ)
         np.testing.assert_allclose(L, [0, 1e4, 0, 1e4])
         np.testing.assert_allclose(np.abs(dZ).sum(axis=1), np.array([0, n, 0, n]) / 4)
 
@@ -161,6 +198,76 @@ def test_sgd(size, dtype, rng):
     reference.sgd(expected, gradients, 0.1)
     cpu.sgd(parameters, gradients, 0.1)
     np.testing.assert_allclose(parameters, expected, **tolerance(dtype))
+
+
+@pytest.mark.parametrize("size", [0, 1, 33, 4096, 4097, 20_000])
+@pytest.mark.parametrize(
+    ("name", "states", "settings"),
+    [
+        ("sgd_momentum", 1, (0.1, 0.9, 0.01, False)),
+        ("sgd_momentum", 1, (0.1, 0.9, 0.01, True)),
+        ("rmsprop", 2, (0.1, 0.99, 0.5, 1e-8, 0.01)),
+        ("adam", 2, (3, 0.1, 0.9, 0.999, 1e-8, 0.01)),
+        ("adamw", 2, (1, 0.1, 0.9, 0.999, 1e-8, 0.01)),
+    ],
+)
+def test_updates(name, states, settings, size, dtype, rng):
+    """Parameters and states are changed, gradients are not. The last state, a mean square, is not negative."""
+    given = [rng.standard_normal(size).astype(dtype) for _ in range(2 + states)]
+    given[-1] = given[-1] if states == 1 else abs(given[-1])
+    expected, found = [array.copy() for array in given], [array.copy() for array in given]
+    getattr(reference, name)(*expected, *settings)
+    getattr(cpu, name)(*found, *settings)
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_allclose(a, b, **tolerance(dtype))
+    np.testing.assert_array_equal(found[1], given[1])
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_normalisations(shape, layout, dtype, rng):
+    m, n = shape
+    A_prev, dA = (rng.standard_normal(shape).astype(dtype) for _ in range(2))
+    gamma, beta = (rng.standard_normal(n).astype(dtype) for _ in range(2))
+    epsilon = 0.1  # of one sample, or one unit, the variance is 0
+    for name, size, means in (("batch_norm", n, []), ("layer_norm", m, [(2, m)])):
+        compare(name, [A_prev, gamma, beta, epsilon], [(size,), (size,), shape], dtype, layout)
+        mean, rate, A = np.empty(size, dtype), np.empty(size, dtype), np.empty(shape, dtype)
+        getattr(reference, name)(A_prev, gamma, beta, epsilon, mean, rate, A)
+        outputs = [*means, (n,), (n,), shape]
+        compare(f"{name}_backward", [dA, A_prev, gamma, mean, rate], outputs, dtype, layout)
+
+
+def test_normalisation_of_numbers_far_from_0(dtype, rng):
+    """A variance as the mean of squares less the square of the mean would lose all digits here."""
+    far = 3e4 if dtype == np.float32 else 1e12
+    A_prev = (far + rng.standard_normal((100, 3))).astype(dtype)
+    mean, rate, A = np.empty(3, dtype), np.empty(3, dtype), np.empty((100, 3), dtype)
+    cpu.batch_norm(A_prev, np.ones(3, dtype), np.zeros(3, dtype), 1e-5, mean, rate, A)
+    np.testing.assert_allclose(A.std(axis=0), 1, rtol=1e-2)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("rate", [0.0, 0.3, 0.9])
+def test_dropout(rate, shape, layout, dtype, rng):
+    compare(
+        "dropout", [rng.standard_normal(shape).astype(dtype), rate, np.uint64(2**63 + 12345)], [shape], dtype, layout
+    )
+
+
+def test_dropout_leaves_out_its_share_anew_for_every_key(dtype):
+    ones, found = np.ones((300, 500), dtype), []
+    for key in (1, 2, 2**32):
+        A = np.empty_like(ones)
+        cpu.dropout(ones, 0.3, np.uint64(key), A)
+        found.append(A == 0)
+        assert np.mean(A == 0) == pytest.approx(0.3, abs=0.005)
+        assert A.max() == pytest.approx(1 / 0.7)
+        for axis in (0, 1):  # neither rows nor columns are alike
+            assert np.ptp((A == 0).mean(axis=axis)) < 0.2
+    for a, b in ((0, 1), (0, 2), (1, 2)):
+        assert np.mean(found[a] & found[b]) == pytest.approx(0.09, abs=0.005), "independent of each other"
 
 
 def test_same_bits_on_any_number_of_threads(dtype):

@@ -7,13 +7,13 @@ an input, and nothing else may overlap.
 from numba import prange
 
 from ..codes import (
-    RARE_ACTIVATIONS,
     ELU,
     GELU,
     HARD_SIGMOID,
     HARD_SILU,
     LEAKY_RELU,
     LINEAR,
+    RARE_ACTIVATIONS,
     RELU,
     SIGMOID,
     SILU,

@@ -5,7 +5,6 @@ import math
 import numpy as np
 
 from ..codes import (
-    OPTIMIZERS,
     ADAMW,
     CLIP_NORM,
     CLIP_VALUE,
@@ -23,6 +22,7 @@ from ..codes import (
     NESTEROV,
     OPTIMIZER,
     OPTIMIZER_EPSILON,
+    OPTIMIZERS,
     PLAIN,
     RMSPROP,
     SECOND_DECAY,

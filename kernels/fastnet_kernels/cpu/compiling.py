@@ -5,8 +5,8 @@ leaves the caller stale. Here the cache is keyed on all sources of the package: 
 
 Numba also copies the code of whatever a function calls into the function's own module, and optimises and emits it there
 once more, at every level of the calls. `routine` is what the larger parts are instead: compiled once, kept in a file of
-its own, and called through a symbol. What only some networks need is `routine(part=...)`: it is called through a pointer,
-which stays empty until `load_part` has compiled that part. Nobody waits for what he does not use.
+its own, and called through a symbol. What only some networks need is `routine(part=...)`, called through a pointer that
+is empty until that part is loaded, at the latest by the first call. Nobody waits for what he does not use.
 """
 
 import contextlib
@@ -31,10 +31,11 @@ _SOURCES = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(_PACKAGE
 _OPTIONS = {"fastmath": FASTMATH, "error_model": "numpy", "nogil": True, "_nrt": False}
 
 _routines = {}  # by full name
-_parts = {}  # the part that a routine belongs to, by full name
+_parts = {}  # the part, of `codes`, that a routine belongs to, by full name
 _symbols = {}  # name of a compiled routine in machine code: (full name, types of its arguments)
 _pointers = {}  # by name in machine code: what a routine of a part is called through
 _loaded_parts = set()
+_LOAD = "fastnet_kernels.load_part"
 
 
 class _PackageCache(FunctionCache):
@@ -93,7 +94,7 @@ def inner(function):
 def routine(function=None, *, part=None):
     """The same for a larger piece: compiled once for all its callers. It returns nothing, and only kernels call it.
 
-    One that belongs to a `part` may only be called when that was loaded.
+    One that belongs to a `part` is compiled with all others of that part, when one of them is called or `load_part` is.
     """
     if function is None:
         return lambda function: routine(function, part=part)
@@ -124,6 +125,10 @@ def routine(function=None, *, part=None):
             called = cgutils.get_or_insert_function(builder.module, kind, symbol)
         else:
             pointer = _global(builder.module, kind.as_pointer(), symbol)
+            with builder.if_then(cgutils.is_null(builder, builder.load(pointer)), likely=False):
+                number = ir.IntType(64)(part)
+                load = ir.FunctionType(ir.VoidType(), [number.type])
+                builder.call(cgutils.get_or_insert_function(builder.module, load, _LOAD), [number])
             called = builder.load(pointer)
         context.call_conv.call_function(builder, called, types.void, sig.args, arguments)
         return context.get_dummy_value()
@@ -164,6 +169,14 @@ def load_part(part):
         name, argument_types = _symbols[symbol]
         if _parts[name] == part and not pointer.value:
             pointer.value = _address(name, argument_types)
+
+
+@ctypes.CFUNCTYPE(None, ctypes.c_int64)
+def _load_from_compiled_code(number):
+    load_part(number)
+
+
+llvmlite.binding.add_symbol(_LOAD, ctypes.cast(_load_from_compiled_code, ctypes.c_void_p).value)
 
 
 def _address(name, argument_types):

@@ -1,6 +1,6 @@
 """The end of the forward pass: outputs, or losses, scores and the last layer's dZ."""
 
-from ..codes import ACTIVATION, CROSS_ENTROPY, DZ, HINGE, LOG_LOSS, N_OUT, SOFTMAX, SQUARED_ERROR, A, RARE_LOSSES
+from ..codes import ACTIVATION, CROSS_ENTROPY, DZ, HINGE, LOG_LOSS, N_OUT, RARE_LOSSES, SOFTMAX, SQUARED_ERROR, A
 from .activations import softmax_columns
 from .backward import derive_layer
 from .compiling import routine

@@ -6,7 +6,6 @@ A batch normalisation measures block by block, and between two phases what all b
 import math
 
 from ..codes import (
-    PASSING,
     BATCH_NORM,
     DROPOUT,
     DZ,
@@ -15,6 +14,7 @@ from ..codes import (
     KIND,
     MEASURES,
     N_OUT,
+    PASSING,
     RATE,
     RUNNING,
     RUNNING_RATE,
