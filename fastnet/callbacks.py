@@ -184,7 +184,7 @@ class TensorBoard:
 
 def _summary_writer() -> Any:
     try:
-        from tensorboardX import SummaryWriter  # type: ignore[import-not-found]
+        from tensorboardX import SummaryWriter
     except ImportError:
         try:
             from torch.utils.tensorboard import SummaryWriter

@@ -47,6 +47,9 @@ class Updates(NamedTuple):
 _threads_in_use = threading.Lock()
 
 
+NO_ORDER = np.zeros(0, np.int64)
+
+
 @dataclass
 class Batches:
     """Samples and targets as the compiled program reads them, in mini-batches of `batch_size`."""
@@ -56,8 +59,8 @@ class Batches:
     m: int
     batch_size: int
     targets: np.ndarray  # (m, n_targets)
-    weights: np.ndarray = field(default_factory=lambda: np.zeros(0))  # (m,) of the network's dtype; empty: all 1
-    order: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    weights: np.ndarray  # (m,) of the network's dtype; empty: all 1
+    order: np.ndarray = field(default_factory=lambda: NO_ORDER)
 
     @property
     def steps(self) -> int:
@@ -80,8 +83,8 @@ class CPU:
         self.dtype = dtype
         self._run: Any = None
         self._parts: set[int] = set()
-        self._no_outputs, self._nothing = np.zeros((0, 0), dtype), np.zeros(0, dtype)
-        self._no_updates = Updates(_NO_OPTIMIZER, _NOTHING, (self._nothing, self._nothing))
+        self._no_outputs, self.nothing = np.zeros((0, 0), dtype), np.zeros(0, dtype)
+        self._no_updates = Updates(_NO_OPTIMIZER, _NOTHING, (self.nothing, self.nothing))
 
     @functools.cached_property
     def panel(self) -> int:
@@ -157,37 +160,39 @@ class CPU:
         scores: np.ndarray | None = None,
     ) -> int:
         """Run steps `first_step:last_step` of `batches`; returns the step that comes next (see `cpu.program.run`)."""
-        self.prepare()
+        if self._run is None:
+            self.prepare()
         updates = updates or self._no_updates
         workers = self._workers(mode, plan, parameters.size, min(batches.batch_size, batches.m))
-        with _threads_in_use if workers > 1 else contextlib.nullcontext():
-            return int(
-                self._run(
-                    mode,
-                    plan,
-                    parameters,
-                    gradients,
-                    *updates.states,
-                    workspace,
-                    batches.samples,
-                    batches.are_bytes,
-                    batches.targets,
-                    batches.weights if batches.weights.size else self._nothing,
-                    self._no_outputs if outputs is None else outputs,
-                    batches.order,
-                    rows,
-                    batches.batch_size,
-                    first_step,
-                    last_step,
-                    updates.settings,
-                    updates.learning_rates,
-                    updates.steps_before,
-                    noise,
-                    _NOTHING if costs is None else costs,
-                    _NOTHING if scores is None else scores,
-                    workers,
-                )
-            )
+        arguments = (
+            mode,
+            plan,
+            parameters,
+            gradients,
+            *updates.states,
+            workspace,
+            batches.samples,
+            batches.are_bytes,
+            batches.targets,
+            batches.weights,
+            self._no_outputs if outputs is None else outputs,
+            batches.order,
+            rows,
+            batches.batch_size,
+            first_step,
+            last_step,
+            updates.settings,
+            updates.learning_rates,
+            updates.steps_before,
+            noise,
+            _NOTHING if costs is None else costs,
+            _NOTHING if scores is None else scores,
+            workers,
+        )
+        if workers == 1:
+            return self._run(*arguments)  # type: ignore[no-any-return]
+        with _threads_in_use:
+            return self._run(*arguments)  # type: ignore[no-any-return]
 
     @staticmethod
     def _workers(mode: int, plan: codes.Plan, n_parameters: int, m: int) -> int:

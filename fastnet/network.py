@@ -569,9 +569,9 @@ class Network:
         """Rows of `samples`, Y of `targets` and weights (empty: all 1), for the program."""
         m = len(rows)
         size = m if batch_size is None else min(batch_size, m)
-        if weights is None or not weights.size:
-            weights = np.zeros(0, self.dtype)
-        else:
+        if weights is None:
+            weights = self.device.nothing
+        elif weights.size:
             self.device.prepare({codes.RARE_LOSSES})
         return Batches(rows.reshape(-1).view(np.uint8), rows.dtype == np.uint8, m, size, Y, weights)
 

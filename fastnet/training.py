@@ -11,7 +11,7 @@ from fastnet_kernels import codes
 from .batches import Stream
 from .callbacks import Callback
 from .checks import all_finite
-from .devices import Batches, Updates
+from .devices import NO_ORDER, Batches, Updates
 from .history import History
 from .interrupts import Interrupts
 from .optimizers import Optimizer
@@ -150,7 +150,7 @@ class Trainer:
     def _order(self, training: Batches, epochs: int) -> np.ndarray:
         """The rows in order of use; empty where they are used as they lie."""
         if not self.shuffle or training.steps == 1:
-            return np.zeros(0, np.int64)
+            return NO_ORDER
         return np.concatenate([self.network.rng.permutation(training.m) for _ in range(epochs)])
 
     def _run_steps(
@@ -214,14 +214,9 @@ class Trainer:
     def _record(self, training: Batches, costs: np.ndarray, scores: np.ndarray, seconds: float) -> None:
         """Add epochs (n_epochs, n_steps) to the history; the last, shorter mini-batch weighs less."""
         task, history = self.network.task, self.history
-        for cost, score in zip(
-            (costs @ training.sizes / training.m).tolist(),
-            task.score(scores.sum(axis=1), training.targets).tolist(),
-            strict=True,
-        ):
-            history.add("cost", cost)
-            history.add(task.metric, score)
-            history.add("seconds", seconds)
+        history.extend("cost", (costs @ training.sizes / training.m).tolist())
+        history.extend(task.metric, task.score(scores.sum(axis=1), training.targets).tolist())
+        history.extend("seconds", [seconds] * len(costs))
 
     # ---------------------------------------------------------------- streams
 
