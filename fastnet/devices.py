@@ -14,6 +14,30 @@ from typing import Any, NamedTuple
 import numpy as np
 from fastnet_kernels import codes
 
+from .checks import positive_integer
+
+
+def set_num_threads(count: int) -> None:
+    """From now on, use at most `count` threads, in the calling thread's work; results do not depend on it.
+
+    The same as `numba.set_num_threads`. By default all cores are used, where a step is worth waking them for.
+
+    Raises ValueError or TypeError for less than 1, or for more than there are cores (or NUMBA_NUM_THREADS says).
+
+    Examples
+    --------
+    >>> import numba
+    >>> import fastnet as fn
+    >>> fn.set_num_threads(numba.get_num_threads())
+    """
+    import numba
+
+    count, most = positive_integer("count", count), int(numba.config.NUMBA_NUM_THREADS)
+    if count > most:
+        raise ValueError(f"count={count} is above {most}: there are no more cores, or set NUMBA_NUM_THREADS before")
+    numba.set_num_threads(count)
+
+
 # Below this many floating-point operations a step, waking the other threads costs more than they save.
 _WORTH_THREADS = 1_000_000
 

@@ -13,7 +13,7 @@ from fastnet_kernels import codes
 
 from .batches import Augment, Stream, is_stream, stream_of_arrays, stream_of_batches, with_first_batch
 from .callbacks import Callback, checked
-from .checks import known, positive_integer, real_number, whole_number
+from .checks import all_finite, known, positive_integer, real_number, whole_number
 from .devices import CPU, Batches
 from .history import History
 from .layers import BatchNorm, Dense, Dropout, Layer, LayerNorm, Rescale
@@ -147,6 +147,8 @@ class Network:
         return self.n_inputs
 
     def _require_finite_parameters(self) -> None:
+        if all_finite(self.buffer):
+            return
         for name, array in self._parameters.items():
             if not np.isfinite(array).all():
                 raise ValueError(f"{name} holds NaN or infinity: set the parameters anew, or build(n_inputs) again")

@@ -77,6 +77,44 @@ class Growth:
         return np.polyfit(np.log(SIZES[what]), np.log(seconds), 1)[0]
 
 
+_ADAMW = fn.AdamW(1e-4)
+EXTRAS = {
+    "nothing": (fn.SGD(1e-3), []),
+    "momentum": (fn.SGD(1e-3, momentum=0.9), []),
+    "RMSProp": (fn.RMSProp(1e-4), []),
+    "AdamW": (_ADAMW, []),
+    "AdamW, clip_norm": (fn.AdamW(1e-4, clip_norm=1.0), []),
+    "AdamW, schedule": (fn.AdamW(fn.schedules.cosine(1e-4)), []),
+    "Dropout": (fn.SGD(1e-3), [fn.Dropout(0.3)]),
+    "BatchNorm": (fn.SGD(1e-3), [fn.BatchNorm()]),
+    "LayerNorm": (fn.SGD(1e-3), [fn.LayerNorm()]),
+}
+
+
+class Extras:
+    """A step of 784-256-128-10 with mini-batches of 128, and with what can be added to it."""
+
+    params = (list(EXTRAS), THREADS)
+    param_names = ("added", "threads")
+    number = 1
+
+    def setup(self, added, threads):
+        numba.set_num_threads(threads)
+        rng = np.random.default_rng(0)
+        self.X, self.y = rng.random((2560, 784), np.float32), rng.integers(0, 10, 2560)
+        self.optimizer, layers = EXTRAS[added]
+        self.net = fn.Network([fn.Dense(256, "relu"), *layers, fn.Dense(128, "relu"), fn.Dense(10, "softmax")])
+        self.fit(1)
+
+    def fit(self, epochs):
+        self.net.fit(self.X, self.y, epochs=epochs, batch_size=128, optimizer=self.optimizer, verbose=False)
+
+    def track_step(self, added, threads):
+        return np.median(samples({"fit": lambda: self.fit(10)}, rounds=5)["fit"]) / 200 * 1e6
+
+    track_step.unit = "us"
+
+
 class Pixels:
     """A training set of uint8 against the same numbers in float32."""
 

@@ -71,3 +71,16 @@ def test_a_first_run_says_that_it_compiles(tmp_path):
     assert "done in" in first.stderr
     second = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert second.stderr == ""
+
+
+def test_the_number_of_threads():
+    import numba
+
+    before, most = numba.get_num_threads(), numba.config.NUMBA_NUM_THREADS
+    fn.set_num_threads(1)
+    assert numba.get_num_threads() == 1
+    fn.set_num_threads(before)
+    for count, message in ((0, "count=0"), (most + 1, f"is above {most}"), ("all", "whole number")):
+        with pytest.raises((ValueError, TypeError), match=message):
+            fn.set_num_threads(count)
+    assert numba.get_num_threads() == before
