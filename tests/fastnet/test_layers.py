@@ -207,6 +207,26 @@ def test_weights_of_samples_and_classes():
     np.testing.assert_array_equal(net.buffer, twin.buffer)
 
 
+def test_samples_of_weight_0_have_no_say(threads):
+    """Whatever they are, and in whatever order they come."""
+    weights = np.random.default_rng(8).integers(0, 2, 300)
+    X, y = np.random.default_rng(9).standard_normal((300, 9)), np.random.default_rng(10).integers(0, 4, 300)
+    other_X, other_y = X.copy(), y.copy()
+    other_X[weights == 0], other_y[weights == 0] = 5, 0
+    found = []
+    for samples, labels in ((X, y), (other_X, other_y)):
+        net = fn.Network([fn.Dense(5, "tanh"), fn.Dense(4, "softmax")], dtype="float64")
+        net.fit(samples, labels, epochs=2, batch_size=100, sample_weight=weights, verbose=False)
+        found.append(net.buffer)
+    np.testing.assert_allclose(*found, rtol=1e-12)
+    twice = net.copy()
+    before, repeated = net.buffer.copy(), np.repeat(np.arange(300), weights * 2)
+    net.fit(X, y, epochs=1, batch_size=None, sample_weight=weights * 2, verbose=False)
+    twice.fit(X[repeated], y[repeated], epochs=1, batch_size=None, verbose=False)
+    share = len(repeated) / 300
+    np.testing.assert_allclose(net.buffer - before, (twice.buffer - before) * share, atol=1e-12)
+
+
 def test_balanced_classes_weigh_the_same():
     y = np.array([0] * 30 + [1] * 7)
     net = fn.Network([fn.Dense(1, "sigmoid", init="zeros")], dtype="float64")

@@ -84,7 +84,7 @@ def press_ctrl_c_after(seconds):
 def test_ctrl_c_ends_soon_and_resuming_is_not_stopping(optimizer, tmp_path):
     big = np.random.default_rng(1).standard_normal((20_000, 12)).astype(np.float32)
     y = np.random.default_rng(2).integers(0, 3, 20_000)
-    options = {"batch_size": 8, "optimizer": optimizer, "epochs": 40, **QUIET}
+    options = {"batch_size": 8, "optimizer": optimizer, "epochs": 100_000, **QUIET}
     stopped = network()
     stopped.fit(big[:100], y[:100], epochs=1, **QUIET)  # compiles
     stopped = network()
@@ -92,10 +92,10 @@ def test_ctrl_c_ends_soon_and_resuming_is_not_stopping(optimizer, tmp_path):
     start = time.perf_counter()
     with pytest.raises(KeyboardInterrupt, match="resume=True"):
         stopped.fit(big, y, **options)
-    assert time.perf_counter() - start < 10, "all 40 epochs take far longer"
+    assert time.perf_counter() - start < 10, "all epochs would take hours"
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     done = stopped.training.history.epochs
-    assert done < 40
+    assert done < 10_000
     path = tmp_path / "stopped.safetensors"
     stopped.save(path, training=True)
     again, whole = fn.load(path), network()
@@ -405,6 +405,7 @@ def test_divergence_with_an_optimizer_goes_back():
         net.fit(X, X[:, 0], epochs=4, batch_size=30, optimizer=optimizer, callbacks=[keep], **QUIET)
     np.testing.assert_array_equal(net.buffer, seen[0])
     assert net.training.history.epochs == 1
+    assert net.training.steps == 10
     with pytest.raises(fn.DivergenceError):
         net.fit([(X, X[:, 0])] * 5, epochs=3, optimizer=fn.SGD(1e30), **QUIET)
     np.testing.assert_array_equal(net.buffer, seen[0])
