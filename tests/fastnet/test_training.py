@@ -10,6 +10,7 @@ import time
 
 import numpy as np
 import pytest
+from fastnet_kernels import codes
 
 import fastnet as fn
 
@@ -103,6 +104,34 @@ def test_ctrl_c_ends_soon_and_resuming_is_not_stopping(optimizer, tmp_path):
     again.fit(big, y, resume=True, **options)
     whole.fit(big, y, **options)
     same(again, whole)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals")
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=repr)
+def test_resuming_in_the_middle_of_an_epoch_is_not_stopping(optimizer, tmp_path, monkeypatch):
+    options = {"epochs": 5, "batch_size": 32, "optimizer": optimizer, "validation_data": (X[:50], Y[:50]), **QUIET}
+    whole, stopped, steps = network(), network(), []
+    whole.fit(X, Y, **options)
+    run = fn.Network.run
+
+    def run_and_count(self, mode, *arguments, **settings):
+        steps.extend([mode] * (mode == codes.TRAIN))
+        if len(steps) == 25:
+            signal.raise_signal(signal.SIGINT)
+        return run(self, mode, *arguments, **settings)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("fastnet.training._SECONDS_A_CALL", 1e-9)  # a call a step
+        patched.setattr(fn.Network, "run", run_and_count)
+        with pytest.raises(KeyboardInterrupt, match="stopped in epoch 3"):
+            stopped.fit(X, Y, **options)
+    assert len(steps) == 25
+    assert stopped.training.unfinished.step == 5
+    path = tmp_path / "stopped.safetensors"
+    stopped.save(path, training=True)
+    for resumed in (fn.load(path), stopped):
+        resumed.fit(X, Y, resume=True, **options)
+        same(resumed, whole)
 
 
 def test_early_stopping_goes_back_to_the_best_epoch():
