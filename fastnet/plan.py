@@ -30,8 +30,7 @@ _KEPT_FEATURES = (
 _BYTES_AT_ONCE = 16384  # of an input's row, as it lies: of W's rows so much stays in the second-level cache
 _BLOCKS_TOGETHER = 16  # that go through a layer one after the other, where W does not stay in the first-level caches
 _SMALL_BYTES = 1 << 19  # of all W of a network whose blocks go through it each for itself
-_LARGE_BYTES = 1 << 22  # of a W whose columns, read across its rows, need more pages than a processor knows by heart
-_BLOCKS_WORTH_PACKING = 8
+_LARGE_BYTES = 1 << 20  # of a W whose columns, read across its rows, need more pages than a processor knows by heart
 _PACKED_NUMBERS = 1 << 18  # of a piece of it
 _KEPT_BYTES = 1 << 26  # of samples that stay in the workspace: two copies
 _SAMPLES_AT_ONCE = 1024  # of the backward pass: a panel of them stays in the second-level cache
@@ -47,7 +46,9 @@ _SAMPLES_IN_ONE_PASS = 8  # of a block: their inputs stay in the second-level ca
 _BLOCKS_A_PARTIAL = 8
 _UNITS_IN_ONE_PASS = 2  # of a single layer, at the most: dW is read and written once a block
 _UNITS_AS_THEY_LIE = 28  # of a first layer whose dW is summed from the samples' own rows: one tile's height
-# Cycles, measured: of adding up the lanes of a dot product, and of turning a square of one vector's side.
+# Cycles, measured: of two multiply-adds in a dot product, where a product's take one; of adding up its lanes; and of
+# turning a square of one vector's side.
+_CYCLES_OF_DOT = 1.45
 _CYCLES_OF_SUM = 4
 _CYCLES_OF_SQUARE = 110
 
@@ -191,7 +192,7 @@ def form_for(
     ]
     # Cycles of the first layer's forward pass: products, and the sums of lanes or the turning that each way needs.
     chunks = -(-n_inputs * dtype.itemsize // _BYTES_AT_ONCE)
-    of_rows = batch_size * units[0] * (n_inputs / lanes / 2 + chunks * _CYCLES_OF_SUM)
+    of_rows = batch_size * units[0] * (_CYCLES_OF_DOT * n_inputs / lanes / 2 + chunks * _CYCLES_OF_SUM)
     of_turned = vectors * (units[0] * n_inputs / 2 + n_inputs / lanes * _CYCLES_OF_SQUARE)
     stays = repeats and 2 * vectors * lanes * n_inputs * dtype.itemsize <= _KEPT_BYTES
     if most_panels >= 1 and sums[0] == codes.OF_COLUMNS:
@@ -205,9 +206,8 @@ def form_for(
     if inputs != codes.KEPT:
         as_they_lie = units[0] <= _UNITS_AS_THEY_LIE and n_inputs >= panel
         sums[0] = codes.OF_SAMPLES if as_they_lie else codes.OF_PANELS
-    has_blocks = batch_size >= _BLOCKS_WORTH_PACKING * block_rows
     packed = [
-        has_blocks and isinstance(layer, Dense) and n_in * n_out * dtype.itemsize > _LARGE_BYTES
+        isinstance(layer, Dense) and n_in * n_out * dtype.itemsize >= _LARGE_BYTES
         for layer, n_in, n_out in found
     ]
     return Form(codes.SIDE_BY_SIDE, inputs, block_rows, tuple(sums), tuple(packed))

@@ -189,14 +189,14 @@ def test_samples_that_repeat_are_summed_right(m, n, units, as_bytes):
 
 
 def test_a_large_matrix_is_packed_and_summed_right(threads):
-    """Its columns are copied for the backward pass, which a mini-batch of few blocks does without."""
+    """Its columns are copied for the backward pass, which samples one by one do without."""
     X, y = np.random.default_rng(2).standard_normal((300, 17)), np.arange(300) % 3
     layers = [fn.Dense(1031, "tanh"), fn.Dense(1033, "tanh"), fn.Dense(3, "softmax")]
     for dtype, tolerance in (("float32", 2e-4), ("float64", 1e-11)):
         net = fn.Network(layers, dtype=dtype).build(17)
         plan, *_ = net._planned(300)
         assert plan.layers[1, codes.PACKED]
-        assert not net._planned(30)[0].layers[:, codes.PACKED].any()
+        assert not net._planned(3)[0].layers[:, codes.PACKED].any()
         whole = net.gradients(X, y)
         for name, gradient in whole.items():
             parts = [net.gradients(X[i : i + 30], y[i : i + 30])[name] for i in range(0, 300, 30)]
