@@ -552,11 +552,15 @@ class Network:
     def _outputs(self, X: Any) -> np.ndarray:
         """The last layer's activations (m, n_L)."""
         n_inputs = self._require_parameters()
-        rows = as_rows(X, self.dtype, n_inputs, must_be_finite=False)  # the program looks at them on its way
+        rows = as_rows(X, self.dtype, n_inputs, must_be_finite=False)  # the program notices it on its way
         outputs = np.empty((len(rows), self.task.n_units), self.dtype)
         batches = self.as_batches(rows, outputs, _ROWS_AT_ONCE)
-        if self.run(codes.PREDICT, batches, 0, batches.steps, outputs=outputs) < batches.steps:
+        step = self.run(codes.PREDICT, batches, 0, batches.steps, outputs=outputs)
+        if step < batches.steps:
             as_rows(X, self.dtype, n_inputs)
+            # All inputs are finite, but what they add up to is not: that is the answer then.
+            while step < batches.steps:
+                step = self.run(codes.PREDICT, batches, step + 1, batches.steps, outputs=outputs)
         return outputs
 
     def batches(self, X: Any, y: Any, batch_size: int | None = None) -> Batches:

@@ -207,8 +207,7 @@ def form_for(
         as_they_lie = units[0] <= _UNITS_AS_THEY_LIE and n_inputs >= panel
         sums[0] = codes.OF_SAMPLES if as_they_lie else codes.OF_PANELS
     packed = [
-        isinstance(layer, Dense) and n_in * n_out * dtype.itemsize >= _LARGE_BYTES
-        for layer, n_in, n_out in found
+        isinstance(layer, Dense) and n_in * n_out * dtype.itemsize >= _LARGE_BYTES for layer, n_in, n_out in found
     ]
     return Form(codes.SIDE_BY_SIDE, inputs, block_rows, tuple(sums), tuple(packed))
 

@@ -160,3 +160,22 @@ def test_labels_not_seen_in_training():
 def test_refuses(make, message):
     with pytest.raises((ValueError, TypeError), match=message):
         make()
+
+
+@pytest.mark.parametrize("m", [1, 3, 5000])
+@pytest.mark.parametrize(
+    "layers", [[fn.Dense(8, "relu"), fn.Dense(3, "softmax")], [fn.Dense(1, "sigmoid")], [fn.Dense(1, init="zeros")]]
+)
+def test_predictions_of_what_is_not_finite(layers, m):
+    X = np.random.default_rng(0).random((m, 30), np.float32)
+    net = fn.Network(layers).build(30)
+    expected = net.predict(X)
+    for value in (np.nan, np.inf, -np.inf):
+        bad = X.copy()
+        bad[m // 2, 7] = value
+        with pytest.raises(ValueError, match=f"in row {m // 2}"):
+            net.predict(bad)
+    huge = X.copy()
+    huge[m // 2] = 3e38  # finite, though its sums are not: all others are predicted as ever
+    found = np.delete(net.predict(huge), m // 2, axis=0)
+    np.testing.assert_array_equal(found, np.delete(expected, m // 2, axis=0))

@@ -279,8 +279,9 @@ def test_initialisation(init, deviation):
 
 
 def test_initialisation_is_chosen_by_activation():
-    chosen = {name: fn.Dense(1, name).init for name in ("relu", "leaky_relu", "tanh", "sigmoid", "linear", "softmax")}
-    assert {name for name, init in chosen.items() if init == "he"} == {"relu", "leaky_relu"}
+    names = ("relu", "leaky_relu", "gelu", "tanh", "sigmoid", "hard_sigmoid", "linear", "softmax")
+    chosen = {name: fn.Dense(1, name).initialisation for name in names}
+    assert {name for name, init in chosen.items() if init == "he"} == {"relu", "leaky_relu", "gelu"}
     assert set(chosen.values()) == {"he", "xavier"}
 
 

@@ -86,9 +86,27 @@ def rewrite(path, change):
 
 
 def test_newer_version(saved):
-    rewrite(saved, lambda metadata, tensors: metadata.update(version="2"))
-    with pytest.raises(ValueError, match=r"format version 2.*upgrade"):
+    rewrite(saved, lambda metadata, tensors: metadata.update(version="3"))
+    with pytest.raises(ValueError, match=r"format version 3.*upgrade"):
         fn.load(saved)
+
+
+def test_format_1_is_read(saved):
+    """It had fewer settings: of a layer its units, activation, init and slope."""
+    expected = fn.load(saved)
+
+    def as_it_was(metadata, tensors):
+        description = json.loads(metadata["network"])
+        del description["loss_setting"]
+        for layer in description["layers"]:
+            for name in ("alpha", "l1", "l2", "trainable"):
+                layer.pop(name, None)
+        metadata.update(version="1", network=json.dumps(description))
+
+    rewrite(saved, as_it_was)
+    again = fn.load(saved)
+    np.testing.assert_array_equal(again.buffer, expected.buffer)
+    assert again.layers == expected.layers
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,6 @@ from ..codes import (
     N_OUT,
     ONE_BY_ONE,
     PREDICT,
-    SIDE_BY_SIDE,
     SLOPE,
     W_STRIDE,
     A,
@@ -20,7 +19,7 @@ from ..codes import (
 )
 from .activations import activate
 from .compiling import inner, routine
-from .inputs import lie_ready, mark_what_is_not_finite, read_rows, turn
+from .inputs import lie_ready, read_rows, turn
 from .passing import passing_layer
 from .places import numbers_of, place_of, strides_of
 from .products import add_dots, add_product, rows_at_once
@@ -92,19 +91,29 @@ def _first_layer_of_panels(job, scratch, first_block, step, last_block, k, n_fea
             )  # fmt: skip
 
 
+@inner
+def _mark_what_is_not_finite(job, block):
+    """The block's first entry in `scores` = NaN if a Z of the first unit is NaN or infinite, else 0.
+
+    A number of a sample that is NaN or infinite makes all its Z so, whatever W is.
+    """
+    plan, workspace, zero = job.plan, job.workspace, job.workspace.dtype.type(0)
+    by_sample, _ = strides_of(plan, 0)
+    total, z = zero, place_of(plan, 0, A, block)
+    for i in range(plan.block_rows):
+        total += zero * workspace[z + i * by_sample]
+    workspace[plan.scores + block * plan.block_rows] = total
+
+
 @routine
 def first_dense_layer(job, scratch, first_block, step, last_block):
     """Z of the first layer, from the samples, for every so many'th block."""
     plan, workspace = job.plan, job.workspace
-    n_in, looks = plan.layers[0, N_IN], job.mode == PREDICT and not job.are_bytes
+    n_in = plan.layers[0, N_IN]
     for block in range(first_block, last_block, step):
         _start_with_bias(job, 0, block)
-        if looks and plan.samples_lie == SIDE_BY_SIDE:
-            mark_what_is_not_finite(job, block * plan.block_rows)
     if plan.samples_lie == ONE_BY_ONE:
         # Few samples: their rows are copied, since dW needs them again.
-        if looks:
-            mark_what_is_not_finite(job, 0)
         by_sample, by_unit = strides_of(plan, 0)
         read_rows(job, workspace, plan.X, 0, job.m, 0, n_in)
         add_dots(
@@ -164,6 +173,9 @@ def forward(job, scratch, first_block, step, last_block, first_layer, last_layer
     for l in range(first_layer, last_layer):
         if l == 0:
             first_dense_layer(job, scratch, first_block, step, last_block)
+            if job.mode == PREDICT and not job.are_bytes:
+                for block in range(first_block, last_block, step):
+                    _mark_what_is_not_finite(job, block)
         elif job.plan.layers[l, KIND] == DENSE:
             _dense_layer(job, l, first_block, step, last_block)
         else:

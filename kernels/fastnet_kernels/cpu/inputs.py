@@ -101,16 +101,3 @@ def gather_inputs(job, target, t, first, count, first_column, last_column, room)
     else:
         numbers = reinterpret(job.samples, target)
         _gather(job.plan, target, t, numbers, job.rows, first, count, first_column, last_column, room)
-
-
-@routine
-def mark_what_is_not_finite(job, first):
-    """scores[first] = NaN if a number of the block that begins at `first` is NaN or infinite, else 0."""
-    workspace, rows = job.workspace, job.rows
-    numbers, n, zero = reinterpret(job.samples, workspace), job.plan.layers[0, N_IN], workspace.dtype.type(0)
-    total = zero
-    for i in range(first, min(first + job.plan.block_rows, job.m)):
-        sample = vector(numbers, rows[i] * n, n)
-        for k in range(n):
-            total += zero * sample[k]
-    workspace[job.plan.scores + first] = total
