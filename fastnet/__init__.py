@@ -15,7 +15,8 @@ from .devices import set_num_threads
 from .gradient_check import check_gradients
 from .history import History
 from .layers import BatchNorm, Dense, Dropout, LayerNorm, Rescale
-from .network import LogisticRegression, Network
+from .logistic import LogisticRegression
+from .network import Network
 from .optimizers import SGD, Adam, AdamW, RMSProp
 from .storage import load
 from .training import DivergenceError

@@ -3,7 +3,6 @@
 import copy
 import dataclasses
 import os
-import warnings
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -11,12 +10,14 @@ from typing import Any
 import numpy as np
 from fastnet_kernels import codes
 
-from .batches import Augment, Stream, is_stream, stream_of_arrays, stream_of_batches, with_first_batch
+from .architecture import checked_layers
+from .batches import Augment, Stream, is_stream, stream_of_batches, with_first_batch
 from .callbacks import Callback, checked
 from .checks import all_finite, known, positive_integer, real_number, whole_number
 from .devices import CPU, Batches
+from .fitting import ROWS_AT_ONCE, checked_arrays, source_of, validation_of
 from .history import History
-from .layers import BatchNorm, Dense, Dropout, Layer, LayerNorm, Rescale
+from .layers import BatchNorm, Dense, Dropout, Layer, LayerNorm
 from .losses import Loss, loss_for
 from .metrics import Metric, named
 from .optimizers import SGD, Optimizer, as_optimizer
@@ -24,10 +25,8 @@ from .plan import Form, Place, aligned_zeros, form_for, make_plan, parts_for, pl
 from .samples import as_rows
 from .state import TrainingState
 from .summary import summary_of
-from .targets import Classification, Regression, Task, as_targets, sample_weights, task_for
-from .training import Trainer, Validation
-
-_ROWS_AT_ONCE = 1024  # of a prediction: enough to use all cores, few enough for a small workspace
+from .targets import Classification, Regression, as_targets, sample_weights, task_for
+from .training import Trainer
 
 
 class Network:
@@ -65,7 +64,7 @@ class Network:
     def __init__(
         self, layers: Sequence[Layer], *, loss: str | Loss | None = None, seed: int = 0, dtype: str = "float32"
     ) -> None:
-        self.layers = _checked_layers(layers)
+        self.layers = checked_layers(layers)
         known("dtype", str(dtype), ("float32", "float64"))
         output = self.layers[-1]
         assert isinstance(output, Dense)
@@ -243,16 +242,16 @@ class Network:
             source = stream_of_batches(self, X, class_weight, steps_per_epoch)
             if self.n_inputs is None:
                 source = with_first_batch(source)
-            validation = self._validation(validation_data, metrics_by_name, None, self.task)
+            validation = validation_of(self, validation_data, metrics_by_name, None, self.task)
         else:
             if steps_per_epoch is not None:
                 raise ValueError(
                     "steps_per_epoch is for an iterable of mini-batches: an epoch of arrays is all of them"
                 )
-            found = self._checked_arrays(X, y, sample_weight, class_weight, is_changed=augment is not None)
+            found = checked_arrays(self, X, y, sample_weight, class_weight, is_changed=augment is not None)
             samples = None if found.one_by_one else (found.rows, found.Y)
-            validation = self._validation(validation_data, metrics_by_name, samples, found.task, found.rows.shape[1])
-            source = self._source(found, batch_size, shuffle, augment)
+            validation = validation_of(self, validation_data, metrics_by_name, samples, found.task, found.rows.shape[1])
+            source = source_of(self, found, batch_size, shuffle, augment)
         self._require_finite_parameters()
         if not any(place.is_trained for place in self._places):
             raise ValueError("no layer is trainable: call unfreeze()")
@@ -260,48 +259,6 @@ class Network:
             self.training = self._new_training(optimizer, [] if validation is None else validation.names(self.task))
         assert self.training is not None
         return Trainer(self, self.training, source, validation, epochs, optimizer, shuffle, callbacks, verbose).run()
-
-    def _checked_arrays(
-        self, X: Any, y: Any, sample_weight: Any, class_weight: Any, *, is_changed: bool = False
-    ) -> "_Arrays":
-        """X and y, checked and encoded; the network stays as it is."""
-        is_large = isinstance(X, np.memmap) and X.dtype not in (np.dtype(np.uint8), self.dtype)
-        one_by_one = is_changed or is_large
-        given = np.asarray(X) if one_by_one else X
-        rows = as_rows(given[:1] if one_by_one else X, self.dtype, self.n_inputs)
-        y = as_targets(y, len(given))
-        task = self.task.learn(y)
-        Y = task.encode(y, self.dtype)
-        weights = sample_weights(task, Y, sample_weight, class_weight, self.dtype)
-        return _Arrays(given, rows, Y, weights, task, one_by_one)
-
-    def _source(
-        self, found: "_Arrays", batch_size: int | None, shuffle: bool, augment: Augment | None
-    ) -> Batches | Stream:
-        """Where training takes its mini-batches from; the network is built for them."""
-        if self.n_inputs is None:
-            self.build(found.rows.shape[1])
-        self.task = found.task
-        if found.one_by_one:
-            size = len(found.given) if batch_size is None else batch_size
-            return stream_of_arrays(self, found.given, found.Y, found.weights, size, shuffle, augment)
-        return self.as_batches(found.rows, found.Y, batch_size, found.weights)
-
-    def _validation(
-        self,
-        data: Any,
-        metrics: dict[str, Metric],
-        samples: tuple[np.ndarray, np.ndarray] | None,
-        task: Task,
-        n_inputs: int | None = None,
-    ) -> Validation | None:
-        if data is None:
-            return Validation(None, samples, metrics) if metrics and samples is not None else None
-        if not isinstance(data, tuple | list) or len(data) != 2:
-            raise TypeError("validation_data is not a pair: give (X, y)")
-        rows = as_rows(data[0], self.dtype, self.n_inputs or n_inputs)
-        Y = task.encode(as_targets(data[1], len(rows)), self.dtype)
-        return Validation(self.as_batches(rows, Y, _ROWS_AT_ONCE), (rows, Y), metrics)
 
     def _new_training(self, optimizer: Optimizer, names: Sequence[str] = ()) -> TrainingState:
         has_noise = any(isinstance(layer, Dropout) for layer in self.layers)
@@ -332,7 +289,7 @@ class Network:
         optimizer = as_optimizer(optimizer)
         if classes is not None:
             self.task = self.task.learn(np.asarray(classes))
-        source = self._source(self._checked_arrays(X, y, sample_weight, None), None, False, None)
+        source = source_of(self, checked_arrays(self, X, y, sample_weight, None), None, False, None)
         self._require_finite_parameters()
         if self.training is None or not self.training.fits(optimizer, self.buffer):
             self.training = self._new_training(optimizer)
@@ -436,7 +393,7 @@ class Network:
         rows = as_rows(X, self.dtype, n_inputs)
         Y = self.task.encode(as_targets(y, len(rows)), self.dtype)
         weights = sample_weights(self.task, Y, sample_weight, None, self.dtype)
-        found: dict[str, Any] = self.measure(self.as_batches(rows, Y, _ROWS_AT_ONCE, weights))
+        found: dict[str, Any] = self.measure(self.as_batches(rows, Y, ROWS_AT_ONCE, weights))
         return found | self.metrics_of(rows, Y, wanted) if wanted else found
 
     def metrics_of(self, rows: np.ndarray, Y: np.ndarray, metrics: Mapping[str, Metric]) -> dict[str, Any]:
@@ -554,7 +511,7 @@ class Network:
         n_inputs = self._require_parameters()
         rows = as_rows(X, self.dtype, n_inputs, must_be_finite=False)  # the program notices it on its way
         outputs = np.empty((len(rows), self.task.n_units), self.dtype)
-        batches = self.as_batches(rows, outputs, _ROWS_AT_ONCE)
+        batches = self.as_batches(rows, outputs, ROWS_AT_ONCE)
         step = self.run(codes.PREDICT, batches, 0, batches.steps, outputs=outputs)
         if step < batches.steps:
             as_rows(X, self.dtype, n_inputs)
@@ -616,74 +573,3 @@ class Network:
             workers=self.device.most_workers,
             repeats=repeats,
         )
-
-
-@dataclasses.dataclass
-class _Arrays:
-    """Samples and targets of `fit`, checked."""
-
-    given: Any
-    rows: np.ndarray  # of `samples`; only the first one where they are taken `one_by_one`
-    Y: np.ndarray
-    weights: np.ndarray
-    task: Task
-    one_by_one: bool
-
-
-class LogisticRegression(Network):
-    """Logistic regression: the network of one sigmoid unit, from zero weights, as the course begins.
-
-    Parameters
-    ----------
-    scale : float, optional
-        Inputs are read as `scale * x`; 1/255 for images of uint8.
-    seed, dtype
-        As of `Network`.
-
-    Examples
-    --------
-    >>> import fastnet as fn
-    >>> X, y = fn.datasets.planar()
-    >>> net = fn.LogisticRegression(dtype="float64")
-    >>> history = net.fit(X, y, epochs=100, batch_size=None, optimizer=fn.SGD(1.0), verbose=False)
-    >>> net.evaluate(X, y)["accuracy"] < 0.6  # no straight line divides a flower
-    True
-    """
-
-    def __init__(self, *, scale: float | None = None, seed: int = 0, dtype: str = "float32") -> None:
-        output = Dense(1, "sigmoid", init="zeros")
-        super().__init__([output] if scale is None else [Rescale(scale), output], seed=seed, dtype=dtype)
-
-
-def _checked_layers(layers: Sequence[Layer]) -> list[Layer]:
-    if not isinstance(layers, Sequence):
-        raise TypeError(f"layers={layers!r} is no list: give the layers in order, as in [Dense(64, 'relu'), Dense(1)]")
-    layers = list(layers)
-    for place, layer in enumerate(layers, start=1):
-        if not isinstance(layer, Dense | BatchNorm | LayerNorm | Dropout | Rescale):
-            raise TypeError(
-                f"layer {place} is {layer!r}: give fastnet.Dense(...), another layer, or, first, Rescale(...)"
-            )
-        if isinstance(layer, Rescale) and place > 1:
-            raise ValueError(f"layer {place} is Rescale: it can only be the first layer")
-        if isinstance(layer, Dense) and layer.activation == "softmax" and place < len(layers):
-            raise ValueError(f"layer {place} is hidden and softmax: softmax is for the output layer only")
-        if isinstance(layer, Dense) and layer.init == "zeros" and place < len(layers) and layer.units > 1:
-            warnings.warn(
-                f"layer {place} is hidden and starts at zeros: its units get the same gradient and stay alike, as if "
-                "there were one; use init='he' or 'xavier'",
-                stacklevel=3,
-            )
-    if not layers or not isinstance(layers[-1], Dense):
-        raise ValueError("the network has no output layer: end the layers with fastnet.Dense(...)")
-    computing = [layer for layer in layers if not isinstance(layer, Rescale)]
-    if not isinstance(computing[0], Dense):
-        raise ValueError(
-            f"the first layer to compute is {computing[0]!r}: it must be Dense; scale the inputs with Rescale"
-        )
-    since_dense: list[Layer] = []
-    for layer in computing:
-        since_dense = [] if isinstance(layer, Dense) else [*since_dense, layer]
-        if sum(isinstance(each, BatchNorm | LayerNorm) for each in since_dense) > 1:
-            raise ValueError(f"{layer!r} follows another normalisation: put one behind each Dense layer at the most")
-    return layers
