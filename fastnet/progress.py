@@ -23,5 +23,5 @@ def progress_bar(total: int | None, *, is_shown: bool) -> Any:
     """A tqdm bar of steps."""
     options: dict[str, Any] = {"total": total, "unit": "step", "disable": not is_shown, "desc": "training"}
     if is_shown and not sys.stderr.isatty() and "ipykernel" not in sys.modules:
-        options |= {"file": _Lines(), "mininterval": _SECONDS_A_LINE, "ascii": True, "ncols": 100}
+        options |= {"file": _Lines(), "mininterval": _SECONDS_A_LINE, "ascii": True}
     return tqdm(**options)
