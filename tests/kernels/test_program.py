@@ -58,18 +58,31 @@ def test_ten_architectures_compile_once(dtype):
     assert len(before) <= 2, "one for each dtype"
 
 
-@pytest.mark.parametrize("layers", ARCHITECTURES[3:5] + ARCHITECTURES[7:8], ids=repr)
-def test_training_allocates_nothing(layers, threads):
+ALL_KINDS = [
+    fn.Dense(40, l1=1e-4, l2=1e-4),
+    fn.BatchNorm("gelu"),
+    fn.Dropout(0.2),
+    fn.Dense(20),
+    fn.LayerNorm("silu"),
+    fn.Dense(3, "softmax"),
+]
+
+
+@pytest.mark.parametrize("optimizer", [fn.SGD(1e-3), fn.AdamW(1e-3, clip_norm=1.0, clip_value=0.1)], ids=repr)
+@pytest.mark.parametrize("layers", [*ARCHITECTURES[3:5], ARCHITECTURES[7], ALL_KINDS], ids=repr)
+def test_training_allocates_nothing(layers, optimizer, threads):
     from numba.core.runtime import _nrt_python, rtsys
 
     rng = np.random.default_rng(0)
     X, y = samples(layers, 300, 40, rng)
     net = fn.Network(layers).build(40)
     net.task = net.task.learn(y)
+    net.device.prepare(codes.PARTS)
     batches = net.batches(X, y, 32)
-    batches.order = rng.permutation(300)
+    batches.order, batches.weights = rng.permutation(300), np.ones(300, np.float32)
+    states = tuple(np.zeros_like(net.buffer) for _ in range(2))
     costs, scores = np.zeros((2, batches.steps))
-    updates = Updates(fn.SGD().settings(), np.full(batches.steps, 1e-3), (net.buffer[:0], net.buffer[:0]))
+    updates = Updates(optimizer.settings(), np.full(batches.steps, 1e-3), states)
 
     def allocations(n_steps):
         before = rtsys.get_allocation_stats()
