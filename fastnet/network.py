@@ -252,6 +252,12 @@ class Network:
             samples = None if found.one_by_one else (found.rows, found.Y)
             validation = validation_of(self, validation_data, metrics_by_name, samples, found.task, found.rows.shape[1])
             source = source_of(self, found, batch_size, shuffle, augment)
+        unfinished = self.training.unfinished if resume and self.training is not None else None
+        if unfinished is not None and (isinstance(source, Stream) or source.steps != len(unfinished.costs)):
+            raise ValueError(
+                f"training was interrupted in an epoch of {len(unfinished.costs)} steps: resume it with the same "
+                "samples and batch_size"
+            )
         self._require_finite_parameters()
         if not any(place.is_trained for place in self._places):
             raise ValueError("no layer is trainable: call unfreeze()")

@@ -67,8 +67,10 @@ class Trainer:
             self.bar.update(done * (steps or 0))
             self._tell("start")
             try:
-                while self.history.epochs < self.epochs and not self._end_epochs(self._train()):
-                    pass
+                stops = False
+                while self.history.epochs < self.epochs and not stops:
+                    self._train()
+                    stops = self._end_epochs()
             finally:
                 self._tell("finish")
         return self.history
@@ -79,13 +81,16 @@ class Trainer:
             if function is not None:
                 function(self.network, self.history)
 
-    def _train(self) -> int:
-        """Train one or more epochs and add them to the history; returns how many."""
+    def _train(self) -> None:
+        """Train one or more epochs and add them to the history."""
         for array, copy in zip(self.changing, self.before, strict=True):
             np.copyto(copy, array)
-        return self._train_stream(self.source) if isinstance(self.source, Stream) else self._train_arrays(self.source)
+        if isinstance(self.source, Stream):
+            self._train_stream(self.source)
+        else:
+            self._train_arrays(self.source)
 
-    def _end_epochs(self, epochs: int) -> bool:
+    def _end_epochs(self) -> bool:
         """What comes after epochs; returns whether training is to stop."""
         number, history = self.history.epochs, self.history
         if self.validation is not None:
@@ -123,7 +128,7 @@ class Trainer:
         by_time = int(_SECONDS_A_CALL / (self.seconds_a_step * training.steps))
         return max(1, min(self.epochs - self.history.epochs, by_time, _ROWS_A_CALL // training.m))
 
-    def _train_arrays(self, training: Batches) -> int:
+    def _train_arrays(self, training: Batches) -> None:
         network, state = self.network, self.state
         epochs = self._epochs_a_call(training)
         last, first = epochs * training.steps, 0
@@ -145,7 +150,6 @@ class Trainer:
             self._interrupt()
         state.steps += last
         self._record(training, costs, scores, seconds / epochs)
-        return epochs
 
     def _order(self, training: Batches, epochs: int) -> np.ndarray:
         """The rows in order of use; empty where they are used as they lie."""
@@ -220,7 +224,7 @@ class Trainer:
 
     # ---------------------------------------------------------------- streams
 
-    def _train_stream(self, source: Stream) -> int:
+    def _train_stream(self, source: Stream) -> None:
         network, state = self.network, self.state
         found = []  # of each step: its cost, score, and targets
         total = None if source.steps is None else self.epochs * source.steps
@@ -252,7 +256,6 @@ class Trainer:
         self.history.add("cost", cost)
         self.history.add(network.task.metric, float(score[0]))
         self.history.add("seconds", time.perf_counter() - start)
-        return 1
 
 
 @dataclass

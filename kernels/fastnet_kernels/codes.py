@@ -81,7 +81,8 @@ ROWS_AHEAD = 8
 class Plan(NamedTuple):
     """A network laid out for one batch size, as the compiled program reads it.
 
-    `layers` has one row a dense layer and `tasks` one row a piece of a weight matrix, in the columns named above.
+    `layers` has one row a layer and `tasks` one row a piece of a weight matrix, or a normalisation, in the columns
+    named above.
 
     Samples go through the network in blocks of `block_rows`, of which a worker takes `blocks_together` through one
     layer after the other. Of every layer the workspace holds, at the offsets in its row, A and dZ of each block: (n_l,

@@ -76,16 +76,24 @@ def test_a_second_fit_starts_a_new_history_and_resume_does_not():
         network().fit(X, Y, resume=True, **QUIET)
 
 
+@pytest.fixture
+def listens():
+    """Ctrl-C as Python has it at a terminal: what runs in the background is often started so that it ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def press_ctrl_c_after(seconds):
     threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGINT)).start()
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals")
 @pytest.mark.parametrize("optimizer", [*OPTIMIZERS[:2], fn.AdamW(fn.schedules.step(0.01, every=2000))], ids=repr)
-def test_ctrl_c_ends_soon_and_resuming_is_not_stopping(optimizer, tmp_path):
+def test_ctrl_c_ends_soon_and_resuming_is_not_stopping(optimizer, listens, tmp_path):
     big = np.random.default_rng(1).standard_normal((20_000, 12)).astype(np.float32)
     y = np.random.default_rng(2).integers(0, 3, 20_000)
-    options = {"batch_size": 8, "optimizer": optimizer, "epochs": 100_000, **QUIET}
+    options = {"batch_size": 8, "optimizer": optimizer, "epochs": 2000, **QUIET}
     stopped = network()
     stopped.fit(big[:100], y[:100], epochs=1, **QUIET)  # compiles
     stopped = network()
@@ -93,10 +101,10 @@ def test_ctrl_c_ends_soon_and_resuming_is_not_stopping(optimizer, tmp_path):
     start = time.perf_counter()
     with pytest.raises(KeyboardInterrupt, match="resume=True"):
         stopped.fit(big, y, **options)
-    assert time.perf_counter() - start < 10, "all epochs would take hours"
+    assert time.perf_counter() - start < 10, "all epochs take minutes"
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     done = stopped.training.history.epochs
-    assert done < 10_000
+    assert done < 2000
     path = tmp_path / "stopped.safetensors"
     stopped.save(path, training=True)
     again, whole = fn.load(path), network()
@@ -108,7 +116,7 @@ def test_ctrl_c_ends_soon_and_resuming_is_not_stopping(optimizer, tmp_path):
 
 @pytest.mark.skipif(os.name == "nt", reason="signals")
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=repr)
-def test_resuming_in_the_middle_of_an_epoch_is_not_stopping(optimizer, tmp_path, monkeypatch):
+def test_resuming_in_the_middle_of_an_epoch_is_not_stopping(optimizer, listens, tmp_path, monkeypatch):
     options = {"epochs": 5, "batch_size": 32, "optimizer": optimizer, "validation_data": (X[:50], Y[:50]), **QUIET}
     whole, stopped, steps = network(), network(), []
     whole.fit(X, Y, **options)
@@ -127,6 +135,8 @@ def test_resuming_in_the_middle_of_an_epoch_is_not_stopping(optimizer, tmp_path,
             stopped.fit(X, Y, **options)
     assert len(steps) == 25
     assert stopped.training.unfinished.step == 5
+    with pytest.raises(ValueError, match="in an epoch of 10 steps"):
+        stopped.fit(X, Y, resume=True, **{**options, "batch_size": 50})
     path = tmp_path / "stopped.safetensors"
     stopped.save(path, training=True)
     for resumed in (fn.load(path), stopped):
