@@ -3,12 +3,12 @@
 import numba
 
 from fastnet.benchmarks.comparison import compare
-from fastnet.benchmarks.kernels import SUBJECTS, make_case
+from fastnet.benchmarks.kernels import SUBJECTS, make_case, rooms
 from fastnet.benchmarks.limits import bandwidth, peak_flops
 
 from .common import room
 
-ROOMS = ["reference", "cpu", "cuda"]
+ROOMS = list(rooms()[0])  # those that can run here
 DTYPES = ["float32", "float64"]
 
 
@@ -62,7 +62,8 @@ def _subclasses(name, subject):
         return _Rates.track_rate(self, records, shape, dtype, backend)
 
     track_rate.unit = "GFLOP/s" if subject.products else "GB/s"
-    yield title, type(title, (_Time,), members)
+    if len(shapes) > 1:  # of the others the rate says enough
+        yield title, type(title, (_Time,), members)
     yield f"{title}Rates", type(f"{title}Rates", (_Rates,), {**members, "track_rate": track_rate})
 
 

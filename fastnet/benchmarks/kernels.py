@@ -17,6 +17,7 @@ _VECTORS: tuple[Shape, ...] = ((100,), (10_000,), (100_000,), (10_000_000,))
 # One that fits the second cache, for kernels that differ from others in their formula only.
 _ONE_MATRIX: tuple[Shape, ...] = ((256, 256),)
 _ONE_VECTOR: tuple[Shape, ...] = ((100_000,),)
+_TWO_MATRICES: tuple[Shape, ...] = ((256, 256), (2048, 4096))
 
 
 @dataclass(frozen=True)
@@ -48,9 +49,9 @@ def _loss(output: str, Y: str, *numbers: str, shapes: tuple[Shape, ...] = _MATRI
 def _normalisation(sample: str, *means: str) -> tuple[Subject, Subject]:
     """There and back: mean and rate are an entry a unit, "n", or a sample, "m"."""
     given, measured = {"gamma": "n"}, {"mean": sample, "rate": sample}
-    there = Subject("mn", _MATRICES, {"A_prev": "mn", **given, "beta": "n", "epsilon": ""}, {**measured, "A": "mn"})
+    there = Subject("mn", _TWO_MATRICES, {"A_prev": "mn", **given, "beta": "n", "epsilon": ""}, {**measured, "A": "mn"})
     sums = {**dict.fromkeys(means, "2m"), "dgamma": "n", "dbeta": "n", "dA_prev": "mn"}
-    return there, Subject("mn", _MATRICES, {"dA": "mn", "A_prev": "mn", **given, **measured}, sums)
+    return there, Subject("mn", _TWO_MATRICES, {"dA": "mn", "A_prev": "mn", **given, **measured}, sums)
 
 
 def _update(*states: str, numbers: Sequence[str]) -> Subject:
@@ -115,7 +116,7 @@ SUBJECTS: dict[str, Subject] = {
     "batch_norm_backward": _BATCH_NORM_BACKWARD,
     "layer_norm": _LAYER_NORM,
     "layer_norm_backward": _LAYER_NORM_BACKWARD,
-    "dropout": Subject("mn", _MATRICES, {"A_prev": "mn", "rate": "", "key": ""}, {"A": "mn"}),
+    "dropout": Subject("mn", _TWO_MATRICES, {"A_prev": "mn", "rate": "", "key": ""}, {"A": "mn"}),
     "sgd_momentum": _update("velocity", numbers=["learning_rate", "momentum", "weight_decay", "nesterov"]),
     "rmsprop": _update(
         "velocity", "mean_square", numbers=["learning_rate", "decay", "momentum", "epsilon", "weight_decay"]
