@@ -33,10 +33,10 @@ def _watched(history: History, monitor: str) -> list[float]:
     return [math.inf if math.isnan(value) else sign * value for value in history[monitor]]
 
 
-def _is_best(history: History, monitor: str, min_delta: float = 0.0) -> bool:
+def _is_best(history: History, monitor: str) -> bool:
     """Whether the last epoch is better than all before it."""
     *before, last = _watched(history, monitor)
-    return last < min(before, default=math.inf) - min_delta
+    return last < min(before, default=math.inf)
 
 
 @dataclass
@@ -80,13 +80,13 @@ class EarlyStopping:
         _watched(history, self.monitor)
 
     def __call__(self, epoch: int, history: History, network: "Network") -> bool:
-        if self.restore_best and (_is_best(history, self.monitor, self.min_delta) or history.epochs == 1):
-            assert network.training is not None
-            network.training.best = network.buffer.copy()
         best, since = math.inf, 0
         for value in _watched(history, self.monitor):
             since = 0 if value < best - self.min_delta else since + 1
             best = value if since == 0 else best
+        if self.restore_best and (since == 0 or history.epochs == 1):
+            assert network.training is not None
+            network.training.best = network.buffer.copy()
         return since >= self.patience
 
     def finish(self, network: "Network", history: History) -> None:

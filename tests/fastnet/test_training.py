@@ -13,6 +13,7 @@ import pytest
 from fastnet_kernels import codes
 
 import fastnet as fn
+from fastnet.state import TrainingState
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.standard_normal((300, 12)).astype(np.float32), RNG.integers(0, 3, 300)
@@ -158,6 +159,19 @@ def test_early_stopping_goes_back_to_the_best_epoch():
     best = int(np.argmin(history["validation_cost"])) + 1
     assert history.epochs == best + 3
     np.testing.assert_array_equal(net.buffer, seen[best])
+
+
+def test_early_stopping_counts_small_steps_together():
+    """What resets the patience is also what is restored: 0.89 is better than 1 by more than 0.1, if not than 0.95."""
+    net = network().build(12)
+    net.training = TrainingState.new(fn.SGD(), net.buffer, 0, ["cost"])
+    stop, history = fn.EarlyStopping("cost", patience=2, min_delta=0.1), net.training.history
+    for epoch, cost in enumerate([1.0, 0.95, 0.89, 0.9], start=1):
+        history.add("cost", cost)
+        net.buffer[:] = epoch
+        assert not stop(epoch, history, net)
+    stop.finish(net, history)
+    assert (net.buffer == 3).all()
 
 
 def test_early_stopping_remembers_the_best_epoch_over_a_resume(tmp_path):
