@@ -395,9 +395,8 @@ class Network:
 
         Raises ValueError before the network is built, for labels it was not trained with and for bad input.
         """
-        wanted, n_inputs = named(metrics), self._require_parameters()
-        rows = as_rows(X, self.dtype, n_inputs)
-        Y = self.task.encode(as_targets(y, len(rows)), self.dtype)
+        wanted = named(metrics)
+        rows, Y = self._encoded(X, y)
         weights = sample_weights(self.task, Y, sample_weight, None, self.dtype)
         found: dict[str, Any] = self.measure(self.as_batches(rows, Y, ROWS_AT_ONCE, weights))
         return found | self.metrics_of(rows, Y, wanted) if wanted else found
@@ -528,9 +527,12 @@ class Network:
 
     def batches(self, X: Any, y: Any, batch_size: int | None = None) -> Batches:
         """X and y, checked and encoded for the program, in mini-batches (by default all in one)."""
-        n_inputs = self._require_parameters()
-        rows = as_rows(X, self.dtype, n_inputs)
-        return self.as_batches(rows, self.task.encode(as_targets(y, len(rows)), self.dtype), batch_size)
+        return self.as_batches(*self._encoded(X, y), batch_size)
+
+    def _encoded(self, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
+        """X as rows and y as Y, checked."""
+        rows = as_rows(X, self.dtype, self._require_parameters())
+        return rows, self.task.encode(as_targets(y, len(rows)), self.dtype)
 
     def as_batches(
         self, rows: np.ndarray, Y: np.ndarray, batch_size: int | None, weights: np.ndarray | None = None

@@ -8,7 +8,7 @@ from .cost import cost_of_block, store_outputs
 from .forward import first_dense_layer, forward
 from .inputs import find_rows, lie_ready
 from .passing import measure, measure_back
-from .places import place_of, scratch_of, sums_panels
+from .places import count_of, place_of, scratch_of, sums_panels
 from .products import add_rows
 from .views import reinterpret, vector
 
@@ -24,7 +24,7 @@ def _add_to_partial(job, scratch, block):
         sums = vector(workspace, partial, n * n_in)
         for k in range(sums.size):
             sums[k] = 0
-    count = min(size, job.m - first)
+    count = count_of(job, block)
     for j in range(n):
         if lie_ready(job):
             add_rows(

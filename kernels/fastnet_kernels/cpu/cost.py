@@ -6,7 +6,7 @@ from .backward import derive_layer
 from .compiling import routine
 from .forward import activate_layer
 from .losses import cross_entropy_columns, log_loss_columns, robust_columns, squared_error_columns
-from .places import matrix_of, place_of
+from .places import count_of, matrix_of
 from .views import matrix, vector
 
 
@@ -107,21 +107,21 @@ def cost_of_block(job, block):
     if job.weights.size:
         _weigh(job.weights, places, L, dZ)
     for j in range(n):
-        for i in range(job.m - first, size):
+        for i in range(count_of(job, block), size):
             dZ[j, i] = 0
 
 
 @routine
 def store_outputs(job, block):
-    plan, workspace, outputs = job.plan, job.workspace, job.outputs
+    plan, outputs = job.plan, job.outputs
     last_layer = plan.layers.shape[0] - 1
-    n, size, first = plan.layers[last_layer, N_OUT], plan.block_rows, block * plan.block_rows
-    Z = matrix(workspace, place_of(plan, last_layer, A, block), n, size)
+    n, first = plan.layers[last_layer, N_OUT], block * plan.block_rows
+    Z = matrix_of(job, last_layer, A, block)
     if plan.layers[last_layer, ACTIVATION] == SOFTMAX:
         softmax_columns(Z)
     else:
         activate_layer(job, last_layer, block)
     place = job.start + first
-    for i in range(min(size, job.m - first)):
+    for i in range(count_of(job, block)):
         for j in range(n):
             outputs[place + i, j] = Z[j, i]

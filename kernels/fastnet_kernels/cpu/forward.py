@@ -21,7 +21,7 @@ from .activations import activate
 from .compiling import inner, routine
 from .inputs import lie_ready, read_rows, turn
 from .passing import passing_layer
-from .places import numbers_of, place_of, strides_of
+from .places import count_of, numbers_of, place_of, strides_of
 from .products import add_dots, add_product, rows_at_once
 from .views import reinterpret, vector
 
@@ -54,7 +54,7 @@ def _first_layer_of_rows(job, scratch, block, k, n_features):
     n, n_in, first = plan.layers[0, N_OUT], plan.layers[0, N_IN], block * plan.block_rows
     by_sample, by_unit = strides_of(plan, 0)
     w, stride = plan.layers[0, W] + k, plan.layers[0, W_STRIDE]
-    count = min(plan.block_rows, job.m - first)
+    count = count_of(job, block)
     for i in range(0, count, _SAMPLES_AT_ONCE):
         some, z = min(_SAMPLES_AT_ONCE, count - i), place_of(plan, 0, A, block) + i * by_sample
         if lie_ready(job):

@@ -28,7 +28,7 @@ from .compiling import routine
 from .inputs import gather_inputs
 from .machine import PANEL_BYTES, VECTOR_BYTES
 from .passing import add_back_of_normalisation
-from .places import place_of, strides_of, sums_panels
+from .places import count_of, place_of, strides_of, sums_panels
 from .products import add_dots, add_product, add_product_of_rows, add_rows, rows_at_once
 from .reading import transpose
 from .views import reinterpret, vector
@@ -117,7 +117,7 @@ def _add_of_samples(job, alpha, changed, l, blocks, first_row, last_row, first_c
     else:
         # Some samples at a time: their rows are read along, page by page, and not all samples' rows again and again.
         for block in range(blocks):
-            count = min(size, job.m - block * size)
+            count = count_of(job, block)
             add_product_of_rows(
                 last_row - first_row, last_column - first_column, alpha, changed, w + first_column, stride, workspace,
                 place_of(plan, l, DZ, block) + first_row * size, size, 1, reinterpret(job.samples, workspace),
