@@ -11,7 +11,7 @@
 from . import callbacks, datasets, losses, metrics, schedules
 from .benchmarks.comparison import compare
 from .callbacks import CSVLogger, EarlyStopping, LearningRateLogger, ModelCheckpoint, TensorBoard
-from .devices import set_num_threads
+from .cpu import set_num_threads
 from .gradient_check import check_gradients
 from .history import History
 from .layers import BatchNorm, Dense, Dropout, LayerNorm, Rescale

@@ -1,61 +1,24 @@
-"""Which kernels run a plan. The only module of the network API that imports the kernels, and it does so late."""
+"""What runs plans: a CPU, or a GPU. What both are given, and how they are called by name.
+
+Only `cpu`, `gpu` and `benchmarks` import the kernels, and they do so late: importing fastnet loads no compiler.
+"""
 
 import contextlib
-import functools
-import gc
-import os
-import sys
-import threading
-import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
-from fastnet_kernels import codes
 
-from .checks import positive_integer
+from .checks import known
 
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Sequence
 
-def set_num_threads(count: int) -> None:
-    """From now on, use at most `count` threads, in the calling thread's work; results do not depend on it.
+    from .layers import Layer
+    from .losses import Loss
 
-    The same as `numba.set_num_threads`. By default all cores are used, where a step is worth waking them for.
-
-    Raises ValueError or TypeError for less than 1, or for more than there are cores (or NUMBA_NUM_THREADS says).
-
-    Examples
-    --------
-    >>> import numba
-    >>> import fastnet as fn
-    >>> fn.set_num_threads(numba.get_num_threads())
-    """
-    import numba
-
-    count, most = positive_integer("count", count), int(numba.config.NUMBA_NUM_THREADS)
-    if count > most:
-        raise ValueError(f"count={count} is above {most}: there are no more cores, or set NUMBA_NUM_THREADS before")
-    numba.set_num_threads(count)
-
-
-# Below this many floating-point operations a step, waking the other threads costs more than they save.
-_WORTH_THREADS = 1_000_000
-
-# GNU OpenMP does not survive a fork: where its threads were started before, a forked child runs on one thread, with the
-# same results.
-_state = {"lost_threads": False}
-
-
-def _after_fork() -> None:
-    parallel = sys.modules.get("numba.np.ufunc.parallel")
-    _state["lost_threads"] = _state["lost_threads"] or getattr(parallel, "_is_initialized", parallel is not None)
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
-
-_NOTHING = np.zeros(0)
-_NO_OPTIMIZER = np.zeros(codes.OPTIMIZER_SETTINGS)
+NO_ORDER = np.zeros(0, np.int64)
 
 
 class Updates(NamedTuple):
@@ -65,13 +28,6 @@ class Updates(NamedTuple):
     learning_rates: np.ndarray  # an entry a step
     states: tuple[np.ndarray, np.ndarray]  # what it remembers of each parameter; empty where it needs none
     steps_before: int = 0
-
-
-# One parallel run at a time: it uses all threads, and Numba's fallback "workqueue" layer allows no second one.
-_threads_in_use = threading.Lock()
-
-
-NO_ORDER = np.zeros(0, np.int64)
 
 
 @dataclass
@@ -85,6 +41,7 @@ class Batches:
     targets: np.ndarray  # (m, n_targets)
     weights: np.ndarray  # (m,) of the network's dtype; empty: all 1
     order: np.ndarray = field(default_factory=lambda: NO_ORDER)
+    on_device: Any = None  # where a device keeps its copy of them
 
     @property
     def steps(self) -> int:
@@ -98,81 +55,35 @@ class Batches:
         return found
 
 
-class CPU:
-    """Runs plans of one dtype with the Numba kernels, on the threads of `numba.set_num_threads`."""
+class Device(Protocol):
+    """Where a network of one dtype is run."""
 
-    name = "cpu"
-
-    def __init__(self, dtype: np.dtype):
-        self.dtype = dtype
-        self._run: Any = None
-        self._parts: set[int] = set()
-        self._no_outputs, self.nothing = np.zeros((0, 0), dtype), np.zeros(0, dtype)
-        self._no_updates = Updates(_NO_OPTIMIZER, _NOTHING, (self.nothing, self.nothing))
-
-    @functools.cached_property
-    def panel(self) -> int:
-        """How many numbers the kernels compute side by side."""
-        from fastnet_kernels.cpu.machine import PANEL_BYTES
-
-        return int(PANEL_BYTES) // self.dtype.itemsize
-
-    @property
-    def most_workers(self) -> int:
-        """How many threads there can be."""
-        import numba
-
-        return int(numba.config.NUMBA_NUM_THREADS)
+    name: str
+    nothing: np.ndarray  # of no numbers
 
     def prepare(self, parts: Iterable[int] = ()) -> None:
         """Load the compiled program and, of `codes`, some `parts`; compile them first where that was never done."""
-        missing = set(parts) - self._parts
-        if self._run is not None and not missing:
-            return
-        with _announced_compilation():
-            if self._run is None:
-                self._load_program()
-            from fastnet_kernels.cpu.compiling import load_part
 
-            for part in sorted(missing):
-                load_part(part)
-        self._parts |= missing
+    def form(self, layers: "Sequence[Layer]", n_inputs: int, batch_size: int, *, repeats: bool = False) -> "Hashable":
+        """What mini-batches of different sizes can share a plan by: one that has room for the largest."""
 
-    def _load_program(self) -> None:
-        import numba
-        from fastnet_kernels.cpu.program import run
+    def make_plan(
+        self, layers: "Sequence[Layer]", n_inputs: int, loss: "Loss", batch_size: int, *, repeats: bool = False
+    ) -> tuple[Any, int]:
+        """The network, laid out for mini-batches of up to `batch_size`, and the number of elements of its workspace."""
 
-        number = numba.from_dtype(self.dtype)
-        numbers, integers = number[::1], numba.int64[::1]
-        fields: dict[str, Any] = dict.fromkeys(codes.Plan._fields, numba.int64)
-        real, reals, table = numba.float64, numba.float64[::1], numba.int64[:, ::1]
-        fields |= {
-            "settings": real[:, ::1],
-            "segments": table,
-            "layers": table,
-            "tasks": table,
-            "numbers": integers,
-        }
-        fields |= dict.fromkeys(("loss_setting", "scale", "shift"), real)
-        plan = numba.types.NamedTuple(tuple(fields.values()), codes.Plan)
-        batch = (numba.uint8[::1], numba.boolean, number[:, ::1], numbers, number[:, ::1], integers, integers)
-        int64 = numba.int64
-        updates = (reals, reals, int64, int64)
-        signature = (
-            int64, plan, *(numbers,) * 5, *batch, int64, int64, int64, *updates, reals, reals, int64
-        )  # fmt: skip
-        run.compile(signature)
-        # The machine code itself: finding it by the types of the arguments would take longer than one sample does.
-        self._run = run.overloads[signature].entry_point
+    def room_for(self, plan: Any, size: int) -> tuple[Any, ...]:
+        """The plan, and what else a run needs of memory."""
+
+    def holding(self, *arrays: np.ndarray) -> contextlib.AbstractContextManager[None]:
+        """While the context lasts, the device's copies of arrays that runs change are the true ones."""
 
     def run(
         self,
         mode: int,
-        plan: codes.Plan,
+        planned: tuple[Any, ...],
         parameters: np.ndarray,
         gradients: np.ndarray,
-        workspace: np.ndarray,
-        rows: np.ndarray,
         batches: Batches,
         first_step: int,
         last_step: int,
@@ -183,82 +94,22 @@ class CPU:
         costs: np.ndarray | None = None,
         scores: np.ndarray | None = None,
     ) -> int:
-        """Run steps `first_step:last_step` of `batches`; returns the step that comes next (see `cpu.program.run`)."""
-        if self._run is None:
-            self.prepare()
-        updates = updates or self._no_updates
-        workers = self._workers(mode, plan, parameters.size, min(batches.batch_size, batches.m))
-        arguments = (
-            mode,
-            plan,
-            parameters,
-            gradients,
-            *updates.states,
-            workspace,
-            batches.samples,
-            batches.are_bytes,
-            batches.targets,
-            batches.weights,
-            self._no_outputs if outputs is None else outputs,
-            batches.order,
-            rows,
-            batches.batch_size,
-            first_step,
-            last_step,
-            updates.settings,
-            updates.learning_rates,
-            updates.steps_before,
-            noise,
-            _NOTHING if costs is None else costs,
-            _NOTHING if scores is None else scores,
-            workers,
-        )
-        if workers == 1:
-            return self._run(*arguments)  # type: ignore[no-any-return]
-        with _threads_in_use:
-            return self._run(*arguments)  # type: ignore[no-any-return]
+        """Run steps `first_step:last_step` of `batches`; returns the step that comes next.
 
-    @staticmethod
-    def _workers(mode: int, plan: codes.Plan, n_parameters: int, m: int) -> int:
-        """How many threads a step is worth."""
-        passes = 3 if mode >= codes.GRADIENT else 1
-        if 2 * passes * n_parameters * m < _WORTH_THREADS or _state["lost_threads"]:
-            return 1
-        import numba
-
-        return min(int(numba.get_num_threads()), plan.workers)
+        TRAIN ends at a step whose cost is NaN or infinite, and PREDICT at samples that are: it is returned.
+        """
 
 
-@contextlib.contextmanager
-def _announced_compilation() -> Iterator[None]:
-    """Say on standard error that kernels are compiled, if they are, with a dot a second as a sign of life."""
-    from numba.core import event
+def device_for(name: str, dtype: np.dtype) -> Device:
+    """The device of that name.
 
-    done = threading.Event()
-    started: list[float] = []
+    Raises ValueError for an unknown one, and RuntimeError, with what is missing, for one that cannot be used here.
+    """
+    known("device", name, ("cpu", "cuda"))
+    if name == "cpu":
+        from .cpu import CPU
 
-    def tick() -> None:
-        while not done.wait(1.0):
-            print(".", end="", file=sys.stderr, flush=True)
+        return CPU(dtype)
+    from .gpu import GPU
 
-    class Listener(event.Listener):  # type: ignore[misc]
-        def on_start(self, _: event.Event) -> None:
-            if not started:
-                started.append(time.perf_counter())
-                print("fastnet: compiling kernels, first run only ", end="", file=sys.stderr, flush=True)
-                threading.Thread(target=tick, daemon=True).start()
-
-        def on_end(self, _: event.Event) -> None:
-            pass
-
-    pauses = gc.isenabled()  # compiling makes millions of objects, of which the collector finds nothing to take away
-    gc.disable()
-    with event.install_listener("numba:compile", Listener()):
-        try:
-            yield
-        finally:
-            done.set()
-            if pauses:
-                gc.enable()
-    if started:
-        print(f" done in {time.perf_counter() - started[0]:.1f} s", file=sys.stderr, flush=True)
+    return GPU(dtype)

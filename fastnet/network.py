@@ -3,7 +3,7 @@
 import copy
 import dataclasses
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -14,14 +14,15 @@ from .architecture import checked_layers
 from .batches import Augment, Stream, is_stream, stream_of_batches, with_first_batch
 from .callbacks import Callback, checked
 from .checks import all_finite, known, positive_integer, real_number, whole_number
-from .devices import CPU, Batches
+from .cpu_plan import parts_for
+from .devices import Batches, device_for
 from .fitting import ROWS_AT_ONCE, checked_arrays, source_of, validation_of
 from .history import History
 from .layers import BatchNorm, Dense, Dropout, Layer, LayerNorm
+from .layout import Place, aligned_zeros, places
 from .losses import Loss, loss_for
 from .metrics import Metric, named
 from .optimizers import SGD, Optimizer, as_optimizer
-from .plan import Form, Place, aligned_zeros, form_for, make_plan, parts_for, places
 from .samples import as_rows
 from .state import TrainingState
 from .summary import summary_of
@@ -45,11 +46,15 @@ class Network:
         any number of threads.
     dtype : str
         "float32" or "float64", of parameters and all arithmetic.
+    device : str
+        "cpu", or "cuda" for a GPU: where everything runs.
 
     Raises
     ------
     ValueError, TypeError
-        For layers that do not fit together, or an unknown loss or dtype.
+        For layers that do not fit together, or an unknown loss, dtype or device.
+    RuntimeError
+        For a device that cannot be used here; it says what is missing.
 
     Examples
     --------
@@ -62,8 +67,9 @@ class Network:
     """
 
     def __init__(
-        self, layers: Sequence[Layer], *, loss: str | Loss | None = None, seed: int = 0, dtype: str = "float32"
-    ) -> None:
+        self, layers: Sequence[Layer], *, loss: str | Loss | None = None, seed: int = 0, dtype: str = "float32",
+        device: str = "cpu",
+    ) -> None:  # fmt: skip
         self.layers = checked_layers(layers)
         known("dtype", str(dtype), ("float32", "float64"))
         output = self.layers[-1]
@@ -77,12 +83,12 @@ class Network:
         self.seed = whole_number("seed", seed)
         self.dtype = np.dtype(str(dtype))
         self.rng = np.random.default_rng(seed)
-        self.device = CPU(self.dtype)
+        self.device = device_for(device, self.dtype)
         self.n_inputs: int | None = None
         self.training: TrainingState | None = None  # of the last training
         self.learning_rate = 0.0  # of its last step
-        self._forms: dict[tuple[int, bool], Form] = {}  # by batch size, and whether every step has the same samples
-        self._plans: dict[Form, tuple[codes.Plan, np.ndarray, np.ndarray]] = {}
+        self._forms: dict[tuple[int, bool], Hashable] = {}  # by batch size, and whether every step has the same samples
+        self._plans: dict[Hashable, tuple[Any, ...]] = {}
 
     @property
     def loss(self) -> str:
@@ -455,9 +461,27 @@ class Network:
         _, elements = self._make_plan(positive_integer("batch_size", batch_size))
         return summary_of(self, elements * self.dtype.itemsize, batch_size)
 
+    def to(self, device: str) -> "Network":
+        """Run on "cpu" or "cuda" from now on; returns the network. Parameters and the state of training stay.
+
+        Raises ValueError for an unknown device, and RuntimeError for one that cannot be used here.
+
+        Examples
+        --------
+        >>> import fastnet as fn
+        >>> fn.Network([fn.Dense(1)]).to("cpu").device.name
+        'cpu'
+        """
+        self.device = device_for(device, self.dtype)
+        self._forget_plans()
+        return self
+
     def copy(self, *, dtype: str | None = None) -> "Network":
         """A network of its own with the same layers, labels and parameters, in another dtype if one is given."""
-        twin = Network(self.layers, loss=self.loss_and_setting, seed=self.seed, dtype=dtype or str(self.dtype))
+        twin = Network(
+            self.layers, loss=self.loss_and_setting, seed=self.seed, dtype=dtype or str(self.dtype),
+            device=self.device.name,
+        )  # fmt: skip
         twin.task = self.task
         twin.rng = copy.deepcopy(self.rng)
         if self.n_inputs is not None:
@@ -487,9 +511,9 @@ class Network:
 
         `repeats` tells that all of many steps have the same samples.
         """
-        plan, workspace, rows = self._planned(batches.batch_size, repeats)
+        planned = self._planned(batches.batch_size, repeats)
         return self.device.run(
-            mode, plan, self.buffer, self.gradient_buffer, workspace, rows, batches, first_step, last_step, **options
+            mode, planned, self.buffer, self.gradient_buffer, batches, first_step, last_step, **options
         )
 
     def measure(self, batches: Batches) -> dict[str, float]:
@@ -555,29 +579,18 @@ class Network:
         """Whether the weights add to the cost."""
         return any(layer.trainable and (layer.l1 > 0 or layer.l2 > 0) for layer in self.dense_layers)
 
-    def _planned(self, batch_size: int, repeats: bool = False) -> tuple[codes.Plan, np.ndarray, np.ndarray]:
-        """A plan, workspace and row numbers for mini-batches of this size, kept for the next call."""
+    def _planned(self, batch_size: int, repeats: bool = False) -> tuple[Any, ...]:
+        """A plan for mini-batches of this size and what it needs of memory, kept for the next call."""
         form = self._forms.get((batch_size, repeats))
         if form is None:
-            n_inputs, panel = self._require_parameters(), self.device.panel
-            form = form_for(self.layers, n_inputs, batch_size, self.dtype, panel, repeats=repeats)
+            form = self.device.form(self.layers, self._require_parameters(), batch_size, repeats=repeats)
             self._forms[batch_size, repeats] = form
         kept = self._plans.get(form)
         if kept is None or kept[0].batch_size < batch_size:
             self.prepare()
-            plan, size = self._make_plan(batch_size, repeats)
-            rows = np.zeros(batch_size + form.block_rows + codes.ROWS_AHEAD, np.int64)
-            kept = self._plans[form] = (plan, aligned_zeros(size, self.dtype), rows)
+            kept = self._plans[form] = self.device.room_for(*self._make_plan(batch_size, repeats))
         return kept
 
-    def _make_plan(self, batch_size: int, repeats: bool = False) -> tuple[codes.Plan, int]:
-        return make_plan(
-            self.layers,
-            self._require_parameters(),
-            self.loss_and_setting,
-            batch_size,
-            self.dtype,
-            panel=self.device.panel,
-            workers=self.device.most_workers,
-            repeats=repeats,
-        )
+    def _make_plan(self, batch_size: int, repeats: bool = False) -> tuple[Any, int]:
+        n_inputs = self._require_parameters()
+        return self.device.make_plan(self.layers, n_inputs, self.loss_and_setting, batch_size, repeats=repeats)

@@ -49,12 +49,12 @@ OF_NOTHING = 4  # the layer is not dense
 # PACKED is whether W is so large that the backward pass copies it in the order of use.
 # STATISTICS are what a normalisation measures. A batch normalisation that MEASURES takes them of the mini-batch, in
 # training, and waits for all its samples; else, and for inference, it takes those it remembers, which begin at RUNNING
-# of the parameters: mean, then variance.
+# of the parameters: mean, then variance. FIRST_PIECE, see below, is for GPUs.
 (
     KIND, N_IN, N_OUT, ACTIVATION, W, W_STRIDE, B, A, FROM, DZ, SUM_OF_DW, DZ_ROWS, PACKED,
-    STATISTICS, MEASURES, RUNNING,
-) = range(16)  # fmt: skip
-LAYER_COLUMNS = 16
+    STATISTICS, MEASURES, RUNNING, FIRST_PIECE,
+) = range(17)  # fmt: skip
+LAYER_COLUMNS = 17
 
 # Columns of Plan.settings, real numbers of a layer: of the activation, of Dropout, of the normalisations, and how much
 # l1 |W| + l2 / 2 W^2 adds to the cost.
@@ -71,6 +71,39 @@ OPTIMIZER_SETTINGS = 8
 # Columns of Plan.tasks: rows `first_row:last_row` and columns `first_column:last_column` of one layer's W.
 TASK_LAYER, FIRST_COLUMN, LAST_COLUMN, FIRST_ROW, LAST_ROW = range(5)
 TASK_COLUMNS = 5
+
+# A plan for a GPU is a table of instructions, in these columns. WAITS is whether all blocks must have done what stands
+# before: NOT, or THEY_DO, or THEY_DO_AND_STOP where the step's cost is not finite. A product whose inner dimension is
+# cut into SLICES makes as many sums, from place PARTIAL of the workspace on. ENDS is whether a product that has whole
+# rows of the last layer goes on with their losses or outputs at once.
+OPERATION, ROLE, LAYER, TILE, SLICES, PARTIAL, ENDS, WAITS = range(8)
+INSTRUCTION_COLUMNS = 8
+OPENING = 1  # the first instructions, which only a run's first step has
+NOT, THEY_DO, THEY_DO_AND_STOP = range(3)
+
+# Operations. GATHER reads the samples of this or of the next mini-batch; MULTIPLY makes tiles of a product, and FINISH
+# adds up its slices; END is outputs, or losses; TOTALS is the step's cost.
+(
+    GATHER, GATHER_NEXT, MULTIPLY, FINISH, END, TOTALS, BATCH_NORMALISE, LAYER_NORMALISE, DROP, BACK_OF_BATCH_NORM,
+    BACK_OF_LAYER_NORM, BACK_OF_DROP, BIAS, GAIN, PENALTY, SQUARES, UPDATE,
+) = range(17)  # fmt: skip
+
+# Which product: Z = A_prev W^T, dA_prev = dZ W, or dW = dZ^T A_prev.
+FORWARD, BACKWARD, WEIGHTS = range(3)
+
+# Tiles of a product.
+SMALL, LARGE = range(2)
+
+# Whole numbers of a plan for a GPU, the last ones places in its workspace. X has room for two mini-batches, X_SIZE
+# apart. PENALTIES and SUMS_OF_SQUARES have an entry a piece of a layer's parameters, layer by layer: a layer's first
+# one is in its column FIRST_PIECE.
+LOSS, N_TARGETS, N_PIECES, X, X_SIZE, LOSSES, SCORES, PENALTIES, SUMS_OF_SQUARES = range(9)
+
+# Real numbers of a plan for a GPU.
+LOSS_SETTING, SCALE, SHIFT = range(3)
+
+# What a step's update needs besides the optimizer's settings: the learning rate, and what Adam divides by.
+LEARNING_RATE, OF_MEAN, OF_MEAN_SQUARE = range(3)
 
 PACKED_DEPTH = 512  # rows of W that are copied at a time
 

@@ -12,7 +12,6 @@ is empty until that part is loaded, at the latest by the first call. Nobody wait
 import contextlib
 import ctypes
 import hashlib
-from pathlib import Path
 
 import llvmlite.binding
 from llvmlite import ir
@@ -22,12 +21,12 @@ from numba.core.caching import FunctionCache, IndexDataCacheFile
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import lower_builtin
 
+from ..sources import SOURCES
+
 # Everything of fastmath except "nnan" and "ninf": those would let LLVM assume that no NaN can occur, and a diverging
 # training could no longer be seen.
 FASTMATH = {"contract", "reassoc", "nsz", "arcp", "afn"}
 
-_PACKAGE = Path(__file__).parents[1]
-_SOURCES = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(_PACKAGE.rglob("*.py")))).hexdigest()
 _OPTIONS = {"fastmath": FASTMATH, "error_model": "numpy", "nogil": True, "_nrt": False}
 
 _routines = {}  # by full name
@@ -46,7 +45,7 @@ class _PackageCache(FunctionCache):
 
     def __init__(self, py_func):
         super().__init__(py_func)
-        self._cache_file = IndexDataCacheFile(self._cache_path, self._impl.filename_base, source_stamp=_SOURCES)
+        self._cache_file = IndexDataCacheFile(self._cache_path, self._impl.filename_base, source_stamp=SOURCES)
 
     def _called_key(self, sig, target_context):
         return ("called routines", *self._index_key(sig, target_context.codegen()))
@@ -143,7 +142,7 @@ def _global(module, kind, name):
 
 def _symbol(name, argument_types):
     """The same in every process, and another one as soon as any source changes."""
-    asked = f"{name} {argument_types} {_SOURCES}"
+    asked = f"{name} {argument_types} {SOURCES}"
     return f"{name}.{hashlib.sha256(asked.encode()).hexdigest()[:16]}"
 
 

@@ -1,4 +1,4 @@
-"""Lays a network out: where each parameter lies in one flat buffer, and the plan that the compiled program reads."""
+"""The plan that a CPU's compiled program reads: how samples go through a network, and where what is computed lies."""
 
 import itertools
 from collections.abc import Sequence
@@ -7,22 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from fastnet_kernels import codes
 
-from .layers import ACTIVATIONS, BatchNorm, Dense, Dropout, Layer, LayerNorm, Rescale
-from .losses import OUTPUTS, Loss
+from .layers import BatchNorm, Dense, Layer, LayerNorm, Rescale
+from .layout import LOSS_CODES, Allocator, apart, computing, describe, is_derived_from_z, n_targets, places, rescale_of
+from .losses import Loss
 
-_KIND_CODES = {
-    Dense: codes.DENSE,
-    BatchNorm: codes.BATCH_NORM,
-    LayerNorm: codes.LAYER_NORM,
-    Dropout: codes.DROPOUT,
-}
-_ACTIVATION_CODES = {name: getattr(codes, name.upper()) for name in ACTIVATIONS}
-_LOSS_CODES = {name: getattr(codes, name.upper()) for name in OUTPUTS}
 _COMMON_ACTIVATIONS = ("linear", "sigmoid", "tanh", "relu", "leaky_relu", "softmax")
-_DERIVED_FROM_Z = ("softplus", "silu", "gelu", "hard_silu")
 
-_ALIGNMENT = 64  # bytes: a cache line, and the longest vector register
-_CONFLICT = 4096  # bytes: rows this far apart, or a multiple of it, compete for the same places in a cache
 _FEATURES_AT_ONCE = 1024  # of the inputs, turned: a block's share of them stays in the second-level cache
 _KEPT_FEATURES = (
     256  # of inputs that are there as panels, and few units: a panel of them stays in the first-level cache
@@ -51,83 +41,6 @@ _UNITS_AS_THEY_LIE = 28  # of a first layer whose dW is summed from the samples'
 _CYCLES_OF_DOT = 1.45
 _CYCLES_OF_SUM = 4
 _CYCLES_OF_SQUARE = 110
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where one parameter lies in the flat buffer: its rows are `stride` elements apart."""
-
-    name: str
-    shape: tuple[int, ...]
-    stride: int
-    offset: int
-    first_value: float = 0.0
-    is_trained: bool = True  # by gradients; else it is what a normalisation remembers, or frozen
-
-    @property
-    def end(self) -> int:
-        return self.offset + (self.shape[0] * self.stride if len(self.shape) == 2 else self.shape[0])
-
-    def view(self, buffer: np.ndarray) -> np.ndarray:
-        flat = buffer[self.offset : self.end]
-        return flat.reshape(-1, self.stride)[:, : self.shape[1]] if len(self.shape) == 2 else flat
-
-
-def _apart(size: int, dtype: np.dtype) -> int:
-    """The stride of rows of `size` numbers that do not compete for the same places in a cache."""
-    return size + (_ALIGNMENT // dtype.itemsize if size * dtype.itemsize % _CONFLICT == 0 else 0)
-
-
-def computing(layers: Sequence[Layer], n_inputs: int) -> list[tuple[Layer, int, int]]:
-    """The layers that compute something, all but Rescale, each with its numbers of inputs and of units."""
-    found = []
-    for layer in layers:
-        if not isinstance(layer, Rescale):
-            n_units = layer.units_after(n_inputs)
-            found.append((layer, n_inputs, n_units))
-            n_inputs = n_units
-    return found
-
-
-def places(layers: Sequence[Layer], n_inputs: int, dtype: np.dtype) -> list[Place]:
-    """The parameters, one after the other in the flat buffer.
-
-    W1, b1, W2, b2, ... of the dense layers, and of a normalisation behind the second of them gamma2 and beta2, and what
-    a batch normalisation remembers, mean2 and variance2.
-    """
-    found: list[Place] = []
-    offset = l = 0
-
-    def place(name: str, *shape: int, stride: int = 0, value: float = 0.0, is_trained: bool = True) -> None:
-        nonlocal offset
-        found.append(Place(f"{name}{l}", shape, stride, offset, value, is_trained))
-        offset = found[-1].end
-
-    for layer, n_in, n in computing(layers, n_inputs):
-        if isinstance(layer, Dense):
-            l += 1
-            place("W", n, n_in, stride=_apart(n_in, dtype) if n > 1 else n_in, is_trained=layer.trainable)
-            place("b", n, is_trained=layer.trainable)
-        elif isinstance(layer, BatchNorm | LayerNorm):
-            place("gamma", n, value=1.0, is_trained=layer.trainable)
-            place("beta", n, is_trained=layer.trainable)
-        if isinstance(layer, BatchNorm):
-            place("mean", n, is_trained=False)
-            place("variance", n, value=1.0, is_trained=False)
-    return found
-
-
-class _Allocator:
-    """Hands out aligned pieces of a buffer that is made afterwards."""
-
-    def __init__(self, itemsize: int):
-        self.step = _ALIGNMENT // itemsize
-        self.size = 0
-
-    def take(self, count: int) -> int:
-        offset = self.size
-        self.size += -(-count // self.step) * self.step
-        return offset
 
 
 def _even_pieces(extent: int, most: int) -> list[tuple[int, int]]:
@@ -248,13 +161,13 @@ def make_plan(
     `repeats` see `form_for`.
     """
     found = computing(layers, n_inputs)
-    rescale = next((layer for layer in layers if isinstance(layer, Rescale)), Rescale(1.0))
+    rescale = rescale_of(layers)
     form = form_for(layers, n_inputs, batch_size, dtype, panel, repeats=repeats)
-    room = _Allocator(dtype.itemsize)
+    room = Allocator(dtype.itemsize)
     block_rows = form.block_rows
     blocks = -(-batch_size // block_rows)
     places_for_samples = blocks * block_rows
-    samples_stride = _apart(places_for_samples, dtype)
+    samples_stride = apart(places_for_samples, dtype)
     n_first, n_last = found[0][2], found[-1][2]
 
     parameters = iter(places(layers, n_inputs, dtype))
@@ -263,13 +176,12 @@ def make_plan(
     tasks: list[tuple[int, int, int, int, int]] = []
     for l, (layer, n_in, n_out) in enumerate(found):
         row = table[l]
-        row[codes.KIND], row[codes.N_IN], row[codes.N_OUT] = _KIND_CODES[type(layer)], n_in, n_out
         row[codes.A], row[codes.DZ] = (room.take(places_for_samples * n_out) for _ in range(2))
         row[codes.FROM], row[codes.SUM_OF_DW], row[codes.PACKED] = row[codes.A], form.sums_of_dW[l], form.packed[l]
-        _describe(layer, row, settings[l])
+        describe(layer, n_in, n_out, row, settings[l])
         if not isinstance(layer, Dense | BatchNorm | LayerNorm):
             continue
-        if layer.activation in _DERIVED_FROM_Z:
+        if is_derived_from_z(layer):
             row[codes.FROM] = room.take(places_for_samples * n_out)
         W, b = next(parameters), next(parameters)
         row[codes.W], row[codes.W_STRIDE], row[codes.B] = W.offset, W.stride, b.offset
@@ -288,7 +200,7 @@ def make_plan(
     keeps_inputs = form.inputs == codes.KEPT or form.samples_lie == codes.ONE_BY_ONE
     keeps_panels = form.inputs == codes.KEPT and form.sums_of_dW[0] == codes.OF_PANELS
     partials = -(-blocks // _BLOCKS_A_PARTIAL) * n_first * n_inputs if in_one_pass else 0
-    n_targets = 1 if loss.name == "cross_entropy" else n_last
+    numbers_of_y = n_targets(loss, n_last)
     kept = _FEATURES_AT_ONCE if n_first > _UNITS_AS_THEY_LIE else _KEPT_FEATURES
     at_once = {codes.TURNED: _FEATURES_AT_ONCE, codes.KEPT: kept, codes.AS_THEY_LIE: _BYTES_AT_ONCE // dtype.itemsize}
     features_at_once = n_inputs if in_one_pass else min(n_inputs, at_once[form.inputs])
@@ -312,12 +224,12 @@ def make_plan(
         segments=np.array(list(itertools.pairwise(starts)), np.int64),
         tasks=np.array(tasks, np.int64).reshape(-1, codes.TASK_COLUMNS),
         numbers=np.arange(max(panel, block_rows, *(n for _, _, n in found))),
-        loss=_LOSS_CODES[loss.name],
+        loss=LOSS_CODES[loss.name],
         loss_setting=loss.setting,
         first_trained=min((task[0] for task in tasks), default=len(found)),
         has_penalty=int((settings[:, [codes.L1, codes.L2]] > 0).any()),
         is_dense=int((table[:, codes.KIND] == codes.DENSE).all()),
-        n_targets=n_targets,
+        n_targets=numbers_of_y,
         batch_size=batch_size,
         block_rows=block_rows,
         samples_stride=samples_stride,
@@ -331,7 +243,7 @@ def make_plan(
         workers=workers,
         X=room.take(places_for_samples * n_inputs if keeps_inputs else 0),
         X_panels=room.take(places_for_samples * -(-n_inputs // panel) * panel if keeps_panels else 0),
-        Y=room.take(places_for_samples * n_targets),
+        Y=room.take(places_for_samples * numbers_of_y),
         L=room.take(places_for_samples),
         scores=room.take(places_for_samples),
         partials=room.take(partials),
@@ -344,23 +256,6 @@ def make_plan(
     return plan, room.size
 
 
-def _describe(layer: Layer, row: np.ndarray, settings: np.ndarray) -> None:
-    """What a layer says of itself, in its row of the plan's tables."""
-    if isinstance(layer, Dropout):
-        settings[codes.RATE] = layer.rate
-    if isinstance(layer, Dense | BatchNorm | LayerNorm):
-        row[codes.ACTIVATION] = _ACTIVATION_CODES[layer.activation]
-    if isinstance(layer, Dense):
-        settings[codes.SLOPE] = layer.alpha if layer.activation == "elu" else layer.slope
-        settings[codes.L1], settings[codes.L2] = (layer.l1, layer.l2) if layer.trainable else (0.0, 0.0)
-    if isinstance(layer, BatchNorm):
-        row[codes.MEASURES] = layer.trainable
-        settings[codes.RUNNING_RATE] = layer.momentum
-    if isinstance(layer, BatchNorm | LayerNorm):
-        settings[codes.SLOPE] = 1.0 if layer.activation == "elu" else 0.01
-        settings[codes.EPSILON] = layer.epsilon
-
-
 def parts_for(layers: Sequence[Layer], loss: Loss) -> set[int]:
     """Which parts of the compiled program a network needs, besides what all of them do."""
     parts = set()
@@ -368,13 +263,6 @@ def parts_for(layers: Sequence[Layer], loss: Loss) -> set[int]:
         parts.add(codes.PASSING)
     if any(getattr(layer, "activation", "linear") not in _COMMON_ACTIVATIONS for layer in layers):
         parts.add(codes.RARE_ACTIVATIONS)
-    if loss.setting or _LOSS_CODES[loss.name] > codes.CROSS_ENTROPY:
+    if loss.setting or LOSS_CODES[loss.name] > codes.CROSS_ENTROPY:
         parts.add(codes.RARE_LOSSES)
     return parts
-
-
-def aligned_zeros(size: int, dtype: np.dtype) -> np.ndarray:
-    """`size` zeros that start at a cache line."""
-    raw = np.zeros(size * dtype.itemsize + 3 * _ALIGNMENT, np.uint8)  # kernels may read two vectors beyond
-    start = -raw.ctypes.data % _ALIGNMENT
-    return raw[start : start + size * dtype.itemsize].view(dtype)

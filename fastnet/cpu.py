@@ -1,0 +1,211 @@
+"""Running plans on a CPU, with the Numba kernels."""
+
+import contextlib
+import functools
+import os
+import sys
+import threading
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from fastnet_kernels import codes
+
+from .announcing import announced_compilation
+from .checks import positive_integer
+from .cpu_plan import Form, form_for, make_plan
+from .devices import Batches, Updates
+from .layers import Layer
+from .layout import aligned_zeros
+from .losses import Loss
+
+
+def set_num_threads(count: int) -> None:
+    """From now on, use at most `count` threads, in the calling thread's work; results do not depend on it.
+
+    The same as `numba.set_num_threads`. By default all cores are used, where a step is worth waking them for.
+
+    Raises ValueError or TypeError for less than 1, or for more than there are cores (or NUMBA_NUM_THREADS says).
+
+    Examples
+    --------
+    >>> import numba
+    >>> import fastnet as fn
+    >>> fn.set_num_threads(numba.get_num_threads())
+    """
+    import numba
+
+    count, most = positive_integer("count", count), int(numba.config.NUMBA_NUM_THREADS)
+    if count > most:
+        raise ValueError(f"count={count} is above {most}: there are no more cores, or set NUMBA_NUM_THREADS before")
+    numba.set_num_threads(count)
+
+
+# Below this many floating-point operations a step, waking the other threads costs more than they save.
+_WORTH_THREADS = 1_000_000
+
+# GNU OpenMP does not survive a fork: where its threads were started before, a forked child runs on one thread, with the
+# same results.
+_state = {"lost_threads": False}
+
+
+def _after_fork() -> None:
+    parallel = sys.modules.get("numba.np.ufunc.parallel")
+    _state["lost_threads"] = _state["lost_threads"] or getattr(parallel, "_is_initialized", parallel is not None)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+_NOTHING = np.zeros(0)
+_NO_OPTIMIZER = np.zeros(codes.OPTIMIZER_SETTINGS)
+
+# One parallel run at a time: it uses all threads, and Numba's fallback "workqueue" layer allows no second one.
+_threads_in_use = threading.Lock()
+
+
+class CPU:
+    """Runs plans of one dtype with the Numba kernels, on the threads of `numba.set_num_threads`."""
+
+    name = "cpu"
+
+    def __init__(self, dtype: np.dtype):
+        self.dtype = dtype
+        self._run: Any = None
+        self._parts: set[int] = set()
+        self._no_outputs, self.nothing = np.zeros((0, 0), dtype), np.zeros(0, dtype)
+        self._no_updates = Updates(_NO_OPTIMIZER, _NOTHING, (self.nothing, self.nothing))
+
+    @functools.cached_property
+    def panel(self) -> int:
+        """How many numbers the kernels compute side by side."""
+        from fastnet_kernels.cpu.machine import PANEL_BYTES
+
+        return int(PANEL_BYTES) // self.dtype.itemsize
+
+    def form(self, layers: Sequence[Layer], n_inputs: int, batch_size: int, *, repeats: bool = False) -> Form:
+        return form_for(layers, n_inputs, batch_size, self.dtype, self.panel, repeats=repeats)
+
+    def make_plan(
+        self, layers: Sequence[Layer], n_inputs: int, loss: Loss, batch_size: int, *, repeats: bool = False
+    ) -> tuple[codes.Plan, int]:
+        return make_plan(
+            layers, n_inputs, loss, batch_size, self.dtype, panel=self.panel, workers=self.most_workers, repeats=repeats
+        )
+
+    def room_for(self, plan: codes.Plan, size: int) -> tuple[codes.Plan, np.ndarray, np.ndarray]:
+        rows = np.zeros(plan.batch_size + plan.block_rows + codes.ROWS_AHEAD, np.int64)
+        return plan, aligned_zeros(size, self.dtype), rows
+
+    def holding(self, *arrays: np.ndarray) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext()
+
+    @property
+    def most_workers(self) -> int:
+        """How many threads there can be."""
+        import numba
+
+        return int(numba.config.NUMBA_NUM_THREADS)
+
+    def prepare(self, parts: Iterable[int] = ()) -> None:
+        missing = set(parts) - self._parts
+        if self._run is not None and not missing:
+            return
+        from numba.core import event
+
+        with announced_compilation(event):
+            if self._run is None:
+                self._load_program()
+            from fastnet_kernels.cpu.compiling import load_part
+
+            for part in sorted(missing):
+                load_part(part)
+        self._parts |= missing
+
+    def _load_program(self) -> None:
+        import numba
+        from fastnet_kernels.cpu.program import run
+
+        number = numba.from_dtype(self.dtype)
+        numbers, integers = number[::1], numba.int64[::1]
+        fields: dict[str, Any] = dict.fromkeys(codes.Plan._fields, numba.int64)
+        real, reals, table = numba.float64, numba.float64[::1], numba.int64[:, ::1]
+        fields |= {
+            "settings": real[:, ::1],
+            "segments": table,
+            "layers": table,
+            "tasks": table,
+            "numbers": integers,
+        }
+        fields |= dict.fromkeys(("loss_setting", "scale", "shift"), real)
+        plan = numba.types.NamedTuple(tuple(fields.values()), codes.Plan)
+        batch = (numba.uint8[::1], numba.boolean, number[:, ::1], numbers, number[:, ::1], integers, integers)
+        int64 = numba.int64
+        updates = (reals, reals, int64, int64)
+        signature = (
+            int64, plan, *(numbers,) * 5, *batch, int64, int64, int64, *updates, reals, reals, int64
+        )  # fmt: skip
+        run.compile(signature)
+        # The machine code itself: finding it by the types of the arguments would take longer than one sample does.
+        self._run = run.overloads[signature].entry_point
+
+    def run(
+        self,
+        mode: int,
+        planned: tuple[codes.Plan, np.ndarray, np.ndarray],
+        parameters: np.ndarray,
+        gradients: np.ndarray,
+        batches: Batches,
+        first_step: int,
+        last_step: int,
+        *,
+        outputs: np.ndarray | None = None,
+        updates: Updates | None = None,
+        noise: int = 0,
+        costs: np.ndarray | None = None,
+        scores: np.ndarray | None = None,
+    ) -> int:
+        if self._run is None:
+            self.prepare()
+        plan, workspace, rows = planned
+        updates = updates or self._no_updates
+        workers = self._workers(mode, plan, parameters.size, min(batches.batch_size, batches.m))
+        arguments = (
+            mode,
+            plan,
+            parameters,
+            gradients,
+            *updates.states,
+            workspace,
+            batches.samples,
+            batches.are_bytes,
+            batches.targets,
+            batches.weights,
+            self._no_outputs if outputs is None else outputs,
+            batches.order,
+            rows,
+            batches.batch_size,
+            first_step,
+            last_step,
+            updates.settings,
+            updates.learning_rates,
+            updates.steps_before,
+            noise,
+            _NOTHING if costs is None else costs,
+            _NOTHING if scores is None else scores,
+            workers,
+        )
+        if workers == 1:
+            return self._run(*arguments)  # type: ignore[no-any-return]
+        with _threads_in_use:
+            return self._run(*arguments)  # type: ignore[no-any-return]
+
+    @staticmethod
+    def _workers(mode: int, plan: codes.Plan, n_parameters: int, m: int) -> int:
+        """How many threads a step is worth."""
+        passes = 3 if mode >= codes.GRADIENT else 1
+        if 2 * passes * n_parameters * m < _WORTH_THREADS or _state["lost_threads"]:
+            return 1
+        import numba
+
+        return min(int(numba.get_num_threads()), plan.workers)

@@ -1,0 +1,352 @@
+"""Running plans on a CUDA GPU: data goes there once, parameters stay while they are trained, many steps are one launch."""
+
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from fastnet_kernels import codes
+
+from .announcing import announced_compilation
+from .checks import all_finite
+from .devices import NO_ORDER, Batches, Updates
+from .gpu_plan import GPUPlan, Sizes, make_gpu_plan
+from .layers import Layer
+from .losses import Loss
+
+_MOST_OF_FREE_MEMORY = 0.8
+_NOTHING = np.zeros(0)
+_NO_OPTIMIZER = np.zeros(codes.OPTIMIZER_SETTINGS)
+
+
+def _kernels() -> ModuleType:
+    """The module that compiles CUDA kernels; RuntimeError with what is missing where they cannot run."""
+    try:
+        from fastnet_kernels.cuda import compiling
+    except ImportError as error:
+        raise RuntimeError(f"device='cuda' cannot be used: {error}") from None
+    reason = compiling.why_not()
+    if reason is not None:
+        raise RuntimeError(f"device='cuda' cannot be used: {reason}, or use device='cpu'")
+    return compiling  # type: ignore[no-any-return]
+
+
+@dataclass
+class _Data:
+    """Samples and all that belongs to them, in the GPU's memory."""
+
+    pixels: Any
+    samples: Any
+    targets: Any
+    weights: Any
+    m: int
+
+
+@dataclass
+class _Part:
+    """Steps that one launch runs: as many as there is data for in the GPU's memory."""
+
+    data: _Data
+    order: Any
+    first: int  # of the data's steps
+    last: int
+    begins: int  # the first one's number in the call
+    stream: Any
+
+
+@dataclass
+class _Launch:
+    """A launch that is on its way, and what it will have found."""
+
+    part: _Part
+    costs: Any
+    scores: Any
+    flags: Any
+    outputs: Any
+
+
+class GPU:
+    """Runs plans of one dtype with the CUDA kernels, on the current GPU.
+
+    A call of `run` copies what has changed there, starts one kernel for all its steps, and brings back costs; the steps
+    themselves wait for nothing. Data that does not fit the GPU's memory goes there in parts, the next one while the GPU
+    works on the one before.
+    """
+
+    name = "cuda"
+
+    def __init__(self, dtype: np.dtype):
+        self.dtype = dtype
+        self.compiling = _kernels()
+        self.cuda = self.compiling.cuda
+        self.nothing = np.zeros(0, dtype)
+        self._held: dict[int, Any] = {}  # copies of arrays that are being changed here, by the arrays' id
+        self._gradients: Any = None  # of the last network
+        self._grid = 0  # blocks that can wait for each other; 0 until the program is loaded
+
+    # ---------------------------------------------------------------- plans
+
+    def prepare(self, parts: Iterable[int] = ()) -> None:
+        """Load the compiled program; compile it first where that was never done. It has no parts."""
+        if self._grid:
+            return
+        from fastnet_kernels.cuda import program, sizes
+
+        if self.compiling.IS_SIMULATED:
+            self._grid = sizes.MOST_BLOCKS
+            return
+        import numba
+        from numba.cuda.core import event
+
+        number, whole, real = numba.from_dtype(self.dtype)[::1], numba.int64, numba.float64
+        signature = (
+            whole[:, ::1], whole, whole, whole, whole[:, ::1], real[:, ::1], whole[::1], real[::1], *(number,) * 5,
+            numba.uint8[::1], *(number,) * 4, whole[::1], real[::1], real[:, ::1], whole[:, :, ::1], real[::1],
+            real[::1], whole[::1], *(whole,) * 6,
+        )  # fmt: skip
+        with announced_compilation(event):
+            compiled = program.run.compile(signature)
+        self._grid = compiled.max_cooperative_grid_blocks(sizes.THREADS)
+
+    def form(self, layers: Sequence[Layer], n_inputs: int, batch_size: int, *, repeats: bool = False) -> int:
+        return 1 << (batch_size - 1).bit_length()
+
+    def make_plan(
+        self, layers: Sequence[Layer], n_inputs: int, loss: Loss, batch_size: int, *, repeats: bool = False
+    ) -> tuple[GPUPlan, int]:
+        from fastnet_kernels.cuda import sizes as kernels
+
+        sizes = Sizes(
+            heights=(kernels.SMALL_HEIGHT, kernels.LARGE_HEIGHT),
+            widths=(kernels.SMALL_WIDTH, kernels.LARGE_WIDTH),
+            depths=(kernels.SMALL_DEPTH, kernels.LARGE_DEPTH),
+            piece=kernels.PIECE,
+            multiprocessors=self._multiprocessors,
+        )
+        return make_gpu_plan(layers, n_inputs, loss, batch_size, self.dtype, sizes)
+
+    @property
+    def _multiprocessors(self) -> int:
+        if self.compiling.IS_SIMULATED:
+            return 4
+        return int(self.cuda.get_current_device().MULTIPROCESSOR_COUNT)
+
+    def room_for(self, plan: GPUPlan, size: int) -> tuple[GPUPlan, Any, dict[str, Any]]:
+        tables = {name: self._copied(getattr(plan, name)) for name in ("layers", "settings", "whole", "real")}
+        return plan, self._copied(np.zeros(size, self.dtype)), tables
+
+    # ---------------------------------------------------------------- memory
+
+    def _copied(self, array: np.ndarray, stream: Any = 0) -> Any:
+        """The array in the GPU's memory."""
+        return self.cuda.to_device(np.ascontiguousarray(array), stream=stream)
+
+    @contextlib.contextmanager
+    def holding(self, *arrays: np.ndarray) -> Iterator[None]:
+        changing = [array for array in arrays if array.size and id(array) not in self._held]
+        for array in changing:
+            self._held[id(array)] = self._copied(array)
+        try:
+            yield
+        finally:
+            for array in changing:
+                self._held.pop(id(array)).copy_to_host(array)
+
+    def _copy_of(self, array: np.ndarray) -> Any:
+        """The copy of an array that is held; of an empty one another."""
+        return self._held[id(array)] if array.size else self._copied(array)
+
+    def _capacity(self) -> int:
+        """Bytes of data that there is room for."""
+        if self.compiling.IS_SIMULATED:
+            return 1 << 62
+        return int(_MOST_OF_FREE_MEMORY * self.cuda.current_context().get_memory_info().free)
+
+    def _data(self, batches: Batches, rows: np.ndarray | None = None, stream: Any = 0) -> _Data:
+        """All of the data, or some rows of it, in the GPU's memory."""
+        kind = np.dtype(np.uint8) if batches.are_bytes else self.dtype
+        given = batches.samples.view(kind).reshape(batches.m, -1)
+        samples, targets, weights = (
+            array if rows is None or not array.size else array[rows]
+            for array in (given, batches.targets, batches.weights)
+        )
+        m, empty = len(samples), np.zeros(0, np.uint8)
+        return _Data(
+            self._copied(samples.reshape(-1) if batches.are_bytes else empty, stream),
+            self._copied(self.nothing if batches.are_bytes else samples.reshape(-1), stream),
+            self._copied(targets.reshape(-1), stream),
+            self._copied(weights, stream),
+            m,
+        )
+
+    def _parts(self, batches: Batches, first_step: int, last_step: int) -> Iterator[_Part]:
+        """The steps, with their data. What fits stays there for the calls that follow."""
+        size = batches.samples.nbytes + batches.targets.nbytes + batches.weights.nbytes
+        if batches.on_device is None and size <= self._capacity():
+            batches.on_device = self._data(batches)
+        if batches.on_device is not None:
+            order = self._copied(batches.order)
+            yield _Part(batches.on_device, order, first_step, last_step, first_step, self.cuda.default_stream())
+            return
+        no_order, streams = self._copied(NO_ORDER), [self.cuda.stream(), self.cuda.stream()]
+        a_step = max(1, size * batches.batch_size // batches.m)
+        steps_at_once = max(1, self._capacity() // (3 * a_step))  # two parts, and one more as a reserve
+        step, turn = first_step, 0
+        while step < last_step:
+            epoch, batch = divmod(step, batches.steps)
+            count = min(steps_at_once, batches.steps - batch, last_step - step)
+            rows = np.arange(batch * batches.batch_size, min((batch + count) * batches.batch_size, batches.m))
+            if batches.order.size:
+                rows = batches.order[epoch * batches.m + rows]
+            stream, turn = streams[turn], 1 - turn
+            yield _Part(self._data(batches, rows, stream), no_order, 0, count, step, stream)
+            step += count
+
+    # ---------------------------------------------------------------- running
+
+    def run(
+        self,
+        mode: int,
+        planned: tuple[GPUPlan, Any, dict[str, Any]],
+        parameters: np.ndarray,
+        gradients: np.ndarray,
+        batches: Batches,
+        first_step: int,
+        last_step: int,
+        *,
+        outputs: np.ndarray | None = None,
+        updates: Updates | None = None,
+        noise: int = 0,
+        costs: np.ndarray | None = None,
+        scores: np.ndarray | None = None,
+    ) -> int:
+        self.prepare()
+        if mode == codes.PREDICT and not batches.are_bytes and not all_finite(batches.samples.view(self.dtype)):
+            return first_step
+        updates = updates or Updates(_NO_OPTIMIZER, _NOTHING, (self.nothing, self.nothing))
+        reached = first_step
+        with self.holding(parameters, *updates.states):
+            launched: _Launch | None = None
+            # A part starts when its data is there and the part before has ended well.
+            for part in self._parts(batches, first_step, last_step):
+                if launched is not None:
+                    reached = self._end(launched, batches, outputs, costs, scores)
+                    if mode == codes.TRAIN and reached < part.begins:
+                        return reached
+                launched = self._start(mode, planned, parameters, gradients, batches, part, updates, noise)
+            if launched is not None:
+                reached = self._end(launched, batches, outputs, costs, scores)
+        if mode == codes.GRADIENT:
+            self._gradients.copy_to_host(gradients)
+        return reached
+
+    def _start(
+        self,
+        mode: int,
+        planned: tuple[GPUPlan, Any, dict[str, Any]],
+        parameters: np.ndarray,
+        gradients: np.ndarray,
+        batches: Batches,
+        part: _Part,
+        updates: Updates,
+        noise: int,
+    ) -> _Launch:
+        from fastnet_kernels.cuda.program import start
+
+        plan, workspace, tables = planned
+        if self._gradients is None or self._gradients.size != gradients.size:
+            self._gradients = self._copied(np.zeros(gradients.size, self.dtype))
+        count, data, stream = part.last - part.first, part.data, part.stream
+        n_last = int(plan.layers[-1, codes.N_OUT])
+        launch = _Launch(
+            part,
+            costs=self._copied(np.zeros(count), stream),
+            scores=self._copied(np.zeros(count), stream),
+            flags=self._copied(np.full(1, -1), stream),
+            outputs=self._copied(np.zeros(data.m * n_last if mode == codes.PREDICT else 0, self.dtype), stream),
+        )
+        steps = slice(part.begins, part.begins + count)
+        cuts_norm = mode == codes.TRAIN and bool(np.isfinite(updates.settings[codes.CLIP_NORM]))
+        instructions, blocks = plan.instructions(mode, cuts_norm=cuts_norm)
+        rates = _rates(updates, steps) if mode == codes.TRAIN else np.zeros((0, 3))
+        has_noise = mode >= codes.GRADIENT and (plan.layers[:, codes.KIND] == codes.DROPOUT).any()
+        keys = (
+            _keys(noise, updates.steps_before, steps, len(plan.layers)) if has_noise else np.zeros((0, 0, 2), np.int64)
+        )
+        start(
+            min(blocks, self._grid),
+            stream,
+            instructions,
+            mode,
+            tables["layers"],
+            tables["settings"],
+            tables["whole"],
+            tables["real"],
+            self._copy_of(parameters),
+            self._gradients,
+            *(self._copy_of(state) for state in updates.states),
+            workspace,
+            data.pixels,
+            data.samples,
+            data.targets,
+            data.weights,
+            launch.outputs,
+            part.order,
+            self._copied(updates.settings, stream),
+            self._copied(rates, stream),
+            self._copied(keys, stream),
+            launch.costs,
+            launch.scores,
+            launch.flags,
+            data.m,
+            batches.batch_size,
+            first_step=part.first,
+            last_step=part.last,
+        )
+        return launch
+
+    @staticmethod
+    def _end(
+        launch: _Launch,
+        batches: Batches,
+        outputs: np.ndarray | None,
+        costs: np.ndarray | None,
+        scores: np.ndarray | None,
+    ) -> int:
+        """Wait for a launch and bring back what it has found; returns the step that comes next."""
+        part = launch.part
+        count = part.last - part.first
+        flag = int(launch.flags.copy_to_host(stream=part.stream)[0])
+        part.stream.synchronize()
+        for found, target in ((launch.costs, costs), (launch.scores, scores)):
+            if target is not None:
+                target[part.begins : part.begins + count] = found.copy_to_host()
+        if outputs is not None:
+            first, row = part.first * batches.batch_size, part.begins * batches.batch_size
+            n = min(count * batches.batch_size, batches.m - row)
+            outputs[row : row + n] = launch.outputs.copy_to_host().reshape(-1, outputs.shape[1])[first : first + n]
+        return part.begins + (count if flag < 0 else flag - part.first)
+
+
+def _rates(updates: Updates, steps: slice) -> np.ndarray:
+    """(n_steps, 3): learning rates, and what Adam corrects its means by."""
+    rates = np.ones((steps.stop - steps.start, 3))
+    rates[:, codes.LEARNING_RATE] = updates.learning_rates[steps]
+    settings, count = updates.settings, updates.steps_before + 1 + np.arange(steps.start, steps.stop)
+    if settings[codes.OPTIMIZER] in (codes.ADAM, codes.ADAMW):
+        rates[:, codes.OF_MEAN] = 1 / (1 - settings[codes.FIRST_DECAY] ** count)
+        rates[:, codes.OF_MEAN_SQUARE] = 1 / np.sqrt(1 - settings[codes.SECOND_DECAY] ** count)
+    return rates
+
+
+def _keys(noise: int, steps_before: int, steps: slice, n_layers: int) -> np.ndarray:
+    """(n_steps, n_layers, 2): Dropout's keys, as `cpu.dropout.key_of` makes them, in halves of 32 bits."""
+    count = (steps_before + 1 + np.arange(steps.start, steps.stop)).astype(np.uint64)[:, None]
+    x = np.uint64(noise) + count * np.uint64(0x9E3779B97F4A7C15)
+    x = x + np.arange(n_layers, dtype=np.uint64) * np.uint64(0xD1B54A32D192ED03)
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    x = x ^ (x >> np.uint64(31))
+    return np.stack([x & np.uint64(0xFFFFFFFF), x >> np.uint64(32)], axis=-1).astype(np.int64)

@@ -1,0 +1,263 @@
+"""The plan that a GPU's compiled program reads: instructions for each mode, and where what they compute lies."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+from fastnet_kernels import codes
+
+from .layers import BatchNorm, Dense, Layer, LayerNorm
+from .layout import LOSS_CODES, Allocator, computing, describe, is_derived_from_z, n_targets, places, rescale_of
+from .losses import Loss
+
+# Cycles of a multiprocessor, estimated: of a slab of a tile, of what a tile costs besides, and of a wait of all blocks.
+# The small tile's slabs are bound by how long memory takes to answer, the large one's by multiply-adds.
+_CYCLES_OF_SLAB = {codes.SMALL: 800, codes.LARGE: 1300}
+_CYCLES_OF_TILE = 1500
+_CYCLES_OF_WAIT = 3000
+_MOST_SLICES = 64
+
+
+class Sizes(NamedTuple):
+    """How the kernels cut their work, and how many multiprocessors there are to do it."""
+
+    heights: tuple[int, int]  # of the small and the large tile
+    widths: tuple[int, int]
+    depths: tuple[int, int]  # of a slab
+    piece: int  # numbers that a task takes one by one
+    multiprocessors: int
+
+
+@dataclass(frozen=True)
+class Product:
+    """How one product is cut."""
+
+    tile: int
+    slices: int
+    tasks: int
+
+
+def product_for(m: int, n: int, depth: int, sizes: Sizes) -> Product:
+    """The fastest way, by a model of what it costs, to make an m x n product.
+
+    Large tiles compute fastest; small ones, and slices of the inner dimension, keep more multiprocessors busy.
+    """
+    best, least = Product(codes.SMALL, 1, 1), np.inf
+    for tile in (codes.SMALL, codes.LARGE):
+        tiles = -(-m // sizes.heights[tile]) * -(-n // sizes.widths[tile])
+        slabs = -(-depth // sizes.depths[tile])
+        for slices in range(1, min(_MOST_SLICES, -(-depth // sizes.depths[codes.SMALL])) + 1):
+            waves = -(-tiles * slices // sizes.multiprocessors)
+            cycles = waves * (-(-slabs // slices) * _CYCLES_OF_SLAB[tile] + _CYCLES_OF_TILE)
+            cycles += _CYCLES_OF_WAIT if slices > 1 else 0
+            if cycles < least:
+                best, least = Product(tile, slices, tiles * slices), cycles
+            if tiles * slices >= sizes.multiprocessors:
+                break
+    return best
+
+
+@dataclass
+class _Table:
+    """Instructions, in groups: all blocks wait for each other before the first one of a group."""
+
+    rows: list[list[int]] = field(default_factory=list)
+    tasks: int = 1  # of the largest instruction
+    waits: int = codes.NOT
+
+    def group(self, *, stops: bool = False) -> None:
+        self.waits = codes.THEY_DO_AND_STOP if stops else codes.THEY_DO
+
+    def add(
+        self, operation: int, layer: int = 0, role: int = 0, product: Product | None = None, partial: int = 0,
+        *, ends: bool = False,
+    ) -> None:  # fmt: skip
+        row = [0] * codes.INSTRUCTION_COLUMNS
+        row[codes.OPERATION], row[codes.LAYER], row[codes.ROLE] = operation, layer, role
+        row[codes.SLICES], row[codes.PARTIAL], row[codes.ENDS] = 1, partial, int(ends)
+        if product is not None:
+            row[codes.TILE], row[codes.SLICES] = product.tile, product.slices
+            self.tasks = max(self.tasks, product.tasks)
+        row[codes.WAITS], self.waits = self.waits, codes.NOT
+        self.rows.append(row)
+
+
+@dataclass
+class GPUPlan:
+    """A network laid out for mini-batches of up to `batch_size`; for the tables see `codes`."""
+
+    batch_size: int
+    layers: np.ndarray  # (n_layers, LAYER_COLUMNS) int64
+    settings: np.ndarray  # (n_layers, SETTINGS_COLUMNS) float64
+    whole: np.ndarray  # int64
+    real: np.ndarray  # float64
+    products: dict[tuple[int, int], Product]  # by role and layer
+    partials: dict[tuple[int, int], int]  # where their slices are
+    trained: list[int]  # layers
+    ends_with_tile: bool  # whether the last layer's tiles have whole rows
+    gather_tasks: int
+
+    def instructions(self, mode: int, *, cuts_norm: bool = False) -> tuple[np.ndarray, int]:
+        """(n, INSTRUCTION_COLUMNS), and how many blocks can be of use.
+
+        `cuts_norm` is whether gradients are cut to a norm, and so change nothing before all of them are known.
+        """
+        table = _Table()
+        table.add(codes.GATHER)
+        table.tasks = max(table.tasks, self.gather_tasks)
+        table.group()
+        self._forward(table, mode)
+        if mode != codes.PREDICT:
+            table.group()
+            table.add(codes.TOTALS)
+        if mode >= codes.GRADIENT:
+            self._backward(table)
+            table.group(stops=mode == codes.TRAIN)
+            self._weights(table)
+        table.add(codes.GATHER_NEXT)
+        if mode >= codes.GRADIENT:
+            sliced = [l for l in self.trained if self._is_sliced(codes.WEIGHTS, l)]
+            self._each(table, sliced, codes.FINISH, codes.WEIGHTS)
+        if mode == codes.TRAIN and cuts_norm:
+            self._each(table, self.trained, codes.SQUARES)
+            self._each(table, self.trained, codes.UPDATE)
+        return np.array(table.rows, np.int64), table.tasks
+
+    def _forward(self, table: _Table, mode: int) -> None:
+        last = len(self.layers) - 1
+        if mode >= codes.GRADIENT:
+            for l in self.trained:
+                if self.settings[l, [codes.L1, codes.L2]].any():
+                    table.add(codes.PENALTY, l)
+        for l in range(len(self.layers)):
+            kind = self.layers[l, codes.KIND]
+            if l > 0:
+                table.group()
+            if kind != codes.DENSE:
+                operation = {
+                    codes.BATCH_NORM: codes.BATCH_NORMALISE,
+                    codes.LAYER_NORM: codes.LAYER_NORMALISE,
+                    codes.DROPOUT: codes.DROP,
+                }[int(kind)]
+                table.add(operation, l)
+                continue
+            self._multiply(table, codes.FORWARD, l, ends=l == last and self.ends_with_tile)
+            if l == last and not self.ends_with_tile:
+                key = codes.FORWARD, l
+                table.group()
+                table.add(codes.END, l, codes.FORWARD, self.products[key], self.partials[key])
+            elif self._is_sliced(codes.FORWARD, l):
+                self._each(table, [l], codes.FINISH, codes.FORWARD)
+
+    def _backward(self, table: _Table) -> None:
+        """dZ of each layer from that of the next; the first of them goes with what stands before."""
+        is_first = True
+        for l in range(len(self.layers) - 1, 0, -1):
+            kind = self.layers[l, codes.KIND]
+            has_sums = kind == codes.BATCH_NORM and l in self.trained
+            if not self.trained or l < self.trained[0] or (l == self.trained[0] and not has_sums):
+                return
+            if not is_first:
+                table.group()
+            is_first = False
+            if kind == codes.DENSE:
+                self._multiply(table, codes.BACKWARD, l)
+                if self._is_sliced(codes.BACKWARD, l):
+                    self._each(table, [l], codes.FINISH, codes.BACKWARD)
+            else:
+                operation = {
+                    codes.BATCH_NORM: codes.BACK_OF_BATCH_NORM,
+                    codes.LAYER_NORM: codes.BACK_OF_LAYER_NORM,
+                    codes.DROPOUT: codes.BACK_OF_DROP,
+                }[int(kind)]
+                table.add(operation, l)
+
+    def _weights(self, table: _Table) -> None:
+        for l in self.trained:
+            if self.layers[l, codes.KIND] == codes.DENSE:
+                self._multiply(table, codes.WEIGHTS, l)
+                table.add(codes.BIAS, l)
+            else:
+                table.add(codes.GAIN, l)
+
+    def _multiply(self, table: _Table, role: int, l: int, *, ends: bool = False) -> None:
+        key = role, l
+        table.add(codes.MULTIPLY, l, role, self.products[key], self.partials[key], ends=ends)
+
+    def _is_sliced(self, role: int, l: int) -> bool:
+        return (role, l) in self.products and self.products[role, l].slices > 1
+
+    def _each(self, table: _Table, layers: Iterable[int], operation: int, role: int = 0) -> None:
+        """A group of an operation on some layers."""
+        table.group()
+        for l in layers:
+            key = role, l
+            is_product = operation == codes.FINISH
+            table.add(
+                operation, l, role, self.products[key] if is_product else None, self.partials[key] if is_product else 0
+            )
+
+
+def make_gpu_plan(
+    layers: Sequence[Layer], n_inputs: int, loss: Loss, batch_size: int, dtype: np.dtype, sizes: Sizes
+) -> tuple[GPUPlan, int]:
+    """The plan for mini-batches of up to `batch_size`, and the number of elements its workspace has."""
+    found = computing(layers, n_inputs)
+    rescale, room, m = rescale_of(layers), Allocator(dtype.itemsize), batch_size
+    n_last = found[-1][2]
+    parameters = iter(places(layers, n_inputs, dtype))
+    table = np.zeros((len(found), codes.LAYER_COLUMNS), np.int64)
+    settings = np.zeros((len(found), codes.SETTINGS_COLUMNS))
+    products: dict[tuple[int, int], Product] = {}
+    trained, pieces = [], 0
+    for l, (layer, n_in, n_out) in enumerate(found):
+        row = table[l]
+        describe(layer, n_in, n_out, row, settings[l])
+        row[codes.A], row[codes.DZ] = (room.take(m * n_out) for _ in range(2))
+        row[codes.FROM] = room.take(m * n_out) if is_derived_from_z(layer) else row[codes.A]
+        if isinstance(layer, Dense):
+            products[codes.FORWARD, l] = product_for(m, n_out, n_in, sizes)
+            products[codes.BACKWARD, l] = product_for(m, n_in, n_out, sizes)
+            products[codes.WEIGHTS, l] = product_for(n_out, n_in, m, sizes)
+        if not isinstance(layer, Dense | BatchNorm | LayerNorm):
+            continue
+        W, b = next(parameters), next(parameters)
+        row[codes.W], row[codes.W_STRIDE], row[codes.B] = W.offset, W.stride, b.offset
+        if isinstance(layer, BatchNorm):
+            row[codes.RUNNING], _ = next(parameters).offset, next(parameters)
+            row[codes.STATISTICS] = room.take(4 * n_out)
+        elif isinstance(layer, LayerNorm):
+            row[codes.STATISTICS] = room.take(2 * m)
+        if layer.trainable:
+            trained.append(l)
+            row[codes.FIRST_PIECE] = pieces
+            pieces += -(-(b.end - W.offset) // sizes.piece)
+    whole = np.zeros(9, np.int64)
+    whole[codes.LOSS], whole[codes.N_TARGETS] = LOSS_CODES[loss.name], n_targets(loss, n_last)
+    whole[codes.N_PIECES], whole[codes.X_SIZE] = pieces, m * n_inputs
+    whole[codes.X] = room.take(2 * m * n_inputs)
+    whole[codes.LOSSES], whole[codes.SCORES] = room.take(m), room.take(m)
+    whole[codes.PENALTIES], whole[codes.SUMS_OF_SQUARES] = room.take(pieces), room.take(pieces)
+    partials = {}
+    for (role, l), product in products.items():
+        count = {
+            codes.FORWARD: m * found[l][2],
+            codes.BACKWARD: m * found[l][1],
+            codes.WEIGHTS: found[l][1] * found[l][2],
+        }[role]
+        partials[role, l] = room.take(count * product.slices if product.slices > 1 else 0)
+    last = products[codes.FORWARD, len(found) - 1]
+    plan = GPUPlan(
+        batch_size=batch_size,
+        layers=table,
+        settings=settings,
+        whole=whole,
+        real=np.array([loss.setting, rescale.scale, rescale.shift]),
+        products=products,
+        partials=partials,
+        trained=trained,
+        ends_with_tile=last.slices == 1 and n_last <= sizes.widths[last.tile],
+        gather_tasks=-(-m * n_inputs // sizes.piece),
+    )
+    return plan, room.size

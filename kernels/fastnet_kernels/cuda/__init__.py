@@ -1,0 +1,82 @@
+"""The kernels for a CUDA GPU: the names and formulas of `reference`, compiled by numba-cuda (the extra `cuda`).
+
+Arrays are on the GPU (`cuda.to_device`, `cuda.device_array`), C-contiguous, and of one dtype, float32 or float64; those
+of NumPy are copied there and back for each call. A call returns before the GPU is done. Shapes are not checked here: a
+wrong one reads outside its array.
+"""
+
+from .activations import (
+    elu,
+    elu_backward,
+    gelu,
+    gelu_backward,
+    hard_sigmoid,
+    hard_sigmoid_backward,
+    hard_silu,
+    hard_silu_backward,
+    leaky_relu,
+    leaky_relu_backward,
+    linear,
+    linear_backward,
+    relu,
+    relu_backward,
+    sigmoid,
+    sigmoid_backward,
+    silu,
+    silu_backward,
+    softmax,
+    softplus,
+    softplus_backward,
+    tanh,
+    tanh_backward,
+)
+from .dense import dense_backward, dense_forward
+from .dropout import dropout
+from .losses import absolute_error, cross_entropy, hinge, huber, log_loss, quantile, squared_error
+from .normalisation import batch_norm, batch_norm_backward, layer_norm, layer_norm_backward
+from .updates import adam, adamw, rmsprop, sgd, sgd_momentum
+
+__all__ = [
+    "absolute_error",
+    "adam",
+    "adamw",
+    "batch_norm",
+    "batch_norm_backward",
+    "cross_entropy",
+    "dense_backward",
+    "dense_forward",
+    "dropout",
+    "elu",
+    "elu_backward",
+    "gelu",
+    "gelu_backward",
+    "hard_sigmoid",
+    "hard_sigmoid_backward",
+    "hard_silu",
+    "hard_silu_backward",
+    "hinge",
+    "huber",
+    "layer_norm",
+    "layer_norm_backward",
+    "leaky_relu",
+    "leaky_relu_backward",
+    "linear",
+    "linear_backward",
+    "log_loss",
+    "quantile",
+    "relu",
+    "relu_backward",
+    "rmsprop",
+    "sgd",
+    "sgd_momentum",
+    "sigmoid",
+    "sigmoid_backward",
+    "silu",
+    "silu_backward",
+    "softmax",
+    "softplus",
+    "softplus_backward",
+    "squared_error",
+    "tanh",
+    "tanh_backward",
+]

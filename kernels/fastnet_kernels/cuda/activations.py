@@ -1,0 +1,268 @@
+"""Activations A = g(Z) and their derivatives dZ = dA * g'(Z); the formulas are those of `reference`.
+
+One kernel computes all of them: which one is the same for all threads, and memory is what bounds them.
+"""
+
+import math
+
+from ..codes import (
+    ELU,
+    GELU,
+    HARD_SIGMOID,
+    HARD_SILU,
+    LEAKY_RELU,
+    LINEAR,
+    RELU,
+    SIGMOID,
+    SILU,
+    SOFTPLUS,
+    TANH,
+)
+from .blocks import n_blocks
+from .compiling import cuda, flat, formula, inner, kernel, launch
+from .reducing import lanes_for, max_over, sum_over
+from .sizes import PIECE, THREADS
+
+_ROOT_HALF, _ROOT_PI = math.sqrt(0.5), math.sqrt(2 * math.pi)
+
+
+@formula
+def logistic(z):
+    """sigmoid(z), with the exponential taken of -|z|."""
+    one = type(z)(1)
+    e = math.exp(-abs(z))
+    return (one if z >= 0 else e) / (one + e)
+
+
+@formula
+def _normal(z):
+    """The normal distribution function."""
+    kind = type(z)
+    return kind(0.5) * math.erfc(-z * kind(_ROOT_HALF))
+
+
+@formula
+def activate(code, setting, z):
+    """g(z), for any activation but softmax; `setting` is leaky_relu's slope or elu's alpha."""
+    kind = type(z)
+    if code == SIGMOID:
+        return logistic(z)
+    if code == TANH:
+        return kind(math.tanh(z))
+    if code == RELU:
+        return kind(0) if z < 0 else z
+    if code == LEAKY_RELU:
+        return z if z > 0 else kind(setting) * z
+    if code == ELU:
+        return z if z > 0 else kind(setting) * math.expm1(z)
+    if code == HARD_SIGMOID:
+        a = z / kind(6) + kind(0.5)
+        return kind(0) if a < 0 else kind(1) if a > 1 else a
+    if code == SOFTPLUS:
+        return kind(0.5) * (z + abs(z)) + math.log1p(math.exp(-abs(z)))
+    if code == SILU:
+        return z * logistic(z)
+    if code == GELU:
+        return z * _normal(z)
+    if code == HARD_SILU:
+        a = z / kind(6) + kind(0.5)
+        return z * (kind(0) if a < 0 else kind(1) if a > 1 else a)
+    return z
+
+
+@formula
+def derive(code, setting, a, da):
+    """da * g'(z), from g(z), or from z itself for softplus, silu, gelu and hard_silu."""
+    kind = type(a)
+    one = kind(1)
+    if code == SIGMOID:
+        return da * a * (one - a)
+    if code == TANH:
+        return da * (one - a * a)
+    if code == RELU:
+        return da if a > 0 else kind(0)
+    if code == LEAKY_RELU:
+        return da if a > 0 else kind(setting) * da
+    if code == ELU:
+        return da if a > 0 else da * (a + kind(setting))
+    if code == HARD_SIGMOID:
+        return da / kind(6) if a > 0 and a < 1 else kind(0)
+    if code == SOFTPLUS:
+        return da * logistic(a)
+    if code == SILU:
+        s = logistic(a)
+        return da * s * (one + a * (one - s))
+    if code == GELU:
+        return da * (_normal(a) + a * math.exp(-kind(0.5) * a * a) / kind(_ROOT_PI))
+    if code == HARD_SILU:
+        return da if a >= 3 else kind(0) if a <= -3 else da * (a / kind(3) + kind(0.5))
+    return da
+
+
+@kernel
+def _activate(code, setting, Z, A):
+    for i in range(cuda.grid(1), Z.size, cuda.gridsize(1)):
+        A[i] = activate(code, setting, Z[i])
+
+
+@kernel
+def _derive(code, setting, dA, A, dZ):
+    for i in range(cuda.grid(1), A.size, cuda.gridsize(1)):
+        dZ[i] = derive(code, setting, A[i], dA[i])
+
+
+@inner
+def exponentials_of_row(Z, z, n, lanes, lane, shared):
+    """The largest of n numbers from place z on, and the sum of exp(number - largest): to all threads of a row.
+
+    This one is the `lane`th of `lanes`.
+    """
+    first = cuda.threadIdx.x - lane
+    most = Z[z + lane]
+    for j in range(lane, n, lanes):
+        if Z[z + j] > most:
+            most = Z[z + j]
+    most = max_over(most, shared, first, lanes)
+    total = most * 0
+    for j in range(lane, n, lanes):
+        total += math.exp(Z[z + j] - most)
+    return most, sum_over(total, shared, first, 1, lanes)
+
+
+@kernel
+def _softmax(n, Z, A):
+    shared = cuda.shared.array(THREADS, Z.dtype)
+    lanes = lanes_for(n)
+    lane, at_once = cuda.threadIdx.x % lanes, THREADS // lanes
+    m = Z.size // n
+    for task in range(cuda.blockIdx.x, n_blocks(m, at_once), cuda.gridDim.x):
+        i = task * at_once + cuda.threadIdx.x // lanes
+        z = min(i, m - 1) * n  # threads beyond the last sample read that one, and write nothing
+        most, total = exponentials_of_row(Z, z, n, lanes, lane, shared)
+        if i < m:
+            for j in range(lane, n, lanes):
+                A[z + j] = math.exp(Z[z + j] - most) / total
+
+
+def _there(code, Z, A, setting=0.0):
+    launch(_activate, -(-Z.size // PIECE), code, setting, *flat(Z, A))
+
+
+def _back(code, dA, A, dZ, setting=0.0):
+    launch(_derive, -(-A.size // PIECE), code, setting, *flat(dA, A, dZ))
+
+
+def linear(Z, A):
+    """A = Z."""
+    _there(LINEAR, Z, A)
+
+
+def linear_backward(dA, A, dZ):
+    """dZ = dA."""
+    _back(LINEAR, dA, A, dZ)
+
+
+def sigmoid(Z, A):
+    """A = 1 / (1 + exp(-Z)), with the exponential taken of -|Z| so that it cannot overflow."""
+    _there(SIGMOID, Z, A)
+
+
+def sigmoid_backward(dA, A, dZ):
+    """dZ = dA * A * (1 - A)."""
+    _back(SIGMOID, dA, A, dZ)
+
+
+def tanh(Z, A):
+    """A = tanh(Z)."""
+    _there(TANH, Z, A)
+
+
+def tanh_backward(dA, A, dZ):
+    """dZ = dA * (1 - A^2)."""
+    _back(TANH, dA, A, dZ)
+
+
+def relu(Z, A):
+    """A = max(0, Z); NaN stays NaN."""
+    _there(RELU, Z, A)
+
+
+def relu_backward(dA, A, dZ):
+    """dZ = dA where A > 0, else 0."""
+    _back(RELU, dA, A, dZ)
+
+
+def leaky_relu(Z, slope, A):
+    """A = Z where Z > 0, else slope * Z, for a slope >= 0."""
+    _there(LEAKY_RELU, Z, A, slope)
+
+
+def leaky_relu_backward(dA, A, slope, dZ):
+    """dZ = dA where A > 0, else slope * dA."""
+    _back(LEAKY_RELU, dA, A, dZ, slope)
+
+
+def elu(Z, alpha, A):
+    """A = Z where Z > 0, else alpha * (exp(Z) - 1) (Clevert, Unterthiner and Hochreiter, 2016)."""
+    _there(ELU, Z, A, alpha)
+
+
+def elu_backward(dA, A, alpha, dZ):
+    """dZ = dA where A > 0, else dA * (A + alpha)."""
+    _back(ELU, dA, A, dZ, alpha)
+
+
+def softplus(Z, A):
+    """A = log(1 + exp(Z)), a smooth ReLU (Dugas et al., 2001)."""
+    _there(SOFTPLUS, Z, A)
+
+
+def softplus_backward(dA, Z, dZ):
+    """dZ = dA * sigmoid(Z)."""
+    _back(SOFTPLUS, dA, Z, dZ)
+
+
+def silu(Z, A):
+    """A = Z * sigmoid(Z), also called swish (Elfwing, Uchibe and Doya, 2018)."""
+    _there(SILU, Z, A)
+
+
+def silu_backward(dA, Z, dZ):
+    """dZ = dA * S * (1 + Z * (1 - S)), with S = sigmoid(Z)."""
+    _back(SILU, dA, Z, dZ)
+
+
+def gelu(Z, A):
+    """A = Z * P(Z), with P the normal distribution function (Hendrycks and Gimpel, 2016)."""
+    _there(GELU, Z, A)
+
+
+def gelu_backward(dA, Z, dZ):
+    """dZ = dA * (P(Z) + Z * p(Z)), with P the normal distribution function and p its density."""
+    _back(GELU, dA, Z, dZ)
+
+
+def hard_sigmoid(Z, A):
+    """A = Z / 6 + 1/2 between 0 and 1: sigmoid in three straight lines (Howard et al., 2019)."""
+    _there(HARD_SIGMOID, Z, A)
+
+
+def hard_sigmoid_backward(dA, A, dZ):
+    """dZ = dA / 6 where 0 < A < 1, else 0."""
+    _back(HARD_SIGMOID, dA, A, dZ)
+
+
+def hard_silu(Z, A):
+    """A = Z * hard_sigmoid(Z), also called hard swish (Howard et al., 2019)."""
+    _there(HARD_SILU, Z, A)
+
+
+def hard_silu_backward(dA, Z, dZ):
+    """dZ = dA where Z >= 3, 0 where Z <= -3, else dA * (Z / 3 + 1/2)."""
+    _back(HARD_SILU, dA, Z, dZ)
+
+
+def softmax(Z, A):
+    """A[i, j] = exp(Z[i, j]) / sum_k exp(Z[i, k]), with the row's maximum taken off first: exp cannot overflow."""
+    m, n = Z.shape
+    launch(_softmax, m, n, *flat(Z, A))

@@ -1,0 +1,9 @@
+"""Pieces of a range."""
+
+from .compiling import formula
+
+
+@formula
+def n_blocks(extent, size):
+    """How many blocks of `size` cover 0:extent."""
+    return (extent + size - 1) // size

@@ -1,0 +1,100 @@
+"""How every CUDA kernel is compiled and launched, and how GPU code calls GPU code. The only import of `numba.cuda`.
+
+With NUMBA_ENABLE_CUDASIM=1 in the environment the same kernels run in Numba's simulator, as Python: it shows what they
+compute, with as many blocks and threads as `sizes` says, and none of what only a GPU has.
+"""
+
+import importlib.util
+
+import numpy as np
+from numba.core import config
+
+from ..sources import SOURCES
+
+if importlib.util.find_spec("numba_cuda") is None:
+    raise ImportError("CUDA kernels need the package numba-cuda: pip install 'fastnet[cuda]'")
+
+IS_SIMULATED = bool(config.ENABLE_CUDASIM)
+
+# numba-cuda 0.30 looks for a function that NumPy 2.5 has dropped, and only when this module is imported.
+if hasattr(np, "row_stack") or IS_SIMULATED:
+    from numba import cuda
+else:
+    np.row_stack = np.vstack  # type: ignore[attr-defined]
+    try:
+        from numba import cuda
+    finally:
+        del np.row_stack  # type: ignore[attr-defined]
+
+
+def why_not() -> str | None:
+    """Why CUDA kernels cannot run here; None where they can."""
+    if IS_SIMULATED or cuda.is_available():
+        return None
+    return f"no CUDA GPU can be used ({cuda.cuda_error() or 'none is there'}): check nvidia-smi and the driver"
+
+
+if IS_SIMULATED:
+
+    def inner(function):
+        """GPU code that asks for its thread, or waits for others, and is called from kernels."""
+        return cuda.jit(device=True)(function)
+
+    def formula(function):
+        """GPU code of numbers alone, called from other GPU code."""
+        return function
+
+    def kernel(function):
+        """A kernel, launched by `launch`."""
+        return cuda.jit(function)
+
+else:
+    from numba.cuda.core.caching import IndexDataCacheFile
+    from numba.cuda.dispatcher import CUDACache
+
+    class _PackageCache(CUDACache):
+        """numba-cuda's on-disk cache of one kernel, fresh only while no source of the package has changed."""
+
+        def __init__(self, py_func):
+            super().__init__(py_func)
+            self._cache_file = IndexDataCacheFile(self._cache_path, self._impl.filename_base, source_stamp=SOURCES)
+
+    def inner(function):
+        """GPU code that asks for its thread, or waits for others, and is called from kernels."""
+        return cuda.jit(device=True, forceinline=True)(function)
+
+    formula = inner
+
+    def kernel(function):
+        """A kernel, launched by `launch`."""
+        from .sizes import THREADS
+
+        dispatcher = cuda.jit(launch_bounds=THREADS)(function)
+        try:
+            dispatcher._cache = _PackageCache(function)
+        except RuntimeError:  # no folder can be written to: every process compiles anew
+            pass
+        return dispatcher
+
+
+def launch(kernel, tasks, *arguments):
+    """Start a kernel with a block a task, or as many as the GPU is well served with: each takes several then."""
+    from .sizes import MOST_BLOCKS, THREADS
+
+    if tasks > 0:
+        kernel[min(tasks, MOST_BLOCKS), THREADS](*arguments)
+
+
+def flat(*arrays):
+    """The arrays as vectors.
+
+    Raises ValueError for one whose numbers do not lie side by side, or of another dtype than the first.
+    """
+    for array in arrays:
+        if array.dtype != arrays[0].dtype or array.dtype.kind != "f":
+            raise ValueError(
+                f"arrays of {arrays[0].dtype} and {array.dtype}: give all of them as float32, or as float64"
+            )
+        if array.size and not array.flags["C_CONTIGUOUS"]:
+            raise ValueError("CUDA kernels want C-contiguous arrays: give numpy.ascontiguousarray of them")
+    return [array.reshape(-1) for array in arrays]

@@ -1,0 +1,147 @@
+"""The end of the forward pass: outputs, or losses, scores and the last layer's dZ; and what a step costs."""
+
+import math
+
+from ..codes import (
+    ACTIVATION,
+    CROSS_ENTROPY,
+    DZ,
+    FROM,
+    GRADIENT,
+    HINGE,
+    LOG_LOSS,
+    LOSS,
+    LOSS_SETTING,
+    LOSSES,
+    N_OUT,
+    N_TARGETS,
+    PENALTIES,
+    PREDICT,
+    SCORES,
+    SLOPE,
+    SOFTMAX,
+    A,
+)
+from .activations import activate, derive, exponentials_of_row
+from .compiling import cuda, inner
+from .losses import loss_of_row
+from .places import row_of
+from .reducing import lanes_for, sum_over, sum_over_block
+from .sizes import THREADS
+from .weights import sum_of_pieces
+
+
+@inner
+def _score_of_row(job, z, y, n, lanes, lane, shared):
+    """How many predictions from n numbers, from place z on, are right; or the sum of squared errors.
+
+    Of the same largest numbers the first one is the prediction.
+    """
+    kind, loss, numbers = job.workspace.dtype.type, job.whole[LOSS], job.workspace
+    first, total = cuda.threadIdx.x - lane, kind(0)
+    if loss == CROSS_ENTROPY:  # right if no number is larger than the label's, and no earlier one as large
+        label = int(job.targets[y])
+        for j in range(lane, n, lanes):
+            larger = numbers[z + j] > numbers[z + label]
+            if larger or (j < label and numbers[z + j] == numbers[z + label]):
+                total += kind(1)
+        return kind(1) if sum_over(total, shared, first, 1, lanes) == 0 else kind(0)
+    for j in range(lane, n, lanes):
+        if loss in (LOG_LOSS, HINGE):
+            total += kind(1) if (numbers[z + j] > 0) == (job.targets[y + j] > 0.5) else kind(0)
+        else:
+            difference = numbers[z + j] - job.targets[y + j]
+            total += difference * difference
+    return sum_over(total, shared, first, 1, lanes)
+
+
+@inner
+def _activate_row(job, l, row, n, lanes, lane, writes):
+    if writes:
+        for j in range(lane, n, lanes):
+            place = job.layers[l, A] + row + j
+            job.workspace[place] = activate(job.layers[l, ACTIVATION], job.settings[l, SLOPE], job.workspace[place])
+
+
+@inner
+def _cost_of_row(job, l, i, is_real, lanes, lane, shared):
+    """Loss, score and dZ of one sample."""
+    kind, loss, setting = job.workspace.dtype.type, job.whole[LOSS], job.real[LOSS_SETTING]
+    n, sample = job.layers[l, N_OUT], row_of(job, job.step, i)
+    z, dz, y, of_logits = job.layers[l, A] + i * n, job.layers[l, DZ] + i * n, sample * job.whole[N_TARGETS], False
+    if loss in (LOG_LOSS, CROSS_ENTROPY):
+        of_logits = True
+    else:
+        _activate_row(job, l, i * n, n, lanes, lane, is_real)
+    score = _score_of_row(job, z, y, n, lanes, lane, shared)
+    weight = kind(1) / kind(job.m)
+    if job.weights.size > 0:
+        weight *= job.weights[sample]
+    total = loss_of_row(
+        loss, setting, weight, job.workspace, z, job.targets, y, job.workspace, dz, n, lanes, lane, shared, is_real
+    )
+    if not is_real:
+        return
+    if not of_logits:
+        for j in range(lane, n, lanes):
+            a = job.workspace[job.layers[l, FROM] + i * n + j]
+            job.workspace[dz + j] = derive(job.layers[l, ACTIVATION], job.settings[l, SLOPE], a, job.workspace[dz + j])
+    if lane == 0:
+        job.workspace[job.whole[LOSSES] + i] = total * weight
+        job.workspace[job.whole[SCORES] + i] = score
+
+
+@inner
+def _store_outputs(job, l, i, is_real, lanes, lane, shared):
+    """The last layer's activations of one sample."""
+    n = job.layers[l, N_OUT]
+    z, out = job.layers[l, A] + i * n, row_of(job, job.step, i) * n
+    if job.layers[l, ACTIVATION] == SOFTMAX:
+        most, total = exponentials_of_row(job.workspace, z, n, lanes, lane, shared)
+        if is_real:
+            for j in range(lane, n, lanes):
+                job.outputs[out + j] = math.exp(job.workspace[z + j] - most) / total
+    elif is_real:
+        for j in range(lane, n, lanes):
+            job.outputs[out + j] = activate(
+                job.layers[l, ACTIVATION], job.settings[l, SLOPE], job.workspace[z + j]
+            )  # fmt: skip
+
+
+@inner
+def rows_at_once(job):
+    """Samples that a block ends at a time."""
+    return THREADS // lanes_for(job.layers[job.layers.shape[0] - 1, N_OUT])
+
+
+@inner
+def end_rows(job, first, last, shared):
+    """Losses or outputs of some samples, from the numbers of the last layer."""
+    l = job.layers.shape[0] - 1
+    lanes = lanes_for(job.layers[l, N_OUT])
+    lane, at_once = cuda.threadIdx.x % lanes, THREADS // lanes
+    for row in range(first, last, at_once):
+        i = row + cuda.threadIdx.x // lanes
+        # Threads beyond the last sample read that one and write nothing: all of a block must come to its barriers.
+        if job.mode == PREDICT:
+            _store_outputs(job, l, min(i, last - 1), i < last, lanes, lane, shared)
+        else:
+            _cost_of_row(job, l, min(i, last - 1), i < last, lanes, lane, shared)
+
+
+@inner
+def sum_totals(job, shared):
+    """The step's cost and score. A cost that is not finite is marked, so that the run ends."""
+    kind, row = job.workspace.dtype.type, job.step - job.first_step
+    losses, scores = kind(0), kind(0)
+    for i in range(cuda.threadIdx.x, job.m, THREADS):
+        losses += job.workspace[job.whole[LOSSES] + i]
+        scores += job.workspace[job.whole[SCORES] + i]
+    losses, scores = sum_over_block(losses, shared), sum_over_block(scores, shared)
+    penalties = kind(0)
+    if job.mode >= GRADIENT:
+        penalties = sum_of_pieces(job, job.whole[PENALTIES], shared)
+    if cuda.threadIdx.x == 0:
+        job.costs[row], job.scores[row] = losses + penalties, scores
+        if not math.isfinite(losses):
+            job.flags[0] = job.step

@@ -1,0 +1,137 @@
+"""The products of dense layers, tile by tile, and what is done with each of their numbers at once."""
+
+from ..codes import (
+    ACTIVATION,
+    BACKWARD,
+    DZ,
+    FORWARD,
+    FROM,
+    N_IN,
+    N_OUT,
+    SLOPE,
+    W_STRIDE,
+    A,
+    B,
+    W,
+)
+from .activations import activate, derive
+from .blocks import n_blocks
+from .compiling import cuda, inner
+from .dense import height_of, product_of_tile, width_of
+from .places import place_of_activations
+from .sizes import (
+    PIECE,
+    SMALL_DEPTH,
+    THREADS,
+)
+from .weights import change
+
+
+@inner
+def shape_of(job, role, l):
+    """Rows, columns and inner dimension of a product."""
+    n, n_in = job.layers[l, N_OUT], job.layers[l, N_IN]
+    if role == FORWARD:
+        return job.m, n, n_in
+    if role == BACKWARD:
+        return job.m, n_in, n
+    return n, n_in, job.m
+
+
+@inner
+def tiles_of(job, role, l, tile):
+    m, n, _ = shape_of(job, role, l)
+    return n_blocks(m, height_of(tile)) * n_blocks(n, width_of(tile))
+
+
+@inner
+def rows_of_piece(n):
+    """Rows of n numbers that make a task."""
+    return max(1, PIECE // n)
+
+
+@inner
+def multiply(job, role, l, tile, slices, partial, task, shared):
+    """A task: one tile of a product, or of one slice of its inner dimension. Returns the tile's first row."""
+    m, n, depth = shape_of(job, role, l)
+    height, width = height_of(tile), width_of(tile)
+    across = n_blocks(n, width)
+    tiles = n_blocks(m, height) * across
+    slice_, i0, j0 = task // tiles, task % tiles // across * height, task % across * width
+    a_slice = n_blocks(n_blocks(depth, SMALL_DEPTH), slices) * SMALL_DEPTH
+    start = slice_ * a_slice
+    stop = min(depth, start + a_slice)
+    stride_of_W, n_out, n_in = job.layers[l, W_STRIDE], job.layers[l, N_OUT], job.layers[l, N_IN]
+    dZ, A_prev = job.layers[l, DZ], place_of_activations(job, l - 1)
+    # Where the factors are, and from row to row and depth to depth of each; the result.
+    P, Q, C = job.workspace, job.parameters, job.workspace
+    if role == FORWARD:
+        p, p_row, p_depth = A_prev, n_in, 1
+        q, q_row, q_depth = job.layers[l, W], stride_of_W, 1
+        c, c_row = job.layers[l, A], n
+    elif role == BACKWARD:
+        p, p_row, p_depth = dZ, n_out, 1
+        q, q_row, q_depth = job.layers[l, W], 1, stride_of_W
+        c, c_row = job.layers[l - 1, DZ], n
+    else:
+        p, p_row, p_depth = dZ, 1, n_out
+        Q, q, q_row, q_depth = job.workspace, A_prev, 1, n_in
+        C, c, c_row = job.gradients, job.layers[l, W], stride_of_W
+    if slices > 1:
+        C, c, c_row = job.workspace, partial + slice_ * m * n, n
+    product_of_tile(tile, C, c, c_row, P, p, p_row, p_depth, Q, q, q_row, q_depth, i0, m, j0, n, start, stop, shared)
+    if slices == 1:
+        finish_numbers(job, role, l, 1, 0, i0, min(i0 + height, m), j0, min(j0 + width, n))
+    return i0
+
+
+@inner
+def finish(job, role, l, slices, partial, task):
+    """A task: some rows of a product whose slices have been made."""
+    m, n, _ = shape_of(job, role, l)
+    rows = rows_of_piece(n)
+    finish_numbers(job, role, l, slices, partial, task * rows, min((task + 1) * rows, m), 0, n)
+
+
+@inner
+def finish_numbers(job, role, l, slices, partial, first_row, last_row, first_column, last_column):
+    """Of a part of a product: add up the slices, then bias and activation, derivative, or update."""
+    m, n, _ = shape_of(job, role, l)
+    workspace, width = job.workspace, last_column - first_column
+    for e in range(cuda.threadIdx.x, (last_row - first_row) * width, THREADS):
+        i, j = first_row + e // width, first_column + e % width
+        place = i * n + j
+        value = workspace.dtype.type(0)
+        for s in range(slices if slices > 1 else 0):
+            value += workspace[partial + s * m * n + place]
+        if role == FORWARD:
+            if slices == 1:
+                value = workspace[job.layers[l, A] + place]
+            z = value + job.parameters[job.layers[l, B] + j]
+            activate_number(job, l, place, z)
+        elif role == BACKWARD:
+            if slices == 1:
+                value = workspace[job.layers[l - 1, DZ] + place]
+            derive_number(job, l - 1, place, value)
+        else:
+            weight = job.layers[l, W] + i * job.layers[l, W_STRIDE] + j
+            if slices == 1:
+                value = job.gradients[weight]
+            change(job, l, weight, value, True)
+
+
+@inner
+def activate_number(job, l, place, z):
+    """A = g(z), or z in the last layer, whose losses want it; z is kept where the derivative will."""
+    if job.layers[l, FROM] != job.layers[l, A]:
+        job.workspace[job.layers[l, FROM] + place] = z
+    if l < job.layers.shape[0] - 1:
+        z = activate(job.layers[l, ACTIVATION], job.settings[l, SLOPE], z)
+    job.workspace[job.layers[l, A] + place] = z
+
+
+@inner
+def derive_number(job, l, place, da):
+    """dZ = da * g'(Z)."""
+    a = job.workspace[job.layers[l, FROM] + place]
+    job.workspace[job.layers[l, DZ] + place] = derive(job.layers[l, ACTIVATION], job.settings[l, SLOPE], a, da)

@@ -1,0 +1,140 @@
+"""Layers that change each unit for itself: normalisations and Dropout, there and back."""
+
+import math
+
+from ..codes import (
+    DZ,
+    EPSILON,
+    GRADIENT,
+    MEASURES,
+    N_OUT,
+    RATE,
+    RUNNING,
+    RUNNING_RATE,
+    STATISTICS,
+    TRAIN,
+    A,
+    B,
+    W,
+)
+from .compiling import cuda, inner
+from .dropout import keeps
+from .multiplying import activate_number, derive_number
+from .normalisation import means_of_row_back, moments_of_column, moments_of_row, sums_of_column_back
+from .reducing import lanes_for
+from .sizes import COLUMNS_AT_ONCE, PIECE, THREADS
+
+_ROWS_AT_ONCE = THREADS // COLUMNS_AT_ONCE
+
+
+@inner
+def batch_normalise(job, l, task, shared):
+    """A task: some units of a batch normalisation, by statistics of the mini-batch, or by those it remembers."""
+    workspace, parameters, n, kind = job.workspace, job.parameters, job.layers[l, N_OUT], job.workspace.dtype.type
+    unit, first = task * COLUMNS_AT_ONCE + cuda.threadIdx.x % COLUMNS_AT_ONCE, cuda.threadIdx.x // COLUMNS_AT_ONCE
+    j = min(unit, n - 1)  # threads beyond the last unit read that one, and write nothing
+    given, running, statistics = job.layers[l - 1, A], job.layers[l, RUNNING] + j, job.layers[l, STATISTICS] + j
+    writes, epsilon = first == 0 and unit < n, kind(job.settings[l, EPSILON])
+    if job.mode >= GRADIENT and job.layers[l, MEASURES] != 0:
+        mean, squares = moments_of_column(workspace, given, job.m, n, j, shared)
+        rate = kind(1) / math.sqrt(squares / kind(job.m) + epsilon)
+        if writes and job.mode == TRAIN:
+            share, variance = kind(job.settings[l, RUNNING_RATE]), squares / kind(max(job.m - 1, 1))
+            parameters[running] += share * (mean - parameters[running])
+            parameters[running + n] += share * (variance - parameters[running + n])
+    else:
+        mean, rate = parameters[running], kind(1) / math.sqrt(parameters[running + n] + epsilon)
+    if writes:
+        workspace[statistics], workspace[statistics + n] = mean, rate
+    if unit < n:
+        gamma, beta = parameters[job.layers[l, W] + j], parameters[job.layers[l, B] + j]
+        for i in range(first, job.m, _ROWS_AT_ONCE):
+            x = workspace[given + i * n + j]
+            activate_number(job, l, i * n + j, gamma * (x - mean) * rate + beta)
+
+
+@inner
+def back_of_batch_norm(job, l, task, shared):
+    """A task: dgamma, dbeta and dZ of the layer before, for some units."""
+    workspace, n, kind = job.workspace, job.layers[l, N_OUT], job.workspace.dtype.type
+    unit, first = task * COLUMNS_AT_ONCE + cuda.threadIdx.x % COLUMNS_AT_ONCE, cuda.threadIdx.x // COLUMNS_AT_ONCE
+    j = min(unit, n - 1)
+    given, dA, statistics = job.layers[l - 1, A], job.layers[l, DZ], job.layers[l, STATISTICS] + j
+    mean, rate = workspace[statistics], workspace[statistics + n]
+    weighted, plain = kind(0), kind(0)  # remembered statistics do not depend on the samples
+    if job.layers[l, MEASURES] != 0:
+        weighted, plain = sums_of_column_back(workspace, dA, workspace, given, job.m, n, j, mean, rate, shared)
+        if first == 0 and unit < n:
+            workspace[statistics + 2 * n], workspace[statistics + 3 * n] = weighted, plain
+    if unit < n:
+        gain, count = job.parameters[job.layers[l, W] + j] * rate, kind(job.m)
+        for i in range(first, job.m, _ROWS_AT_ONCE):
+            X = (workspace[given + i * n + j] - mean) * rate
+            da = gain * (workspace[dA + i * n + j] - plain / count - X * weighted / count)
+            derive_number(job, l - 1, i * n + j, da)
+
+
+@inner
+def layer_normalise(job, l, task, shared):
+    """A task: some samples of a layer normalisation."""
+    workspace, n = job.workspace, job.layers[l, N_OUT]
+    lanes = lanes_for(n)
+    lane, i = cuda.threadIdx.x % lanes, task * (THREADS // lanes) + cuda.threadIdx.x // lanes
+    given = job.layers[l - 1, A] + min(i, job.m - 1) * n
+    mean, rate = moments_of_row(workspace, given, n, job.settings[l, EPSILON], lanes, lane, shared)
+    if i < job.m:
+        workspace[job.layers[l, STATISTICS] + i] = mean
+        workspace[job.layers[l, STATISTICS] + job.batch_size + i] = rate
+        for j in range(lane, n, lanes):
+            gamma, beta = job.parameters[job.layers[l, W] + j], job.parameters[job.layers[l, B] + j]
+            activate_number(job, l, i * n + j, gamma * (workspace[given + j] - mean) * rate + beta)
+
+
+@inner
+def back_of_layer_norm(job, l, task, shared):
+    """A task: dZ of the layer before, for some samples."""
+    workspace, n = job.workspace, job.layers[l, N_OUT]
+    lanes = lanes_for(n)
+    lane, own = cuda.threadIdx.x % lanes, task * (THREADS // lanes) + cuda.threadIdx.x // lanes
+    i = min(own, job.m - 1)
+    given, dA = job.layers[l - 1, A] + i * n, job.layers[l, DZ] + i * n
+    mean = workspace[job.layers[l, STATISTICS] + i]
+    rate = workspace[job.layers[l, STATISTICS] + job.batch_size + i]
+    plain, weighted = means_of_row_back(
+        workspace, dA, workspace, given, job.parameters, job.layers[l, W], n, mean, rate, lanes, lane, shared
+    )
+    if own < job.m:
+        for j in range(lane, n, lanes):
+            X, G = (workspace[given + j] - mean) * rate, job.parameters[job.layers[l, W] + j] * workspace[dA + j]
+            derive_number(job, l - 1, i * n + j, rate * (G - plain - X * weighted))
+
+
+@inner
+def rows_of_layer_norm(job, l):
+    """Samples of a task."""
+    return THREADS // lanes_for(job.layers[l, N_OUT])
+
+
+@inner
+def _dropped(job, l, e, value):
+    """A number of Dropout layer l, there or back: the same ones are left out."""
+    kind, row = job.workspace.dtype.type, job.step - job.first_step
+    rate = job.settings[l, RATE]
+    if not keeps(e, rate, job.keys[row, l, 0], job.keys[row, l, 1]):
+        return kind(0)
+    return kind(1 / (1 - rate)) * value
+
+
+@inner
+def drop(job, l, task):
+    """A task: a piece of a Dropout layer's numbers; all of them come through where nothing is trained."""
+    for e in range(task * PIECE + cuda.threadIdx.x, min((task + 1) * PIECE, job.m * job.layers[l, N_OUT]), THREADS):
+        value = job.workspace[job.layers[l - 1, A] + e]
+        job.workspace[job.layers[l, A] + e] = _dropped(job, l, e, value) if job.mode >= GRADIENT else value
+
+
+@inner
+def back_of_drop(job, l, task):
+    """A task: the same of dZ of the layer before."""
+    for e in range(task * PIECE + cuda.threadIdx.x, min((task + 1) * PIECE, job.m * job.layers[l, N_OUT]), THREADS):
+        derive_number(job, l - 1, e, _dropped(job, l, e, job.workspace[job.layers[l, DZ] + e]))

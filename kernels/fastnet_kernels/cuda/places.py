@@ -1,0 +1,84 @@
+"""Which samples a step has, and where what it works with is."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ..codes import N_IN, N_OUT, X_SIZE, A, X
+from .blocks import n_blocks
+from .compiling import inner
+
+
+class Job(NamedTuple):
+    """One step of the program, as its operations see it: the arguments of `program.run`, and the mini-batch."""
+
+    mode: int
+    layers: np.ndarray
+    settings: np.ndarray
+    whole: np.ndarray
+    real: np.ndarray
+    parameters: np.ndarray
+    gradients: np.ndarray
+    first_state: np.ndarray
+    second_state: np.ndarray
+    workspace: np.ndarray
+    pixels: np.ndarray
+    samples: np.ndarray
+    targets: np.ndarray
+    weights: np.ndarray
+    outputs: np.ndarray
+    order: np.ndarray
+    optimizer: np.ndarray
+    rates: np.ndarray
+    keys: np.ndarray
+    costs: np.ndarray
+    scores: np.ndarray
+    flags: np.ndarray
+    m_all: int
+    batch_size: int
+    first_step: int
+    last_step: int
+    step: int
+    m: int  # samples of the mini-batch
+
+
+@inner
+def size_of_step(m_all, batch_size, step):
+    """Samples of a step's mini-batch: the last one of an epoch has the rest."""
+    return min(batch_size, m_all - step % n_blocks(m_all, batch_size) * batch_size)
+
+
+@inner
+def row_of(job, step, i):
+    """The row, of all samples, of the i'th sample of a step."""
+    epoch, batch = divmod(step, n_blocks(job.m_all, job.batch_size))
+    place = batch * job.batch_size + i
+    return job.order[epoch * job.m_all + place] if job.order.size > 0 else place
+
+
+@inner
+def repeats(job):
+    """Whether every step has the same samples: they are in the workspace then, once the first one has read them."""
+    return job.batch_size >= job.m_all and job.order.size == 0
+
+
+@inner
+def place_of_inputs(job, step):
+    """Where a step's samples are in the workspace: of two places in turn, so that the next one's can be read early."""
+    return job.whole[X] if repeats(job) else job.whole[X] + step % 2 * job.whole[X_SIZE]
+
+
+@inner
+def place_of_activations(job, l):
+    """Where the activations of layer l begin in the workspace; of -1, the samples."""
+    return job.layers[l, A] if l >= 0 else place_of_inputs(job, job.step)
+
+
+@inner
+def inputs_of(job, l):
+    return job.layers[l, N_IN]
+
+
+@inner
+def units_of(job, l):
+    return job.layers[l, N_OUT]

@@ -1,0 +1,252 @@
+"""The compiled program: it runs any network, laid out as a table of instructions, over many mini-batches in one launch.
+
+An instruction is an operation on one layer, cut into tasks that need nothing of each other; the blocks of the grid take
+them in turn. Where an instruction needs what the ones before it make, all blocks wait for each other first. So a step has
+no launches, and costs a few waits: with one hidden layer, for its activations, for the losses, for dZ, and for the
+weights; the next mini-batch's samples are read meanwhile.
+
+What each task sums up, and in which order, depends on shapes only: the same seed gives the same bits on any grid.
+"""
+
+from numba.cuda import cg
+
+from ..codes import (
+    BACK_OF_BATCH_NORM,
+    BACK_OF_DROP,
+    BACK_OF_LAYER_NORM,
+    BATCH_NORMALISE,
+    BIAS,
+    DROP,
+    END,
+    ENDS,
+    FINISH,
+    GAIN,
+    GATHER,
+    GATHER_NEXT,
+    LAYER,
+    LAYER_NORMALISE,
+    MULTIPLY,
+    N_IN,
+    N_OUT,
+    NOT,
+    OPENING,
+    OPERATION,
+    PARTIAL,
+    PENALTY,
+    ROLE,
+    SLICES,
+    SQUARES,
+    THEY_DO_AND_STOP,
+    TILE,
+    TOTALS,
+    UPDATE,
+    WAITS,
+    B,
+    W,
+)
+from .blocks import n_blocks
+from .compiling import IS_SIMULATED, cuda, inner, kernel
+from .dense import height_of
+from .ending import end_rows, rows_at_once, sum_totals
+from .inputs import gather
+from .multiplying import finish, finish_numbers, multiply, rows_of_piece, shape_of, tiles_of
+from .passing import (
+    back_of_batch_norm,
+    back_of_drop,
+    back_of_layer_norm,
+    batch_normalise,
+    drop,
+    layer_normalise,
+    rows_of_layer_norm,
+)
+from .places import Job, repeats, size_of_step
+from .sizes import COLUMNS_AT_ONCE, PIECE, SHARED, THREADS
+from .weights import change_bias, change_gain, count_of_parameters, sum_penalties, sum_squares, update_piece
+
+
+@inner
+def _count_tasks(job, instruction):
+    """How many tasks an instruction has in this step."""
+    operation, role, l, slices = instruction[OPERATION], instruction[ROLE], instruction[LAYER], instruction[SLICES]
+    n, n_in = job.layers[l, N_OUT], job.layers[l, N_IN]
+    if operation == MULTIPLY:
+        return tiles_of(job, role, l, instruction[TILE]) * slices
+    if operation == FINISH:
+        rows, columns, _ = shape_of(job, role, l)
+        return n_blocks(rows, rows_of_piece(columns))
+    if operation == GATHER:
+        return n_blocks(job.m * n_in, PIECE)
+    if operation == GATHER_NEXT:
+        if job.step + 1 >= job.last_step or repeats(job):
+            return 0
+        return n_blocks(size_of_step(job.m_all, job.batch_size, job.step + 1) * n_in, PIECE)
+    if operation == END:
+        return n_blocks(job.m, rows_at_once(job))
+    if operation == TOTALS:
+        return 1
+    if operation in (BATCH_NORMALISE, BACK_OF_BATCH_NORM, BIAS, GAIN):
+        return n_blocks(n, COLUMNS_AT_ONCE)
+    if operation in (LAYER_NORMALISE, BACK_OF_LAYER_NORM):
+        return n_blocks(job.m, rows_of_layer_norm(job, l))
+    if operation in (DROP, BACK_OF_DROP):
+        return n_blocks(job.m * n, PIECE)
+    if operation == PENALTY:
+        return n_blocks(job.layers[l, B] - job.layers[l, W], PIECE)
+    return n_blocks(count_of_parameters(job, l), PIECE)
+
+
+@inner
+def _do(job, instruction, task, shared):
+    """One task."""
+    operation, role, l = instruction[OPERATION], instruction[ROLE], instruction[LAYER]
+    slices, partial, first, last = instruction[SLICES], instruction[PARTIAL], 0, 0
+    if operation == MULTIPLY:
+        first = multiply(job, role, l, instruction[TILE], slices, partial, task, shared)
+        if instruction[ENDS] != 0:
+            last = min(first + height_of(instruction[TILE]), job.m)
+    elif operation == FINISH:
+        finish(job, role, l, slices, partial, task)
+    elif operation == GATHER:
+        gather(job, job.step, task)
+    elif operation == GATHER_NEXT:
+        gather(job, job.step + 1, task)
+    elif operation == TOTALS:
+        sum_totals(job, shared)
+    elif operation == BATCH_NORMALISE:
+        batch_normalise(job, l, task, shared)
+    elif operation == LAYER_NORMALISE:
+        layer_normalise(job, l, task, shared)
+    elif operation == DROP:
+        drop(job, l, task)
+    elif operation == BACK_OF_BATCH_NORM:
+        back_of_batch_norm(job, l, task, shared)
+    elif operation == BACK_OF_LAYER_NORM:
+        back_of_layer_norm(job, l, task, shared)
+    elif operation == BACK_OF_DROP:
+        back_of_drop(job, l, task)
+    elif operation == BIAS:
+        change_bias(job, l, task, shared)
+    elif operation == GAIN:
+        change_gain(job, l, task, shared)
+    elif operation == PENALTY:
+        sum_penalties(job, l, task, shared)
+    elif operation == SQUARES:
+        sum_squares(job, l, task, shared)
+    elif operation == UPDATE:
+        update_piece(job, l, task, shared)
+    elif operation == END:
+        first = task * rows_at_once(job)
+        last = min(first + rows_at_once(job), job.m)
+        if slices > 1:
+            finish_numbers(job, role, l, slices, partial, first, last, 0, job.layers[l, N_OUT])
+    if last > first:
+        cuda.syncthreads()  # whole rows of the last layer are there now
+        end_rows(job, first, last, shared)
+
+
+@kernel
+def run(
+    instructions,
+    first_instruction,
+    last_instruction,
+    mode,
+    layers,
+    settings,
+    whole,
+    real,
+    parameters,
+    gradients,
+    first_state,
+    second_state,
+    workspace,
+    pixels,
+    samples,
+    targets,
+    weights,
+    outputs,
+    order,
+    optimizer,
+    rates,
+    keys,
+    costs,
+    scores,
+    flags,
+    m_all,
+    batch_size,
+    first_step,
+    last_step,
+    step,
+    stop,
+):
+    """Run steps `step` to `stop` (exclusive) of a call's `first_step` to `last_step`, a mini-batch each.
+
+    instructions    int64 (n, codes.INSTRUCTION_COLUMNS), the first codes.OPENING of them for a call's first step only;
+                    first_instruction:last_instruction are run: where they are all of several, the launch is cooperative
+    mode            PREDICT, EVALUATE, GRADIENT or TRAIN of `codes`
+    layers, settings, whole, real  the network's tables, in the places named in `codes`
+    parameters      (n,) of the dtype of everything: all W and b, gamma and beta, and what normalisations remember
+    gradients       (n,): all dW and db
+    first_state, second_state  (n,): what the optimizer remembers; empty where it needs none
+    workspace       activations and derivatives
+    pixels, samples X (m_all, n_0), flat: as uint8, or of the dtype; the other one is empty
+    targets         Y (m_all, n_targets), flat; one class index a row for cross-entropy
+    weights         (m_all,), of the samples' losses; empty: all 1
+    outputs         (m_all, n_L), flat, written by PREDICT
+    order           int64, the rows in the order of use, for as many epochs as the steps span; empty: as they lie
+    optimizer       float64, the optimizer's settings, in the places named in `codes`
+    rates           float64 (n_steps, 3), for TRAIN: learning rates, and what Adam corrects by
+    keys            int64 (n_steps, n_layers, 2), the keys of Dropout, two halves of 32 bits
+    costs, scores   float64 (n_steps,): the cost before the step's update, and the number of right predictions, or for
+                    losses of numbers the sum of squared errors
+    flags           int64 (1,): -1, or a step whose cost is NaN or infinite: it has changed no weights
+
+    n_steps are those of the call, from `first_step` on. Only TRAIN ends at a cost that is not finite.
+    """
+    shared = cuda.shared.array(SHARED, workspace.dtype)
+    blocks, block = cuda.gridDim.x, cuda.blockIdx.x
+    is_whole = last_instruction - first_instruction > 1
+    begun = False
+    for now in range(step, stop):
+        job = Job(
+            mode, layers, settings, whole, real, parameters, gradients, first_state, second_state, workspace, pixels,
+            samples, targets, weights, outputs, order, optimizer, rates, keys, costs, scores, flags, m_all, batch_size,
+            first_step, last_step, now, size_of_step(m_all, batch_size, now),
+        )  # fmt: skip
+        start, turn = first_instruction, 0  # `turn` is how many tasks there were since all blocks waited
+        if is_whole and now > first_step:
+            start = max(start, OPENING)
+        for number in range(start, last_instruction):
+            instruction = instructions[number]
+            if instruction[WAITS] != NOT:
+                turn = 0
+                if is_whole and begun:
+                    if blocks > 1:
+                        cg.this_grid().sync()
+                    else:
+                        cuda.syncthreads()
+                if instruction[WAITS] == THEY_DO_AND_STOP and flags[0] >= 0:
+                    return
+            begun = True
+            tasks = _count_tasks(job, instruction)
+            for task in range((block - turn) % blocks, tasks, blocks):
+                _do(job, instruction, task, shared)
+                cuda.syncthreads()
+            turn += tasks
+
+
+def start(blocks, stream, instructions, *arguments, first_step, last_step):
+    """Run all steps: one launch on a GPU, at most as many blocks as it can hold at once.
+
+    In the simulator, whose blocks run one after the other, it is a launch an instruction.
+    """
+    n = len(instructions)
+    if not IS_SIMULATED:
+        table = cuda.to_device(instructions, stream=stream)
+        run[blocks, THREADS, stream](table, 0, n, *arguments, first_step, last_step, first_step, last_step)
+        return
+    *_, flags, _m_all, _batch_size = arguments
+    for step in range(first_step, last_step):
+        for number in range(0 if step == first_step else OPENING, n):
+            if instructions[number, WAITS] == THEY_DO_AND_STOP and flags[0] >= 0:
+                return
+            run[blocks, THREADS](instructions, number, number + 1, *arguments, first_step, last_step, step, step + 1)

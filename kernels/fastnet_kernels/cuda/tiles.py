@@ -1,0 +1,146 @@
+"""Matrix products, tile by tile: C = P Q^T over a part of the inner dimension, for factors that lie either way.
+
+After the usual plan of a fast product on a GPU (Volkov and Demmel, 2008; NVIDIA's CUTLASS): a block copies a slab of both
+factors to shared memory, each thread multiplies its own small tile of registers from there, and meanwhile the next slab
+is on its way from memory.
+"""
+
+from .compiling import cuda, inner
+from .registers import keep, load, multiplier, put, zeros
+from .sizes import (
+    LARGE_COLUMNS,
+    LARGE_DEPTH,
+    LARGE_GROUPS,
+    LARGE_HEIGHT,
+    LARGE_ROWS,
+    LARGE_WIDTH,
+    PADDING,
+    SMALL_COLUMNS,
+    SMALL_DEPTH,
+    SMALL_GROUPS,
+    SMALL_HEIGHT,
+    SMALL_ROWS,
+    SMALL_WIDTH,
+    THREADS,
+)
+
+
+def _mover(height, depth):
+    """GPU code that moves a slab of a factor, `height` rows by `depth`, from memory to registers, and on.
+
+    Thread by thread along the way the factor lies, so that neighbouring threads read neighbouring numbers.
+    """
+    count, stride = height * depth // THREADS, height + PADDING
+
+    @inner
+    def share(by_row, by_depth, n_rows):
+        """A thread's numbers of each slab: which of them are in the factor's rows, the first one's depth, the distance to
+        the next ones in depth, in memory and in shared memory, and where the first one is in both."""
+        thread = cuda.threadIdx.x
+        if by_depth == 1:
+            row, k, rows, depths = thread // depth, thread % depth, THREADS // depth, 0
+        else:
+            row, k, rows, depths = thread % height, thread // height, 0, THREADS // height
+        in_rows = 0
+        for s in range(count):
+            if row + s * rows < n_rows:
+                in_rows |= 1 << s
+        step, shared_step = rows * by_row + depths * by_depth, depths * stride + rows
+        return in_rows, k, depths, step, shared_step, row * by_row + k * by_depth, k * stride + row
+
+    @inner
+    def fetch(numbers, place, n_depths, mine, registers):
+        """registers = this thread's numbers of the slab that begins at `place`; 0 where the factor has none."""
+        there, k, depths, step, _, first, _ = mine
+        if n_depths < depth:
+            for s in range(count):
+                if k + s * depths >= n_depths:
+                    there &= ~(1 << s)
+        for s in range(count):
+            registers[s] = registers.dtype.type(0)
+            if there & (1 << s):
+                registers[s] = load(numbers, place + first + s * step)
+
+    @inner
+    def store(registers, shared, place, mine):
+        """The same numbers to shared memory: a depth a row."""
+        _, _, _, _, shared_step, _, first = mine
+        for s in range(count):
+            put(shared, place + first + s * shared_step, registers[s])
+
+    return share, fetch, store, count
+
+
+def _make_product(height, width, depth, rows, columns, groups):
+    """The product of one kind of tile; for the sizes see `sizes`."""
+    share_P, fetch_P, store_P, count_P = _mover(height, depth)
+    share_Q, fetch_Q, store_Q, count_Q = _mover(width, depth)
+    p_stride, q_stride = height + PADDING, width + PADDING
+    slab = depth * (p_stride + q_stride)
+    down, across = height // rows, width // columns
+    a_group, n_sums = down * across, rows * columns
+    a_share = depth // groups
+    zeros_for, add = zeros(n_sums), multiplier(rows, columns, a_share, p_stride, 4 * down, q_stride, 4 * across)
+
+    @inner
+    def product(C, c, stride, P, p, p_row, p_depth, Q, q, q_row, q_depth, i0, m, j0, n, start, stop, shared):
+        """C[i, j] = sum_k P[i, k] Q[j, k] for one tile, from i0, j0 on, of the m x n, and k from `start` to `stop`.
+
+        Each matrix is a vector, where it begins there, and from row to row and from k to k (one of the two is 1). C's
+        rows are `stride` apart. `shared` must be free for use, and is free again at the end, when all of the block see C.
+        """
+        thread = cuda.threadIdx.x
+        group, ty, tx = thread // a_group, thread % a_group // across, thread % across
+        sums = zeros_for(C)
+        next_P = cuda.local.array(count_P, C.dtype)
+        next_Q = cuda.local.array(count_Q, C.dtype)
+        p += i0 * p_row + start * p_depth
+        q += j0 * q_row + start * q_depth
+        mine_P, mine_Q, left_over = share_P(p_row, p_depth, m - i0), share_Q(q_row, q_depth, n - j0), stop - start
+        fetch_P(P, p, left_over, mine_P, next_P)
+        fetch_Q(Q, q, left_over, mine_Q, next_Q)
+        current = 0
+        store_P(next_P, shared, 0, mine_P)
+        store_Q(next_Q, shared, depth * p_stride, mine_Q)
+        cuda.syncthreads()
+        while left_over > 0:
+            left_over -= depth
+            p += depth * p_depth
+            q += depth * q_depth
+            if left_over > 0:
+                fetch_P(P, p, left_over, mine_P, next_P)
+                fetch_Q(Q, q, left_over, mine_Q, next_Q)
+            left = current + group * a_share * p_stride + 4 * ty
+            right = current + depth * p_stride + group * a_share * q_stride + 4 * tx
+            sums = add(sums, shared, left, right)
+            if left_over > 0:
+                current = slab - current
+                store_P(next_P, shared, current, mine_P)
+                store_Q(next_Q, shared, current + depth * p_stride, mine_Q)
+                cuda.syncthreads()
+        found = cuda.local.array(n_sums, C.dtype)
+        keep(sums, found)
+        if groups > 1:  # the first group adds up what the others have, one after the other
+            cuda.syncthreads()
+            if group > 0:
+                for s in range(n_sums):
+                    shared[((group - 1) * n_sums + s) * a_group + thread % a_group] = found[s]
+            cuda.syncthreads()
+            if group == 0:
+                for other in range(groups - 1):
+                    for s in range(n_sums):
+                        found[s] += shared[(other * n_sums + s) * a_group + thread]
+        if group == 0:
+            for s in range(n_sums):
+                row, column = s // columns, s % columns
+                i = i0 + row // 4 * 4 * down + 4 * ty + row % 4
+                j = j0 + column // 4 * 4 * across + 4 * tx + column % 4
+                if i < m and j < n:
+                    put(C, c + i * stride + j, found[s])
+        cuda.syncthreads()
+
+    return product
+
+
+small_product = _make_product(SMALL_HEIGHT, SMALL_WIDTH, SMALL_DEPTH, SMALL_ROWS, SMALL_COLUMNS, SMALL_GROUPS)
+large_product = _make_product(LARGE_HEIGHT, LARGE_WIDTH, LARGE_DEPTH, LARGE_ROWS, LARGE_COLUMNS, LARGE_GROUPS)
