@@ -165,6 +165,13 @@ class Trainer:
 
         Between calls a single epoch can be interrupted, unless it `is_repeated`.
         """
+        with self.network.device.holding(*self.changing):
+            return self._run_calls(training, updates, step, last, costs, scores, is_repeated)
+
+    def _run_calls(
+        self, training: Batches, updates: Updates, step: int, last: int, costs: np.ndarray, scores: np.ndarray,
+        is_repeated: bool,
+    ) -> tuple[int, bool]:  # fmt: skip
         while step < last:
             if self.interrupts.came and not is_repeated and len(costs) == 1:
                 break

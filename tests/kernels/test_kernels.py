@@ -1,11 +1,28 @@
-"""Every CPU kernel against the reference, on odd shapes, both dtypes and arrays of any strides."""
+"""Every kernel against the reference, on odd shapes, both dtypes and arrays of any strides.
 
-import fastnet_kernels.cpu as cpu
+The room is that of the CPU, unless FASTNET_TEST_ROOM says cuda: tests/cuda runs this file once more for it, on a GPU or
+in Numba's simulator, which is slow and gets small shapes.
+"""
+
+import importlib
+import os
+
 import numpy as np
 import pytest
 from fastnet_kernels import reference
 
-SHAPES = [(1, 1), (1, 17), (15, 1), (33, 15), (17, 33), (64, 64), (100, 257)]
+ROOM = os.environ.get("FASTNET_TEST_ROOM", "cpu")
+IS_SIMULATED = os.environ.get("NUMBA_ENABLE_CUDASIM", "0") == "1"
+room = importlib.import_module(f"fastnet_kernels.{ROOM}")
+on_cpu = pytest.mark.skipif(ROOM != "cpu", reason="about the kernels of the CPU")
+
+
+def small(cases, size=lambda case: max(case)):
+    """Of parameters, those that the simulator does in a moment."""
+    return [case for case in cases if size(case) <= 33] if IS_SIMULATED else cases
+
+
+SHAPES = small([(1, 1), (1, 17), (15, 1), (33, 15), (17, 33), (64, 64), (100, 257)])
 
 
 def tolerance(dtype):
@@ -25,7 +42,7 @@ def every_second(array):
 
 
 RARER = ["softplus", "silu", "gelu", "hard_silu"]  # whose derivatives need Z
-LAYOUTS = [contiguous, np.asfortranarray, every_second]
+LAYOUTS = [contiguous, np.asfortranarray, every_second] if ROOM == "cpu" else [contiguous]
 
 
 @pytest.fixture(params=[np.float32, np.float64])
@@ -44,7 +61,7 @@ def compare(name, inputs, outputs, dtype, layout=contiguous):
     found = [layout(np.full(shape, np.nan, dtype)) for shape in outputs]
     given = [layout(value) if isinstance(value, np.ndarray) else value for value in inputs]
     getattr(reference, name)(*inputs, *expected)
-    getattr(cpu, name)(*given, *found)
+    getattr(room, name)(*given, *found)
     for a, b in zip(found, expected, strict=True):
         np.testing.assert_allclose(a, b, **tolerance(dtype))
     for a, b in zip(given, inputs, strict=True):
@@ -52,13 +69,14 @@ def compare(name, inputs, outputs, dtype, layout=contiguous):
 
 
 def test_both_rooms_have_the_same_names():
-    assert cpu.__all__ == reference.__all__
-    for name in cpu.__all__:
-        arguments = getattr(cpu, name).py_func.__code__
+    assert room.__all__ == reference.__all__
+    for name in room.__all__:
+        function = getattr(room, name)
+        arguments = getattr(function, "py_func", function).__code__
         expected = getattr(reference, name).__code__
         count = expected.co_argcount
         assert arguments.co_varnames[: arguments.co_argcount] == expected.co_varnames[:count]
-        assert getattr(cpu, name).__doc__
+        assert getattr(room, name).__doc__
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -108,7 +126,7 @@ def test_activation_of_huge_numbers_and_nan(name, dtype):
     Z = np.array([[1e4, -1e4, 0.0], [30.0, -30.0, 700.0], [np.nan, np.nan, np.nan]], dtype)
     compare(name, [Z], [Z.shape], dtype)
     A = np.empty_like(Z)
-    getattr(cpu, name)(Z, A)
+    getattr(room, name)(Z, A)
     assert np.isfinite(A[:2]).all()
     assert np.isnan(A[2]).all(), "NaN must stay NaN, or divergence could not be seen"
 
@@ -116,14 +134,14 @@ def test_activation_of_huge_numbers_and_nan(name, dtype):
 def test_activation_in_place(dtype, rng):
     Z = rng.standard_normal((33, 17)).astype(dtype)
     expected = np.tanh(Z)
-    cpu.tanh(Z, Z)
+    room.tanh(Z, Z)
     np.testing.assert_allclose(Z, expected, **tolerance(dtype))
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize(
     ("m", "n_prev", "n"),
-    [(1, 1, 1), (1, 784, 64), (15, 17, 33), (33, 16, 14), (7, 100, 5), (64, 33, 15), (130, 65, 31)],
+    small([(1, 1, 1), (1, 784, 64), (15, 17, 33), (33, 16, 14), (7, 100, 5), (64, 33, 15), (130, 65, 31)]),
 )
 def test_dense(m, n_prev, n, layout, dtype, rng):
     A_prev, W, dZ = (rng.standard_normal(shape).astype(dtype) for shape in [(m, n_prev), (n, n_prev), (m, n)])
@@ -135,9 +153,9 @@ def test_dense(m, n_prev, n, layout, dtype, rng):
 def test_dense_with_no_samples(dtype):
     W, b = np.ones((3, 2), dtype), np.ones(3, dtype)
     A_prev, Z = np.empty((0, 2), dtype), np.empty((0, 3), dtype)
-    cpu.dense_forward(A_prev, W, b, Z)
+    room.dense_forward(A_prev, W, b, Z)
     dW, db = np.full((3, 2), np.nan, dtype), np.full(3, np.nan, dtype)
-    cpu.dense_backward(Z, A_prev, W, dW, db, A_prev)
+    room.dense_backward(Z, A_prev, W, dW, db, A_prev)
     assert (dW == 0).all()
     assert (db == 0).all()
 
@@ -161,7 +179,7 @@ def test_losses_of_numbers_that_are_right_and_of_nan(name, dtype):
     A, Y = np.array([[1.0], [np.nan]], dtype), np.ones((2, 1), dtype)
     setting = {"huber": (1.0,), "quantile": (0.3,)}.get(name, ())
     L, dA = np.empty(2, dtype), np.empty_like(A)
-    getattr(cpu, name)(A, Y, *setting, L, dA)
+    getattr(room, name)(A, Y, *setting, L, dA)
     assert L[0] == 0
     assert dA[0] == 0
     assert np.isnan(L[1]), "NaN must stay NaN, or divergence could not be seen"
@@ -182,25 +200,25 @@ def test_losses_are_stable_far_from_zero(name, dtype):
     n = 1 if name == "log_loss" else 2
     Z = np.array([[1e4], [1e4], [-1e4], [-1e4]], dtype) * np.array([[-1.0, 1.0][-n:]], dtype) / n
     Y = np.array([[1], [0], [0], [1]], dtype)
-    for room in (reference, cpu):
+    for tested in (reference, room):
         L, dZ = np.empty(4, dtype), np.empty_like(Z)
         smoothing = (0.0,) if name == "cross_entropy" else ()
-        getattr(room, name)(Z, Y, *smoothing, L, dZ)
+        getattr(tested, name)(Z, Y, *smoothing, L, dZ)
         np.testing.assert_allclose(L, [0, 1e4, 0, 1e4])
         np.testing.assert_allclose(np.abs(dZ).sum(axis=1), np.array([0, n, 0, n]) / 4)
 
 
-@pytest.mark.parametrize("size", [0, 1, 33, 16384, 16385, 50_000])
+@pytest.mark.parametrize("size", small([0, 1, 33, 16384, 16385, 50_000], int))
 def test_sgd(size, dtype, rng):
     parameters = rng.standard_normal(size).astype(dtype)
     gradients = rng.standard_normal(size).astype(dtype)
     expected = parameters.copy()
     reference.sgd(expected, gradients, 0.1)
-    cpu.sgd(parameters, gradients, 0.1)
+    room.sgd(parameters, gradients, 0.1)
     np.testing.assert_allclose(parameters, expected, **tolerance(dtype))
 
 
-@pytest.mark.parametrize("size", [0, 1, 33, 4096, 4097, 20_000])
+@pytest.mark.parametrize("size", small([0, 1, 33, 4096, 4097, 20_000], int))
 @pytest.mark.parametrize(
     ("name", "states", "settings"),
     [
@@ -217,7 +235,7 @@ def test_updates(name, states, settings, size, dtype, rng):
     given[-1] = given[-1] if states == 1 else abs(given[-1])
     expected, found = [array.copy() for array in given], [array.copy() for array in given]
     getattr(reference, name)(*expected, *settings)
-    getattr(cpu, name)(*found, *settings)
+    getattr(room, name)(*found, *settings)
     for a, b in zip(found, expected, strict=True):
         np.testing.assert_allclose(a, b, **tolerance(dtype))
     np.testing.assert_array_equal(found[1], given[1])
@@ -243,7 +261,7 @@ def test_normalisation_of_numbers_far_from_0(dtype, rng):
     far = 3e4 if dtype == np.float32 else 1e12
     A_prev = (far + rng.standard_normal((100, 3))).astype(dtype)
     mean, rate, A = np.empty(3, dtype), np.empty(3, dtype), np.empty((100, 3), dtype)
-    cpu.batch_norm(A_prev, np.ones(3, dtype), np.zeros(3, dtype), 1e-5, mean, rate, A)
+    room.batch_norm(A_prev, np.ones(3, dtype), np.zeros(3, dtype), 1e-5, mean, rate, A)
     np.testing.assert_allclose(A.std(axis=0), 1, rtol=1e-2)
 
 
@@ -256,11 +274,12 @@ def test_dropout(rate, shape, layout, dtype, rng):
     )
 
 
+@on_cpu
 def test_dropout_leaves_out_its_share_anew_for_every_key(dtype):
     ones, found = np.ones((300, 500), dtype), []
     for key in (1, 2, 2**32):
         A = np.empty_like(ones)
-        cpu.dropout(ones, 0.3, np.uint64(key), A)
+        room.dropout(ones, 0.3, np.uint64(key), A)
         found.append(A == 0)
         assert np.mean(A == 0) == pytest.approx(0.3, abs=0.005)
         assert A.max() == pytest.approx(1 / 0.7)
@@ -270,6 +289,7 @@ def test_dropout_leaves_out_its_share_anew_for_every_key(dtype):
         assert np.mean(found[a] & found[b]) == pytest.approx(0.09, abs=0.005), "independent of each other"
 
 
+@on_cpu
 def test_same_bits_on_any_number_of_threads(dtype):
     import numba
 
@@ -279,9 +299,20 @@ def test_same_bits_on_any_number_of_threads(dtype):
     for n_threads in range(1, numba.config.NUMBA_NUM_THREADS + 1):
         numba.set_num_threads(n_threads)
         Z, dW, db, dA = np.empty_like(dZ), np.empty_like(W), np.empty(70, dtype), np.empty_like(A_prev)
-        cpu.dense_forward(A_prev, W, np.zeros(70, dtype), Z)
-        cpu.dense_backward(dZ, A_prev, W, dW, db, dA)
+        room.dense_forward(A_prev, W, np.zeros(70, dtype), Z)
+        room.dense_backward(dZ, A_prev, W, dW, db, dA)
         found.append((Z, dW, db, dA))
     for other in found[1:]:
         for a, b in zip(found[0], other, strict=True):
             np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.skipif(ROOM != "cuda", reason="the kernels of the CPU take any arrays")
+def test_arrays_that_cuda_kernels_cannot_take():
+    A = np.ones((4, 6), np.float32)
+    with pytest.raises(ValueError, match="ascontiguousarray"):
+        room.relu(A[:, ::2], A[:, 3:])
+    with pytest.raises(ValueError, match="float32 and float64"):
+        room.relu(A, A.astype(np.float64))
+    with pytest.raises(ValueError, match="int64"):
+        room.relu(np.ones((2, 2), np.int64), np.ones((2, 2), np.int64))

@@ -4,12 +4,12 @@ from .compiling import IS_SIMULATED
 
 # A tile of a product is HEIGHT x WIDTH numbers, of which a thread keeps ROWS x COLUMNS in registers. It goes over the
 # inner dimension DEPTH at a time, which GROUPS of threads share among themselves. THREADS are, for both tiles,
-# GROUPS * (HEIGHT / ROWS) * (WIDTH / COLUMNS).
+# GROUPS * (HEIGHT / ROWS) * (WIDTH / COLUMNS), and a multiple of each of HEIGHT, WIDTH and DEPTH.
 # The large tile makes 64 multiply-adds of 16 numbers read from shared memory, and needs most of the registers there are.
 # The small one is for products that would leave multiprocessors idle otherwise.
 if IS_SIMULATED:
     THREADS, MOST_BLOCKS = 8, 3
-    LARGE_HEIGHT, LARGE_WIDTH, LARGE_DEPTH, LARGE_ROWS, LARGE_COLUMNS, LARGE_GROUPS = 16, 16, 4, 8, 4, 1
+    LARGE_HEIGHT, LARGE_WIDTH, LARGE_DEPTH, LARGE_ROWS, LARGE_COLUMNS, LARGE_GROUPS = 8, 8, 8, 8, 8, 8
     SMALL_HEIGHT, SMALL_WIDTH, SMALL_DEPTH, SMALL_ROWS, SMALL_COLUMNS, SMALL_GROUPS = 8, 8, 4, 4, 4, 2
     COLUMNS_AT_ONCE = 4
     PIECE = 16
@@ -25,9 +25,14 @@ else:
 PADDING = 4  # of a row of a tile in shared memory: its columns lie in different banks, and vectors stay aligned
 
 
-def _shared(height: int, width: int, depth: int) -> int:
-    return 2 * depth * (height + width + 2 * PADDING)
+def _shared(height: int, width: int, depth: int, groups: int) -> int:
+    slabs = 2 * depth * (height + width + 2 * PADDING)
+    return max(slabs, (groups - 1) * height * width)
 
 
-# Numbers of shared memory: two copies of a tile's factors, one in use and one that is being filled.
-SHARED = max(_shared(LARGE_HEIGHT, LARGE_WIDTH, LARGE_DEPTH), _shared(SMALL_HEIGHT, SMALL_WIDTH, SMALL_DEPTH))
+# Numbers of shared memory: two copies of a tile's factors, one in use and one that is being filled; or the sums of the
+# groups of threads.
+SHARED = max(
+    _shared(LARGE_HEIGHT, LARGE_WIDTH, LARGE_DEPTH, LARGE_GROUPS),
+    _shared(SMALL_HEIGHT, SMALL_WIDTH, SMALL_DEPTH, SMALL_GROUPS),
+)
