@@ -1,4 +1,4 @@
-"""Running plans on a CUDA GPU: data goes there once, parameters stay while they are trained, many steps are one launch."""
+"""Running plans on a CUDA GPU: data goes there once, parameters stay while they train, many steps are one launch."""
 
 import contextlib
 from collections.abc import Iterable, Iterator, Sequence

@@ -47,15 +47,18 @@ def save(network: Network, path: str | os.PathLike[str], *, training: bool = Fal
         file.write(data)
 
 
-def load(path: str | os.PathLike[str]) -> Network:
-    """The network that `Network.save` wrote to `path`.
+def load(path: str | os.PathLike[str], *, device: str = "cpu") -> Network:
+    """The network that `Network.save` wrote to `path`, to be run on "cpu" or "cuda", wherever it was trained.
 
     Raises
     ------
     FileNotFoundError
         If there is no such file.
     ValueError
-        If it is not a fastnet model, is cut short, or was written by a newer version of fastnet.
+        If it is not a fastnet model, is cut short, or was written by a newer version of fastnet; or for an unknown
+        device.
+    RuntimeError
+        For a device that cannot be used here.
 
     Examples
     --------
@@ -88,7 +91,7 @@ def load(path: str | os.PathLike[str]) -> Network:
             network = _network(json.loads(metadata["network"]), tensors)
             if "training" in metadata:
                 _restore(network, json.loads(metadata["training"]), tensors)
-            return network
+            return network.to(device)
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path} is a damaged fastnet model ({error!r}): save it again") from error
     raise ValueError(

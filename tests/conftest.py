@@ -1,12 +1,24 @@
 import os
 import sys
+import threading
 
 import numba
 import pytest
 
 if os.environ.get("NUMBA_ENABLE_CUDASIM") == "1":
+    from numba.cuda.simulator.kernelapi import FakeCUDAShared
+
     # A simulated thread waits for the others in turns of this length: with the default a test takes five times as long.
     sys.setswitchinterval(1e-4)
+
+    # The simulator's threads ask for shared memory at the same time, and without a lock now and then get two of it.
+    _lock, _array = threading.Lock(), FakeCUDAShared.array
+
+    def _locked(self, shape, dtype, alignment=None):
+        with _lock:
+            return _array(self, shape, dtype, alignment)
+
+    FakeCUDAShared.array = _locked
 
 
 @pytest.fixture(params=[1, 2])

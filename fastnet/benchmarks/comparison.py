@@ -8,7 +8,7 @@ import numpy as np
 
 from ..checks import known, positive_integer
 from .kernels import SUBJECTS, Shape, largest_error, make_case, rooms
-from .limits import limit_seconds
+from .limits import gpu_limit_seconds, limit_seconds
 from .timing import samples, spread
 
 
@@ -99,7 +99,9 @@ def _measure(name: str, shape: Shape, dtype: str, threads: int, rounds: int) -> 
     case = make_case(name, shape, dtype)
     errors = {room: largest_error(case.results(module), exact) for room, module in available.items()}
     times = samples({room: case.bound(module) for room, module in available.items()}, rounds=rounds)
-    limit = limit_seconds(case.flops, case.bytes, dtype, threads)
+    limits = dict.fromkeys(("reference", "cpu"), limit_seconds(case.flops, case.bytes, dtype, threads))
+    if "cuda" in available:
+        limits["cuda"] = gpu_limit_seconds(case.flops, case.bytes, dtype)
     reference = float(np.median(times["reference"]))
     records = []
     for room in available:
@@ -116,7 +118,7 @@ def _measure(name: str, shape: Shape, dtype: str, threads: int, rounds: int) -> 
                 "high": high,
                 "gflops": case.flops / seconds / 1e9 if case.flops else None,
                 "gbytes": case.bytes / seconds / 1e9,
-                "fraction": limit / seconds,
+                "fraction": limits[room] / seconds,
                 "speedup": reference / seconds,
                 "error": errors[room],
             }

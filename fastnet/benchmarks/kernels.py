@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from .timing import Queued
+
 Shape = tuple[int, ...]
 
 # From tiny over the first and second cache to beyond all of them.
@@ -147,9 +149,15 @@ class Case:
         return sum(array.nbytes for array in arrays)
 
     def bound(self, room: ModuleType) -> Callable[[], object]:
-        """A call of this kernel of `room` on the arguments."""
+        """A call of this kernel of `room` on the arguments, which are in a GPU's memory already."""
         kernel = getattr(room, self.kernel)
-        return lambda: kernel(*self.inputs, *self.outputs)
+        arguments = [*self.inputs, *self.outputs]
+        if room.__name__.endswith("cuda"):
+            from fastnet_kernels.cuda.compiling import cuda
+
+            arguments = [cuda.to_device(value) if isinstance(value, np.ndarray) else value for value in arguments]
+            return Queued(lambda: kernel(*arguments), cuda.synchronize)
+        return lambda: kernel(*arguments)
 
     def results(self, room: ModuleType) -> list[np.ndarray]:
         """What the kernel computes, in arrays of its own."""
@@ -191,9 +199,15 @@ def rooms() -> tuple[dict[str, ModuleType], list[str]]:
     found, missing = {}, []
     for name in ("reference", "cpu", "cuda"):
         try:
-            found[name] = importlib.import_module(f"fastnet_kernels.{name}")
+            module = importlib.import_module(f"fastnet_kernels.{name}")
         except ImportError as error:
             missing.append(f"{name}: left out, it cannot run here ({error})")
+            continue
+        reason = module.why_not() if name == "cuda" else None
+        if reason is None:
+            found[name] = module
+        else:
+            missing.append(f"{name}: left out, {reason}")
     return found, missing
 
 

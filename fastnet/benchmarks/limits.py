@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .timing import samples
+from .timing import Queued, samples
 
 
 def processor() -> str:
@@ -57,3 +57,35 @@ def bandwidth(n_bytes: int, threads: int) -> float:
 def limit_seconds(flops: float, n_bytes: float, dtype: str, threads: int) -> float:
     """The roofline (Williams, Waterman and Patterson, 2009): the slower of the arithmetic and one pass over memory."""
     return max(flops / peak_flops(dtype, threads), n_bytes / bandwidth(int(n_bytes), threads))
+
+
+_LANES_OF_DOUBLES = {(6, 0): 32, (7, 0): 32, (8, 0): 32, (9, 0): 64, (10, 0): 64}  # by compute capability; others 2
+
+
+@functools.cache
+def gpu_peak_flops(dtype: str) -> float:
+    """The same of the current GPU outside its tensor cores, from its clock and the lanes of its multiprocessors."""
+    from fastnet_kernels.cuda.compiling import cuda
+
+    device = cuda.get_current_device()
+    capability = tuple(device.compute_capability)
+    lanes = 64 if capability in ((6, 0), (7, 0), (7, 5), (8, 0)) else 128
+    if dtype == "float64":
+        lanes = _LANES_OF_DOUBLES.get(capability, 2)
+    return float(2 * lanes * device.MULTIPROCESSOR_COUNT * device.CLOCK_RATE * 1e3)
+
+
+@functools.cache
+def gpu_bandwidth() -> float:
+    """Bytes a second, read and written, of a copy within the GPU's memory that no cache holds."""
+    from fastnet_kernels.cuda.compiling import cuda
+
+    source = cuda.device_array(1 << 27, np.float32)
+    target = cuda.device_array_like(source)
+    found = samples({"copy": Queued(lambda: target.copy_to_device(source), cuda.synchronize)}, rounds=7)["copy"]
+    return float(2 * source.nbytes / found.min())
+
+
+def gpu_limit_seconds(flops: float, n_bytes: float, dtype: str) -> float:
+    """The roofline of the current GPU."""
+    return max(flops / gpu_peak_flops(dtype), n_bytes / gpu_bandwidth())

@@ -145,9 +145,9 @@ def form(name, net):
 def test_every_form_gives_the_same_bits_on_any_threads(name, as_bytes, monkeypatch):
     import numba
 
-    from fastnet import devices
+    from fastnet import cpu
 
-    monkeypatch.setattr(devices, "_WORTH_THREADS", 0)
+    monkeypatch.setattr(cpu, "_WORTH_THREADS", 0)
     layers, n, batch_size = FORMS[name]
     rng = np.random.default_rng(4)
     X, y = samples(layers, 2 * batch_size + 1, n, rng)

@@ -4,6 +4,7 @@ With NUMBA_ENABLE_CUDASIM=1 in the environment the same kernels run in Numba's s
 compute, with as many blocks and threads as `sizes` says, and none of what only a GPU has.
 """
 
+import contextlib
 import importlib.util
 
 import numpy as np
@@ -70,10 +71,9 @@ else:
         from .sizes import THREADS
 
         dispatcher = cuda.jit(launch_bounds=THREADS)(function)
-        try:
+        # Where no folder can be written to, there is no place for a cache: then every process compiles anew.
+        with contextlib.suppress(RuntimeError):
             dispatcher._cache = _PackageCache(function)
-        except RuntimeError:  # no folder can be written to: every process compiles anew
-            pass
         return dispatcher
 
 

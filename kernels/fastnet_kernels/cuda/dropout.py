@@ -8,7 +8,7 @@ _BITS = 0xFFFFFFFF
 
 @formula
 def keeps(place, rate, first, second):
-    """Whether the number at a place is kept, by the two halves of a key: whole numbers of 32 bits in 64, as `reference`."""
+    """Whether the number at a place is kept, by the two halves of a key, each a whole number of 32 bits."""
     x = (int(place) & _BITS) ^ int(first)
     x = ((x ^ x >> 16) * 0x7FEB352D) & _BITS
     x ^= int(second)

@@ -1,8 +1,8 @@
 """The compiled program: it runs any network, laid out as a table of instructions, over many mini-batches in one launch.
 
 An instruction is an operation on one layer, cut into tasks that need nothing of each other; the blocks of the grid take
-them in turn. Where an instruction needs what the ones before it make, all blocks wait for each other first. So a step has
-no launches, and costs a few waits: with one hidden layer, for its activations, for the losses, for dZ, and for the
+them in turn. Where an instruction needs what the ones before it make, all blocks wait for each other first. So a step
+has no launches, and costs a few waits: with one hidden layer, for its activations, for the losses, for dZ, and for the
 weights; the next mini-batch's samples are read meanwhile.
 
 What each task sums up, and in which order, depends on shapes only: the same seed gives the same bits on any grid.

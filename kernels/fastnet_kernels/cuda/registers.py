@@ -1,6 +1,6 @@
 """A thread's small tile of numbers in registers: tuples, because of an array the compiler may make memory.
 
-Vectors of 4 numbers come from shared memory in one instruction (two in float64), where Numba would read them one by one.
+Vectors of 4 numbers come from shared memory in one instruction (two in float64), where Numba would read one by one.
 """
 
 from .compiling import IS_SIMULATED

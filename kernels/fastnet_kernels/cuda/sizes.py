@@ -5,7 +5,7 @@ from .compiling import IS_SIMULATED
 # A tile of a product is HEIGHT x WIDTH numbers, of which a thread keeps ROWS x COLUMNS in registers. It goes over the
 # inner dimension DEPTH at a time, which GROUPS of threads share among themselves. THREADS are, for both tiles,
 # GROUPS * (HEIGHT / ROWS) * (WIDTH / COLUMNS), and a multiple of each of HEIGHT, WIDTH and DEPTH.
-# The large tile makes 64 multiply-adds of 16 numbers read from shared memory, and needs most of the registers there are.
+# The large tile makes 64 multiply-adds of 16 numbers from shared memory, and needs most of the registers there are.
 # The small one is for products that would leave multiprocessors idle otherwise.
 if IS_SIMULATED:
     THREADS, MOST_BLOCKS = 8, 3
@@ -14,6 +14,7 @@ if IS_SIMULATED:
     COLUMNS_AT_ONCE = 4
     PIECE = 16
     MOST_LANES = 4
+    UNROLLED = 1
 else:
     THREADS, MOST_BLOCKS = 256, 2048
     LARGE_HEIGHT, LARGE_WIDTH, LARGE_DEPTH, LARGE_ROWS, LARGE_COLUMNS, LARGE_GROUPS = 128, 128, 8, 8, 8, 1
@@ -21,6 +22,7 @@ else:
     COLUMNS_AT_ONCE = 32  # units that a block sums up at a time: a row of them is one access to memory
     PIECE = 1024  # numbers of a task that takes them one by one
     MOST_LANES = 32  # threads that share one sample
+    UNROLLED = 2  # depths that are multiplied in one go: more of them want more registers than there are
 
 PADDING = 4  # of a row of a tile in shared memory: its columns lie in different banks, and vectors stay aligned
 

@@ -1,8 +1,8 @@
 """Matrix products, tile by tile: C = P Q^T over a part of the inner dimension, for factors that lie either way.
 
-After the usual plan of a fast product on a GPU (Volkov and Demmel, 2008; NVIDIA's CUTLASS): a block copies a slab of both
-factors to shared memory, each thread multiplies its own small tile of registers from there, and meanwhile the next slab
-is on its way from memory.
+After the usual plan of a fast product on a GPU (Volkov and Demmel, 2008; NVIDIA's CUTLASS): a block copies a slab of
+both factors to shared memory, each thread multiplies its own small tile of registers from there, and meanwhile the next
+slab is on its way from memory.
 """
 
 from .compiling import cuda, inner
@@ -22,6 +22,7 @@ from .sizes import (
     SMALL_ROWS,
     SMALL_WIDTH,
     THREADS,
+    UNROLLED,
 )
 
 
@@ -34,8 +35,9 @@ def _mover(height, depth):
 
     @inner
     def share(by_row, by_depth, n_rows):
-        """A thread's numbers of each slab: which of them are in the factor's rows, the first one's depth, the distance to
-        the next ones in depth, in memory and in shared memory, and where the first one is in both."""
+        """A thread's numbers of each slab: which of them are in the factor's rows, the first one's depth, how far the
+        next ones are in depth, in memory and in shared memory, and where the first one is in both.
+        """
         thread = cuda.threadIdx.x
         if by_depth == 1:
             row, k, rows, depths = thread // depth, thread % depth, THREADS // depth, 0
@@ -80,14 +82,14 @@ def _make_product(height, width, depth, rows, columns, groups):
     down, across = height // rows, width // columns
     a_group, n_sums = down * across, rows * columns
     a_share = depth // groups
-    zeros_for, add = zeros(n_sums), multiplier(rows, columns, a_share, p_stride, 4 * down, q_stride, 4 * across)
+    zeros_for, add = zeros(n_sums), multiplier(rows, columns, UNROLLED, p_stride, 4 * down, q_stride, 4 * across)
 
     @inner
     def product(C, c, stride, P, p, p_row, p_depth, Q, q, q_row, q_depth, i0, m, j0, n, start, stop, shared):
         """C[i, j] = sum_k P[i, k] Q[j, k] for one tile, from i0, j0 on, of the m x n, and k from `start` to `stop`.
 
         Each matrix is a vector, where it begins there, and from row to row and from k to k (one of the two is 1). C's
-        rows are `stride` apart. `shared` must be free for use, and is free again at the end, when all of the block see C.
+        rows are `stride` apart. `shared` must be free for use, and is so again at the end, when all of the block see C.
         """
         thread = cuda.threadIdx.x
         group, ty, tx = thread // a_group, thread % a_group // across, thread % across
@@ -112,7 +114,10 @@ def _make_product(height, width, depth, rows, columns, groups):
                 fetch_Q(Q, q, left_over, mine_Q, next_Q)
             left = current + group * a_share * p_stride + 4 * ty
             right = current + depth * p_stride + group * a_share * q_stride + 4 * tx
-            sums = add(sums, shared, left, right)
+            for _ in range(a_share // UNROLLED):
+                sums = add(sums, shared, left, right)
+                left += UNROLLED * p_stride
+                right += UNROLLED * q_stride
             if left_over > 0:
                 current = slab - current
                 store_P(next_P, shared, current, mine_P)

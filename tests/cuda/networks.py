@@ -1,0 +1,212 @@
+"""Whole networks on a GPU against the same on the CPU. `test_cuda.py` runs this file in a process of its own.
+
+In Numba's simulator a few steps of tiny networks take a second; on a GPU the same tests run, and larger ones.
+"""
+
+import os
+
+import numpy as np
+import pytest
+
+import fastnet as fn
+
+IS_SIMULATED = os.environ.get("NUMBA_ENABLE_CUDASIM", "0") == "1"
+on_gpu = pytest.mark.skipif(IS_SIMULATED, reason="too large for the simulator")
+Dense = fn.Dense
+
+# Layers, loss, optimizer, samples, features, mini-batch. Some widths are more than a tile has, and some products deep.
+NETWORKS = {
+    "logistic regression": ([Dense(1, "sigmoid")], None, fn.SGD(0.1), 9, 40, 9),
+    "one hidden layer": ([Dense(4, "tanh"), Dense(1, "sigmoid")], None, fn.SGD(0.5), 17, 2, 8),
+    "several classes": ([Dense(7, "relu"), Dense(3, "softmax")], fn.losses.cross_entropy(0.1), fn.SGD(0.1), 9, 5, 4),
+    "one by one": ([Dense(5, "relu"), Dense(2, "softmax")], None, fn.SGD(0.1), 3, 4, 1),
+    "many classes": ([Dense(17, "hard_sigmoid"), Dense(20, "softmax")], None, fn.SGD(0.1, momentum=0.9), 19, 33, 19),
+    "deep": (
+        [Dense(9, "leaky_relu", slope=0.2), Dense(8, "elu", alpha=0.5), Dense(1, "sigmoid")],
+        None, fn.Adam(0.01), 9, 3, 5,
+    ),
+    "rarer activations": (
+        [Dense(3, "silu"), Dense(4, "gelu"), Dense(5, "softplus"), Dense(4, "hard_silu"), Dense(2)],
+        fn.losses.huber(0.5), fn.AdamW(0.01, weight_decay=0.1), 6, 3, 4,
+    ),
+    "numbers": ([Dense(3, "tanh"), Dense(1)], "absolute_error", fn.SGD(0.1, momentum=0.9, nesterov=True), 7, 3, 4),
+    "quantiles": ([Dense(3, "sigmoid"), Dense(1, "relu")], fn.losses.quantile(0.9), fn.RMSProp(0.01), 7, 3, 7),
+    "hinge": ([fn.Rescale(0.5, 0.1), Dense(4, "tanh"), Dense(1)], "hinge", fn.SGD(0.1, clip_value=0.05), 9, 5, 4),
+    "batch normalisation": (
+        [Dense(7), fn.BatchNorm("relu"), Dense(4), fn.BatchNorm("gelu"), Dense(3, "softmax")],
+        None, fn.SGD(0.1), 9, 5, 4,
+    ),
+    "layer normalisation": (
+        [Dense(9), fn.LayerNorm("tanh"), Dense(1, "sigmoid")], None, fn.RMSProp(0.01, momentum=0.5), 9, 5, 4,
+    ),
+    "dropout": ([Dense(9, "relu"), fn.Dropout(0.4), Dense(3, "softmax")], None, fn.SGD(0.1), 9, 5, 4),
+    "penalties and a clipped norm": (
+        [Dense(6, "tanh", l1=0.01, l2=0.1), Dense(3, "softmax", l2=0.2)], None, fn.SGD(0.1, clip_norm=0.1), 9, 5, 4,
+    ),
+    "frozen": (
+        [Dense(6, "tanh", trainable=False), fn.BatchNorm("relu"), Dense(3, "softmax")], None, fn.SGD(0.1), 9, 5, 4,
+    ),
+    "frozen normalisation": (
+        [Dense(6), fn.BatchNorm("relu", trainable=False), Dense(3, "softmax")], None, fn.SGD(0.1), 9, 5, 4,
+    ),
+}  # fmt: skip
+
+
+def data(layers, m, n):
+    rng = np.random.default_rng(3)
+    X, units, activation = rng.standard_normal((m, n)), layers[-1].units, layers[-1].activation
+    if activation in ("sigmoid", "softmax"):
+        return X, np.arange(m) % max(2, units)
+    return X, rng.standard_normal((m, units))
+
+
+def two(layers, **options):
+    """The same network on the CPU and on the GPU."""
+    return [fn.Network(layers, device=device, **options) for device in ("cpu", "cuda")]
+
+
+def tolerance(dtype):
+    return {"rtol": 1e-4, "atol": 1e-5} if dtype == "float32" else {"rtol": 1e-11, "atol": 1e-12}
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype"), [*((name, "float64") for name in NETWORKS), ("deep", "float32"), ("dropout", "float32")]
+)
+def test_training_is_that_of_the_cpu(name, dtype):
+    layers, loss, optimizer, m, n, batch_size = NETWORKS[name]
+    X, y = data(layers, m, n)
+    if loss == "hinge":
+        y = np.arange(m) % 2
+    found = []
+    for net in two(layers, loss=loss, dtype=dtype, seed=1):
+        history = net.fit(X, y, epochs=2, batch_size=batch_size, optimizer=optimizer, verbose=False)
+        costs = [history[key] for key in ("cost", net.task.metric)]
+        found.append([*costs, net.buffer, list(net.evaluate(X, y).values()), net._outputs(X)])
+        gradients = net.gradients(X, y)
+        found[-1] += [gradients[key] for key in sorted(gradients)]
+    for on_cpu, on_gpu in zip(*found, strict=True):
+        np.testing.assert_allclose(on_gpu, on_cpu, **tolerance(dtype))
+
+
+def test_pixels_weights_and_epochs_without_shuffle():
+    layers = [fn.Rescale(1 / 255), Dense(5, "relu"), Dense(2, "softmax")]
+    X, y = np.random.default_rng(0).integers(0, 256, (10, 2, 3), np.uint8), np.arange(10) % 2
+    found = []
+    for net in two(layers, dtype="float64"):
+        net.fit(
+            X, y, epochs=3, batch_size=4, optimizer=fn.SGD(0.1), shuffle=False, verbose=False,
+            sample_weight=np.linspace(0, 2, 10), validation_data=(X, y),
+        )  # fmt: skip
+        found.append(net.buffer)
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-12)
+
+
+def test_the_same_seed_gives_the_same_bits_on_any_grid():
+    layers = [Dense(9, "relu"), fn.BatchNorm("relu"), Dense(5), fn.LayerNorm("tanh"), Dense(3, "softmax")]
+    X, y = data(layers, 9, 5)
+    found = []
+    for blocks in (1, 2, 3):
+        net = fn.Network(layers, device="cuda", seed=2)
+        net.prepare()
+        net.device._grid = blocks
+        net.fit(X, y, epochs=1, batch_size=8, optimizer=fn.Adam(0.01, clip_norm=0.5), verbose=False)
+        found.append(net.buffer.tobytes())
+    assert len(set(found)) == 1
+
+
+def test_data_that_does_not_fit_goes_in_parts(monkeypatch):
+    layers = [Dense(6, "relu"), fn.Dropout(0.3), Dense(3, "softmax")]
+    X, y = data(layers, 23, 7)
+    weights, found = np.linspace(0.5, 2, 23), []
+    for capacity in (1 << 40, 1500, 1):
+        net = fn.Network(layers, device="cuda", dtype="float64")
+        monkeypatch.setattr(type(net.device), "_capacity", lambda _, capacity=capacity: capacity)
+        net.fit(X, y, epochs=2, batch_size=5, optimizer=fn.Adam(0.01), sample_weight=weights, verbose=False)
+        found.append((net.buffer.tobytes(), net.predict_proba(X).tobytes(), str(net.evaluate(X, y))))
+    assert len(set(found)) == 1
+
+
+def test_divergence_keeps_the_last_finite_epoch():
+    X, y = np.linspace(-1, 1, 9)[:, None], np.arange(9.0)
+    for net in two([Dense(1)], dtype="float64"):
+        with pytest.raises(fn.DivergenceError, match="smaller learning rate"):
+            net.fit(X * 1e3, y, epochs=60, batch_size=4, optimizer=fn.SGD(10.0), verbose=False)
+        assert np.isfinite(net.buffer).all()
+
+
+def test_samples_that_are_not_finite_are_refused():
+    net = fn.Network([Dense(2)], device="cuda").build(3)
+    with pytest.raises(ValueError, match="row 1"):
+        net.predict([[1, 2, 3], [1, np.nan, 3]])
+
+
+def test_callbacks_see_and_may_set_the_parameters():
+    layers = [Dense(3, "tanh"), Dense(1)]
+    X, y = data(layers, 6, 2)
+
+    def halve(epoch, history, net):
+        net.parameters["W1"][:] *= 0.5
+
+    found = []
+    for net in two(layers, dtype="float64"):
+        held = net.build(2).parameters["W1"]
+        net.fit(X, y, epochs=2, batch_size=3, optimizer=fn.SGD(0.1, momentum=0.9), callbacks=[halve], verbose=False)
+        assert held is net.parameters["W1"]
+        net.parameters["b2"][:] = 7
+        found.append((net.buffer.copy(), net.predict(X)))
+    np.testing.assert_allclose(found[1][0], found[0][0], rtol=1e-12)
+    np.testing.assert_allclose(found[1][1], found[0][1], rtol=1e-12)
+
+
+def test_a_model_moves_between_devices_and_goes_on(tmp_path):
+    layers = [Dense(4, "relu"), Dense(3, "softmax")]
+    X, y = data(layers, 8, 3)
+    net, twin = two(layers, dtype="float64")
+    for trained in (net, twin):
+        trained.fit(X, y, epochs=1, batch_size=4, optimizer=fn.Adam(0.01), verbose=False)
+    twin.save(tmp_path / "a.safetensors", training=True)
+    moved = fn.load(tmp_path / "a.safetensors")
+    assert moved.device.name == "cpu"
+    net.to("cuda")
+    for trained in (net, moved, twin):
+        trained.fit(X, y, epochs=2, batch_size=4, optimizer=fn.Adam(0.01), verbose=False, resume=True)
+        np.testing.assert_allclose(trained.buffer, net.buffer, rtol=1e-11)
+    assert twin.copy().device.name == "cuda"
+    assert fn.load(tmp_path / "a.safetensors", device="cuda").device.name == "cuda"
+
+
+def test_streams_and_one_step_at_a_time():
+    layers = [Dense(4, "relu"), Dense(3, "softmax")]
+    X, y = data(layers, 9, 3)
+    found = []
+    for net in two(layers, dtype="float64"):
+        net.fit([(X[:4], y[:4]), (X[4:], y[4:])], epochs=2, optimizer=fn.SGD(0.1), verbose=False)
+        net.partial_fit(X, y, optimizer=fn.SGD(0.1))
+        found.append(net.buffer)
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-12)
+
+
+@on_gpu
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("sizes", [(2, 4, 1), (784, 128, 10), (784, 512, 512, 10), (1000, 129, 1000, 3)])
+def test_a_hundred_steps(sizes, dtype):
+    *hidden, last = sizes[1:]
+    layers = [*(Dense(n, "tanh") for n in hidden), Dense(last, "softmax" if last > 1 else "sigmoid")]
+    X, y = data(layers, 2560, sizes[0])
+    found = []
+    for net in two(layers, dtype=dtype):
+        net.fit(X, y, epochs=10, batch_size=256, optimizer=fn.SGD(0.1), verbose=False)
+        found.append(net.buffer)
+    np.testing.assert_allclose(found[1], found[0], atol=1e-5 if dtype == "float32" else 1e-12)
+
+
+@on_gpu
+def test_two_runs_on_the_gpu_give_the_same_bits():
+    layers = [Dense(300, "relu"), fn.Dropout(0.2), Dense(200, "relu"), Dense(10, "softmax")]
+    X, y = data(layers, 3000, 100)
+    found = []
+    for _ in range(2):
+        net = fn.Network(layers, device="cuda")
+        net.fit(X, y, epochs=3, batch_size=128, optimizer=fn.Adam(), verbose=False)
+        found.append(net.buffer.tobytes())
+    assert found[0] == found[1]

@@ -1,0 +1,134 @@
+"""The CUDA kernels, in processes of their own: in Numba's simulator, compiled for GPUs that are not here, and on a GPU.
+
+pytest tests/cuda               # what can be done without a GPU
+pytest -m gpu tests/cuda        # the same tests of kernels and networks, and larger ones, on the GPU
+"""
+
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import fastnet as fn
+
+HERE = Path(__file__).parent
+needs_numba_cuda = pytest.mark.skipif(
+    importlib.util.find_spec("numba_cuda") is None, reason="needs numba-cuda: pip install '.[cuda]'"
+)
+has_ptxas = importlib.util.find_spec("nvidia") is not None and any(
+    Path(folder).glob("*/bin/ptxas") for folder in importlib.util.find_spec("nvidia").submodule_search_locations
+)
+SIMULATOR = {"NUMBA_ENABLE_CUDASIM": "1"}
+KERNELS, NETWORKS = HERE.parent / "kernels" / "test_kernels.py", HERE / "networks.py"
+
+
+def run(*command, **environment):
+    return subprocess.Popen(
+        [sys.executable, *map(str, command)],
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def run_tests(*arguments, **environment):
+    # Numbers that overflow are a warning in the simulator, where they are NumPy's.
+    options = ("-q", "-p", "no:cacheprovider", "-W", "ignore::RuntimeWarning")
+    return run("-m", "pytest", *options, *arguments, FASTNET_TEST_ROOM="cuda", **environment)
+
+
+def passed(process):
+    out, errors = process.communicate()
+    assert process.returncode == 0, out[-9000:] + errors[-2000:]
+    return out
+
+
+@pytest.fixture(scope="module")
+def processes():
+    """All that takes long, side by side."""
+    started = {"networks": run_tests(NETWORKS, **SIMULATOR), "kernels": run_tests(KERNELS, **SIMULATOR)}
+    if has_ptxas:
+        started["ptx"] = run(HERE / "ptx.py", "--json")
+    yield started
+    for process in started.values():
+        process.kill()
+
+
+@needs_numba_cuda
+@pytest.mark.parametrize("what", ["kernels", "networks"])
+def test_in_the_simulator(what, processes):
+    assert "passed" in passed(processes[what])
+
+
+@needs_numba_cuda
+@pytest.mark.skipif(not has_ptxas, reason="needs ptxas: pip install nvidia-cuda-nvcc")
+def test_kernels_assemble_and_fit_their_registers(processes):
+    """A block's registers are 255 a thread at most. Only the large tile, and what contains it, uses all of them."""
+    records = json.loads(passed(processes["ptx"]))
+    assert {record["machine"] for record in records} == {"sm_80", "sm_90"}
+    for record in records:
+        print(*(f"{key}={value}" for key, value in record.items()))
+        is_product = record["kernel"] in ("dense.multiply", "program.run")
+        most = {"float32": 256, "float64": 800}[record["dtype"]] if is_product else 0
+        assert record["spilled"] <= most, record
+        assert record["registers"] <= (255 if is_product else 112), record
+        assert record["shared"] <= 48 << 10, record
+        # What other blocks have written must not come from a cache that does not see it.
+        assert record["non_coherent_loads"] == 0, record
+        if is_product:
+            assert record["vector_loads"] >= 12, record
+
+
+def test_what_is_missing_is_named():
+    """Without the extra, or without a GPU, whichever is so here, and before any work starts."""
+    has_gpu = "import numba_cuda; from numba import cuda; print(cuda.is_available())"
+    if importlib.util.find_spec("numba_cuda") and "True" in passed(run("-c", has_gpu)):
+        pytest.skip("there is a GPU")
+    for make in (lambda: fn.Network([fn.Dense(1)], device="cuda"), lambda: fn.Network([fn.Dense(1)]).to("cuda")):
+        with pytest.raises(RuntimeError, match=r"pip install 'fastnet|no CUDA GPU can be used"):
+            make()
+    with pytest.raises(ValueError, match="device='tpu' is not known"):
+        fn.Network([fn.Dense(1)], device="tpu")
+
+
+def test_without_the_extra(tmp_path):
+    (tmp_path / "numba_cuda.py").write_text("")
+    code = (
+        "import sys, importlib.util as u; find = u.find_spec;"
+        "u.find_spec = lambda name, *rest: None if name == 'numba_cuda' else find(name, *rest);"
+        "import fastnet as fn; fn.Network([fn.Dense(1)], device='cuda')"
+    )
+    _, errors = run("-c", code).communicate()
+    assert "RuntimeError: device='cuda' cannot be used: CUDA kernels need the package numba-cuda: pip install" in errors
+
+
+def test_import_loads_no_cuda():
+    code = "import sys, fastnet; print([name for name in sys.modules if 'cuda' in name and 'fastnet' not in name])"
+    assert passed(run("-c", code)).strip().replace("'_numba_cuda_redirector'", "") in ("[]", "['numba_cuda']")
+
+
+@pytest.mark.gpu
+@needs_numba_cuda
+@pytest.mark.parametrize("what", [KERNELS, NETWORKS], ids=["kernels", "networks"])
+def test_on_the_gpu(what):
+    passed(run_tests(what))
+
+
+@pytest.mark.gpu
+@needs_numba_cuda
+@pytest.mark.skipif(shutil.which("compute-sanitizer") is None, reason="needs compute-sanitizer")
+def test_memory_and_barriers_on_the_gpu():
+    chosen = ("-k", "several_classes or batch_normalisation or float64")
+    for tool in ("memcheck", "racecheck", "synccheck"):
+        command = ["compute-sanitizer", "--tool", tool, "--error-exitcode", "1", sys.executable, "-m", "pytest", "-q"]
+        result = subprocess.run(
+            [*command, str(NETWORKS), *chosen], env={**os.environ, "FASTNET_TEST_ROOM": "cuda"}, capture_output=True,
+            text=True,
+        )  # fmt: skip
+        assert result.returncode == 0, result.stdout[-5000:]
