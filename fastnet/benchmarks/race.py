@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..checks import known, positive_integer
+from .kernels import rooms
 from .peers import PEERS
 from .timing import spread
 from .workloads import INFERENCES, WORKLOADS, find_workload
@@ -86,8 +87,8 @@ def compare_peers(
     workloads : sequence of str, optional
         Names of WORKLOADS and INFERENCES; all of these unless given. "random-0", "random-1", ... are others.
     peers : sequence of str, optional
-        Names of PEERS; all unless given. One whose library is missing, or that cannot run a workload, is left out, and
-        `progress` is told.
+        Names of PEERS; unless given all, those with CUDA where fastnet finds a GPU. One whose library is missing, or
+        that cannot run a workload, is left out, and `progress` is told.
     dtype : str
         "float32" or "float64".
     threads : sequence of int
@@ -114,7 +115,7 @@ def compare_peers(
     for name in chosen:
         if name not in INFERENCES and find_workload(name) is None:
             known("workload", name, [*events, "random-0"])
-    names = list(PEERS) if peers is None else [OURS, *(name for name in peers if name != OURS)]
+    names = _peers_here() if peers is None else [OURS, *(name for name in peers if name != OURS)]
     for name in names:
         known("peer", name, PEERS)
     known("dtype", dtype, ("float32", "float64"))
@@ -130,6 +131,12 @@ def compare_peers(
                 progress(f"{name}, {count} thread{'s' * (count > 1)}")
                 records += _race(name, workers, count, dtype, rounds, progress)
     return records
+
+
+def _peers_here() -> list[str]:
+    """All peers that can be expected to run on this machine."""
+    has_gpu = "cuda" in rooms()[0]
+    return [name for name in PEERS if has_gpu or "CUDA" not in name]
 
 
 @contextlib.contextmanager

@@ -21,6 +21,10 @@ PEERS = {
     "JAX": ("jax_scan", "JaxPeer", "jax"),
     "scikit-learn": ("scikit_learn", "ScikitLearnPeer", "scikit-learn"),
     "ONNX Runtime": ("onnx_runtime", "OnnxRuntimePeer", "onnxruntime and onnx"),
+    "fastnet CUDA": ("fastnet_network", "CudaFastnetPeer", "numba-cuda and a GPU"),
+    "PyTorch CUDA": ("pytorch", "CudaPytorchPeer", "torch with CUDA and a GPU"),
+    "PyTorch CUDA graph": ("pytorch", "CudaGraphPytorchPeer", "torch with CUDA and a GPU"),
+    "JAX CUDA": ("jax_scan", "CudaJaxPeer", "jax[cuda13] and a GPU"),
 }
 
 

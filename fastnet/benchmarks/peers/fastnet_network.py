@@ -9,11 +9,11 @@ from ..workloads import Weights, Workload
 from . import Peer
 
 
-def network(workload: Workload, dtype: str) -> Network:
+def network(workload: Workload, dtype: str, device: str = "cpu") -> Network:
     """The workload's network, not yet built."""
     hidden = [Dense(n, workload.hidden) for n in workload.sizes[1:-1]]
     n_out = workload.sizes[-1]
-    return Network([*hidden, Dense(n_out, "sigmoid" if n_out == 1 else "softmax")], dtype=dtype)
+    return Network([*hidden, Dense(n_out, "sigmoid" if n_out == 1 else "softmax")], dtype=dtype, device=device)
 
 
 def set_weights(net: Network, weights: Weights) -> None:
@@ -23,13 +23,15 @@ def set_weights(net: Network, weights: Weights) -> None:
 
 
 class FastnetPeer(Peer):
+    device = "cpu"
+
     @staticmethod
     def version() -> str:
         return f"fastnet {__version__}"
 
     def load(self, X: np.ndarray, y: np.ndarray) -> None:
         self.X, self.y = X, y
-        self.net = network(self.workload, self.dtype).build(self.workload.sizes[0])
+        self.net = network(self.workload, self.dtype, self.device).build(self.workload.sizes[0])
 
     def reset(self, weights: Weights) -> None:
         set_weights(self.net, weights)
@@ -51,3 +53,12 @@ class FastnetPeer(Peer):
 
     def predict(self) -> Any:
         return self.net.predict_proba(self.X)
+
+
+class CudaFastnetPeer(FastnetPeer):
+    device = "cuda"
+
+    @staticmethod
+    def version() -> str:
+        Network([Dense(1)], device="cuda")  # RuntimeError where there is no GPU
+        return f"fastnet {__version__}, CUDA"

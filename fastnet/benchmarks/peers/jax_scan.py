@@ -77,3 +77,16 @@ class JaxPeer(Peer):
 
     def predict(self) -> Any:
         return probabilities(self.parameters, self.X_all, hidden=self.hidden).block_until_ready()
+
+
+class CudaJaxPeer(JaxPeer):
+    """The same on a GPU."""
+
+    @staticmethod
+    def version() -> str:
+        jax.config.update("jax_platforms", "cuda")
+        try:
+            jax.devices()
+        except (AssertionError, RuntimeError):
+            raise RuntimeError("JAX finds no GPU") from None
+        return f"JAX {jax.__version__}, {jax.devices()[0].device_kind}"

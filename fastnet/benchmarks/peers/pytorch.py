@@ -1,4 +1,4 @@
-"""PyTorch, eager and compiled: Sequential, the fused SGD, losses from logits, mini-batches as views made once."""
+"""PyTorch, eager, compiled, and on a GPU: the fused SGD, losses from logits, mini-batches as views made once."""
 
 import itertools
 from collections.abc import Callable
@@ -13,20 +13,25 @@ from . import Peer
 
 
 class PytorchPeer(Peer):
+    device = "cpu"
+
     @staticmethod
     def version() -> str:
         return f"PyTorch {torch.__version__}"
 
     def load(self, X: np.ndarray, y: np.ndarray) -> None:
         size, sizes = self.workload.batch_size, self.workload.sizes
-        self.X = torch.from_numpy(X)
-        labels = torch.from_numpy(y)
+        self.given = torch.from_numpy(X)
+        self.X = self.given.to(self.device)
+        labels = torch.from_numpy(y).to(self.device)
         self.cost = functional.cross_entropy
         if sizes[-1] == 1:
             labels = labels.to(self.X.dtype).reshape(-1, 1)
             self.cost = functional.binary_cross_entropy_with_logits
         self.batches = list(zip(self.X.split(size), labels.split(size), strict=True))
-        self.linear = [torch.nn.Linear(*pair, dtype=self.X.dtype) for pair in itertools.pairwise(sizes)]
+        self.linear = [
+            torch.nn.Linear(*pair, dtype=self.X.dtype, device=self.device) for pair in itertools.pairwise(sizes)
+        ]
         hidden = torch.nn.Tanh if self.workload.hidden == "tanh" else torch.nn.ReLU
         self.model = torch.nn.Sequential(*[layer for linear in self.linear for layer in (linear, hidden())][:-1])
         self.optimizer = torch.optim.SGD(self.model.parameters(), lr=self.workload.learning_rate, fused=True)
@@ -55,7 +60,7 @@ class PytorchPeer(Peer):
                 step(X, y)
 
     def weights(self) -> Weights:
-        return [(layer.weight.detach().numpy(), layer.bias.detach().numpy()) for layer in self.linear]
+        return [(layer.weight.detach().cpu().numpy(), layer.bias.detach().cpu().numpy()) for layer in self.linear]
 
     @torch.inference_mode()
     def predict(self) -> Any:
@@ -89,3 +94,51 @@ class CompiledPytorchPeer(PytorchPeer):
     def predict(self) -> Any:
         Z = self.forward(self.X)
         return torch.sigmoid(Z) if Z.shape[1] == 1 else torch.softmax(Z, dim=1)
+
+
+class CudaPytorchPeer(PytorchPeer):
+    """The same on a GPU, where the data and the model stay; predictions take their samples from the CPU's memory."""
+
+    device = "cuda"
+
+    @staticmethod
+    def version() -> str:
+        if not torch.cuda.is_available():
+            raise RuntimeError("PyTorch finds no GPU")
+        return f"PyTorch {torch.__version__}, {torch.cuda.get_device_name()}"
+
+    def train(self, epochs: int) -> None:
+        super().train(epochs)
+        torch.cuda.synchronize()
+
+    @torch.inference_mode()
+    def predict(self) -> Any:
+        Z = self.model(self.given.to(self.device))
+        return (torch.sigmoid(Z) if Z.shape[1] == 1 else torch.softmax(Z, dim=1)).cpu()
+
+
+class CudaGraphPytorchPeer(CudaPytorchPeer):
+    """The steps of an epoch, recorded once as a CUDA graph."""
+
+    @staticmethod
+    def version() -> str:
+        return f"{CudaPytorchPeer.version()}, CUDA graph"
+
+    def load(self, X: np.ndarray, y: np.ndarray) -> None:
+        super().load(X, y)
+        stream = torch.cuda.Stream()
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):  # what is recorded must have run before, on another stream than the default
+            for _ in range(3):
+                self.step(*self.batches[0])
+        torch.cuda.current_stream().wait_stream(stream)
+        self.graph = torch.cuda.CUDAGraph()
+        self.optimizer.zero_grad(set_to_none=True)
+        with torch.cuda.graph(self.graph):
+            for X_batch, y_batch in self.batches:
+                self.step(X_batch, y_batch)
+
+    def train(self, epochs: int) -> None:
+        for _ in range(epochs):
+            self.graph.replay()
+        torch.cuda.synchronize()

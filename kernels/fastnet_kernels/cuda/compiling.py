@@ -32,7 +32,8 @@ def why_not() -> str | None:
     """Why CUDA kernels cannot run here; None where they can."""
     if IS_SIMULATED or cuda.is_available():
         return None
-    return f"no CUDA GPU can be used ({cuda.cuda_error() or 'none is there'}): check nvidia-smi and the driver"
+    error = " ".join(str(cuda.cuda_error() or "there is none").split()).rstrip(".")
+    return f"no CUDA GPU can be used ({error}): check what nvidia-smi says"
 
 
 if IS_SIMULATED:
