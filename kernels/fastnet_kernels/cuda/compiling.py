@@ -5,6 +5,7 @@ compute, with as many blocks and threads as `sizes` says, and none of what only 
 """
 
 import contextlib
+import importlib
 import importlib.util
 
 import numpy as np
@@ -17,13 +18,15 @@ if importlib.util.find_spec("numba_cuda") is None:
 
 IS_SIMULATED = bool(config.ENABLE_CUDASIM)
 
-# numba-cuda 0.30 looks for a function that NumPy 2.5 has dropped, and only when this module is imported.
-if hasattr(np, "row_stack") or IS_SIMULATED:
+# numba-cuda 0.30 looks for a function that NumPy 2.5 has dropped, once, when it imports this module.
+if IS_SIMULATED or hasattr(np, "row_stack"):
     from numba import cuda
 else:
     np.row_stack = np.vstack  # type: ignore[attr-defined]
     try:
         from numba import cuda
+
+        importlib.import_module("numba.cuda.np.arrayobj")
     finally:
         del np.row_stack  # type: ignore[attr-defined]
 
