@@ -270,10 +270,10 @@ class GPU:
         steps = slice(part.begins, part.begins + count)
         cuts_norm = mode == codes.TRAIN and bool(np.isfinite(updates.settings[codes.CLIP_NORM]))
         instructions, blocks = plan.instructions(mode, cuts_norm=cuts_norm)
-        rates = _rates(updates, steps) if mode == codes.TRAIN else np.zeros((0, 3))
+        rates = _rates(updates, steps) if mode == codes.TRAIN else np.ones((1, 3))
         has_noise = mode >= codes.GRADIENT and (plan.layers[:, codes.KIND] == codes.DROPOUT).any()
         keys = (
-            _keys(noise, updates.steps_before, steps, len(plan.layers)) if has_noise else np.zeros((0, 0, 2), np.int64)
+            _keys(noise, updates.steps_before, steps, len(plan.layers)) if has_noise else np.zeros((1, 1, 2), np.int64)
         )
         start(
             min(blocks, self._grid),
@@ -318,8 +318,8 @@ class GPU:
         """Wait for a launch and bring back what it has found; returns the step that comes next."""
         part = launch.part
         count = part.last - part.first
-        flag = int(launch.flags.copy_to_host(stream=part.stream)[0])
         part.stream.synchronize()
+        flag = int(launch.flags.copy_to_host()[0])
         for found, target in ((launch.costs, costs), (launch.scores, scores)):
             if target is not None:
                 target[part.begins : part.begins + count] = found.copy_to_host()

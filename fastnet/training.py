@@ -232,27 +232,10 @@ class Trainer:
     # ---------------------------------------------------------------- streams
 
     def _train_stream(self, source: Stream) -> None:
-        network, state = self.network, self.state
-        found = []  # of each step: its cost, score, and targets
-        total = None if source.steps is None else self.epochs * source.steps
-        start = time.perf_counter()
-        for step, batch in enumerate(source.epoch()):
-            if self.interrupts.came:
-                state.steps += step
-                self._interrupt()
-            rates = self.schedule.rates(state.steps + step, state.steps + step + 1, total or 0, self.history)
-            network.learning_rate = float(rates[0])
-            updates = Updates(self.settings, rates, state.states, state.steps + step)
-            costs, scores = np.zeros((2, 1))
-            if (
-                network.run(codes.TRAIN, batch, 0, 1, updates=updates, noise=state.noise, costs=costs, scores=scores)
-                < 1
-            ):
-                self._go_back()
-                self._diverge(self.history.epochs + 1, step)
-            found.append((costs[0], scores[0], batch.targets))
-            self.bar.update(1)
-        if not all_finite(network.buffer):
+        network, state, start = self.network, self.state, time.perf_counter()
+        with network.device.holding(*self.changing):
+            found, is_finite = self._run_batches(source)
+        if not is_finite or not all_finite(network.buffer):
             self._go_back()
             self._diverge(self.history.epochs + 1, len(found) - 1)
         state.steps += len(found)
@@ -263,6 +246,28 @@ class Trainer:
         self.history.add("cost", cost)
         self.history.add(network.task.metric, float(score[0]))
         self.history.add("seconds", time.perf_counter() - start)
+
+    def _run_batches(self, source: Stream) -> tuple[list[tuple[float, float, np.ndarray]], bool]:
+        """A step for each mini-batch: cost, score and targets of each, and whether all costs were finite."""
+        network, state = self.network, self.state
+        found: list[tuple[float, float, np.ndarray]] = []
+        total = None if source.steps is None else self.epochs * source.steps
+        for step, batch in enumerate(source.epoch()):
+            if self.interrupts.came:
+                state.steps += step
+                self._interrupt()
+            rates = self.schedule.rates(state.steps + step, state.steps + step + 1, total or 0, self.history)
+            network.learning_rate = float(rates[0])
+            updates = Updates(self.settings, rates, state.states, state.steps + step)
+            costs, scores = np.zeros((2, 1))
+            reached = network.run(
+                codes.TRAIN, batch, 0, 1, updates=updates, noise=state.noise, costs=costs, scores=scores
+            )
+            found.append((costs[0], scores[0], batch.targets))
+            if reached < 1:
+                return found, False
+            self.bar.update(1)
+        return found, True
 
 
 @dataclass
