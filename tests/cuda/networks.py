@@ -186,6 +186,18 @@ def test_streams_and_one_step_at_a_time():
     np.testing.assert_allclose(found[1], found[0], rtol=1e-12)
 
 
+def test_arrays_that_cuda_kernels_cannot_take():
+    from fastnet_kernels.cuda import relu
+
+    A = np.ones((4, 6), np.float32)
+    with pytest.raises(ValueError, match="ascontiguousarray"):
+        relu(A[:, ::2], A[:, 3:])
+    with pytest.raises(ValueError, match="float32 and float64"):
+        relu(A, A.astype(np.float64))
+    with pytest.raises(ValueError, match="int64"):
+        relu(np.ones((2, 2), np.int64), np.ones((2, 2), np.int64))
+
+
 @on_gpu
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("sizes", [(2, 4, 1), (784, 128, 10), (784, 512, 512, 10), (1000, 129, 1000, 3)])

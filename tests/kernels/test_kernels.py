@@ -305,14 +305,3 @@ def test_same_bits_on_any_number_of_threads(dtype):
     for other in found[1:]:
         for a, b in zip(found[0], other, strict=True):
             np.testing.assert_array_equal(a, b)
-
-
-@pytest.mark.skipif(ROOM != "cuda", reason="the kernels of the CPU take any arrays")
-def test_arrays_that_cuda_kernels_cannot_take():
-    A = np.ones((4, 6), np.float32)
-    with pytest.raises(ValueError, match="ascontiguousarray"):
-        room.relu(A[:, ::2], A[:, 3:])
-    with pytest.raises(ValueError, match="float32 and float64"):
-        room.relu(A, A.astype(np.float64))
-    with pytest.raises(ValueError, match="int64"):
-        room.relu(np.ones((2, 2), np.int64), np.ones((2, 2), np.int64))
