@@ -7,6 +7,7 @@ import os
 
 import numpy as np
 import pytest
+from fastnet_kernels import codes
 
 import fastnet as fn
 
@@ -17,6 +18,10 @@ Dense = fn.Dense
 # Layers, loss, optimizer, samples, features, mini-batch. Some widths are more than a tile has, and some products deep.
 NETWORKS = {
     "logistic regression": ([Dense(1, "sigmoid")], None, fn.SGD(0.1), 9, 40, 9),
+    "slices of features and units": (
+        [Dense(2, "tanh"), Dense(100, "relu"), Dense(1, "sigmoid")], None, fn.SGD(0.1), 8, 100, 8,
+    ),
+    "slices of samples": ([Dense(2, "tanh"), Dense(1, "sigmoid")], None, fn.SGD(0.1), 90, 2, 90),
     "one hidden layer": ([Dense(4, "tanh"), Dense(1, "sigmoid")], None, fn.SGD(0.5), 17, 2, 8),
     "several classes": ([Dense(7, "relu"), Dense(3, "softmax")], fn.losses.cross_entropy(0.1), fn.SGD(0.1), 9, 5, 4),
     "one by one": ([Dense(5, "relu"), Dense(2, "softmax")], None, fn.SGD(0.1), 3, 4, 1),
@@ -82,6 +87,9 @@ def test_training_is_that_of_the_cpu(name, dtype):
         history = net.fit(X, y, epochs=2, batch_size=batch_size, optimizer=optimizer, verbose=False)
         costs = [history[key] for key in ("cost", net.task.metric)]
         found.append([*costs, net.buffer, list(net.evaluate(X, y).values()), net._outputs(X)])
+        if name.startswith("slices") and net.device.name == "cuda":
+            sliced = {role for (role, _), product in net._planned(m)[0].products.items() if product.slices > 1}
+            assert sliced == ({codes.FORWARD, codes.BACKWARD} if "features" in name else {codes.WEIGHTS})
         gradients = net.gradients(X, y)
         found[-1] += [gradients[key] for key in sorted(gradients)]
     for on_cpu, on_gpu in zip(*found, strict=True):
@@ -132,6 +140,33 @@ def test_divergence_keeps_the_last_finite_epoch():
         with pytest.raises(fn.DivergenceError, match="smaller learning rate"):
             net.fit(X * 1e3, y, epochs=60, batch_size=4, optimizer=fn.SGD(10.0), verbose=False)
         assert np.isfinite(net.buffer).all()
+
+
+def test_a_step_whose_cost_is_not_finite_changes_no_weights():
+    from fastnet.devices import Updates
+
+    optimizer = fn.SGD(1e200, momentum=0.9)
+    X, y = np.linspace(-1, 1, 6)[:, None], np.arange(6.0)
+    found = []
+    for net in two([Dense(1)], dtype="float64"):
+        batches, costs, scores = net.build(1).batches(X, y, 3), *np.zeros((2, 6))
+        states = np.zeros_like(net.buffer), np.zeros(0)
+        updates = Updates(optimizer.settings(), np.full(6, 1e200), states)
+        batches.order = np.concatenate([np.arange(6)] * 3)
+        found.append([net.run(codes.TRAIN, batches, 0, 6, updates=updates, costs=costs, scores=scores)])
+        found[-1] += [net.buffer.copy(), states[0].copy(), costs]
+    assert 0 < found[1][0] < 6
+    for on_cpu, on_gpu in zip(*found, strict=True):
+        np.testing.assert_allclose(on_gpu, on_cpu, rtol=1e-12)
+
+
+def test_of_the_same_numbers_the_first_is_the_prediction():
+    X, y = np.ones((6, 2)), np.arange(6) % 3
+    layers = [Dense(3, "softmax", init="zeros")]
+    for net in two(layers):
+        net.build(2)
+        assert net.evaluate(X, y)["accuracy"] == pytest.approx(1 / 3)
+        assert (net.predict(X) == 0).all()
 
 
 def test_samples_that_are_not_finite_are_refused():
