@@ -161,11 +161,11 @@ def test_a_step_whose_cost_is_not_finite_changes_no_weights():
 
 
 def test_of_the_same_numbers_the_first_is_the_prediction():
-    X, y = np.ones((6, 2)), np.arange(6) % 3
+    X, y = np.ones((6, 2)), np.array([0, 0, 0, 0, 1, 2])
     layers = [Dense(3, "softmax", init="zeros")]
     for net in two(layers):
         net.build(2)
-        assert net.evaluate(X, y)["accuracy"] == pytest.approx(1 / 3)
+        assert net.evaluate(X, y)["accuracy"] == pytest.approx(4 / 6)
         assert (net.predict(X) == 0).all()
 
 

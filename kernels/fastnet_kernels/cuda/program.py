@@ -230,7 +230,7 @@ def run(
             tasks = _count_tasks(job, instruction)
             for task in range((block - turn) % blocks, tasks, blocks):
                 _do(job, instruction, task, shared)
-                cuda.syncthreads()
+                cuda.syncthreads()  # the next task may write to `shared`
             turn += tasks
 
 
