@@ -14,7 +14,6 @@ if IS_SIMULATED:
     COLUMNS_AT_ONCE = 4
     PIECE = 16
     MOST_LANES = 4
-    UNROLLED = 1
 else:
     THREADS, MOST_BLOCKS = 256, 2048
     LARGE_HEIGHT, LARGE_WIDTH, LARGE_DEPTH, LARGE_ROWS, LARGE_COLUMNS, LARGE_GROUPS = 128, 128, 8, 8, 8, 1
@@ -22,7 +21,6 @@ else:
     COLUMNS_AT_ONCE = 32  # units that a block sums up at a time: a row of them is one access to memory
     PIECE = 1024  # numbers of a task that takes them one by one
     MOST_LANES = 32  # threads that share one sample
-    UNROLLED = 2  # depths that are multiplied in one go: more of them want more registers than there are
 
 PADDING = 4  # of a row of a tile in shared memory: its columns lie in different banks, and vectors stay aligned
 

@@ -22,7 +22,6 @@ from .sizes import (
     SMALL_ROWS,
     SMALL_WIDTH,
     THREADS,
-    UNROLLED,
 )
 
 
@@ -82,7 +81,7 @@ def _make_product(height, width, depth, rows, columns, groups):
     down, across = height // rows, width // columns
     a_group, n_sums = down * across, rows * columns
     a_share = depth // groups
-    zeros_for, add = zeros(n_sums), multiplier(rows, columns, UNROLLED, p_stride, 4 * down, q_stride, 4 * across)
+    zeros_for, add = zeros(n_sums), multiplier(rows, columns, a_share, p_stride, 4 * down, q_stride, 4 * across)
 
     @inner
     def product(C, c, stride, P, p, p_row, p_depth, Q, q, q_row, q_depth, i0, m, j0, n, start, stop, shared):
@@ -114,10 +113,7 @@ def _make_product(height, width, depth, rows, columns, groups):
                 fetch_Q(Q, q, left_over, mine_Q, next_Q)
             left = current + group * a_share * p_stride + 4 * ty
             right = current + depth * p_stride + group * a_share * q_stride + 4 * tx
-            for _ in range(a_share // UNROLLED):
-                sums = add(sums, shared, left, right)
-                left += UNROLLED * p_stride
-                right += UNROLLED * q_stride
+            sums = add(sums, shared, left, right)
             if left_over > 0:
                 current = slab - current
                 store_P(next_P, shared, current, mine_P)
