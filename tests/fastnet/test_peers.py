@@ -18,14 +18,23 @@ SMALL = [
 
 def available(name):
     try:
-        return peer_class(name)
-    except ImportError as error:
+        peer = peer_class(name)
+        peer.version()
+        return peer
+    except (ImportError, RuntimeError) as error:
         pytest.skip(f"{name} is not there: {error}")
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("workload", SMALL, ids=lambda workload: workload.name)
-@pytest.mark.parametrize("name", [name for name in PEERS if name not in ("fastnet", "ONNX Runtime")])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.gpu if "CUDA" in name else ())
+        for name in PEERS
+        if name not in ("fastnet", "ONNX Runtime")
+    ],
+)
 def test_peer_trains_as_fastnet_does(name, workload, dtype):
     if name == "PyTorch compiled" and workload.name != "classes":
         return  # compiling takes long; the step is the same code for all workloads
