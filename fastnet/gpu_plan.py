@@ -19,6 +19,14 @@ _CYCLES_OF_WAIT = 3000
 _MOST_SLICES = 64
 
 
+def form_for(batch_size: int) -> int:
+    """What mini-batches of different sizes share a plan by: the next power of two, by which products are cut as well.
+
+    So the order of sums, and with it every bit, does not depend on which sizes came before.
+    """
+    return 1 << (batch_size - 1).bit_length()
+
+
 class Sizes(NamedTuple):
     """How the kernels cut their work, and how many multiprocessors there are to do it."""
 
@@ -205,7 +213,7 @@ def make_gpu_plan(
     """The plan for mini-batches of up to `batch_size`, and the number of elements its workspace has."""
     found = computing(layers, n_inputs)
     rescale, room, m = rescale_of(layers), Allocator(dtype.itemsize), batch_size
-    n_last = found[-1][2]
+    n_last, form = found[-1][2], form_for(batch_size)
     parameters = iter(places(layers, n_inputs, dtype))
     table = np.zeros((len(found), codes.LAYER_COLUMNS), np.int64)
     settings = np.zeros((len(found), codes.SETTINGS_COLUMNS))
@@ -217,9 +225,9 @@ def make_gpu_plan(
         row[codes.A], row[codes.DZ] = (room.take(m * n_out) for _ in range(2))
         row[codes.FROM] = room.take(m * n_out) if is_derived_from_z(layer) else row[codes.A]
         if isinstance(layer, Dense):
-            products[codes.FORWARD, l] = product_for(m, n_out, n_in, sizes)
-            products[codes.BACKWARD, l] = product_for(m, n_in, n_out, sizes)
-            products[codes.WEIGHTS, l] = product_for(n_out, n_in, m, sizes)
+            products[codes.FORWARD, l] = product_for(form, n_out, n_in, sizes)
+            products[codes.BACKWARD, l] = product_for(form, n_in, n_out, sizes)
+            products[codes.WEIGHTS, l] = product_for(n_out, n_in, form, sizes)
         if not isinstance(layer, Dense | BatchNorm | LayerNorm):
             continue
         W, b = next(parameters), next(parameters)

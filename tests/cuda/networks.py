@@ -122,6 +122,19 @@ def test_the_same_seed_gives_the_same_bits_on_any_grid():
     assert len(set(found)) == 1
 
 
+def test_mini_batches_of_other_sizes_before_do_not_change_a_bit():
+    """A plan is kept and serves smaller mini-batches: it cuts products as one made for these would."""
+    layers = [Dense(2, "tanh"), Dense(1, "sigmoid")]
+    X, y = data(layers, 63, 2)
+    found = []
+    for before in ([], [40, 63]):
+        net = fn.Network(layers, device="cuda", seed=2).build(2)
+        for size in before:
+            net.gradients(X[:size], y[:size])
+        found.append([gradient.tobytes() for gradient in net.gradients(X[:34], y[:34]).values()])
+    assert found[0] == found[1]
+
+
 def test_data_that_does_not_fit_goes_in_parts(monkeypatch):
     layers = [Dense(6, "relu"), fn.Dropout(0.3), Dense(3, "softmax")]
     X, y = data(layers, 23, 7)
