@@ -14,7 +14,7 @@ from fastnet_kernels import codes
 from .announcing import announced_compilation
 from .checks import positive_integer
 from .cpu_plan import Form, form_for, make_plan
-from .devices import Batches, Updates
+from .devices import Batches, Updates, no_updates
 from .layers import Layer
 from .layout import aligned_zeros
 from .losses import Loss
@@ -58,7 +58,6 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 _NOTHING = np.zeros(0)
-_NO_OPTIMIZER = np.zeros(codes.OPTIMIZER_SETTINGS)
 
 # One parallel run at a time: it uses all threads, and Numba's fallback "workqueue" layer allows no second one.
 _threads_in_use = threading.Lock()
@@ -74,7 +73,7 @@ class CPU:
         self._run: Any = None
         self._parts: set[int] = set()
         self._no_outputs, self.nothing = np.zeros((0, 0), dtype), np.zeros(0, dtype)
-        self._no_updates = Updates(_NO_OPTIMIZER, _NOTHING, (self.nothing, self.nothing))
+        self._no_updates = no_updates(self.nothing)
 
     @functools.cached_property
     def panel(self) -> int:

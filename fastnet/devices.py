@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
+from fastnet_kernels import codes
 
 from .checks import known
 
@@ -28,6 +29,11 @@ class Updates(NamedTuple):
     learning_rates: np.ndarray  # an entry a step
     states: tuple[np.ndarray, np.ndarray]  # what it remembers of each parameter; empty where it needs none
     steps_before: int = 0
+
+
+def no_updates(nothing: np.ndarray) -> Updates:
+    """For what does not train; `nothing` is a vector of no numbers."""
+    return Updates(np.zeros(codes.OPTIMIZER_SETTINGS), np.zeros(0), (nothing, nothing))
 
 
 @dataclass

@@ -11,14 +11,12 @@ from fastnet_kernels import codes
 
 from .announcing import announced_compilation
 from .checks import all_finite
-from .devices import NO_ORDER, Batches, Updates
-from .gpu_plan import GPUPlan, Sizes, make_gpu_plan
+from .devices import NO_ORDER, Batches, Updates, no_updates
+from .gpu_plan import GPUPlan, Sizes, form_for, make_gpu_plan
 from .layers import Layer
 from .losses import Loss
 
 _MOST_OF_FREE_MEMORY = 0.8
-_NOTHING = np.zeros(0)
-_NO_OPTIMIZER = np.zeros(codes.OPTIMIZER_SETTINGS)
 
 
 def _kernels() -> ModuleType:
@@ -111,7 +109,7 @@ class GPU:
         self._grid = compiled.max_cooperative_grid_blocks(sizes.THREADS)
 
     def form(self, layers: Sequence[Layer], n_inputs: int, batch_size: int, *, repeats: bool = False) -> int:
-        return 1 << (batch_size - 1).bit_length()
+        return form_for(batch_size)
 
     def make_plan(
         self, layers: Sequence[Layer], n_inputs: int, loss: Loss, batch_size: int, *, repeats: bool = False
@@ -225,7 +223,7 @@ class GPU:
         self.prepare()
         if mode == codes.PREDICT and not batches.are_bytes and not all_finite(batches.samples.view(self.dtype)):
             return first_step
-        updates = updates or Updates(_NO_OPTIMIZER, _NOTHING, (self.nothing, self.nothing))
+        updates = updates or no_updates(self.nothing)
         reached = first_step
         with self.holding(parameters, *updates.states):
             launched: _Launch | None = None
@@ -253,6 +251,7 @@ class GPU:
         updates: Updates,
         noise: int,
     ) -> _Launch:
+        from fastnet_kernels.cuda.dropout import keys_of
         from fastnet_kernels.cuda.program import start
 
         plan, workspace, tables = planned
@@ -265,16 +264,16 @@ class GPU:
             costs=self._copied(np.zeros(count), stream),
             scores=self._copied(np.zeros(count), stream),
             flags=self._copied(np.full(1, -1), stream),
-            outputs=self._copied(np.zeros(data.m * n_last if mode == codes.PREDICT else 0, self.dtype), stream),
+            outputs=self.cuda.device_array(data.m * n_last if mode == codes.PREDICT else 0, self.dtype),
         )
-        steps = slice(part.begins, part.begins + count)
+        steps = np.arange(part.begins, part.begins + count)
         cuts_norm = mode == codes.TRAIN and bool(np.isfinite(updates.settings[codes.CLIP_NORM]))
         instructions, blocks = plan.instructions(mode, cuts_norm=cuts_norm)
         rates = _rates(updates, steps) if mode == codes.TRAIN else np.ones((1, 3))
         has_noise = mode >= codes.GRADIENT and (plan.layers[:, codes.KIND] == codes.DROPOUT).any()
-        keys = (
-            _keys(noise, updates.steps_before, steps, len(plan.layers)) if has_noise else np.zeros((1, 1, 2), np.int64)
-        )
+        keys = np.zeros((1, 1, 2), np.int64)
+        if has_noise:
+            keys = keys_of(noise, updates.steps_before + 1 + steps, len(plan.layers))
         start(
             min(blocks, self._grid),
             stream,
@@ -330,23 +329,13 @@ class GPU:
         return part.begins + (count if flag < 0 else flag - part.first)
 
 
-def _rates(updates: Updates, steps: slice) -> np.ndarray:
+def _rates(updates: Updates, steps: np.ndarray) -> np.ndarray:
     """(n_steps, 3): learning rates, and what Adam corrects its means by."""
-    rates = np.ones((steps.stop - steps.start, 3))
+    from fastnet_kernels.cuda.updates import corrections
+
+    rates, settings = np.ones((len(steps), 3)), updates.settings
     rates[:, codes.LEARNING_RATE] = updates.learning_rates[steps]
-    settings, count = updates.settings, updates.steps_before + 1 + np.arange(steps.start, steps.stop)
     if settings[codes.OPTIMIZER] in (codes.ADAM, codes.ADAMW):
-        rates[:, codes.OF_MEAN] = 1 / (1 - settings[codes.FIRST_DECAY] ** count)
-        rates[:, codes.OF_MEAN_SQUARE] = 1 / np.sqrt(1 - settings[codes.SECOND_DECAY] ** count)
+        decays = settings[codes.FIRST_DECAY], settings[codes.SECOND_DECAY]
+        rates[:, codes.OF_MEAN], rates[:, codes.OF_MEAN_SQUARE] = corrections(updates.steps_before + 1 + steps, *decays)
     return rates
-
-
-def _keys(noise: int, steps_before: int, steps: slice, n_layers: int) -> np.ndarray:
-    """(n_steps, n_layers, 2): Dropout's keys, as `cpu.dropout.key_of` makes them, in halves of 32 bits."""
-    count = (steps_before + 1 + np.arange(steps.start, steps.stop)).astype(np.uint64)[:, None]
-    x = np.uint64(noise) + count * np.uint64(0x9E3779B97F4A7C15)
-    x = x + np.arange(n_layers, dtype=np.uint64) * np.uint64(0xD1B54A32D192ED03)
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    x = x ^ (x >> np.uint64(31))
-    return np.stack([x & np.uint64(0xFFFFFFFF), x >> np.uint64(32)], axis=-1).astype(np.int64)

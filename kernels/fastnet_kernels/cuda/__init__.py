@@ -30,7 +30,6 @@ from .activations import (
     tanh,
     tanh_backward,
 )
-from .compiling import why_not
 from .dense import dense_backward, dense_forward
 from .dropout import dropout
 from .losses import absolute_error, cross_entropy, hinge, huber, log_loss, quantile, squared_error
@@ -80,5 +79,4 @@ __all__ = [
     "squared_error",
     "tanh",
     "tanh_backward",
-    "why_not",
 ]

@@ -20,7 +20,7 @@ from ..codes import (
 )
 from .blocks import n_blocks
 from .compiling import cuda, flat, formula, inner, kernel, launch
-from .reducing import lanes_for, max_over, sum_over
+from .reducing import max_over, row_of, rows_at_once, sum_over
 from .sizes import PIECE, THREADS
 
 _ROOT_HALF, _ROOT_PI = math.sqrt(0.5), math.sqrt(2 * math.pi)
@@ -132,12 +132,10 @@ def exponentials_of_row(Z, z, n, lanes, lane, shared):
 @kernel
 def _softmax(n, Z, A):
     shared = cuda.shared.array(THREADS, Z.dtype)
-    lanes = lanes_for(n)
-    lane, at_once = cuda.threadIdx.x % lanes, THREADS // lanes
     m = Z.size // n
-    for task in range(cuda.blockIdx.x, n_blocks(m, at_once), cuda.gridDim.x):
-        i = task * at_once + cuda.threadIdx.x // lanes
-        z = min(i, m - 1) * n  # threads beyond the last sample read that one, and write nothing
+    for task in range(cuda.blockIdx.x, n_blocks(m, rows_at_once(n)), cuda.gridDim.x):
+        i, lanes, lane = row_of(task, n)
+        z = min(i, m - 1) * n
         most, total = exponentials_of_row(Z, z, n, lanes, lane, shared)
         if i < m:
             for j in range(lane, n, lanes):

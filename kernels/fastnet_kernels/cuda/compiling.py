@@ -9,14 +9,12 @@ import importlib
 import importlib.util
 
 import numpy as np
-from numba.core import config
 
 from ..sources import SOURCES
+from .sizes import IS_SIMULATED, MOST_BLOCKS, THREADS
 
 if importlib.util.find_spec("numba_cuda") is None:
     raise ImportError("CUDA kernels need the package numba-cuda: pip install 'fastnet[cuda]'")
-
-IS_SIMULATED = bool(config.ENABLE_CUDASIM)
 
 # numba-cuda 0.30 looks for a function that NumPy 2.5 has dropped, once, when it imports this module.
 if IS_SIMULATED or hasattr(np, "row_stack"):
@@ -29,6 +27,8 @@ else:
         importlib.import_module("numba.cuda.np.arrayobj")
     finally:
         del np.row_stack  # type: ignore[attr-defined]
+
+from numba.cuda import cg  # noqa: F401 - for others, as `intrinsic` and `types`: they come after the mend
 
 
 def why_not() -> str | None:
@@ -54,8 +54,10 @@ if IS_SIMULATED:
         return cuda.jit(function)
 
 else:
+    from numba.cuda import types  # noqa: F401
     from numba.cuda.core.caching import IndexDataCacheFile
     from numba.cuda.dispatcher import CUDACache
+    from numba.cuda.extending import intrinsic  # noqa: F401
 
     class _PackageCache(CUDACache):
         """numba-cuda's on-disk cache of one kernel, fresh only while no source of the package has changed."""
@@ -72,8 +74,6 @@ else:
 
     def kernel(function):
         """A kernel, launched by `launch`."""
-        from .sizes import THREADS
-
         dispatcher = cuda.jit(launch_bounds=THREADS)(function)
         # Where no folder can be written to, there is no place for a cache: then every process compiles anew.
         with contextlib.suppress(RuntimeError):
@@ -83,8 +83,6 @@ else:
 
 def launch(kernel, tasks, *arguments):
     """Start a kernel with a block a task, or as many as the GPU is well served with: each takes several then."""
-    from .sizes import MOST_BLOCKS, THREADS
-
     if tasks > 0:
         kernel[min(tasks, MOST_BLOCKS), THREADS](*arguments)
 

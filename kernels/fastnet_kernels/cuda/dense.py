@@ -3,11 +3,12 @@
 from ..codes import LARGE, SMALL
 from .blocks import n_blocks
 from .compiling import cuda, flat, inner, kernel, launch
-from .reducing import sum_over
+from .reducing import column_of, sum_over_column
 from .sizes import (
     COLUMNS_AT_ONCE,
     LARGE_HEIGHT,
     LARGE_WIDTH,
+    ROWS_AT_ONCE,
     SHARED,
     SMALL_HEIGHT,
     SMALL_WIDTH,
@@ -42,14 +43,13 @@ def product_of_tile(tile, C, c, stride, P, p, p_row, p_depth, Q, q, q_row, q_dep
 
 
 @inner
-def sum_of_column(numbers, place, m, n, j, shared):
-    """The sum of column j of an m x n matrix, by the threads with the same j: every COLUMNS_AT_ONCE'th of the block."""
+def sum_of_column(numbers, place, m, n, j, first, shared):
+    """The sum of column j of an m x n matrix, to all threads of it, whose `first` row is theirs; 0 beyond the last."""
     total = numbers.dtype.type(0)
     if j < n:
-        for i in range(cuda.threadIdx.x // COLUMNS_AT_ONCE, m, THREADS // COLUMNS_AT_ONCE):
+        for i in range(first, m, ROWS_AT_ONCE):
             total += numbers[place + i * n + j]
-    column = cuda.threadIdx.x % COLUMNS_AT_ONCE
-    return sum_over(total, shared, column, COLUMNS_AT_ONCE, THREADS // COLUMNS_AT_ONCE)
+    return sum_over_column(total, shared)
 
 
 @kernel
@@ -72,9 +72,9 @@ def _multiply(tile, C, P, p_row, p_depth, Q, q_row, q_depth, m, n, depth, b):
 def _sum_columns(numbers, m, n, sums):
     shared = cuda.shared.array(THREADS, numbers.dtype)
     for task in range(cuda.blockIdx.x, n_blocks(n, COLUMNS_AT_ONCE), cuda.gridDim.x):
-        j = task * COLUMNS_AT_ONCE + cuda.threadIdx.x % COLUMNS_AT_ONCE
-        total = sum_of_column(numbers, 0, m, n, j, shared)
-        if j < n and cuda.threadIdx.x < COLUMNS_AT_ONCE:
+        j, first = column_of(task)
+        total = sum_of_column(numbers, 0, m, n, j, first, shared)
+        if j < n and first == 0:
             sums[j] = total
 
 

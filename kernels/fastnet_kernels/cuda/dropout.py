@@ -1,5 +1,7 @@
 """Dropout: which numbers are kept comes from a hash of their place, so that nothing is stored for the way back."""
 
+import numpy as np
+
 from .compiling import cuda, flat, formula, kernel, launch
 from .sizes import PIECE
 
@@ -7,7 +9,7 @@ _BITS = 0xFFFFFFFF
 
 
 @formula
-def keeps(place, rate, first, second):
+def _keeps(place, rate, first, second):
     """Whether the number at a place is kept, by the two halves of a key, each a whole number of 32 bits."""
     x = (int(place) & _BITS) ^ int(first)
     x = ((x ^ x >> 16) * 0x7FEB352D) & _BITS
@@ -17,14 +19,33 @@ def keeps(place, rate, first, second):
     return x >= int(rate * 4294967296.0)
 
 
+@formula
+def dropout_of(a, place, rate, first, second):
+    """The number at a place, there or back: 0, or as much larger as there are fewer."""
+    kind = type(a)
+    return kind(1 / (1 - rate)) * a if _keeps(place, rate, first, second) else kind(0)
+
+
 @kernel
 def _dropout(rate, first, second, A_prev, A):
-    grown = A.dtype.type(1 / (1 - rate))
     for i in range(cuda.grid(1), A.size, cuda.gridsize(1)):
-        A[i] = grown * A_prev[i] if keeps(i, rate, first, second) else A.dtype.type(0)
+        A[i] = dropout_of(A_prev[i], i, rate, first, second)
 
 
 def dropout(A_prev, rate, key, A):
     """A = A_prev / (1 - rate) where a number is kept, else 0; both (m, n), `key` a whole number of 64 bits."""
     key = int(key)
     launch(_dropout, -(-A.size // PIECE), rate, key & _BITS, key >> 32, *flat(A_prev, A))
+
+
+def keys_of(noise, steps, n_layers):
+    """(n_steps, n_layers, 2) int64: the key of every step and layer, in halves of 32 bits.
+
+    Steele, Lea and Flood's "splitmix64" of noise, step and layer, as on the CPU.
+    """
+    x = np.uint64(noise) + steps.astype(np.uint64)[:, None] * np.uint64(0x9E3779B97F4A7C15)
+    x = x + np.arange(n_layers, dtype=np.uint64) * np.uint64(0xD1B54A32D192ED03)
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    x = x ^ (x >> np.uint64(31))
+    return np.stack([x & np.uint64(_BITS), x >> np.uint64(32)], axis=-1).astype(np.int64)

@@ -23,10 +23,11 @@ from ..codes import (
     A,
 )
 from .activations import activate, derive, exponentials_of_row
+from .blocks import n_blocks
 from .compiling import cuda, inner
 from .losses import loss_of_row
-from .places import row_of
-from .reducing import lanes_for, sum_over, sum_over_block
+from .places import row_of_sample
+from .reducing import row_of, rows_at_once, sum_over, sum_over_block
 from .sizes import THREADS
 from .weights import sum_of_pieces
 
@@ -56,23 +57,16 @@ def _score_of_row(job, z, y, n, lanes, lane, shared):
 
 
 @inner
-def _activate_row(job, l, row, n, lanes, lane, writes):
-    if writes:
-        for j in range(lane, n, lanes):
-            place = job.layers[l, A] + row + j
-            job.workspace[place] = activate(job.layers[l, ACTIVATION], job.settings[l, SLOPE], job.workspace[place])
-
-
-@inner
 def _cost_of_row(job, l, i, is_real, lanes, lane, shared):
     """Loss, score and dZ of one sample."""
     kind, loss, setting = job.workspace.dtype.type, job.whole[LOSS], job.real[LOSS_SETTING]
-    n, sample = job.layers[l, N_OUT], row_of(job, job.step, i)
-    z, dz, y, of_logits = job.layers[l, A] + i * n, job.layers[l, DZ] + i * n, sample * job.whole[N_TARGETS], False
-    if loss in (LOG_LOSS, CROSS_ENTROPY):
-        of_logits = True
-    else:
-        _activate_row(job, l, i * n, n, lanes, lane, is_real)
+    n, sample = job.layers[l, N_OUT], row_of_sample(job, job.step, i)
+    z, dz, y = job.layers[l, A] + i * n, job.layers[l, DZ] + i * n, sample * job.whole[N_TARGETS]
+    of_logits = loss in (LOG_LOSS, CROSS_ENTROPY)
+    if is_real and not of_logits:
+        for j in range(lane, n, lanes):
+            a = activate(job.layers[l, ACTIVATION], job.settings[l, SLOPE], job.workspace[z + j])
+            job.workspace[z + j] = a
     score = _score_of_row(job, z, y, n, lanes, lane, shared)
     weight = kind(1) / kind(job.m)
     if job.weights.size > 0:
@@ -95,7 +89,7 @@ def _cost_of_row(job, l, i, is_real, lanes, lane, shared):
 def _store_outputs(job, l, i, is_real, lanes, lane, shared):
     """The last layer's activations of one sample."""
     n = job.layers[l, N_OUT]
-    z, out = job.layers[l, A] + i * n, row_of(job, job.step, i) * n
+    z, out = job.layers[l, A] + i * n, row_of_sample(job, job.step, i) * n
     if job.layers[l, ACTIVATION] == SOFTMAX:
         most, total = exponentials_of_row(job.workspace, z, n, lanes, lane, shared)
         if is_real:
@@ -109,24 +103,17 @@ def _store_outputs(job, l, i, is_real, lanes, lane, shared):
 
 
 @inner
-def rows_at_once(job):
-    """Samples that a block ends at a time."""
-    return THREADS // lanes_for(job.layers[job.layers.shape[0] - 1, N_OUT])
-
-
-@inner
 def end_rows(job, first, last, shared):
     """Losses or outputs of some samples, from the numbers of the last layer."""
     l = job.layers.shape[0] - 1
-    lanes = lanes_for(job.layers[l, N_OUT])
-    lane, at_once = cuda.threadIdx.x % lanes, THREADS // lanes
-    for row in range(first, last, at_once):
-        i = row + cuda.threadIdx.x // lanes
-        # Threads beyond the last sample read that one and write nothing: all of a block must come to its barriers.
+    n = job.layers[l, N_OUT]
+    for task in range(n_blocks(last - first, rows_at_once(n))):
+        row, lanes, lane = row_of(task, n)
+        i = min(first + row, last - 1)
         if job.mode == PREDICT:
-            _store_outputs(job, l, min(i, last - 1), i < last, lanes, lane, shared)
+            _store_outputs(job, l, i, first + row < last, lanes, lane, shared)
         else:
-            _cost_of_row(job, l, min(i, last - 1), i < last, lanes, lane, shared)
+            _cost_of_row(job, l, i, first + row < last, lanes, lane, shared)
 
 
 @inner

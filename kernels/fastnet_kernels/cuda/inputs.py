@@ -2,7 +2,7 @@
 
 from ..codes import N_IN, SCALE, SHIFT
 from .compiling import cuda, inner
-from .places import place_of_inputs, row_of, size_of_step
+from .places import place_of_inputs, row_of_sample, size_of_step
 from .sizes import PIECE, THREADS
 
 
@@ -13,6 +13,6 @@ def gather(job, step, task):
     scale, shift, place = kind(job.real[SCALE]), kind(job.real[SHIFT]), place_of_inputs(job, step)
     last = min((task + 1) * PIECE, size_of_step(job.m_all, job.batch_size, step) * n)
     for e in range(task * PIECE + cuda.threadIdx.x, last, THREADS):
-        source = row_of(job, step, e // n) * n + e % n
+        source = row_of_sample(job, step, e // n) * n + e % n
         x = kind(job.pixels[source]) if job.pixels.size > 0 else job.samples[source]
         job.workspace[place + e] = scale * x + shift

@@ -9,7 +9,7 @@ from ..codes import ABSOLUTE_ERROR, CROSS_ENTROPY, HINGE, HUBER, LOG_LOSS, QUANT
 from .activations import exponentials_of_row, logistic
 from .blocks import n_blocks
 from .compiling import cuda, flat, formula, inner, kernel, launch
-from .reducing import lanes_for, sum_over
+from .reducing import row_of, rows_at_once, sum_over
 from .sizes import THREADS
 
 
@@ -66,12 +66,11 @@ def loss_of_row(loss, setting, weight, Z, z, Y, y, dZ, dz, n, lanes, lane, share
 @kernel
 def _losses(loss, setting, n, n_targets, Z, Y, L, dZ):
     shared = cuda.shared.array(THREADS, Z.dtype)
-    lanes = lanes_for(n)
-    lane, at_once, m = cuda.threadIdx.x % lanes, THREADS // lanes, L.size
+    m = L.size
     weight = Z.dtype.type(1) / Z.dtype.type(m)
-    for task in range(cuda.blockIdx.x, n_blocks(m, at_once), cuda.gridDim.x):
-        i = task * at_once + cuda.threadIdx.x // lanes
-        row = min(i, m - 1)  # threads beyond the last sample read that one, and write nothing
+    for task in range(cuda.blockIdx.x, n_blocks(m, rows_at_once(n)), cuda.gridDim.x):
+        i, lanes, lane = row_of(task, n)
+        row = min(i, m - 1)
         total = loss_of_row(
             loss, setting, weight, Z, row * n, Y, row * n_targets, dZ, row * n, n, lanes, lane, shared, i < m
         )

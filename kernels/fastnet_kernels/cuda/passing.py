@@ -18,25 +18,31 @@ from ..codes import (
     W,
 )
 from .compiling import cuda, inner
-from .dropout import keeps
+from .dropout import dropout_of
 from .multiplying import activate_number, derive_number
-from .normalisation import means_of_row_back, moments_of_column, moments_of_row, sums_of_column_back
-from .reducing import lanes_for
-from .sizes import COLUMNS_AT_ONCE, PIECE, THREADS
-
-_ROWS_AT_ONCE = THREADS // COLUMNS_AT_ONCE
+from .normalisation import (
+    back_of_sample,
+    back_of_unit,
+    means_of_row_back,
+    moments_of_column,
+    moments_of_row,
+    normalised,
+    sums_of_column_back,
+)
+from .reducing import column_of, row_of
+from .sizes import PIECE, ROWS_AT_ONCE, THREADS
 
 
 @inner
 def batch_normalise(job, l, task, shared):
     """A task: some units of a batch normalisation, by statistics of the mini-batch, or by those it remembers."""
     workspace, parameters, n, kind = job.workspace, job.parameters, job.layers[l, N_OUT], job.workspace.dtype.type
-    unit, first = task * COLUMNS_AT_ONCE + cuda.threadIdx.x % COLUMNS_AT_ONCE, cuda.threadIdx.x // COLUMNS_AT_ONCE
-    j = min(unit, n - 1)  # threads beyond the last unit read that one, and write nothing
+    unit, first = column_of(task)
+    j = min(unit, n - 1)
     given, running, statistics = job.layers[l - 1, A], job.layers[l, RUNNING] + j, job.layers[l, STATISTICS] + j
     writes, epsilon = first == 0 and unit < n, kind(job.settings[l, EPSILON])
     if job.mode >= GRADIENT and job.layers[l, MEASURES] != 0:
-        mean, squares = moments_of_column(workspace, given, job.m, n, j, shared)
+        mean, squares = moments_of_column(workspace, given, job.m, n, j, first, shared)
         rate = kind(1) / math.sqrt(squares / kind(job.m) + epsilon)
         if writes and job.mode == TRAIN:
             share, variance = kind(job.settings[l, RUNNING_RATE]), squares / kind(max(job.m - 1, 1))
@@ -48,38 +54,40 @@ def batch_normalise(job, l, task, shared):
         workspace[statistics], workspace[statistics + n] = mean, rate
     if unit < n:
         gamma, beta = parameters[job.layers[l, W] + j], parameters[job.layers[l, B] + j]
-        for i in range(first, job.m, _ROWS_AT_ONCE):
+        for i in range(first, job.m, ROWS_AT_ONCE):
             x = workspace[given + i * n + j]
-            activate_number(job, l, i * n + j, gamma * (x - mean) * rate + beta)
+            activate_number(job, l, i * n + j, normalised(x, mean, rate, gamma, beta))
 
 
 @inner
 def back_of_batch_norm(job, l, task, shared):
     """A task: dgamma, dbeta and dZ of the layer before, for some units."""
     workspace, n, kind = job.workspace, job.layers[l, N_OUT], job.workspace.dtype.type
-    unit, first = task * COLUMNS_AT_ONCE + cuda.threadIdx.x % COLUMNS_AT_ONCE, cuda.threadIdx.x // COLUMNS_AT_ONCE
+    unit, first = column_of(task)
     j = min(unit, n - 1)
     given, dA, statistics = job.layers[l - 1, A], job.layers[l, DZ], job.layers[l, STATISTICS] + j
     mean, rate = workspace[statistics], workspace[statistics + n]
     weighted, plain = kind(0), kind(0)  # remembered statistics do not depend on the samples
     if job.layers[l, MEASURES] != 0:
-        weighted, plain = sums_of_column_back(workspace, dA, workspace, given, job.m, n, j, mean, rate, shared)
+        weighted, plain = sums_of_column_back(
+            workspace, dA, workspace, given, job.m, n, j, first, workspace, statistics, workspace, statistics + n, 0,
+            shared,
+        )  # fmt: skip
         if first == 0 and unit < n:
             workspace[statistics + 2 * n], workspace[statistics + 3 * n] = weighted, plain
     if unit < n:
-        gain, count = job.parameters[job.layers[l, W] + j] * rate, kind(job.m)
-        for i in range(first, job.m, _ROWS_AT_ONCE):
-            X = (workspace[given + i * n + j] - mean) * rate
-            da = gain * (workspace[dA + i * n + j] - plain / count - X * weighted / count)
-            derive_number(job, l - 1, i * n + j, da)
+        gamma, count = job.parameters[job.layers[l, W] + j], kind(job.m)
+        for i in range(first, job.m, ROWS_AT_ONCE):
+            da, x = workspace[dA + i * n + j], workspace[given + i * n + j]
+            da_prev = back_of_unit(da, x, mean, rate, gamma, weighted / count, plain / count)
+            derive_number(job, l - 1, i * n + j, da_prev)
 
 
 @inner
 def layer_normalise(job, l, task, shared):
     """A task: some samples of a layer normalisation."""
     workspace, n = job.workspace, job.layers[l, N_OUT]
-    lanes = lanes_for(n)
-    lane, i = cuda.threadIdx.x % lanes, task * (THREADS // lanes) + cuda.threadIdx.x // lanes
+    i, lanes, lane = row_of(task, n)
     given = job.layers[l - 1, A] + min(i, job.m - 1) * n
     mean, rate = moments_of_row(workspace, given, n, job.settings[l, EPSILON], lanes, lane, shared)
     if i < job.m:
@@ -87,42 +95,32 @@ def layer_normalise(job, l, task, shared):
         workspace[job.layers[l, STATISTICS] + job.batch_size + i] = rate
         for j in range(lane, n, lanes):
             gamma, beta = job.parameters[job.layers[l, W] + j], job.parameters[job.layers[l, B] + j]
-            activate_number(job, l, i * n + j, gamma * (workspace[given + j] - mean) * rate + beta)
+            activate_number(job, l, i * n + j, normalised(workspace[given + j], mean, rate, gamma, beta))
 
 
 @inner
 def back_of_layer_norm(job, l, task, shared):
     """A task: dZ of the layer before, for some samples."""
     workspace, n = job.workspace, job.layers[l, N_OUT]
-    lanes = lanes_for(n)
-    lane, own = cuda.threadIdx.x % lanes, task * (THREADS // lanes) + cuda.threadIdx.x // lanes
+    own, lanes, lane = row_of(task, n)
     i = min(own, job.m - 1)
     given, dA = job.layers[l - 1, A] + i * n, job.layers[l, DZ] + i * n
     mean = workspace[job.layers[l, STATISTICS] + i]
     rate = workspace[job.layers[l, STATISTICS] + job.batch_size + i]
-    plain, weighted = means_of_row_back(
+    weighted, plain = means_of_row_back(
         workspace, dA, workspace, given, job.parameters, job.layers[l, W], n, mean, rate, lanes, lane, shared
     )
     if own < job.m:
         for j in range(lane, n, lanes):
-            X, G = (workspace[given + j] - mean) * rate, job.parameters[job.layers[l, W] + j] * workspace[dA + j]
-            derive_number(job, l - 1, i * n + j, rate * (G - plain - X * weighted))
-
-
-@inner
-def rows_of_layer_norm(job, l):
-    """Samples of a task."""
-    return THREADS // lanes_for(job.layers[l, N_OUT])
+            gamma, da, x = job.parameters[job.layers[l, W] + j], workspace[dA + j], workspace[given + j]
+            derive_number(job, l - 1, i * n + j, back_of_sample(da, x, mean, rate, gamma, weighted, plain))
 
 
 @inner
 def _dropped(job, l, e, value):
     """A number of Dropout layer l, there or back: the same ones are left out."""
-    kind, row = job.workspace.dtype.type, job.step - job.first_step
-    rate = job.settings[l, RATE]
-    if not keeps(e, rate, job.keys[row, l, 0], job.keys[row, l, 1]):
-        return kind(0)
-    return kind(1 / (1 - rate)) * value
+    row = job.step - job.first_step
+    return dropout_of(value, e, job.settings[l, RATE], job.keys[row, l, 0], job.keys[row, l, 1])
 
 
 @inner

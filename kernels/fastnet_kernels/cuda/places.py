@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..codes import N_IN, N_OUT, X_SIZE, A, X
+from ..codes import X_SIZE, A, X
 from .blocks import n_blocks
 from .compiling import inner
 
@@ -49,7 +49,7 @@ def size_of_step(m_all, batch_size, step):
 
 
 @inner
-def row_of(job, step, i):
+def row_of_sample(job, step, i):
     """The row, of all samples, of the i'th sample of a step."""
     epoch, batch = divmod(step, n_blocks(job.m_all, job.batch_size))
     place = batch * job.batch_size + i
@@ -72,13 +72,3 @@ def place_of_inputs(job, step):
 def place_of_activations(job, l):
     """Where the activations of layer l begin in the workspace; of -1, the samples."""
     return job.layers[l, A] if l >= 0 else place_of_inputs(job, job.step)
-
-
-@inner
-def inputs_of(job, l):
-    return job.layers[l, N_IN]
-
-
-@inner
-def units_of(job, l):
-    return job.layers[l, N_OUT]

@@ -8,8 +8,6 @@ weights; the next mini-batch's samples are read meanwhile.
 What each task sums up, and in which order, depends on shapes only: the same seed gives the same bits on any grid.
 """
 
-from numba.cuda import cg
-
 from ..codes import (
     BACK_OF_BATCH_NORM,
     BACK_OF_DROP,
@@ -45,9 +43,9 @@ from ..codes import (
     W,
 )
 from .blocks import n_blocks
-from .compiling import IS_SIMULATED, cuda, inner, kernel
+from .compiling import cg, cuda, inner, kernel
 from .dense import height_of
-from .ending import end_rows, rows_at_once, sum_totals
+from .ending import end_rows, sum_totals
 from .inputs import gather
 from .multiplying import finish, finish_numbers, multiply, rows_of_piece, shape_of, tiles_of
 from .passing import (
@@ -57,10 +55,10 @@ from .passing import (
     batch_normalise,
     drop,
     layer_normalise,
-    rows_of_layer_norm,
 )
 from .places import Job, repeats, size_of_step
-from .sizes import COLUMNS_AT_ONCE, PIECE, SHARED, THREADS
+from .reducing import rows_at_once
+from .sizes import COLUMNS_AT_ONCE, IS_SIMULATED, PIECE, SHARED, THREADS
 from .weights import change_bias, change_gain, count_of_parameters, sum_penalties, sum_squares, update_piece
 
 
@@ -80,14 +78,12 @@ def _count_tasks(job, instruction):
         if job.step + 1 >= job.last_step or repeats(job):
             return 0
         return n_blocks(size_of_step(job.m_all, job.batch_size, job.step + 1) * n_in, PIECE)
-    if operation == END:
-        return n_blocks(job.m, rows_at_once(job))
+    if operation in (END, LAYER_NORMALISE, BACK_OF_LAYER_NORM):
+        return n_blocks(job.m, rows_at_once(n))
     if operation == TOTALS:
         return 1
     if operation in (BATCH_NORMALISE, BACK_OF_BATCH_NORM, BIAS, GAIN):
         return n_blocks(n, COLUMNS_AT_ONCE)
-    if operation in (LAYER_NORMALISE, BACK_OF_LAYER_NORM):
-        return n_blocks(job.m, rows_of_layer_norm(job, l))
     if operation in (DROP, BACK_OF_DROP):
         return n_blocks(job.m * n, PIECE)
     if operation == PENALTY:
@@ -135,10 +131,11 @@ def _do(job, instruction, task, shared):
     elif operation == UPDATE:
         update_piece(job, l, task, shared)
     elif operation == END:
-        first = task * rows_at_once(job)
-        last = min(first + rows_at_once(job), job.m)
+        n = job.layers[l, N_OUT]
+        first = task * rows_at_once(n)
+        last = min(first + rows_at_once(n), job.m)
         if slices > 1:
-            finish_numbers(job, role, l, slices, partial, first, last, 0, job.layers[l, N_OUT])
+            finish_numbers(job, role, l, slices, partial, first, last, 0, n)
     if last > first:
         cuda.syncthreads()  # whole rows of the last layer are there now
         end_rows(job, first, last, shared)

@@ -1,7 +1,11 @@
-"""Sums over the threads of a block, always in the same order. All its threads must take part in each."""
+"""How the threads of a block share rows or columns of a matrix, and what they sum up, always in the same order.
+
+All threads of a block must take part in each sum. Those for which there is no row or column read another one's, and
+write nothing.
+"""
 
 from .compiling import cuda, inner
-from .sizes import MOST_LANES, THREADS
+from .sizes import COLUMNS_AT_ONCE, MOST_LANES, ROWS_AT_ONCE, THREADS
 
 
 @inner
@@ -14,6 +18,20 @@ def sum_over(value, shared, first, step, count):
         total += shared[first + s * step]
     cuda.syncthreads()
     return total
+
+
+@inner
+def column_of(task):
+    """The column that a thread has a share of, of a task's COLUMNS_AT_ONCE, and its first row; it takes every
+    ROWS_AT_ONCE'th."""
+    thread = cuda.threadIdx.x
+    return task * COLUMNS_AT_ONCE + thread % COLUMNS_AT_ONCE, thread // COLUMNS_AT_ONCE
+
+
+@inner
+def sum_over_column(value, shared):
+    """The sum of what the threads of a column bring; to all of them."""
+    return sum_over(value, shared, cuda.threadIdx.x % COLUMNS_AT_ONCE, COLUMNS_AT_ONCE, ROWS_AT_ONCE)
 
 
 @inner
@@ -53,3 +71,16 @@ def lanes_for(n):
     while lanes < MOST_LANES and lanes * 4 < n:
         lanes *= 2
     return lanes
+
+
+@inner
+def rows_at_once(n):
+    """Rows of n numbers that a block has threads for."""
+    return THREADS // lanes_for(n)
+
+
+@inner
+def row_of(task, n):
+    """The row of n numbers that a thread has a share of in a task, how many threads share it, and which one it is."""
+    lanes, thread = lanes_for(n), cuda.threadIdx.x
+    return task * (THREADS // lanes) + thread // lanes, lanes, thread % lanes

@@ -3,7 +3,7 @@
 Vectors of 4 numbers come from shared memory in one instruction (two in float64), where Numba would read one by one.
 """
 
-from .compiling import IS_SIMULATED
+from .sizes import IS_SIMULATED
 
 if IS_SIMULATED:
 
@@ -41,8 +41,8 @@ if IS_SIMULATED:
 
 else:
     from llvmlite import ir
-    from numba.cuda import types
-    from numba.cuda.extending import intrinsic
+
+    from .compiling import intrinsic, types
 
     def _data(context, builder, signature, arguments):
         """Where the first argument, an array, begins."""

@@ -1,6 +1,8 @@
 """How many threads a block has, and how much each takes at a time. The simulator starts a thread of Python for each."""
 
-from .compiling import IS_SIMULATED
+from numba.core import config
+
+IS_SIMULATED = bool(config.ENABLE_CUDASIM)
 
 # A tile of a product is HEIGHT x WIDTH numbers, of which a thread keeps ROWS x COLUMNS in registers. It goes over the
 # inner dimension DEPTH at a time, which GROUPS of threads share among themselves. THREADS are, for both tiles,
@@ -22,6 +24,7 @@ else:
     PIECE = 1024  # numbers of a task that takes them one by one
     MOST_LANES = 32  # threads that share one sample
 
+ROWS_AT_ONCE = THREADS // COLUMNS_AT_ONCE  # threads that share one unit
 PADDING = 4  # of a row of a tile in shared memory: its columns lie in different banks, and vectors stay aligned
 
 

@@ -5,6 +5,8 @@ The building blocks change one parameter, and what is remembered of it.
 
 import math
 
+import numpy as np
+
 from .compiling import cuda, flat, formula, kernel, launch
 from .sizes import PIECE
 
@@ -39,7 +41,7 @@ def rmsprop_of(p, g, velocity, mean_square, rate, decay, momentum, epsilon, weig
 def adam_of(p, g, mean, mean_square, of_mean, of_mean_square, rate, beta1, beta2, epsilon, weight_decay, beside):
     """The new parameter, mean and mean square. With weight decay `beside` the gradients it is AdamW.
 
-    `of_mean` is 1 / (1 - beta1^step), `of_mean_square` is 1 / sqrt(1 - beta2^step).
+    For `of_mean` and `of_mean_square` see `corrections`.
     """
     kind = type(p)
     g += kind(0 if beside else weight_decay) * p
@@ -103,15 +105,18 @@ def rmsprop(parameters, gradients, velocity, mean_square, learning_rate, decay, 
     _launch(_rmsprop, arrays, learning_rate, decay, momentum, epsilon, weight_decay)
 
 
+def corrections(step, beta1, beta2):
+    """What `adam_of` multiplies mean and root of the mean square with, for one step or a vector of them."""
+    return 1 / (1 - beta1**step), 1 / np.sqrt(1 - beta2**step)
+
+
 def adam(parameters, gradients, mean, mean_square, step, learning_rate, beta1, beta2, epsilon, weight_decay):
     """parameters -= learning_rate * mean / (sqrt(mean_square) + epsilon), both corrected for `step` (from 1); (n,)."""
-    corrections = 1 / (1 - beta1**step), 1 / math.sqrt(1 - beta2**step)
     arrays = (parameters, gradients, mean, mean_square)
-    _launch(_adam, arrays, *corrections, learning_rate, beta1, beta2, epsilon, weight_decay, False)
+    _launch(_adam, arrays, *corrections(step, beta1, beta2), learning_rate, beta1, beta2, epsilon, weight_decay, False)
 
 
 def adamw(parameters, gradients, mean, mean_square, step, learning_rate, beta1, beta2, epsilon, weight_decay):
     """`adam` with weight decay beside the gradients; all (n,)."""
-    corrections = 1 / (1 - beta1**step), 1 / math.sqrt(1 - beta2**step)
     arrays = (parameters, gradients, mean, mean_square)
-    _launch(_adam, arrays, *corrections, learning_rate, beta1, beta2, epsilon, weight_decay, True)
+    _launch(_adam, arrays, *corrections(step, beta1, beta2), learning_rate, beta1, beta2, epsilon, weight_decay, True)

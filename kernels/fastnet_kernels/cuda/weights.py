@@ -38,9 +38,9 @@ from ..codes import (
 )
 from .compiling import cuda, inner
 from .dense import sum_of_column
-from .normalisation import sums_of_normalised_column
-from .reducing import sum_over_block
-from .sizes import COLUMNS_AT_ONCE, PIECE, THREADS
+from .normalisation import sums_of_column_back
+from .reducing import column_of, sum_over_block
+from .sizes import PIECE, THREADS
 from .updates import adam_of, rmsprop_of, sgd_momentum_of, sgd_of
 
 
@@ -86,25 +86,25 @@ def change(job, l, place, g, is_penalised):
 @inner
 def change_bias(job, l, task, shared):
     """A task: db of some units."""
-    n, j = job.layers[l, N_OUT], task * COLUMNS_AT_ONCE + cuda.threadIdx.x % COLUMNS_AT_ONCE
-    total = sum_of_column(job.workspace, job.layers[l, DZ], job.m, n, j, shared)
-    if j < n and cuda.threadIdx.x < COLUMNS_AT_ONCE:
+    n, (j, first) = job.layers[l, N_OUT], column_of(task)
+    total = sum_of_column(job.workspace, job.layers[l, DZ], job.m, n, j, first, shared)
+    if j < n and first == 0:
         change(job, l, job.layers[l, B] + j, total, False)
 
 
 @inner
 def change_gain(job, l, task, shared):
     """A task: dgamma and dbeta of some units. A batch normalisation knows them from its way back."""
-    n, unit = job.layers[l, N_OUT], task * COLUMNS_AT_ONCE + cuda.threadIdx.x % COLUMNS_AT_ONCE
+    n, (unit, first) = job.layers[l, N_OUT], column_of(task)
     j, statistics = min(unit, n - 1), job.layers[l, STATISTICS]
     if job.layers[l, KIND] == BATCH_NORM:
         weighted, plain = job.workspace[statistics + 2 * n + j], job.workspace[statistics + 3 * n + j]
     else:
-        weighted, plain = sums_of_normalised_column(
-            job.workspace, job.layers[l, DZ], job.workspace, job.layers[l - 1, A], job.m, n, j, job.workspace,
-            statistics, job.workspace, statistics + job.batch_size, shared,
+        weighted, plain = sums_of_column_back(
+            job.workspace, job.layers[l, DZ], job.workspace, job.layers[l - 1, A], job.m, n, j, first, job.workspace,
+            statistics, job.workspace, statistics + job.batch_size, 1, shared,
         )  # fmt: skip
-    if unit < n and cuda.threadIdx.x < COLUMNS_AT_ONCE:
+    if unit < n and first == 0:
         change(job, l, job.layers[l, W] + j, weighted, False)
         change(job, l, job.layers[l, B] + j, plain, False)
 
