@@ -96,7 +96,6 @@ class GPU:
             self._grid = sizes.MOST_BLOCKS
             return
         import numba
-        from numba.cuda.core import event
 
         number, whole, real = numba.from_dtype(self.dtype)[::1], numba.int64, numba.float64
         signature = (
@@ -104,7 +103,7 @@ class GPU:
             numba.uint8[::1], *(number,) * 4, whole[::1], real[::1], real[:, ::1], whole[:, :, ::1], real[::1],
             real[::1], whole[::1], *(whole,) * 6,
         )  # fmt: skip
-        with announced_compilation(event):
+        with announced_compilation(self.compiling.event):
             compiled = program.run.compile(signature)
         self._grid = compiled.max_cooperative_grid_blocks(sizes.THREADS)
 

@@ -28,7 +28,7 @@ else:
     finally:
         del np.row_stack  # type: ignore[attr-defined]
 
-from numba.cuda import cg  # noqa: F401 - for others, as `intrinsic` and `types`: they come after the mend
+from numba.cuda import cg  # noqa: F401 - for others, as `event`, `intrinsic` and `types`: they come after the mend
 
 
 def why_not() -> str | None:
@@ -55,6 +55,7 @@ if IS_SIMULATED:
 
 else:
     from numba.cuda import types  # noqa: F401
+    from numba.cuda.core import event  # noqa: F401
     from numba.cuda.core.caching import IndexDataCacheFile
     from numba.cuda.dispatcher import CUDACache
     from numba.cuda.extending import intrinsic  # noqa: F401
