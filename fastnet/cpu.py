@@ -82,17 +82,27 @@ class CPU:
 
         return int(PANEL_BYTES) // self.dtype.itemsize
 
+    @functools.cached_property
+    def has_unit(self) -> bool:
+        """Whether a matrix unit can make the products."""
+        from fastnet_kernels.cpu.matrix_unit import may_be_used
+
+        return self.dtype == np.float32 and may_be_used()
+
     def form(self, layers: Sequence[Layer], n_inputs: int, batch_size: int, *, repeats: bool = False) -> Form:
-        return form_for(layers, n_inputs, batch_size, self.dtype, self.panel, repeats=repeats)
+        return form_for(layers, n_inputs, batch_size, self.dtype, self.panel, repeats=repeats, has_unit=self.has_unit)
 
     def make_plan(
         self, layers: Sequence[Layer], n_inputs: int, loss: Loss, batch_size: int, *, repeats: bool = False
     ) -> tuple[codes.Plan, int]:
         return make_plan(
-            layers, n_inputs, loss, batch_size, self.dtype, panel=self.panel, workers=self.most_workers, repeats=repeats
-        )
+            layers, n_inputs, loss, batch_size, self.dtype, panel=self.panel, workers=self.most_workers,
+            repeats=repeats, has_unit=self.has_unit,
+        )  # fmt: skip
 
     def room_for(self, plan: codes.Plan, size: int) -> tuple[codes.Plan, np.ndarray, np.ndarray]:
+        if plan.layers[:, codes.ON_UNIT].any():
+            self.prepare({codes.MATRIX_UNIT})
         rows = np.zeros(plan.batch_size + plan.block_rows + codes.ROWS_AHEAD, np.int64)
         return plan, aligned_zeros(size, self.dtype), rows
 

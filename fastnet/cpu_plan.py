@@ -1,6 +1,7 @@
 """The plan that a CPU's compiled program reads: how samples go through a network, and where what is computed lies."""
 
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -41,6 +42,7 @@ _UNITS_AS_THEY_LIE = 28  # of a first layer whose dW is summed from the samples'
 _CYCLES_OF_DOT = 1.45
 _CYCLES_OF_SUM = 4
 _CYCLES_OF_SQUARE = 110
+_LEAST_ON_UNIT = 64  # of a product's three extents, for a matrix unit
 
 
 def _even_pieces(extent: int, most: int) -> list[tuple[int, int]]:
@@ -59,32 +61,48 @@ class Form:
     block_rows: int
     sums_of_dW: tuple[int, ...]  # noqa: N815 - as the field writes it
     packed: tuple[bool, ...]
+    on_unit: tuple[bool, ...]
 
 
 def form_for(
-    layers: Sequence[Layer], n_inputs: int, batch_size: int, dtype: np.dtype, panel: int, *, repeats: bool = False
+    layers: Sequence[Layer],
+    n_inputs: int,
+    batch_size: int,
+    dtype: np.dtype,
+    panel: int,
+    *,
+    repeats: bool = False,
+    has_unit: bool = False,
 ) -> Form:
     """The fastest form by a model of what the kernels cost, from the shapes alone.
 
     Samples one by one read W once for all of them and compute nothing in vain: right for mini-batches that would leave
     most of a vector empty. The others lie side by side, in blocks of one panel, or of several where all activations of
     these still fit the first-level cache, as in the smallest networks, whose time goes into calls and not into sums.
-    Where every step `repeats` the same samples, they stay in the workspace as the products want them, twice.
+    Where every step `repeats` the same samples, they stay in the workspace as the products want them, twice. A matrix
+    unit, if the machine `has_unit`, makes the larger products.
     """
     found = computing(layers, n_inputs)
     units = [n for _, _, n in found]
     is_plain = all(isinstance(layer, Dense) for layer, _, _ in found)
     lanes = panel // 2
+    never = (False,) * len(units)
     if len(units) == 1 and units[0] <= _UNITS_IN_ONE_PASS and n_inputs >= panel:
-        return Form(codes.SIDE_BY_SIDE, codes.AS_THEY_LIE, _SAMPLES_IN_ONE_PASS, (codes.IN_ONE_PASS,), (False,))
+        return Form(codes.SIDE_BY_SIDE, codes.AS_THEY_LIE, _SAMPLES_IN_ONE_PASS, (codes.IN_ONE_PASS,), never, never)
     if batch_size * _ONE_BY_ONE < lanes and is_plain:
-        never = (False,) * len(units)
-        return Form(codes.ONE_BY_ONE, codes.AS_THEY_LIE, batch_size, (codes.OF_SAMPLES,) * len(units), never)
+        sums_of_samples = (codes.OF_SAMPLES,) * len(units)
+        return Form(codes.ONE_BY_ONE, codes.AS_THEY_LIE, batch_size, sums_of_samples, never, never)
     vectors = -(-batch_size // lanes)
+    on_unit = [
+        has_unit and isinstance(layer, Dense) and min(n_in, n_out, batch_size) >= _LEAST_ON_UNIT
+        for layer, n_in, n_out in found
+    ]
     most_panels = _BLOCK_BYTES // (panel * dtype.itemsize * (n_inputs + 2 * sum(units)))
     if most_panels > 1:
         blocks = -(-vectors // (2 * min(most_panels, _MOST_PANELS)))
         block_rows = lanes * -(-vectors // blocks)
+    elif any(on_unit):
+        block_rows = panel
     else:  # a panel, or half of one where much of the last panel would be empty
         block_rows = lanes if vectors % 2 and vectors <= _FEW_VECTORS else panel
 
@@ -99,16 +117,18 @@ def form_for(
         codes.OF_NOTHING
         if not isinstance(layer, Dense)
         else codes.OF_COLUMNS
-        if of_columns_is_cheaper(n_in, n_out)
+        if not by_unit and of_columns_is_cheaper(n_in, n_out)
         else codes.OF_PANELS
-        for layer, n_in, n_out in found
+        for (layer, n_in, n_out), by_unit in zip(found, on_unit, strict=True)
     ]
     # Cycles of the first layer's forward pass: products, and the sums of lanes or the turning that each way needs.
     chunks = -(-n_inputs * dtype.itemsize // _BYTES_AT_ONCE)
     of_rows = batch_size * units[0] * (_CYCLES_OF_DOT * n_inputs / lanes / 2 + chunks * _CYCLES_OF_SUM)
     of_turned = vectors * (units[0] * n_inputs / 2 + n_inputs / lanes * _CYCLES_OF_SQUARE)
     stays = repeats and 2 * vectors * lanes * n_inputs * dtype.itemsize <= _KEPT_BYTES
-    if most_panels >= 1 and sums[0] == codes.OF_COLUMNS:
+    if on_unit[0]:
+        inputs = codes.TURNED
+    elif most_panels >= 1 and sums[0] == codes.OF_COLUMNS:
         inputs = codes.KEPT
     elif stays and n_inputs >= panel:
         inputs, sums[0] = codes.KEPT, codes.OF_PANELS
@@ -122,10 +142,12 @@ def form_for(
     packed = [
         isinstance(layer, Dense) and n_in * n_out * dtype.itemsize >= _LARGE_BYTES for layer, n_in, n_out in found
     ]
-    return Form(codes.SIDE_BY_SIDE, inputs, block_rows, tuple(sums), tuple(packed))
+    return Form(codes.SIDE_BY_SIDE, inputs, block_rows, tuple(sums), tuple(packed), tuple(on_unit))
 
 
-def _tasks_of(l: int, n_out: int, n_in: int, form: Form, panel: int) -> list[tuple[int, int, int, int, int]]:
+def _tasks_of(
+    l: int, n_out: int, n_in: int, form: Form, panel: int, workers: int
+) -> list[tuple[int, int, int, int, int]]:
     """One layer's W in pieces: (layer, first and last column, first and last row)."""
     how = form.sums_of_dW[l]
     if how == codes.OF_NOTHING:  # gamma; beta goes with it
@@ -137,6 +159,9 @@ def _tasks_of(l: int, n_out: int, n_in: int, form: Form, panel: int) -> list[tup
         columns, rows = n_in, max(1, _NUMBERS_A_TASK // n_in)
     elif how in (codes.IN_ONE_PASS, codes.OF_SAMPLES):
         columns = _COLUMNS_A_TASK
+    elif form.on_unit[l]:
+        pieces = max(min(workers, n_in // columns), n_in / (codes.UNIT_PANELS * panel))
+        columns = math.ceil(n_in / math.ceil(pieces) / panel) * panel
     return [
         (l, column, min(column + columns, n_in), first_row, last_row)
         for first_row, last_row in _even_pieces(n_out, rows)
@@ -154,6 +179,7 @@ def make_plan(
     panel: int,
     workers: int,
     repeats: bool = False,
+    has_unit: bool = False,
 ) -> tuple[codes.Plan, int]:
     """The plan for mini-batches of up to `batch_size`, and the number of elements its workspace has.
 
@@ -162,7 +188,7 @@ def make_plan(
     """
     found = computing(layers, n_inputs)
     rescale = rescale_of(layers)
-    form = form_for(layers, n_inputs, batch_size, dtype, panel, repeats=repeats)
+    form = form_for(layers, n_inputs, batch_size, dtype, panel, repeats=repeats, has_unit=has_unit)
     room = Allocator(dtype.itemsize)
     block_rows = form.block_rows
     blocks = -(-batch_size // block_rows)
@@ -178,6 +204,7 @@ def make_plan(
         row = table[l]
         row[codes.A], row[codes.DZ] = (room.take(places_for_samples * n_out) for _ in range(2))
         row[codes.FROM], row[codes.SUM_OF_DW], row[codes.PACKED] = row[codes.A], form.sums_of_dW[l], form.packed[l]
+        row[codes.ON_UNIT] = form.on_unit[l]
         describe(layer, n_in, n_out, row, settings[l])
         if not isinstance(layer, Dense | BatchNorm | LayerNorm):
             continue
@@ -193,7 +220,7 @@ def make_plan(
         if form.samples_lie == codes.SIDE_BY_SIDE and form.sums_of_dW[l] in (codes.OF_PANELS, codes.OF_SAMPLES):
             row[codes.DZ_ROWS] = room.take(samples_stride * n_out)
         if layer.trainable:
-            tasks += _tasks_of(l, n_out, n_in, form, panel)
+            tasks += _tasks_of(l, n_out, n_in, form, panel, workers)
     starts = [0, *np.flatnonzero(table[:, codes.MEASURES]).tolist(), len(found)]
 
     in_one_pass = form.sums_of_dW[0] == codes.IN_ONE_PASS
@@ -209,7 +236,8 @@ def make_plan(
     is_small = (
         sum(n_in * n_out for layer, n_in, n_out in found if isinstance(layer, Dense)) * dtype.itemsize <= _SMALL_BYTES
     )
-    blocks_together = 1 if is_small else min(_BLOCKS_TOGETHER, blocks)
+    uses_unit = any(form.on_unit)
+    blocks_together = 1 if is_small and not uses_unit else min(_BLOCKS_TOGETHER, blocks)
     # Forward the blocks' features go through it, backward some panels, and pieces of a large W.
     scratch_size = max(
         features_at_once * block_rows * blocks_together if form.inputs == codes.TURNED else 0,
@@ -217,13 +245,14 @@ def make_plan(
         columns_at_once * samples_at_once,
         _PACKED_NUMBERS if table[:, codes.PACKED].any() else 0,
     )
-    scratch_size = -(-scratch_size // room.step) * room.step
+    terms = -(-scratch_size // room.step) * room.step
+    scratch_size = -(-(terms + codes.UNIT_NUMBERS * uses_unit) // room.step) * room.step
     plan = codes.Plan(
         layers=table,
         settings=settings,
         segments=np.array(list(itertools.pairwise(starts)), np.int64),
         tasks=np.array(tasks, np.int64).reshape(-1, codes.TASK_COLUMNS),
-        numbers=np.arange(max(panel, block_rows, *(n for _, _, n in found))),
+        numbers=np.arange(max(panel, block_rows, *(n + panel for _, _, n in found))),
         loss=LOSS_CODES[loss.name],
         loss_setting=loss.setting,
         first_trained=min((task[0] for task in tasks), default=len(found)),
@@ -250,6 +279,7 @@ def make_plan(
         of_tasks=room.take(2 * len(tasks) + 1),
         scratch=room.take(scratch_size * workers),
         scratch_size=scratch_size,
+        terms=terms,
         scale=rescale.scale,
         shift=rescale.shift,
     )

@@ -17,8 +17,9 @@ SQUARED_ERROR, LOG_LOSS, CROSS_ENTROPY, ABSOLUTE_ERROR, HUBER, QUANTILE, HINGE =
 PLAIN, MOMENTUM, RMSPROP, ADAM, ADAMW = range(5)
 
 # Parts of the program that are compiled when a network first needs them: layers that are not dense; the activations and
-# losses that come after the first few, sample weights and label smoothing; and optimizers that are not PLAIN.
-PARTS = PASSING, RARE_ACTIVATIONS, RARE_LOSSES, OPTIMIZERS = range(4)
+# losses that come after the first few, sample weights and label smoothing; optimizers that are not PLAIN; and products
+# by a matrix unit, where there is one.
+PARTS = PASSING, RARE_ACTIVATIONS, RARE_LOSSES, OPTIMIZERS, MATRIX_UNIT = range(5)
 
 # What one run of the program does with every mini-batch.
 PREDICT = 0  # forward; the output activations are stored
@@ -49,12 +50,13 @@ OF_NOTHING = 4  # the layer is not dense
 # PACKED is whether W is so large that the backward pass copies it in the order of use.
 # STATISTICS are what a normalisation measures. A batch normalisation that MEASURES takes them of the mini-batch, in
 # training, and waits for all its samples; else, and for inference, it takes those it remembers, which begin at RUNNING
-# of the parameters: mean, then variance. FIRST_PIECE, see below, is for GPUs.
+# of the parameters: mean, then variance. FIRST_PIECE, see below, is for GPUs. ON_UNIT is whether a matrix unit makes
+# the layer's products.
 (
     KIND, N_IN, N_OUT, ACTIVATION, W, W_STRIDE, B, A, FROM, DZ, SUM_OF_DW, DZ_ROWS, PACKED,
-    STATISTICS, MEASURES, RUNNING, FIRST_PIECE,
-) = range(17)  # fmt: skip
-LAYER_COLUMNS = 17
+    STATISTICS, MEASURES, RUNNING, FIRST_PIECE, ON_UNIT,
+) = range(18)  # fmt: skip
+LAYER_COLUMNS = 18
 
 # Columns of Plan.settings, real numbers of a layer: of the activation, of Dropout, of the normalisations, and how much
 # l1 |W| + l2 / 2 W^2 adds to the cost.
@@ -105,6 +107,12 @@ LOSS_SETTING, SCALE, SHIFT = range(3)
 # What a step's update needs besides the optimizer's settings: the learning rate, and what Adam divides by.
 LEARNING_RATE, OF_MEAN, OF_MEAN_SQUARE = range(3)
 
+# How many panels a matrix unit multiplies with one piece of a matrix, and how deep that is: their terms stay in the
+# second-level cache, and the piece's in the first-level one. UNIT_NUMBERS is the room that all of it takes.
+UNIT_PANELS = 16
+UNIT_DEPTH = 128
+UNIT_NUMBERS = 48 * UNIT_DEPTH * (UNIT_PANELS + 1)
+
 PACKED_DEPTH = 512  # rows of W that are copied at a time
 
 # How many samples before its turn a sample is asked for from memory.
@@ -124,7 +132,7 @@ class Plan(NamedTuple):
     and so are `X`, the inputs of all blocks where they are kept, and `X_panels`, the same as panels of samples' rows;
     `partials`, sums of dW over `blocks_a_partial` blocks each; `of_tasks`, for each task its share of the penalty
     and of the gradient's squared norm, and then what the gradient is to be multiplied with; and
-    `scratch`, `scratch_size` numbers for each worker.
+    `scratch`, `scratch_size` numbers for each worker, of which those from `terms` on are for a matrix unit.
     In training a step has a phase for each of the `segments`, layers first:last, there and back: a batch normalisation,
     which begins a new one, waits for all samples. Layers below `first_trained` take part in the forward pass only.
     Inputs are read as `scale * x + shift`: forward `features_at_once` of a block, backward `columns_at_once` of the
@@ -162,5 +170,6 @@ class Plan(NamedTuple):
     of_tasks: int
     scratch: int
     scratch_size: int
+    terms: int
     scale: float
     shift: float

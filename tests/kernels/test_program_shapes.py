@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from fastnet_kernels import reference
+from fastnet_kernels.cpu.matrix_unit import may_be_used
 
 import fastnet as fn
 
@@ -34,10 +35,13 @@ def reference_gradients(net, X, y):
     return L.mean(), gradients
 
 
-def check(layers, m, n, dtype, *, as_bytes=False, batch_size=None):
+def check(layers, m, n, dtype, *, as_bytes=False, on_unit=None):
     rng = np.random.default_rng(m * 1000 + n)
     X = rng.integers(0, 256, (m, n), dtype=np.uint8) if as_bytes else rng.standard_normal((m, n)).astype(dtype)
     net = fn.Network(layers, dtype=dtype, seed=1).build(n)
+    if on_unit is not None:
+        net.device.has_unit = on_unit
+        assert any(net.device.form(net.layers, n, m).on_unit) == on_unit
     y = rng.standard_normal((m, layers[-1].units)) if net.loss == "squared_error" else rng.integers(0, 2, m)
     cost, expected = reference_gradients(net, X, y.astype(np.float64))
     tolerance = 3e-5 if dtype == "float32" else 1e-11
@@ -104,3 +108,28 @@ def test_rows_of_a_weight_matrix_may_lie_apart():
         parameter[...] = np.arange(parameter.size, dtype=np.float32).reshape(shape) * 1e-9
     assert "2,101,251 parameters" in net.summary()
     assert net.copy().parameters["W1"].tobytes() == net.parameters["W1"].tobytes()
+
+
+# What a matrix unit multiplies is 64 and more of everything; the same shapes go by vectors too.
+EDGES = [64, 65, 79, 80, 81, 95, 96, 97, 127, 128, 129, 511, 513, 1100]
+WAYS = [False, pytest.param(True, marks=pytest.mark.skipif(not may_be_used(), reason="no matrix unit"))]
+
+
+@pytest.mark.parametrize("on_unit", WAYS)
+@pytest.mark.parametrize("m", [*EDGES, 2100])
+def test_larger_mini_batches_on_a_matrix_unit(m, on_unit, threads):
+    check([fn.Dense(70, "tanh"), fn.Dense(66, "sigmoid"), fn.Dense(3, "softmax")], m, 100, "float32", on_unit=on_unit)
+
+
+@pytest.mark.parametrize("on_unit", WAYS)
+@pytest.mark.parametrize("n", [*EDGES, 3000])
+@pytest.mark.parametrize("as_bytes", [False, True], ids=["numbers", "bytes"])
+def test_features_on_a_matrix_unit(n, as_bytes, on_unit):
+    rescale = [fn.Rescale(1 / 100, -0.7)] if as_bytes else []
+    check([*rescale, fn.Dense(64, "tanh"), fn.Dense(2)], 72, n, "float32", as_bytes=as_bytes, on_unit=on_unit)
+
+
+@pytest.mark.parametrize("on_unit", WAYS)
+@pytest.mark.parametrize("units", EDGES)
+def test_units_on_a_matrix_unit(units, on_unit, threads):
+    check([fn.Dense(units, "tanh"), fn.Dense(units, "tanh"), fn.Dense(2)], 90, 64, "float32", on_unit=on_unit)

@@ -9,6 +9,7 @@ from ..codes import (
     KIND,
     N_IN,
     N_OUT,
+    ON_UNIT,
     ONE_BY_ONE,
     PACKED,
     PACKED_DEPTH,
@@ -17,7 +18,9 @@ from ..codes import (
     W,
 )
 from .activations import derive
+from .blocks import n_blocks
 from .compiling import inner, routine
+from .matrix_products import add_products
 from .passing import back_of_passing
 from .places import numbers_of, place_of, strides_of, sums_panels
 from .products import add_product, add_product_of_packed, add_rows, pack_columns, rows_at_once
@@ -72,6 +75,14 @@ def _back_of_dense(job, scratch, l, first_block, step, last_block):
             dA_prev[j] = 0
     if plan.samples_lie == ONE_BY_ONE:
         _back_of_rows(job, l)
+    elif plan.layers[l, ON_UNIT]:
+        n, n_in, size = plan.layers[l, N_OUT], plan.layers[l, N_IN], plan.block_rows
+        add_products(
+            n_in, n_blocks(last_block - first_block, step) * size, workspace.dtype.type(1), workspace,
+            place_of(plan, l - 1, DZ, first_block), size, step * n_in * size, job.parameters, plan.layers[l, W], 1,
+            plan.layers[l, W_STRIDE], workspace, place_of(plan, l, DZ, first_block), step * n * size, n, scratch,
+            plan.terms,
+        )  # fmt: skip
     elif plan.layers[l, PACKED]:
         _back_of_packed(job, scratch, l, first_block, step, last_block)
     else:

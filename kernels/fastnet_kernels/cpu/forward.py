@@ -9,6 +9,7 @@ from ..codes import (
     KIND,
     N_IN,
     N_OUT,
+    ON_UNIT,
     ONE_BY_ONE,
     PREDICT,
     SLOPE,
@@ -18,8 +19,11 @@ from ..codes import (
     W,
 )
 from .activations import activate
+from .blocks import n_blocks
 from .compiling import inner, routine
 from .inputs import lie_ready, read_rows, turn
+from .matrix_inputs import split_turned_inputs
+from .matrix_products import add_products, depth_at_once, multiply_terms
 from .passing import passing_layer
 from .places import count_of, numbers_of, place_of, strides_of
 from .products import add_dots, add_product, rows_at_once
@@ -91,6 +95,22 @@ def _first_layer_of_panels(job, scratch, first_block, step, last_block, k, n_fea
             )  # fmt: skip
 
 
+@routine
+def _first_layer_on_unit(job, scratch, first_block, step, last_block):
+    """Z += all features' share, by a matrix unit."""
+    plan, workspace = job.plan, job.workspace
+    n, n_in, size = plan.layers[0, N_OUT], plan.layers[0, N_IN], plan.block_rows
+    at_once = depth_at_once(n_in)
+    for k in range(0, n_in, at_once):
+        depth = min(at_once, n_in - k)
+        split_turned_inputs(job, scratch, plan.terms, first_block, step, last_block, k, depth)
+        multiply_terms(
+            n, n_blocks(last_block - first_block, step) * size, workspace.dtype.type(1), workspace,
+            place_of(plan, 0, A, first_block), size, step * n * size, job.parameters, plan.layers[0, W] + k,
+            plan.layers[0, W_STRIDE], 1, depth, scratch, plan.terms,
+        )  # fmt: skip
+
+
 @inner
 def _mark_what_is_not_finite(job, block):
     """The block's first entry in `scores` = NaN if a Z of the first unit is NaN or infinite, else 0.
@@ -121,6 +141,9 @@ def first_dense_layer(job, scratch, first_block, step, last_block):
             workspace, plan.X, n_in, plan.numbers, job.parameters, plan.layers[0, W], plan.layers[0, W_STRIDE], n_in,
         )  # fmt: skip
         return
+    if plan.layers[0, ON_UNIT]:
+        _first_layer_on_unit(job, scratch, first_block, step, last_block)
+        return
     # All blocks take a few features before any takes the next ones: so much of W stays in cache.
     for k in range(0, n_in, plan.features_at_once):
         n_features = min(plan.features_at_once, n_in - k)
@@ -132,7 +155,7 @@ def first_dense_layer(job, scratch, first_block, step, last_block):
 
 
 @routine
-def _dense_layer(job, l, first_block, step, last_block):
+def _dense_layer(job, scratch, l, first_block, step, last_block):
     """Z of a later dense layer."""
     plan, parameters, workspace = job.plan, job.parameters, job.workspace
     one = workspace.dtype.type(1)
@@ -145,6 +168,12 @@ def _dense_layer(job, l, first_block, step, last_block):
         add_dots(
             job.m, n, one, workspace, plan.layers[l, A], by_sample, by_unit, workspace, plan.layers[l - 1, A], n_in,
             plan.numbers, parameters, w, stride, n_in,
+        )  # fmt: skip
+    elif plan.layers[l, ON_UNIT]:
+        add_products(
+            n, n_blocks(last_block - first_block, step) * size, one, workspace, place_of(plan, l, A, first_block), size,
+            step * n * size, parameters, w, stride, 1, workspace, place_of(plan, l - 1, A, first_block),
+            step * n_in * size, n_in, scratch, plan.terms,
         )  # fmt: skip
     else:
         for row in range(0, n, rows):
@@ -177,7 +206,7 @@ def forward(job, scratch, first_block, step, last_block, first_layer, last_layer
                 for block in range(first_block, last_block, step):
                     _mark_what_is_not_finite(job, block)
         elif job.plan.layers[l, KIND] == DENSE:
-            _dense_layer(job, l, first_block, step, last_block)
+            _dense_layer(job, scratch, l, first_block, step, last_block)
         else:
             for block in range(first_block, last_block, step):
                 passing_layer(job, l, block)

@@ -29,16 +29,21 @@ NEON = Machine(16, (12, 10, 8, 6, 4, 2, 1), (24, 16, 8, 4, 2, 1), (4, 2, 1), (5,
 SSE2 = Machine(16, (6, 4, 2, 1), (12, 8, 4, 2, 1), (4, 2, 1), (2, 1))
 
 
-def _this_machine():
-    """By the features that Numba compiles for: the processor's, or those of NUMBA_CPU_NAME and NUMBA_CPU_FEATURES."""
+def _features():
+    """What Numba compiles for: the processor's features, or those of NUMBA_CPU_NAME and NUMBA_CPU_FEATURES."""
     _, _, features = cpu_target.target_context.codegen().magic_tuple()
+    return set(features.split(","))
+
+
+def _this_machine():
     for feature, machine in (("+avx512f", AVX512), ("+avx2", AVX2), ("+neon", NEON)):
-        if feature in features.split(","):
+        if feature in _features():
             return machine
     return SSE2
 
 
 MACHINE = _this_machine()
+HAS_MATRIX_UNIT = MACHINE is AVX512 and _features() >= {"+amx-tile", "+amx-bf16"}
 VECTOR_BYTES = MACHINE.vector_bytes
 PANEL_BYTES = 2 * VECTOR_BYTES  # of a panel's row
 _VECTOR_REGISTER = "w" if platform.machine() in ("aarch64", "arm64") else "v"  # as inline assembly names it
@@ -90,6 +95,18 @@ def sums_of_lanes(builder, vectors):
             left //= 2
         sums += [builder.extract_element(some[0], index(place)) for place in range(count)]
     return sums
+
+
+def turned(builder, vectors):
+    """The transposed matrix of as many vectors as they have lanes."""
+    lanes = vectors[0].type.count
+    # Interleaving vectors i and i + lanes / 2, log2(lanes) times over, is a transposition.
+    turns = [place for pair in zip(range(lanes), range(lanes, 2 * lanes), strict=True) for place in pair]
+    halves = [ir.Constant(ir.VectorType(ir.IntType(32), lanes), turns[i : i + lanes]) for i in (0, lanes)]
+    for _ in range(lanes.bit_length() - 1):
+        pairs = zip(vectors[: lanes // 2], vectors[lanes // 2 :], strict=True)
+        vectors = [builder.shuffle_vector(a, b, half) for a, b in pairs for half in halves]
+    return vectors
 
 
 def ask_for(builder, pointer, *, first_cache=True):

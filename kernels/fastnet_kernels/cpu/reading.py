@@ -4,10 +4,10 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
-from .machine import Buffer, broadcast, first_lanes, fused_multiply_add
+from .machine import Buffer, broadcast, first_lanes, fused_multiply_add, turned
 
 
-class _Reader:
+class Reader:
     """Inside generated code: vectors of scale * x + shift, with x of a floating dtype or uint8."""
 
     def __init__(self, builder, source, target, scale, shift):
@@ -34,7 +34,7 @@ def read_vectors(typing_context, count, target, t, source, s, scale, shift):
     def generate(context, builder, signature, arguments):
         _, _, t, _, s, scale, shift = arguments
         target, source = (Buffer(context, builder, signature.args[i], arguments[i]) for i in (1, 3))
-        reader = _Reader(builder, source, target, scale, shift)
+        reader = Reader(builder, source, target, scale, shift)
         for v in range(count.literal_value):
             by = ir.IntType(64)(v * target.lanes)
             target.store_vector(reader.read(builder.add(s, by)), target.at(t, by))
@@ -55,27 +55,21 @@ def transpose(typing_context, target, t, t_row, source, s, rows, first, row_size
     def generate(context, builder, signature, arguments):
         _, t, t_row, _, s, _, first, row_size, width, scale, shift = arguments
         target, source, rows = (Buffer(context, builder, signature.args[i], arguments[i]) for i in (0, 3, 5))
-        reader = _Reader(builder, source, target, scale, shift)
-        lanes, number, index = target.lanes, ir.IntType(32), ir.IntType(64)
-        # Interleaving vectors i and i + LANES / 2, log2(LANES) times over, is a transposition.
-        turns = [place for pair in zip(range(lanes), range(lanes, 2 * lanes), strict=True) for place in pair]
-        halves = [ir.Constant(ir.VectorType(number, lanes), turns[i : i + lanes]) for i in (0, lanes)]
+        reader = Reader(builder, source, target, scale, shift)
+        lanes, index = target.lanes, ir.IntType(64)
 
-        def turned(mask=None):
+        def read(mask=None):
             found = []
             for i in range(lanes):
                 row = rows.load(rows.at(first, index(i)))
                 found.append(reader.read(builder.add(s, builder.mul(row, row_size)), mask))
-            for _ in range(lanes.bit_length() - 1):
-                pairs = zip(found[: lanes // 2], found[lanes // 2 :], strict=True)
-                found = [builder.shuffle_vector(a, b, half) for a, b in pairs for half in halves]
-            return found
+            return turned(builder, found)
 
         def store(numbers, k):
             target.store_vector(numbers, target.at(t, builder.mul(index(k), t_row)))
 
         def whole():
-            for k, numbers in enumerate(turned()):
+            for k, numbers in enumerate(read()):
                 store(numbers, k)
 
         if isinstance(signature.args[8], types.NoneType):
@@ -85,7 +79,7 @@ def transpose(typing_context, target, t, t_row, source, s, rows, first, row_size
             with is_whole:
                 whole()
             with is_part:
-                for k, numbers in enumerate(turned(first_lanes(builder, target.vector, width))[:-1]):
+                for k, numbers in enumerate(read(first_lanes(builder, target.vector, width))[:-1]):
                     with builder.if_then(builder.icmp_signed("<", index(k), width)):
                         store(numbers, k)
         return context.get_dummy_value()

@@ -15,6 +15,7 @@ from ..codes import (
     N_OUT,
     OF_COLUMNS,
     OF_SAMPLES,
+    ON_UNIT,
     ONE_BY_ONE,
     SUM_OF_DW,
     TASK_LAYER,
@@ -27,6 +28,8 @@ from .blocks import n_blocks
 from .compiling import routine
 from .inputs import gather_inputs
 from .machine import PANEL_BYTES, VECTOR_BYTES
+from .matrix_inputs import split_inputs, split_turned_activations
+from .matrix_products import STEP, depth_at_once, multiply_terms
 from .passing import add_back_of_normalisation
 from .places import count_of, place_of, strides_of, sums_panels
 from .products import add_dots, add_product, add_product_of_rows, add_rows, rows_at_once
@@ -78,6 +81,25 @@ def _add_of_panels(job, scratch, alpha, changed, l, first_row, last_row, first_c
                     w + row * stride + column, stride, job.workspace, dz + row * plan.samples_stride,
                     plan.samples_stride, 1, panels, p + (column - first_column) // panel * room, panel, count,
                 )  # fmt: skip
+
+
+@routine
+def _add_on_unit(job, scratch, alpha, changed, l, first_row, last_row, first_column, last_column):
+    """The same by a matrix unit, some samples at a time."""
+    plan, stride = job.plan, job.plan.layers[l, W_STRIDE]
+    at_once = depth_at_once(job.m)
+    for first in range(0, job.m, at_once):
+        count = min(at_once, job.m - first)
+        if l == 0:
+            split_inputs(job, scratch, plan.terms, first, count, first_column, last_column)
+        else:
+            split_turned_activations(job, scratch, plan.terms, l - 1, first, count, first_column, last_column)
+        multiply_terms(
+            last_row - first_row, last_column - first_column, alpha, changed,
+            plan.layers[l, W] + first_row * stride + first_column, stride, STEP, job.workspace,
+            plan.layers[l, DZ_ROWS] + first_row * plan.samples_stride + first, plan.samples_stride, 1, count, scratch,
+            plan.terms,
+        )  # fmt: skip
 
 
 @routine
@@ -180,6 +202,8 @@ def sum_gradients(job, scratch, alpha, changed, task):
         _add_partials(job, alpha, changed, blocks, first_row, last_row, first_column, last_column)
     elif how == OF_COLUMNS:
         _add_of_columns(job, alpha, changed, l, blocks)
+    elif plan.layers[l, ON_UNIT]:
+        _add_on_unit(job, scratch, alpha, changed, l, first_row, last_row, first_column, last_column)
     elif how == OF_SAMPLES and not sums_panels(job, l):
         _add_of_samples(job, alpha, changed, l, blocks, first_row, last_row, first_column, last_column)
     else:

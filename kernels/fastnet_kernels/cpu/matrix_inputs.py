@@ -1,0 +1,86 @@
+"""What a matrix unit multiplies: terms of panels (see `matrix_products`) of samples, read where they lie, and of A."""
+
+from ..codes import MATRIX_UNIT, N_IN, ROWS_AHEAD, A
+from .compiling import inner, routine
+from .machine import prefetch
+from .matrix_products import STEP, TERMS, TERMS_OF_B, TERMS_OF_PANEL
+from .matrix_unit import TILE_NUMBERS, TILE_ROWS
+from .places import place_of
+from .terms import split_pairs, split_samples
+from .views import reinterpret
+
+_LINE_BYTES = 64  # of a cache line
+
+
+@inner
+def _turn(plan, terms, t, source, rows, first, first_feature, n_features):
+    n, scale, shift = plan.layers[0, N_IN], terms.dtype.type(plan.scale), terms.dtype.type(plan.shift)
+    for i in range(0, STEP, TILE_ROWS):
+        for k in range(0, n_features, STEP):
+            for ahead in range(first + i + TILE_ROWS, first + i + 2 * TILE_ROWS):
+                for line in range(0, STEP, _LINE_BYTES // source.itemsize):
+                    prefetch(source, rows[ahead] * n + first_feature + k + line)
+            split_samples(
+                terms, t + k // STEP * TERMS + i // TILE_ROWS * TILE_NUMBERS, source, first_feature + k, rows, first + i, n,
+                min(STEP, n_features - k), scale, shift,
+            )  # fmt: skip
+
+
+@routine(part=MATRIX_UNIT)
+def split_turned_inputs(job, terms, t, first_block, step, last_block, first_feature, n_features):
+    """Terms of some blocks' panels of some features, a feature a row."""
+    plan, place = job.plan, t + TERMS_OF_B
+    for block in range(first_block, last_block, step):
+        if job.are_bytes:
+            _turn(plan, terms, place, job.samples, job.rows, block * STEP, first_feature, n_features)
+        else:
+            numbers = reinterpret(job.samples, terms)
+            _turn(plan, terms, place, numbers, job.rows, block * STEP, first_feature, n_features)
+        place += TERMS_OF_PANEL
+
+
+@inner
+def _gather(plan, terms, t, source, rows, first, count, first_column, last_column):
+    n, scale, shift = plan.layers[0, N_IN], terms.dtype.type(plan.scale), terms.dtype.type(plan.shift)
+    for k in range(0, count, STEP):
+        for i in range(TILE_ROWS):
+            of_first, of_second = k + i < count, k + i + TILE_ROWS < count
+            row, second = rows[first + k + i] * n, rows[first + k + i + TILE_ROWS] * n
+            for column in range(first_column, last_column, _LINE_BYTES // source.itemsize):
+                prefetch(source, rows[first + k + i + ROWS_AHEAD] * n + column)
+                prefetch(source, rows[first + k + i + TILE_ROWS + ROWS_AHEAD] * n + column)
+            for column in range(first_column, last_column, TILE_ROWS):
+                panel, left = (column - first_column) // STEP, min(TILE_ROWS, last_column - column)
+                half = (column - first_column) // TILE_ROWS % 2
+                target = t + panel * TERMS_OF_PANEL + k // STEP * TERMS + half * TILE_NUMBERS + i * TILE_ROWS
+                if of_second and left == TILE_ROWS:
+                    split_pairs(terms, target, source, row + column, second + column, None, None, scale, shift)
+                else:
+                    split_pairs(
+                        terms, target, source, row + column, second + column, of_first * left, of_second * left, scale,
+                        shift,
+                    )  # fmt: skip
+
+
+@routine(part=MATRIX_UNIT)
+def split_inputs(job, terms, t, first, count, first_column, last_column):
+    """Terms of panels of some columns, of `count` samples, a sample a row."""
+    if job.are_bytes:
+        _gather(job.plan, terms, t + TERMS_OF_B, job.samples, job.rows, first, count, first_column, last_column)
+    else:
+        numbers = reinterpret(job.samples, terms)
+        _gather(job.plan, terms, t + TERMS_OF_B, numbers, job.rows, first, count, first_column, last_column)
+
+
+@routine(part=MATRIX_UNIT)
+def split_turned_activations(job, terms, t, l, first, count, first_column, last_column):
+    """The same of some columns of layer l's A, for samples from a block's first one on."""
+    plan, one, zero = job.plan, terms.dtype.type(1), terms.dtype.type(0)
+    for column in range(first_column, last_column, TILE_ROWS):
+        panel, half = (column - first_column) // STEP, (column - first_column) // TILE_ROWS % 2
+        place = t + TERMS_OF_B + panel * TERMS_OF_PANEL + half * TILE_NUMBERS
+        for k in range(0, count, STEP):
+            split_samples(
+                terms, place + k // STEP * TERMS, job.workspace, place_of(plan, l, A, (first + k) // STEP), plan.numbers,
+                column, STEP, STEP, one, zero,
+            )  # fmt: skip

@@ -1,0 +1,147 @@
+"""The products of panels once more, by a matrix unit: faster than by vectors, and as exact.
+
+B is given as terms (see `terms`) of some panels and a depth of at most UNIT_DEPTH, which stay in the second-level cache;
+the terms of 32 rows of A are made in the first-level cache, and used for all panels.
+"""
+
+from ..codes import MATRIX_UNIT, UNIT_DEPTH, UNIT_PANELS
+from .blocks import n_blocks
+from .compiling import inner, routine
+from .matrix_unit import TILE_NUMBERS, TILE_ROWS, close_tiles, multiply_tiles, open_tiles
+from .terms import split_columns, split_pairs
+
+STEP = 2 * TILE_ROWS  # rows, columns and depth of what is multiplied at a time
+TERMS = 6 * TILE_NUMBERS  # words of the terms of such a square
+TERMS_OF_PANEL = UNIT_DEPTH // STEP * TERMS
+TERMS_OF_B = TERMS_OF_PANEL  # where they begin: before them are those of A
+
+
+@inner
+def _split_panel(terms, t, B, b, depth):
+    """Terms of a panel, `depth` rows of 32 numbers from b on."""
+    one, zero, half = terms.dtype.type(1), terms.dtype.type(0), TILE_ROWS * STEP
+    for k in range(0, depth, STEP):
+        left = depth - k
+        for row in range(TILE_ROWS):
+            for column in range(0, STEP, TILE_ROWS):
+                target = t + k // STEP * TERMS + column // TILE_ROWS * TILE_NUMBERS + row * TILE_ROWS
+                first = b + (k + row) * STEP + column
+                if left >= STEP:
+                    split_pairs(terms, target, B, first, first + half, None, None, one, zero)
+                else:
+                    of_first, of_second = row < left, row + TILE_ROWS < left
+                    split_pairs(
+                        terms, target, B, first, first + half, of_first * TILE_ROWS, of_second * TILE_ROWS, one, zero
+                    )
+
+
+@inner
+def _split_rows(terms, t, alpha, A, a, a_row, rows, depth):
+    """Terms of alpha A, up to 32 rows whose numbers lie side by side."""
+    zero, left = terms.dtype.type(0), depth % STEP
+    for row in range(rows):
+        source, place = a + row * a_row, t + row * TILE_ROWS
+        for k in range(0, depth - left, STEP):
+            first = source + k
+            split_pairs(terms, place + k // STEP * TERMS, A, first, first + TILE_ROWS, None, None, alpha, zero)
+        if left:
+            first, of_first = source + depth - left, min(left, TILE_ROWS)
+            split_pairs(
+                terms,
+                place + depth // STEP * TERMS,
+                A,
+                first,
+                first + TILE_ROWS,
+                of_first,
+                left - of_first,
+                alpha,
+                zero,
+            )
+
+
+@inner
+def _split_columns(terms, t, A, a, a_k, rows, depth):
+    """Terms of A, up to 32 rows; the numbers of a step of k lie side by side."""
+    for row in range(0, rows, TILE_ROWS):
+        for k in range(0, depth, STEP):
+            split_columns(
+                terms, t + k // STEP * TERMS + row // TILE_ROWS * TILE_NUMBERS, A, a + row + k * a_k, a_k,
+                min(TILE_ROWS, rows - row), min(STEP, depth - k),
+            )  # fmt: skip
+
+
+@inner
+def _multiply(rows, columns, C, c, c_row, terms, a, b, steps):
+    """C[c + r c_row + v] += A B, for r < rows and v < columns: 1 to 32 of both."""
+    if rows > TILE_ROWS:
+        if columns > TILE_ROWS:
+            multiply_tiles(2, 2, C, c, c_row, terms, a, b, steps)
+        else:
+            multiply_tiles(2, 1, C, c, c_row, terms, a, b, steps)
+    elif columns > TILE_ROWS:
+        multiply_tiles(1, 2, C, c, c_row, terms, a, b, steps)
+    else:
+        multiply_tiles(1, 1, C, c, c_row, terms, a, b, steps)
+
+
+@inner
+def depth_at_once(depth):
+    """`depth` in equal pieces of whole steps, of UNIT_DEPTH at the most."""
+    steps = n_blocks(depth, STEP)
+    return n_blocks(steps, n_blocks(depth, UNIT_DEPTH)) * STEP
+
+
+@routine(part=MATRIX_UNIT)
+def split_panels(terms, t, B, b, b_panel, panels, depth):
+    """Terms of panels of `depth` rows, each b_panel after the one before."""
+    for p in range(panels):
+        _split_panel(terms, t + TERMS_OF_B + p * TERMS_OF_PANEL, B, b + p * b_panel, depth)
+
+
+@routine(part=MATRIX_UNIT)
+def multiply_terms(rows, columns, alpha, C, c, c_row, c_panel, A, a, a_row, a_k, depth, terms, t):
+    """C[c + r c_row + p c_panel + v] += alpha sum_k A[a + r a_row + k a_k] B_p[k, v].
+
+    For r < rows, k < depth, and 32 p + v < columns with v < 32: panels of 32 columns, at most UNIT_PANELS, whose terms
+    are there. Either a_k or a_row is 1, and where a_row is, alpha is 1. There is room for A's terms from t on.
+    """
+    of_b, steps = t + TERMS_OF_B, n_blocks(depth, STEP)
+    whole, rest = columns // STEP, columns % STEP
+    for row in range(0, rows, STEP):
+        height = min(STEP, rows - row)
+        if row == 0 or height < STEP or rest > 0:
+            open_tiles(C, height, STEP)
+        if a_k == 1:
+            _split_rows(terms, t, alpha, A, a + row * a_row, a_row, height, depth)
+        else:
+            _split_columns(terms, t, A, a + row, a_k, height, depth)
+        for p in range(whole):
+            _multiply(height, STEP, C, c + row * c_row + p * c_panel, c_row, terms, t, of_b + p * TERMS_OF_PANEL, steps)
+        if rest > 0:
+            open_tiles(C, height, rest)
+            _multiply(
+                height,
+                rest,
+                C,
+                c + row * c_row + whole * c_panel,
+                c_row,
+                terms,
+                t,
+                of_b + whole * TERMS_OF_PANEL,
+                steps,
+            )
+    close_tiles(C)
+
+
+@routine(part=MATRIX_UNIT)
+def add_products(rows, columns, alpha, C, c, c_row, c_panel, A, a, a_row, a_k, B, b, b_panel, depth, terms, t):
+    """The same for any number of panels B_p[k, v] = B[b + p b_panel + 32 k + v], and any depth."""
+    for first in range(0, columns, UNIT_PANELS * STEP):
+        some, p = min(UNIT_PANELS * STEP, columns - first), first // STEP
+        at_once = depth_at_once(depth)
+        for k in range(0, depth, at_once):
+            deep = min(at_once, depth - k)
+            split_panels(terms, t, B, b + p * b_panel + k * STEP, b_panel, n_blocks(some, STEP), deep)
+            multiply_terms(
+                rows, some, alpha, C, c + p * c_panel, c_row, c_panel, A, a + k * a_k, a_row, a_k, deep, terms, t
+            )
