@@ -66,7 +66,7 @@ def test_what_is_not_finite_has_terms_that_are_not(bits):
 
 
 def test_last_rows_of_a_mini_batch_in_any_order():
-    """The last, smaller mini-batch of a shuffled epoch: samples are read where they lie, up to the array's last number."""
+    """The last mini-batch of a shuffled epoch is smaller: samples are read where they lie, up to the last number."""
     rng = np.random.default_rng(0)
     for n in (64, 79, 100):
         X, y = rng.standard_normal((197, n)).astype(np.float32), rng.integers(0, 3, 197)

@@ -20,10 +20,10 @@ def _turn(plan, terms, t, source, rows, first, first_feature, n_features):
             for ahead in range(first + i + TILE_ROWS, first + i + 2 * TILE_ROWS):
                 for line in range(0, STEP, _LINE_BYTES // source.itemsize):
                     prefetch(source, rows[ahead] * n + first_feature + k + line)
+            target = t + k // STEP * TERMS + i // TILE_ROWS * TILE_NUMBERS
             split_samples(
-                terms, t + k // STEP * TERMS + i // TILE_ROWS * TILE_NUMBERS, source, first_feature + k, rows, first + i, n,
-                min(STEP, n_features - k), scale, shift,
-            )  # fmt: skip
+                terms, target, source, first_feature + k, rows, first + i, n, min(STEP, n_features - k), scale, shift
+            )
 
 
 @routine(part=MATRIX_UNIT)
@@ -80,7 +80,7 @@ def split_turned_activations(job, terms, t, l, first, count, first_column, last_
         panel, half = (column - first_column) // STEP, (column - first_column) // TILE_ROWS % 2
         place = t + TERMS_OF_B + panel * TERMS_OF_PANEL + half * TILE_NUMBERS
         for k in range(0, count, STEP):
+            a = place_of(plan, l, A, (first + k) // STEP)
             split_samples(
-                terms, place + k // STEP * TERMS, job.workspace, place_of(plan, l, A, (first + k) // STEP), plan.numbers,
-                column, STEP, STEP, one, zero,
-            )  # fmt: skip
+                terms, place + k // STEP * TERMS, job.workspace, a, plan.numbers, column, STEP, STEP, one, zero
+            )

@@ -1,7 +1,7 @@
 """The products of panels once more, by a matrix unit: faster than by vectors, and as exact.
 
-B is given as terms (see `terms`) of some panels and a depth of at most UNIT_DEPTH, which stay in the second-level cache;
-the terms of 32 rows of A are made in the first-level cache, and used for all panels.
+B is given as terms (see `terms`) of some panels and a depth of at most UNIT_DEPTH, which stay in the second-level
+cache; the terms of 32 rows of A are made in the first-level cache, and used for all panels.
 """
 
 from ..codes import MATRIX_UNIT, UNIT_DEPTH, UNIT_PANELS

@@ -119,8 +119,8 @@ _PAIRS_OF_TERMS = ((0, 2), (0, 1), (1, 1), (1, 0), (0, 0), (2, 0))
 def multiply_tiles(typing_context, down, across, C, c, c_row, terms, a, b, steps):
     """C[c + r c_row + v] += sum_k A[r, k] B[k, v], for k < 32 `steps` and the rows and columns that tiles are open for.
 
-    These are in `down` times `across` tiles, each 1 or 2 (literal). A and B are `terms` from a and b on, see `terms`: for
-    each step of 32 two tiles of each of three terms.
+    These are in `down` times `across` tiles, each 1 or 2 (literal). A and B are `terms` from a and b on, see `terms`:
+    for each step of 32 two tiles of each of three terms.
     """
     if not isinstance(down, types.IntegerLiteral) or not isinstance(across, types.IntegerLiteral):
         return None

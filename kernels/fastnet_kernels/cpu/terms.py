@@ -54,8 +54,8 @@ def _store_turned(builder, target, place, load):
 def split_pairs(typing_context, terms, t, source, first, second, first_count, second_count, scale, shift):
     """A row of a tile, from t on: terms of source[first + i] beside those of source[second + i], i < 16.
 
-    Numbers are read as scale x + shift; `source` may be uint8. What lies beyond a vector's count, 0 to 16, is read as 0;
-    counts of None stand for 16.
+    Numbers are read as scale x + shift; `source` may be uint8. What lies beyond a vector's count, 0 to 16, is read as
+    0; counts of None stand for 16.
     """
 
     def generate(context, builder, signature, arguments):
