@@ -160,6 +160,7 @@ def _tasks_of(
     elif how in (codes.IN_ONE_PASS, codes.OF_SAMPLES):
         columns = _COLUMNS_A_TASK
     elif form.on_unit[l]:
+        # What is made of dZ serves all columns of a task: so they are few and wide, but one for each worker.
         pieces = max(min(workers, n_in // columns), n_in / (codes.UNIT_PANELS * panel))
         columns = math.ceil(n_in / math.ceil(pieces) / panel) * panel
     return [
@@ -240,7 +241,7 @@ def make_plan(
     blocks_together = 1 if is_small and not uses_unit else min(_BLOCKS_TOGETHER, blocks)
     # Forward the blocks' features go through it, backward some panels, and pieces of a large W.
     scratch_size = max(
-        features_at_once * block_rows * blocks_together if form.inputs == codes.TURNED else 0,
+        features_at_once * block_rows * blocks_together if form.inputs == codes.TURNED and not form.on_unit[0] else 0,
         features_at_once * block_rows if form.inputs == codes.AS_THEY_LIE else 0,
         columns_at_once * samples_at_once,
         _PACKED_NUMBERS if table[:, codes.PACKED].any() else 0,

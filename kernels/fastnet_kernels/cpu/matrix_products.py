@@ -45,18 +45,9 @@ def _split_rows(terms, t, alpha, A, a, a_row, rows, depth):
             first = source + k
             split_pairs(terms, place + k // STEP * TERMS, A, first, first + TILE_ROWS, None, None, alpha, zero)
         if left:
-            first, of_first = source + depth - left, min(left, TILE_ROWS)
-            split_pairs(
-                terms,
-                place + depth // STEP * TERMS,
-                A,
-                first,
-                first + TILE_ROWS,
-                of_first,
-                left - of_first,
-                alpha,
-                zero,
-            )
+            first, last = source + depth - left, place + depth // STEP * TERMS
+            of_first = min(left, TILE_ROWS)
+            split_pairs(terms, last, A, first, first + TILE_ROWS, of_first, left - of_first, alpha, zero)
 
 
 @inner
@@ -92,13 +83,6 @@ def depth_at_once(depth):
 
 
 @routine(part=MATRIX_UNIT)
-def split_panels(terms, t, B, b, b_panel, panels, depth):
-    """Terms of panels of `depth` rows, each b_panel after the one before."""
-    for p in range(panels):
-        _split_panel(terms, t + TERMS_OF_B + p * TERMS_OF_PANEL, B, b + p * b_panel, depth)
-
-
-@routine(part=MATRIX_UNIT)
 def multiply_terms(rows, columns, alpha, C, c, c_row, c_panel, A, a, a_row, a_k, depth, terms, t):
     """C[c + r c_row + p c_panel + v] += alpha sum_k A[a + r a_row + k a_k] B_p[k, v].
 
@@ -108,7 +92,7 @@ def multiply_terms(rows, columns, alpha, C, c, c_row, c_panel, A, a, a_row, a_k,
     of_b, steps = t + TERMS_OF_B, n_blocks(depth, STEP)
     whole, rest = columns // STEP, columns % STEP
     for row in range(0, rows, STEP):
-        height = min(STEP, rows - row)
+        height, place = min(STEP, rows - row), c + row * c_row
         if row == 0 or height < STEP or rest > 0:
             open_tiles(C, height, STEP)
         if a_k == 1:
@@ -116,32 +100,24 @@ def multiply_terms(rows, columns, alpha, C, c, c_row, c_panel, A, a, a_row, a_k,
         else:
             _split_columns(terms, t, A, a + row, a_k, height, depth)
         for p in range(whole):
-            _multiply(height, STEP, C, c + row * c_row + p * c_panel, c_row, terms, t, of_b + p * TERMS_OF_PANEL, steps)
+            _multiply(height, STEP, C, place + p * c_panel, c_row, terms, t, of_b + p * TERMS_OF_PANEL, steps)
         if rest > 0:
+            last = of_b + whole * TERMS_OF_PANEL
             open_tiles(C, height, rest)
-            _multiply(
-                height,
-                rest,
-                C,
-                c + row * c_row + whole * c_panel,
-                c_row,
-                terms,
-                t,
-                of_b + whole * TERMS_OF_PANEL,
-                steps,
-            )
+            _multiply(height, rest, C, place + whole * c_panel, c_row, terms, t, last, steps)
     close_tiles(C)
 
 
 @routine(part=MATRIX_UNIT)
 def add_products(rows, columns, alpha, C, c, c_row, c_panel, A, a, a_row, a_k, B, b, b_panel, depth, terms, t):
     """The same for any number of panels B_p[k, v] = B[b + p b_panel + 32 k + v], and any depth."""
+    at_once = depth_at_once(depth)
     for first in range(0, columns, UNIT_PANELS * STEP):
         some, p = min(UNIT_PANELS * STEP, columns - first), first // STEP
-        at_once = depth_at_once(depth)
         for k in range(0, depth, at_once):
             deep = min(at_once, depth - k)
-            split_panels(terms, t, B, b + p * b_panel + k * STEP, b_panel, n_blocks(some, STEP), deep)
+            for i in range(n_blocks(some, STEP)):
+                _split_panel(terms, t + TERMS_OF_B + i * TERMS_OF_PANEL, B, b + (p + i) * b_panel + k * STEP, deep)
             multiply_terms(
                 rows, some, alpha, C, c + p * c_panel, c_row, c_panel, A, a + k * a_k, a_row, a_k, deep, terms, t
             )

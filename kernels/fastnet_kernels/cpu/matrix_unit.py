@@ -111,7 +111,7 @@ def close_tiles(typing_context, buffer):
     return types.void(buffer), generate
 
 
-# The products of terms, smallest first or last does not matter; from one to the next, one factor stays in its tiles.
+# Of A's and of B's term. From one to the next, one of them stays in its tiles.
 _PAIRS_OF_TERMS = ((0, 2), (0, 1), (1, 1), (1, 0), (0, 0), (2, 0))
 
 
