@@ -11,10 +11,12 @@ from fastnet.benchmarks.workloads import WORKLOADS, Workload
 from .common import THREADS
 
 
-def prepared(workload, dtype):
+def prepared(workload, dtype, *, by_vectors=False):
     """fastnet with data and weights, trained for one epoch already."""
     peer = FastnetPeer(workload, dtype)
     peer.load(*workload.data(dtype))
+    if by_vectors:
+        peer.net.device.has_unit = False
     peer.reset(workload.weights(dtype))
     peer.train(1)
     return peer
@@ -38,6 +40,25 @@ class Steps:
         return np.median(run) / self.workload.steps * 1e6
 
     track_step.unit = "us"
+
+
+class MatrixUnit:
+    """How many times as long a step takes by vectors as by the machine's matrix unit; 1 where there is none."""
+
+    params = (["mnist", "wide", "large"], THREADS)
+    param_names = ("workload", "threads")
+    number = 1
+    timeout = 300
+
+    def setup(self, workload, threads):
+        numba.set_num_threads(threads)
+        self.workload = WORKLOADS[workload]
+        self.peers = {by: prepared(self.workload, "float32", by_vectors=by == "vectors") for by in ("vectors", "unit")}
+
+    def track_gain(self, workload, threads):
+        epochs = self.workload.epochs
+        run = samples({by: lambda peer=peer: peer.train(epochs) for by, peer in self.peers.items()}, rounds=5)
+        return np.median(run["vectors"] / run["unit"])
 
 
 class Memory:

@@ -55,7 +55,7 @@ def test_a_number_is_the_sum_of_its_three_terms():
         terms = split(numbers).astype(np.float64)
         np.testing.assert_array_equal(terms.sum(axis=0), numbers)
         assert (np.abs(terms[1]) <= np.abs(numbers) * 2**-8).all()
-        assert (np.abs(terms[2]) <= np.abs(numbers) * 2**-16).all()
+        assert (np.abs(terms[2]) <= np.abs(numbers) * 2**-17).all()
 
 
 @pytest.mark.filterwarnings("ignore::numba.core.errors.NumbaPerformanceWarning")

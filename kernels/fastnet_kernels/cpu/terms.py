@@ -2,7 +2,8 @@
 
 bfloat16 keeps 8 of the 24 bits. x_1 is x rounded to it, x_2 what is then missing, rounded, and x_3 the rest: x = x_1 +
 x_2 + x_3 without an error. Of the nine products of two numbers' terms six are summed; those of x_2 y_3, x_3 y_2 and
-x_3 y_3 together are less than 2^-22 of |x y|, and as often above zero as below. The method is that of Henry, Tang and
+x_3 y_3 together are less than 2^-23 of |x y|, and as often above zero as below. Numbers from 3.39e38 on, which bfloat16
+rounds to infinity, and what is not finite have terms that are not either. The method is that of Henry, Tang and
 Heinecke, "Leveraging the bfloat16 Artificial Intelligence Datatype For Higher-Precision Computations" (2019).
 """
 
