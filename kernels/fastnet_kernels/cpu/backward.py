@@ -18,11 +18,10 @@ from ..codes import (
     W,
 )
 from .activations import derive
-from .blocks import n_blocks
 from .compiling import inner, routine
 from .matrix_products import add_products
 from .passing import back_of_passing
-from .places import numbers_of, place_of, strides_of, sums_panels
+from .places import count_of_blocks, numbers_of, place_of, strides_of, sums_panels
 from .products import add_product, add_product_of_packed, add_rows, pack_columns, rows_at_once
 from .views import vector
 
@@ -78,7 +77,7 @@ def _back_of_dense(job, scratch, l, first_block, step, last_block):
     elif plan.layers[l, ON_UNIT]:
         n, n_in, size = plan.layers[l, N_OUT], plan.layers[l, N_IN], plan.block_rows
         add_products(
-            n_in, n_blocks(last_block - first_block, step) * size, workspace.dtype.type(1), workspace,
+            n_in, count_of_blocks(job, first_block, step, last_block), workspace.dtype.type(1), workspace,
             place_of(plan, l - 1, DZ, first_block), size, step * n_in * size, job.parameters, plan.layers[l, W], 1,
             plan.layers[l, W_STRIDE], workspace, place_of(plan, l, DZ, first_block), step * n * size, n, scratch,
             plan.terms,

@@ -19,13 +19,12 @@ from ..codes import (
     W,
 )
 from .activations import activate
-from .blocks import n_blocks
 from .compiling import inner, routine
 from .inputs import lie_ready, read_rows, turn
 from .matrix_inputs import split_turned_inputs
 from .matrix_products import add_products, depth_at_once, multiply_terms
 from .passing import passing_layer
-from .places import count_of, numbers_of, place_of, strides_of
+from .places import count_of, count_of_blocks, numbers_of, place_of, strides_of
 from .products import add_dots, add_product, rows_at_once
 from .views import reinterpret, vector
 
@@ -105,7 +104,7 @@ def _first_layer_on_unit(job, scratch, first_block, step, last_block):
         depth = min(at_once, n_in - k)
         split_turned_inputs(job, scratch, plan.terms, first_block, step, last_block, k, depth)
         multiply_terms(
-            n, n_blocks(last_block - first_block, step) * size, workspace.dtype.type(1), workspace,
+            n, count_of_blocks(job, first_block, step, last_block), workspace.dtype.type(1), workspace,
             place_of(plan, 0, A, first_block), size, step * n * size, job.parameters, plan.layers[0, W] + k,
             plan.layers[0, W_STRIDE], 1, depth, scratch, plan.terms,
         )  # fmt: skip
@@ -170,10 +169,10 @@ def _dense_layer(job, scratch, l, first_block, step, last_block):
             plan.numbers, parameters, w, stride, n_in,
         )  # fmt: skip
     elif plan.layers[l, ON_UNIT]:
+        z, a = place_of(plan, l, A, first_block), place_of(plan, l - 1, A, first_block)
         add_products(
-            n, n_blocks(last_block - first_block, step) * size, one, workspace, place_of(plan, l, A, first_block), size,
-            step * n * size, parameters, w, stride, 1, workspace, place_of(plan, l - 1, A, first_block),
-            step * n_in * size, n_in, scratch, plan.terms,
+            n, count_of_blocks(job, first_block, step, last_block), one, workspace, z, size, step * n * size,
+            parameters, w, stride, 1, workspace, a, step * n_in * size, n_in, scratch, plan.terms,
         )  # fmt: skip
     else:
         for row in range(0, n, rows):

@@ -47,6 +47,13 @@ def count_of(job, block):
 
 
 @inner
+def count_of_blocks(job, first_block, step, last_block):
+    """How many samples there are in every so many'th block: all but the mini-batch's last one are full."""
+    between = (last_block - 1 - first_block) // step
+    return between * job.plan.block_rows + count_of(job, first_block + between * step)
+
+
+@inner
 def sums_panels(job, l):
     """Whether dW is summed of panels: samples' own rows cannot be used where they are to be scaled."""
     how = job.plan.layers[l, SUM_OF_DW]
