@@ -44,7 +44,6 @@ def _gather(plan, terms, t, source, rows, first, count, first_column, last_colum
     n, scale, shift = plan.layers[0, N_IN], terms.dtype.type(plan.scale), terms.dtype.type(plan.shift)
     for k in range(0, count, STEP):
         for i in range(TILE_ROWS):
-            of_first, of_second = k + i < count, k + i + TILE_ROWS < count
             row, second = rows[first + k + i] * n, rows[first + k + i + TILE_ROWS] * n
             for column in range(first_column, last_column, _LINE_BYTES // source.itemsize):
                 prefetch(source, rows[first + k + i + ROWS_AHEAD] * n + column)
@@ -53,18 +52,15 @@ def _gather(plan, terms, t, source, rows, first, count, first_column, last_colum
                 panel, left = (column - first_column) // STEP, min(TILE_ROWS, last_column - column)
                 half = (column - first_column) // TILE_ROWS % 2
                 target = t + panel * TERMS_OF_PANEL + k // STEP * TERMS + half * TILE_NUMBERS + i * TILE_ROWS
-                if of_second and left == TILE_ROWS:
+                if left == TILE_ROWS:
                     split_pairs(terms, target, source, row + column, second + column, None, None, scale, shift)
                 else:
-                    split_pairs(
-                        terms, target, source, row + column, second + column, of_first * left, of_second * left, scale,
-                        shift,
-                    )  # fmt: skip
+                    split_pairs(terms, target, source, row + column, second + column, left, left, scale, shift)
 
 
 @routine(part=MATRIX_UNIT)
 def split_inputs(job, terms, t, first, count, first_column, last_column):
-    """Terms of panels of some columns, of `count` samples, a sample a row."""
+    """Terms of panels of some columns, of `count` samples, a sample a row; the last one is repeated."""
     if job.are_bytes:
         _gather(job.plan, terms, t + TERMS_OF_B, job.samples, job.rows, first, count, first_column, last_column)
     else:
