@@ -43,6 +43,7 @@ _CYCLES_OF_DOT = 1.45
 _CYCLES_OF_SUM = 4
 _CYCLES_OF_SQUARE = 110
 _LEAST_ON_UNIT = 64  # of a product's three extents, for a matrix unit
+_LEAST_WEIGHTS_ON_UNIT = 4160  # with less than these a unit gains a tenth at the most, and has to be compiled for
 
 
 def _even_pieces(extent: int, most: int) -> list[tuple[int, int]]:
@@ -94,7 +95,10 @@ def form_for(
         return Form(codes.ONE_BY_ONE, codes.AS_THEY_LIE, batch_size, sums_of_samples, never, never)
     vectors = -(-batch_size // lanes)
     on_unit = [
-        has_unit and isinstance(layer, Dense) and min(n_in, n_out, batch_size) >= _LEAST_ON_UNIT
+        has_unit
+        and isinstance(layer, Dense)
+        and min(n_in, n_out, batch_size) >= _LEAST_ON_UNIT
+        and n_in * n_out >= _LEAST_WEIGHTS_ON_UNIT
         for layer, n_in, n_out in found
     ]
     most_panels = _BLOCK_BYTES // (panel * dtype.itemsize * (n_inputs + 2 * sum(units)))
