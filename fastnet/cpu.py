@@ -103,7 +103,8 @@ class CPU:
     def room_for(self, plan: codes.Plan, size: int) -> tuple[codes.Plan, np.ndarray, np.ndarray]:
         if plan.layers[:, codes.ON_UNIT].any():
             self.prepare({codes.MATRIX_UNIT})
-        rows = np.zeros(plan.batch_size + plan.block_rows + codes.ROWS_AHEAD, np.int64)
+        blocks = -(-plan.batch_size // plan.block_rows)
+        rows = np.zeros(blocks * plan.block_rows + codes.ROWS_BEYOND, np.int64)
         return plan, aligned_zeros(size, self.dtype), rows
 
     def holding(self, *arrays: np.ndarray) -> contextlib.AbstractContextManager[None]:

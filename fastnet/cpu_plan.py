@@ -1,7 +1,6 @@
 """The plan that a CPU's compiled program reads: how samples go through a network, and where what is computed lies."""
 
 import itertools
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -43,6 +42,7 @@ _CYCLES_OF_DOT = 1.45
 _CYCLES_OF_SUM = 4
 _CYCLES_OF_SQUARE = 110
 _LEAST_ON_UNIT = 64  # of a product's three extents, for a matrix unit
+_LEAST_TASKS_ON_UNIT = 2  # of a weight matrix
 _LEAST_WEIGHTS_ON_UNIT = 4160  # with less than these a unit gains a tenth at the most, and has to be compiled for
 
 
@@ -144,14 +144,13 @@ def form_for(
         as_they_lie = units[0] <= _UNITS_AS_THEY_LIE and n_inputs >= panel
         sums[0] = codes.OF_SAMPLES if as_they_lie else codes.OF_PANELS
     packed = [
-        isinstance(layer, Dense) and n_in * n_out * dtype.itemsize >= _LARGE_BYTES for layer, n_in, n_out in found
+        isinstance(layer, Dense) and not by_unit and n_in * n_out * dtype.itemsize >= _LARGE_BYTES
+        for (layer, n_in, n_out), by_unit in zip(found, on_unit, strict=True)
     ]
     return Form(codes.SIDE_BY_SIDE, inputs, block_rows, tuple(sums), tuple(packed), tuple(on_unit))
 
 
-def _tasks_of(
-    l: int, n_out: int, n_in: int, form: Form, panel: int, workers: int
-) -> list[tuple[int, int, int, int, int]]:
+def _tasks_of(l: int, n_out: int, n_in: int, form: Form, panel: int) -> list[tuple[int, int, int, int, int]]:
     """One layer's W in pieces: (layer, first and last column, first and last row)."""
     how = form.sums_of_dW[l]
     if how == codes.OF_NOTHING:  # gamma; beta goes with it
@@ -164,9 +163,9 @@ def _tasks_of(
     elif how in (codes.IN_ONE_PASS, codes.OF_SAMPLES):
         columns = _COLUMNS_A_TASK
     elif form.on_unit[l]:
-        # What is made of dZ serves all columns of a task: so they are few and wide, but one for each worker.
-        pieces = max(min(workers, n_in // columns), n_in / (codes.UNIT_PANELS * panel))
-        columns = math.ceil(n_in / math.ceil(pieces) / panel) * panel
+        # What is made of dZ serves all columns of a task: so they are wide, and still more than one.
+        pieces = max(_LEAST_TASKS_ON_UNIT, -(-n_in // (codes.UNIT_PANELS * panel)))
+        columns = -(-n_in // (pieces * panel)) * panel
     return [
         (l, column, min(column + columns, n_in), first_row, last_row)
         for first_row, last_row in _even_pieces(n_out, rows)
@@ -225,7 +224,7 @@ def make_plan(
         if form.samples_lie == codes.SIDE_BY_SIDE and form.sums_of_dW[l] in (codes.OF_PANELS, codes.OF_SAMPLES):
             row[codes.DZ_ROWS] = room.take(samples_stride * n_out)
         if layer.trainable:
-            tasks += _tasks_of(l, n_out, n_in, form, panel, workers)
+            tasks += _tasks_of(l, n_out, n_in, form, panel)
     starts = [0, *np.flatnonzero(table[:, codes.MEASURES]).tolist(), len(found)]
 
     in_one_pass = form.sums_of_dW[0] == codes.IN_ONE_PASS

@@ -108,15 +108,19 @@ LOSS_SETTING, SCALE, SHIFT = range(3)
 LEARNING_RATE, OF_MEAN, OF_MEAN_SQUARE = range(3)
 
 # How many panels a matrix unit multiplies with one piece of a matrix, and how deep that is: their terms stay in the
-# second-level cache, and the piece's in the first-level one. UNIT_NUMBERS is the room that all of it takes.
+# second-level cache, and the piece's in the first-level one. In numbers of 4 bytes, TERMS_OF_PANEL is the room of one
+# panel's or of the piece's, UNIT_NUMBERS that of all.
 UNIT_PANELS = 16
 UNIT_DEPTH = 128
-UNIT_NUMBERS = 48 * UNIT_DEPTH * (UNIT_PANELS + 1)
+TERMS_OF_PANEL = 48 * UNIT_DEPTH
+UNIT_NUMBERS = (UNIT_PANELS + 1) * TERMS_OF_PANEL
 
 PACKED_DEPTH = 512  # rows of W that are copied at a time
 
 # How many samples before its turn a sample is asked for from memory.
 ROWS_AHEAD = 8
+# So many places behind the last block of a mini-batch are looked at for that.
+ROWS_BEYOND = 24
 
 
 class Plan(NamedTuple):

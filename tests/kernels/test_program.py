@@ -5,6 +5,7 @@ import pytest
 from fastnet_kernels import codes
 
 import fastnet as fn
+from fastnet.cpu_plan import make_plan
 from fastnet.devices import Updates
 
 ARCHITECTURES = [
@@ -119,6 +120,17 @@ def test_same_seed_same_bits(layers, dtype):
             np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.parametrize("has_unit", [False, True])
+def test_what_is_summed_together_does_not_depend_on_the_number_of_threads(has_unit):
+    """A clipped gradient's norm and a penalty are sums over tasks: their order must be the same on any machine."""
+    net = fn.Network([fn.Dense(1500, "relu"), fn.Dense(80, "relu"), fn.Dense(3, "softmax")]).build(900)
+    arguments = net.layers, 900, net.loss_and_setting, 128, np.dtype("float32")
+    plans = [make_plan(*arguments, panel=32, workers=n, has_unit=has_unit)[0] for n in (1, 2, 64)]
+    assert all((plan.layers[:, codes.ON_UNIT].any()) == has_unit for plan in plans)
+    for plan in plans[1:]:
+        np.testing.assert_array_equal(plan.tasks, plans[0].tasks)
+
+
 # Networks and mini-batches for every form that `form_for` chooses.
 FORMS = {
     "one by one": ([fn.Dense(9, "relu"), fn.Dense(3, "softmax")], 40, 3),
@@ -207,6 +219,7 @@ def test_a_large_matrix_is_packed_and_summed_right(threads):
     layers = [fn.Dense(1031, "tanh"), fn.Dense(1033, "tanh"), fn.Dense(3, "softmax")]
     for dtype, tolerance in (("float32", 2e-4), ("float64", 1e-11)):
         net = fn.Network(layers, dtype=dtype).build(17)
+        net.device.has_unit = False  # which needs no copy
         plan, *_ = net._planned(300)
         assert plan.layers[1, codes.PACKED]
         assert not net._planned(1)[0].layers[:, codes.PACKED].any()

@@ -6,11 +6,9 @@ as scale * x + shift.
 
 from ..codes import N_IN, ROWS_AHEAD
 from .compiling import inner, routine
-from .machine import PANEL_BYTES, VECTOR_BYTES, prefetch
+from .machine import LINE_BYTES, PANEL_BYTES, VECTOR_BYTES, prefetch
 from .reading import read_vectors, transpose
 from .views import reinterpret, vector
-
-_LINE_BYTES = 64  # of a cache line
 
 
 @inner
@@ -80,7 +78,7 @@ def _gather(plan, target, t_first, source, rows, first, count, first_column, las
     scale, shift = target.dtype.type(plan.scale), target.dtype.type(plan.shift)
     for i in range(count):
         t, ahead = t_first + i * panel, rows[first + i + ROWS_AHEAD] * n
-        for column in range(first_column, last_column, _LINE_BYTES // source.itemsize):
+        for column in range(first_column, last_column, LINE_BYTES // source.itemsize):
             prefetch(source, ahead + column)
         for column in range(first_column, last_column, panel):
             place = rows[first + i] * n + column

@@ -45,6 +45,7 @@ def _this_machine():
 MACHINE = _this_machine()
 HAS_MATRIX_UNIT = MACHINE is AVX512 and _features() >= {"+amx-tile", "+amx-bf16"}
 VECTOR_BYTES = MACHINE.vector_bytes
+LINE_BYTES = 64  # of a cache line
 PANEL_BYTES = 2 * VECTOR_BYTES  # of a panel's row
 _VECTOR_REGISTER = "w" if platform.machine() in ("aarch64", "arm64") else "v"  # as inline assembly names it
 

@@ -2,14 +2,12 @@
 
 from ..codes import MATRIX_UNIT, N_IN, ROWS_AHEAD, A
 from .compiling import inner, routine
-from .machine import prefetch
-from .matrix_products import STEP, TERMS, TERMS_OF_B, TERMS_OF_PANEL
-from .matrix_unit import TILE_NUMBERS, TILE_ROWS
+from .machine import LINE_BYTES, prefetch
+from .matrix_products import STEP, terms_of_panel, tile_of
+from .matrix_unit import TILE_ROWS
 from .places import place_of
 from .terms import split_pairs, split_samples
 from .views import reinterpret
-
-_LINE_BYTES = 64  # of a cache line
 
 
 @inner
@@ -18,25 +16,23 @@ def _turn(plan, terms, t, source, rows, first, first_feature, n_features):
     for i in range(0, STEP, TILE_ROWS):
         for k in range(0, n_features, STEP):
             for ahead in range(first + i + TILE_ROWS, first + i + 2 * TILE_ROWS):
-                for line in range(0, STEP, _LINE_BYTES // source.itemsize):
+                for line in range(0, STEP, LINE_BYTES // source.itemsize):
                     prefetch(source, rows[ahead] * n + first_feature + k + line)
-            target = t + k // STEP * TERMS + i // TILE_ROWS * TILE_NUMBERS
-            split_samples(
-                terms, target, source, first_feature + k, rows, first + i, n, min(STEP, n_features - k), scale, shift
-            )
+            target, width = tile_of(t, k, i), min(STEP, n_features - k)
+            split_samples(terms, target, source, first_feature + k, rows, first + i, n, width, scale, shift)
 
 
 @routine(part=MATRIX_UNIT)
 def split_turned_inputs(job, terms, t, first_block, step, last_block, first_feature, n_features):
     """Terms of some blocks' panels of some features, a feature a row."""
-    plan, place = job.plan, t + TERMS_OF_B
-    for block in range(first_block, last_block, step):
+    plan = job.plan
+    for p, block in enumerate(range(first_block, last_block, step)):
+        place = terms_of_panel(t, p)
         if job.are_bytes:
             _turn(plan, terms, place, job.samples, job.rows, block * STEP, first_feature, n_features)
         else:
             numbers = reinterpret(job.samples, terms)
             _turn(plan, terms, place, numbers, job.rows, block * STEP, first_feature, n_features)
-        place += TERMS_OF_PANEL
 
 
 @inner
@@ -45,13 +41,13 @@ def _gather(plan, terms, t, source, rows, first, count, first_column, last_colum
     for k in range(0, count, STEP):
         for i in range(TILE_ROWS):
             row, second = rows[first + k + i] * n, rows[first + k + i + TILE_ROWS] * n
-            for column in range(first_column, last_column, _LINE_BYTES // source.itemsize):
-                prefetch(source, rows[first + k + i + ROWS_AHEAD] * n + column)
-                prefetch(source, rows[first + k + i + TILE_ROWS + ROWS_AHEAD] * n + column)
+            soon = first + k + (i + ROWS_AHEAD) // TILE_ROWS * STEP + (i + ROWS_AHEAD) % TILE_ROWS
+            for column in range(first_column, last_column, LINE_BYTES // source.itemsize):
+                prefetch(source, rows[soon] * n + column)
+                prefetch(source, rows[soon + TILE_ROWS] * n + column)
             for column in range(first_column, last_column, TILE_ROWS):
-                panel, left = (column - first_column) // STEP, min(TILE_ROWS, last_column - column)
-                half = (column - first_column) // TILE_ROWS % 2
-                target = t + panel * TERMS_OF_PANEL + k // STEP * TERMS + half * TILE_NUMBERS + i * TILE_ROWS
+                c, left = column - first_column, min(TILE_ROWS, last_column - column)
+                target = tile_of(terms_of_panel(t, c // STEP), k, c % STEP) + i * TILE_ROWS
                 if left == TILE_ROWS:
                     split_pairs(terms, target, source, row + column, second + column, None, None, scale, shift)
                 else:
@@ -62,10 +58,10 @@ def _gather(plan, terms, t, source, rows, first, count, first_column, last_colum
 def split_inputs(job, terms, t, first, count, first_column, last_column):
     """Terms of panels of some columns, of `count` samples, a sample a row; the last one is repeated."""
     if job.are_bytes:
-        _gather(job.plan, terms, t + TERMS_OF_B, job.samples, job.rows, first, count, first_column, last_column)
+        _gather(job.plan, terms, t, job.samples, job.rows, first, count, first_column, last_column)
     else:
         numbers = reinterpret(job.samples, terms)
-        _gather(job.plan, terms, t + TERMS_OF_B, numbers, job.rows, first, count, first_column, last_column)
+        _gather(job.plan, terms, t, numbers, job.rows, first, count, first_column, last_column)
 
 
 @routine(part=MATRIX_UNIT)
@@ -73,10 +69,7 @@ def split_turned_activations(job, terms, t, l, first, count, first_column, last_
     """The same of some columns of layer l's A, for samples from a block's first one on."""
     plan, one, zero = job.plan, terms.dtype.type(1), terms.dtype.type(0)
     for column in range(first_column, last_column, TILE_ROWS):
-        panel, half = (column - first_column) // STEP, (column - first_column) // TILE_ROWS % 2
-        place = t + TERMS_OF_B + panel * TERMS_OF_PANEL + half * TILE_NUMBERS
+        c = column - first_column
         for k in range(0, count, STEP):
-            a = place_of(plan, l, A, (first + k) // STEP)
-            split_samples(
-                terms, place + k // STEP * TERMS, job.workspace, a, plan.numbers, column, STEP, STEP, one, zero
-            )
+            target, a = tile_of(terms_of_panel(t, c // STEP), k, c % STEP), place_of(plan, l, A, (first + k) // STEP)
+            split_samples(terms, target, job.workspace, a, plan.numbers, column, STEP, STEP, one, zero)

@@ -4,16 +4,26 @@ B is given as terms (see `terms`) of some panels and a depth of at most UNIT_DEP
 cache; the terms of 32 rows of A are made in the first-level cache, and used for all panels.
 """
 
-from ..codes import MATRIX_UNIT, UNIT_DEPTH, UNIT_PANELS
+from ..codes import MATRIX_UNIT, TERMS_OF_PANEL, UNIT_DEPTH, UNIT_PANELS
 from .blocks import n_blocks
 from .compiling import inner, routine
 from .matrix_unit import TILE_NUMBERS, TILE_ROWS, close_tiles, multiply_tiles, open_tiles
 from .terms import split_columns, split_pairs
 
 STEP = 2 * TILE_ROWS  # rows, columns and depth of what is multiplied at a time
-TERMS = 6 * TILE_NUMBERS  # words of the terms of such a square
-TERMS_OF_PANEL = UNIT_DEPTH // STEP * TERMS
-TERMS_OF_B = TERMS_OF_PANEL  # where they begin: before them are those of A
+_TERMS = 6 * TILE_NUMBERS  # words of the terms of such a square
+
+
+@inner
+def terms_of_panel(t, p):
+    """Where B's terms of panel p begin, in room from t on: behind those of A."""
+    return t + (1 + p) * TERMS_OF_PANEL
+
+
+@inner
+def tile_of(t, k, i):
+    """Where, of terms that begin at t, those of the step with k and of the tile with row or column i begin."""
+    return t + k // STEP * _TERMS + i // TILE_ROWS * TILE_NUMBERS
 
 
 @inner
@@ -24,7 +34,7 @@ def _split_panel(terms, t, B, b, depth):
         left = depth - k
         for row in range(TILE_ROWS):
             for column in range(0, STEP, TILE_ROWS):
-                target = t + k // STEP * TERMS + column // TILE_ROWS * TILE_NUMBERS + row * TILE_ROWS
+                target = tile_of(t, k, column) + row * TILE_ROWS
                 first = b + (k + row) * STEP + column
                 if left >= STEP:
                     split_pairs(terms, target, B, first, first + half, None, None, one, zero)
@@ -40,14 +50,14 @@ def _split_rows(terms, t, alpha, A, a, a_row, rows, depth):
     """Terms of alpha A, up to 32 rows whose numbers lie side by side."""
     zero, left = terms.dtype.type(0), depth % STEP
     for row in range(rows):
-        source, place = a + row * a_row, t + row * TILE_ROWS
+        source, place = a + row * a_row, row % TILE_ROWS * TILE_ROWS
         for k in range(0, depth - left, STEP):
-            first = source + k
-            split_pairs(terms, place + k // STEP * TERMS, A, first, first + TILE_ROWS, None, None, alpha, zero)
+            first, target = source + k, tile_of(t, k, row) + place
+            split_pairs(terms, target, A, first, first + TILE_ROWS, None, None, alpha, zero)
         if left:
-            first, last = source + depth - left, place + depth // STEP * TERMS
+            first, target = source + depth - left, tile_of(t, depth, row) + place
             of_first = min(left, TILE_ROWS)
-            split_pairs(terms, last, A, first, first + TILE_ROWS, of_first, left - of_first, alpha, zero)
+            split_pairs(terms, target, A, first, first + TILE_ROWS, of_first, left - of_first, alpha, zero)
 
 
 @inner
@@ -56,9 +66,8 @@ def _split_columns(terms, t, A, a, a_k, rows, depth):
     for row in range(0, rows, TILE_ROWS):
         for k in range(0, depth, STEP):
             split_columns(
-                terms, t + k // STEP * TERMS + row // TILE_ROWS * TILE_NUMBERS, A, a + row + k * a_k, a_k,
-                min(TILE_ROWS, rows - row), min(STEP, depth - k),
-            )  # fmt: skip
+                terms, tile_of(t, k, row), A, a + row + k * a_k, a_k, min(TILE_ROWS, rows - row), min(STEP, depth - k)
+            )
 
 
 @inner
@@ -89,8 +98,7 @@ def multiply_terms(rows, columns, alpha, C, c, c_row, c_panel, A, a, a_row, a_k,
     For r < rows, k < depth, and 32 p + v < columns with v < 32: panels of 32 columns, at most UNIT_PANELS, whose terms
     are there. Either a_k or a_row is 1, and where a_row is, alpha is 1. There is room for A's terms from t on.
     """
-    of_b, steps = t + TERMS_OF_B, n_blocks(depth, STEP)
-    whole, rest = columns // STEP, columns % STEP
+    whole, rest, steps = columns // STEP, columns % STEP, n_blocks(depth, STEP)
     for row in range(0, rows, STEP):
         height, place = min(STEP, rows - row), c + row * c_row
         if row == 0 or height < STEP or rest > 0:
@@ -100,11 +108,10 @@ def multiply_terms(rows, columns, alpha, C, c, c_row, c_panel, A, a, a_row, a_k,
         else:
             _split_columns(terms, t, A, a + row, a_k, height, depth)
         for p in range(whole):
-            _multiply(height, STEP, C, place + p * c_panel, c_row, terms, t, of_b + p * TERMS_OF_PANEL, steps)
+            _multiply(height, STEP, C, place + p * c_panel, c_row, terms, t, terms_of_panel(t, p), steps)
         if rest > 0:
-            last = of_b + whole * TERMS_OF_PANEL
             open_tiles(C, height, rest)
-            _multiply(height, rest, C, place + whole * c_panel, c_row, terms, t, last, steps)
+            _multiply(height, rest, C, place + whole * c_panel, c_row, terms, t, terms_of_panel(t, whole), steps)
     close_tiles(C)
 
 
@@ -117,7 +124,7 @@ def add_products(rows, columns, alpha, C, c, c_row, c_panel, A, a, a_row, a_k, B
         for k in range(0, depth, at_once):
             deep = min(at_once, depth - k)
             for i in range(n_blocks(some, STEP)):
-                _split_panel(terms, t + TERMS_OF_B + i * TERMS_OF_PANEL, B, b + (p + i) * b_panel + k * STEP, deep)
+                _split_panel(terms, terms_of_panel(t, i), B, b + (p + i) * b_panel + k * STEP, deep)
             multiply_terms(
                 rows, some, alpha, C, c + p * c_panel, c_row, c_panel, A, a + k * a_k, a_row, a_k, deep, terms, t
             )

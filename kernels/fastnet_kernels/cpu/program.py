@@ -130,7 +130,7 @@ def run(
     weights         (m,), of the samples' losses; empty: all 1
     outputs         (m, n_L), written by PREDICT; else empty
     order           int64, the rows in the order of use, for as many epochs as the steps span; empty: as they lie
-    rows            int64, room for the rows of one mini-batch, whole blocks of them, and codes.ROWS_AHEAD more
+    rows            int64, room for the rows of one mini-batch, whole blocks of them, and codes.ROWS_BEYOND more
     optimizer       float64, the optimizer's settings, in the places named in `codes`
     learning_rates  float64, an entry a step, for TRAIN
     steps_before    how many steps of training came before the first one

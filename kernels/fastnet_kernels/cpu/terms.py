@@ -86,22 +86,22 @@ def split_columns(typing_context, terms, t, source, s, stride, columns, depth):
         target, given = (Buffer(context, builder, signature.args[i], arguments[i]) for i in (0, 2))
         number = ir.IntType(64)
 
-        def load(k):
-            return given.load_vector(given.at(s, builder.mul(stride, number(k))))
+        def store(is_part):
+            def load(k):
+                count = builder.select(builder.icmp_signed("<", number(k), depth), columns, number(0))
+                mask = first_lanes(builder, given.vector, count) if is_part else None
+                return given.load_vector(given.at(s, builder.mul(stride, number(k))), mask)
 
-        def load_part(k):
-            count = builder.select(builder.icmp_signed("<", number(k), depth), columns, number(0))
-            mask = first_lanes(builder, given.vector, count)
-            return given.load_vector(given.at(s, builder.mul(stride, number(k))), mask)
+            _store_turned(builder, target, t, load)
 
         if terms.dtype == types.float32:
             is_wide = builder.icmp_signed("==", columns, number(target.lanes))
             is_deep = builder.icmp_signed("==", depth, number(2 * target.lanes))
             with builder.if_else(builder.and_(is_wide, is_deep)) as (whole, part):
                 with whole:
-                    _store_turned(builder, target, t, load)
+                    store(is_part=False)
                 with part:
-                    _store_turned(builder, target, t, load_part)
+                    store(is_part=True)
         return context.get_dummy_value()
 
     place = types.intp

@@ -17,6 +17,7 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from .machine import (
+    LINE_BYTES,
     MACHINE,
     Buffer,
     ask_for,
@@ -28,7 +29,6 @@ from .machine import (
     sums_of_lanes,
 )
 
-_LINE_BYTES = 64  # of a cache line
 _A_AHEAD = 12  # steps of k: where A is read down a column, each step needs another cache line
 _B_AHEAD = 24
 _PLACE = types.intp
@@ -111,7 +111,7 @@ def _next_of(builder, A, a, a_row, a_k, depth, h):
     step. A second line for a column's last rows would cost more than it brings: a prefetch takes a load's place.
     """
     is_column = builder.icmp_signed("!=", a_k, _number(1))
-    line = _number(_LINE_BYTES // A.size)
+    line = _number(LINE_BYTES // A.size)
     has_no_gap = builder.icmp_signed("<=", a_row, builder.add(depth, line))
     ahead = builder.select(is_column, _times(builder, _number(_A_AHEAD), a_k), _times(builder, _number(h), a_row))
     step = builder.select(is_column, a_k, builder.select(has_no_gap, line, _number(0)))
