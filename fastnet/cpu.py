@@ -5,7 +5,9 @@ import functools
 import os
 import sys
 import threading
-from collections.abc import Iterable, Sequence
+import weakref
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -63,6 +65,21 @@ _NOTHING = np.zeros(0)
 _threads_in_use = threading.Lock()
 
 
+def _no_batches() -> None:
+    """What a reference to no batches finds."""
+
+
+@dataclass
+class Room:
+    """A plan, with the memory that its runs use."""
+
+    plan: codes.Plan
+    workspace: np.ndarray
+    rows: np.ndarray  # of a mini-batch
+    # The single mini-batch that the run before has trained on: a plan that keeps inputs has left them in the workspace.
+    inputs_of: Callable[[], Batches | None] = _no_batches
+
+
 class CPU:
     """Runs plans of one dtype with the Numba kernels, on the threads of `numba.set_num_threads`."""
 
@@ -100,12 +117,12 @@ class CPU:
             repeats=repeats, has_unit=self.has_unit,
         )  # fmt: skip
 
-    def room_for(self, plan: codes.Plan, size: int) -> tuple[codes.Plan, np.ndarray, np.ndarray]:
+    def room_for(self, plan: codes.Plan, size: int) -> Room:
         if plan.layers[:, codes.ON_UNIT].any():
             self.prepare({codes.MATRIX_UNIT})
         blocks = -(-plan.batch_size // plan.block_rows)
         rows = np.zeros(blocks * plan.block_rows + codes.ROWS_BEYOND, np.int64)
-        return plan, aligned_zeros(size, self.dtype), rows
+        return Room(plan, aligned_zeros(size, self.dtype), rows)
 
     def holding(self, *arrays: np.ndarray) -> contextlib.AbstractContextManager[None]:
         return contextlib.nullcontext()
@@ -153,7 +170,7 @@ class CPU:
         int64 = numba.int64
         updates = (reals, reals, int64, int64)
         signature = (
-            int64, plan, *(numbers,) * 5, *batch, int64, int64, int64, *updates, reals, reals, int64
+            int64, plan, *(numbers,) * 5, *batch, numba.boolean, int64, int64, int64, *updates, reals, reals, int64
         )  # fmt: skip
         run.compile(signature)
         # The machine code itself: finding it by the types of the arguments would take longer than one sample does.
@@ -162,7 +179,7 @@ class CPU:
     def run(
         self,
         mode: int,
-        planned: tuple[codes.Plan, np.ndarray, np.ndarray],
+        room: Room,
         parameters: np.ndarray,
         gradients: np.ndarray,
         batches: Batches,
@@ -177,23 +194,23 @@ class CPU:
     ) -> int:
         if self._run is None:
             self.prepare()
-        plan, workspace, rows = planned
         updates = updates or self._no_updates
-        workers = self._workers(mode, plan, parameters.size, min(batches.batch_size, batches.m))
+        workers = self._workers(mode, room.plan, parameters.size, min(batches.batch_size, batches.m))
         arguments = (
             mode,
-            plan,
+            room.plan,
             parameters,
             gradients,
             *updates.states,
-            workspace,
+            room.workspace,
             batches.samples,
             batches.are_bytes,
             batches.targets,
             batches.weights,
             self._no_outputs if outputs is None else outputs,
             batches.order,
-            rows,
+            room.rows,
+            room.inputs_of() is batches,
             batches.batch_size,
             first_step,
             last_step,
@@ -206,9 +223,13 @@ class CPU:
             workers,
         )
         if workers == 1:
-            return self._run(*arguments)  # type: ignore[no-any-return]
-        with _threads_in_use:
-            return self._run(*arguments)  # type: ignore[no-any-return]
+            reached: int = self._run(*arguments)
+        else:
+            with _threads_in_use:
+                reached = self._run(*arguments)
+        has_kept = mode == codes.TRAIN and reached > first_step and batches.steps == 1 and batches.order.size == 0
+        room.inputs_of = weakref.ref(batches) if has_kept else _no_batches
+        return reached
 
     @staticmethod
     def _workers(mode: int, plan: codes.Plan, n_parameters: int, m: int) -> int:

@@ -14,9 +14,6 @@ from .losses import Loss
 _COMMON_ACTIVATIONS = ("linear", "sigmoid", "tanh", "relu", "leaky_relu", "softmax")
 
 _FEATURES_AT_ONCE = 1024  # of the inputs, turned: a block's share of them stays in the second-level cache
-_KEPT_FEATURES = (
-    256  # of inputs that are there as panels, and few units: a panel of them stays in the first-level cache
-)
 _BYTES_AT_ONCE = 16384  # of an input's row, as it lies: of W's rows so much stays in the second-level cache
 _BLOCKS_TOGETHER = 16  # that go through a layer one after the other, where W does not stay in the first-level caches
 _SMALL_BYTES = 1 << 19  # of all W of a network whose blocks go through it each for itself
@@ -26,6 +23,8 @@ _KEPT_BYTES = 1 << 26  # of samples that stay in the workspace: two copies
 _SAMPLES_AT_ONCE = 1024  # of the backward pass: a panel of them stays in the second-level cache
 _PANELS_AT_ONCE = 4  # of a weight matrix's columns, so that samples are read some cache lines at a time
 _ROWS_A_TASK = 1024  # of a weight matrix, at the most
+_KEPT_PANELS_A_TASK = 16  # at the most, of inputs that are kept: while one is read, the next one is asked for
+_LEAST_TASKS_OF_KEPT = 16
 _COLUMNS_A_TASK = 1024  # of partial sums, and of samples as they lie: a page of memory of each
 _NUMBERS_A_TASK = 8192  # of a weight matrix, in whole rows
 _BLOCK_BYTES = 16384  # of all A and dZ of a block with several panels: it stays in the first-level cache
@@ -162,6 +161,9 @@ def _tasks_of(l: int, n_out: int, n_in: int, form: Form, panel: int) -> list[tup
         columns, rows = n_in, max(1, _NUMBERS_A_TASK // n_in)
     elif how in (codes.IN_ONE_PASS, codes.OF_SAMPLES):
         columns = _COLUMNS_A_TASK
+    elif l == 0 and form.inputs == codes.KEPT:
+        pieces = max(_LEAST_TASKS_OF_KEPT, -(-n_in // (_KEPT_PANELS_A_TASK * panel)))
+        columns = max(columns, -(-n_in // (pieces * panel)) * panel)
     elif form.on_unit[l]:
         # What is made of dZ serves all columns of a task: so they are wide, and still more than one.
         pieces = max(_LEAST_TASKS_ON_UNIT, -(-n_in // (codes.UNIT_PANELS * panel)))
@@ -232,9 +234,8 @@ def make_plan(
     keeps_panels = form.inputs == codes.KEPT and form.sums_of_dW[0] == codes.OF_PANELS
     partials = -(-blocks // _BLOCKS_A_PARTIAL) * n_first * n_inputs if in_one_pass else 0
     numbers_of_y = n_targets(loss, n_last)
-    kept = _FEATURES_AT_ONCE if n_first > _UNITS_AS_THEY_LIE else _KEPT_FEATURES
-    at_once = {codes.TURNED: _FEATURES_AT_ONCE, codes.KEPT: kept, codes.AS_THEY_LIE: _BYTES_AT_ONCE // dtype.itemsize}
-    features_at_once = n_inputs if in_one_pass else min(n_inputs, at_once[form.inputs])
+    at_once = _BYTES_AT_ONCE // dtype.itemsize if form.inputs == codes.AS_THEY_LIE else _FEATURES_AT_ONCE
+    features_at_once = n_inputs if in_one_pass else min(n_inputs, at_once)
     samples_at_once = max(1, min(_SAMPLES_AT_ONCE, places_for_samples) // block_rows) * block_rows
     columns_at_once = _PANELS_AT_ONCE * panel
     is_small = (

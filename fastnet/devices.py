@@ -61,6 +61,13 @@ class Batches:
         return found
 
 
+class Room(Protocol):
+    """A plan, with the memory that its runs use."""
+
+    @property
+    def plan(self) -> Any: ...
+
+
 class Device(Protocol):
     """Where a network of one dtype is run."""
 
@@ -78,8 +85,8 @@ class Device(Protocol):
     ) -> tuple[Any, int]:
         """The network, laid out for mini-batches of up to `batch_size`, and the number of elements of its workspace."""
 
-    def room_for(self, plan: Any, size: int) -> tuple[Any, ...]:
-        """The plan, and what else a run needs of memory."""
+    def room_for(self, plan: Any, size: int) -> Room:
+        """The plan, with a workspace of `size` elements."""
 
     def holding(self, *arrays: np.ndarray) -> contextlib.AbstractContextManager[None]:
         """While the context lasts, the device's copies of arrays that runs change are the true ones."""
@@ -87,7 +94,7 @@ class Device(Protocol):
     def run(
         self,
         mode: int,
-        planned: tuple[Any, ...],
+        room: Any,
         parameters: np.ndarray,
         gradients: np.ndarray,
         batches: Batches,

@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from fastnet_kernels import codes
@@ -63,6 +63,14 @@ class _Launch:
     scores: Any
     flags: Any
     outputs: Any
+
+
+class Room(NamedTuple):
+    """A plan, with the memory that its runs use."""
+
+    plan: GPUPlan
+    workspace: Any
+    tables: dict[str, Any]  # the plan's, on the GPU
 
 
 class GPU:
@@ -130,9 +138,9 @@ class GPU:
             return 4
         return int(self.cuda.get_current_device().MULTIPROCESSOR_COUNT)
 
-    def room_for(self, plan: GPUPlan, size: int) -> tuple[GPUPlan, Any, dict[str, Any]]:
+    def room_for(self, plan: GPUPlan, size: int) -> Room:
         tables = {name: self._copied(getattr(plan, name)) for name in ("layers", "settings", "whole", "real")}
-        return plan, self._copied(np.zeros(size, self.dtype)), tables
+        return Room(plan, self._copied(np.zeros(size, self.dtype)), tables)
 
     # ---------------------------------------------------------------- memory
 
@@ -206,7 +214,7 @@ class GPU:
     def run(
         self,
         mode: int,
-        planned: tuple[GPUPlan, Any, dict[str, Any]],
+        room: Room,
         parameters: np.ndarray,
         gradients: np.ndarray,
         batches: Batches,
@@ -232,7 +240,7 @@ class GPU:
                     reached = self._end(launched, batches, outputs, costs, scores)
                     if mode == codes.TRAIN and reached < part.begins:
                         return reached
-                launched = self._start(mode, planned, parameters, gradients, batches, part, updates, noise)
+                launched = self._start(mode, room, parameters, gradients, batches, part, updates, noise)
             if launched is not None:
                 reached = self._end(launched, batches, outputs, costs, scores)
         if mode == codes.GRADIENT:
@@ -242,7 +250,7 @@ class GPU:
     def _start(
         self,
         mode: int,
-        planned: tuple[GPUPlan, Any, dict[str, Any]],
+        room: Room,
         parameters: np.ndarray,
         gradients: np.ndarray,
         batches: Batches,
@@ -253,7 +261,7 @@ class GPU:
         from fastnet_kernels.cuda.dropout import keys_of
         from fastnet_kernels.cuda.program import start
 
-        plan, workspace, tables = planned
+        plan, workspace, tables = room
         if self._gradients is None or self._gradients.size != gradients.size:
             self._gradients = self._copied(np.zeros(gradients.size, self.dtype))
         count, data, stream = part.last - part.first, part.data, part.stream

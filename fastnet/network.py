@@ -15,7 +15,7 @@ from .batches import Augment, Stream, is_stream, stream_of_batches, with_first_b
 from .callbacks import Callback, checked
 from .checks import all_finite, known, positive_integer, real_number, whole_number
 from .cpu_plan import parts_for
-from .devices import Batches, device_for
+from .devices import Batches, Room, device_for
 from .fitting import ROWS_AT_ONCE, checked_arrays, source_of, validation_of
 from .history import History
 from .layers import BatchNorm, Dense, Dropout, Layer, LayerNorm
@@ -88,7 +88,7 @@ class Network:
         self.training: TrainingState | None = None  # of the last training
         self.learning_rate = 0.0  # of its last step
         self._forms: dict[tuple[int, bool], Hashable] = {}  # by batch size, and whether every step has the same samples
-        self._plans: dict[Hashable, tuple[Any, ...]] = {}
+        self._rooms: dict[Hashable, Room] = {}
 
     @property
     def loss(self) -> str:
@@ -119,10 +119,10 @@ class Network:
         self._parameters = {place.name: place.view(self.buffer) for place in self._places}
         for place in self._places:
             self._parameters[place.name][...] = place.first_value
-        self._forget_plans()
+        self._forget_rooms()
 
-    def _forget_plans(self) -> None:
-        self._plans.clear()
+    def _forget_rooms(self) -> None:
+        self._rooms.clear()
         self._forms.clear()
 
     @property
@@ -353,7 +353,7 @@ class Network:
                 self.layers[index] = dataclasses.replace(layer, trainable=flag)
         if self.n_inputs is not None:
             self._places = places(self.layers, self.n_inputs, self.dtype)
-            self._forget_plans()
+            self._forget_rooms()
         return self
 
     def take_parameters(self, other: "Network", names: Sequence[str] | None = None) -> list[str]:
@@ -473,7 +473,7 @@ class Network:
         'cpu'
         """
         self.device = device_for(device, self.dtype)
-        self._forget_plans()
+        self._forget_rooms()
         return self
 
     def copy(self, *, dtype: str | None = None) -> "Network":
@@ -511,10 +511,8 @@ class Network:
 
         `repeats` tells that all of many steps have the same samples.
         """
-        planned = self._planned(batches.batch_size, repeats)
-        return self.device.run(
-            mode, planned, self.buffer, self.gradient_buffer, batches, first_step, last_step, **options
-        )
+        room = self._room(batches.batch_size, repeats)
+        return self.device.run(mode, room, self.buffer, self.gradient_buffer, batches, first_step, last_step, **options)
 
     def measure(self, batches: Batches) -> dict[str, float]:
         """Cost and metric on all of `batches`."""
@@ -579,17 +577,17 @@ class Network:
         """Whether the weights add to the cost."""
         return any(layer.trainable and (layer.l1 > 0 or layer.l2 > 0) for layer in self.dense_layers)
 
-    def _planned(self, batch_size: int, repeats: bool = False) -> tuple[Any, ...]:
+    def _room(self, batch_size: int, repeats: bool = False) -> Room:
         """A plan for mini-batches of this size and what it needs of memory, kept for the next call."""
         form = self._forms.get((batch_size, repeats))
         if form is None:
             form = self.device.form(self.layers, self._require_parameters(), batch_size, repeats=repeats)
             self._forms[batch_size, repeats] = form
-        kept = self._plans.get(form)
-        if kept is None or kept[0].batch_size < batch_size:
+        room = self._rooms.get(form)
+        if room is None or room.plan.batch_size < batch_size:
             self.prepare()
-            kept = self._plans[form] = self.device.room_for(*self._make_plan(batch_size, repeats))
-        return kept
+            room = self._rooms[form] = self.device.room_for(*self._make_plan(batch_size, repeats))
+        return room
 
     def _make_plan(self, batch_size: int, repeats: bool = False) -> tuple[Any, int]:
         n_inputs = self._require_parameters()

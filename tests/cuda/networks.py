@@ -88,7 +88,7 @@ def test_training_is_that_of_the_cpu(name, dtype):
         costs = [history[key] for key in ("cost", net.task.metric)]
         found.append([*costs, net.buffer, list(net.evaluate(X, y).values()), net._outputs(X)])
         if name.startswith("slices") and net.device.name == "cuda":
-            sliced = {role for (role, _), product in net._planned(m)[0].products.items() if product.slices > 1}
+            sliced = {role for (role, _), product in net._room(m).plan.products.items() if product.slices > 1}
             assert sliced == ({codes.FORWARD, codes.BACKWARD} if "features" in name else {codes.WEIGHTS})
         gradients = net.gradients(X, y)
         found[-1] += [gradients[key] for key in sorted(gradients)]

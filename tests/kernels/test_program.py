@@ -177,21 +177,45 @@ def test_every_form_gives_the_same_bits_on_any_threads(name, as_bytes, monkeypat
         np.testing.assert_array_equal(found[0], other)
 
 
-@pytest.mark.parametrize("m", [17, 300])
-def test_inputs_that_stay_are_those_of_the_call(m):
+@pytest.mark.parametrize(("m", "n", "units"), [(17, 2, 4), (300, 2, 4), (90, 300, 20)])
+def test_inputs_that_stay_are_those_of_the_call(m, n, units):
     """Steps of the whole batch leave the turned inputs in the workspace: other samples must not meet them."""
     rng = np.random.default_rng(0)
-    X, y = rng.standard_normal((m, 2)), np.arange(m) % 2
-    net = fn.Network([fn.Dense(4, "tanh"), fn.Dense(1, "sigmoid")]).build(2)
-    twin = net.copy()
+    X, y = rng.standard_normal((m, n)), np.arange(m) % 2
+    net = fn.Network([fn.Dense(units, "tanh"), fn.Dense(1, "sigmoid")]).build(n)
+    twin, watched = net.copy(), net.copy()
     net.fit(X, y, epochs=5, batch_size=None, verbose=False)
     for _ in range(5):
         twin.fit(X, y, epochs=1, batch_size=None, verbose=False)
     np.testing.assert_array_equal(net.buffer, twin.buffer)
+    # A call an epoch, and between them other samples in the same workspace, or in one of its own.
+    watched.fit(X, y, epochs=5, batch_size=None, validation_data=(-X, y), verbose=False)
+    np.testing.assert_array_equal(net.buffer, watched.buffer)
     net.fit(-X, y, epochs=2, batch_size=None, verbose=False)
     fresh = twin.copy()
     fresh.fit(-X, y, epochs=2, batch_size=None, verbose=False)
     np.testing.assert_array_equal(net.buffer, fresh.buffer)
+
+
+@pytest.mark.parametrize("evaluates", [False, True])
+def test_inputs_that_only_half_stay_are_read_again(evaluates):
+    """A step that evaluates, or whose cost is not finite, has left half of what training keeps."""
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((90, 300)), rng.standard_normal(90)
+    net = fn.Network([fn.Dense(20, "relu"), fn.Dense(1)]).build(300)
+    batches, updates = net.batches(X, y), Updates(fn.SGD().settings(), np.full(3, 1e-3), (net.device.nothing,) * 2)
+    twin, (costs, scores) = net.copy(), np.zeros((2, 3))
+
+    def train(net):
+        return net.run(codes.TRAIN, batches, 0, 3, updates=updates, costs=costs, scores=scores, repeats=True)
+
+    net.buffer[:] = np.inf
+    assert train(net) == 0
+    net.buffer[:] = twin.buffer
+    if evaluates:
+        net.run(codes.EVALUATE, batches, 0, 1, costs=costs, scores=scores, repeats=True)
+    assert train(net) == train(twin) == 3
+    np.testing.assert_array_equal(net.buffer, twin.buffer)
 
 
 @pytest.mark.parametrize("as_bytes", [False, True], ids=["numbers", "bytes"])
@@ -220,9 +244,9 @@ def test_a_large_matrix_is_packed_and_summed_right(threads):
     for dtype, tolerance in (("float32", 2e-4), ("float64", 1e-11)):
         net = fn.Network(layers, dtype=dtype).build(17)
         net.device.has_unit = False  # which needs no copy
-        plan, *_ = net._planned(300)
+        plan = net._room(300).plan
         assert plan.layers[1, codes.PACKED]
-        assert not net._planned(1)[0].layers[:, codes.PACKED].any()
+        assert not net._room(1).plan.layers[:, codes.PACKED].any()
         whole = net.gradients(X, y)
         for name, gradient in whole.items():
             parts = [net.gradients(X[i : i + 30], y[i : i + 30])[name] for i in range(0, 300, 30)]
@@ -249,6 +273,6 @@ def test_predict_sees_what_is_not_finite(name, bad):
 def test_work_is_shared_among_threads(threads):
     """The parallel and the serial path are both taken in these tests, by the threads there are and by the work."""
     net = fn.Network([fn.Dense(1)]).build(2)
-    plan, *_ = net._planned(100)
+    plan = net._room(100).plan
     assert net.device._workers(codes.TRAIN, plan, 1_000_000, 100) == threads
     assert net.device._workers(codes.TRAIN, plan, 10, 10) == 1

@@ -26,6 +26,7 @@ from .matrix_products import add_products, depth_at_once, multiply_terms
 from .passing import passing_layer
 from .places import count_of, count_of_blocks, numbers_of, place_of, strides_of
 from .products import add_dots, add_product, rows_at_once
+from .tiles import NOWHERE
 from .views import reinterpret, vector
 
 _SAMPLES_AT_ONCE = 4  # of a dot product's tiles: their features stay in the first-level cache
@@ -86,11 +87,14 @@ def _first_layer_of_panels(job, scratch, first_block, step, last_block, k, n_fea
     for row in range(0, n, rows):
         for block in range(first_block, last_block, step):
             t = plan.X + (block * n_in + k) * size if keeps else (block - first_block) // step * n_features * size
+            is_last = block + step >= last_block
+            t_next = plan.X + (first_block * n_in + k + n_features) * size if is_last else t + step * n_in * size
             if row == 0 and not (keeps and job.again):
                 turn(job, target, t, size, block * size, size, k, n_features)
             add_product(
                 min(rows, n - row), size, workspace.dtype.type(1), workspace, place_of(plan, 0, A, block) + row * size,
                 size, job.parameters, w + row * stride, stride, 1, target, t, size, n_features,
+                t_next if keeps else NOWHERE,
             )  # fmt: skip
 
 
@@ -180,7 +184,7 @@ def _dense_layer(job, scratch, l, first_block, step, last_block):
                 z, a = place_of(plan, l, A, block) + row * size, place_of(plan, l - 1, A, block)
                 add_product(
                     min(rows, n - row), size, one, workspace, z, size, parameters, w + row * stride, stride, 1,
-                    workspace, a, size, n_in,
+                    workspace, a, size, n_in, NOWHERE,
                 )  # fmt: skip
 
 

@@ -6,9 +6,9 @@ Arrays are seen as memory; offsets and strides are numbers of elements.
 
 from .blocks import n_blocks
 from .compiling import inner, routine
-from .machine import MACHINE, PANEL_BYTES, VECTOR_BYTES
+from .machine import LINE_BYTES, MACHINE, PANEL_BYTES, VECTOR_BYTES
 from .reading import read_vectors
-from .tiles import dot_tile, thin_tile, wide_tile
+from .tiles import NOWHERE, dot_tile, thin_tile, wide_tile
 from .views import vector
 
 _WIDE, _THIN = MACHINE.wide_heights, MACHINE.thin_heights
@@ -44,21 +44,25 @@ def _largest(sizes, limit):
 
 
 @routine
-def add_product(rows, columns, alpha, C, c, c_row, A, a, a_row, a_k, B, b, b_k, depth):
+def add_product(rows, columns, alpha, C, c, c_row, A, a, a_row, a_k, B, b, b_k, depth, b_next):
     """C[c + r c_row + v] += alpha sum_k A[a + r a_row + k a_k] B[b + k b_k + v].
 
-    For r < rows, v < columns, k < depth.
+    For r < rows, v < columns, k < depth. At b_next lies the panel that comes after this one, if it is to be asked for
+    early, from beyond the second-level cache; or NOWHERE.
     """
     panel, lanes = PANEL_BYTES // C.itemsize, VECTOR_BYTES // C.itemsize
     whole = columns // panel * panel
+    line = LINE_BYTES // C.itemsize
     for v in range(0, whole, panel):
-        row = 0
+        row = asked = 0
         while row < rows:
-            height = _even_height(rows - row, _WIDE)
+            height, soon = _even_height(rows - row, _WIDE), b_next + asked if asked < panel * depth else NOWHERE
             wide_tile(
                 height, alpha, C, c + row * c_row + v, c_row, A, a + row * a_row, a_row, a_k, B, b + v, b_k, depth,
+                soon,
             )  # fmt: skip
             row += height
+            asked += line * depth
     for v in range(whole, columns, lanes):
         row = 0
         while row < rows:
@@ -111,7 +115,7 @@ def add_product_of_packed(rows, columns, C, c, c_row, A, B, b, b_k, depth):
             height = min(_WIDE[0], rows - row)
             add_product(
                 height, min(panel, columns - v), one, C, c + row * c_row + v, c_row, A, row // _WIDE[0] * room, 1, step,
-                B, b + v, b_k, depth,
+                B, b + v, b_k, depth, NOWHERE,
             )  # fmt: skip
 
 

@@ -106,6 +106,7 @@ def run(
     outputs,
     order,
     rows,
+    has_inputs,
     batch_size,
     first_step,
     last_step,
@@ -131,6 +132,7 @@ def run(
     outputs         (m, n_L), written by PREDICT; else empty
     order           int64, the rows in the order of use, for as many epochs as the steps span; empty: as they lie
     rows            int64, room for the rows of one mini-batch, whole blocks of them, and codes.ROWS_BEYOND more
+    has_inputs      whether the workspace still has the inputs that it keeps: of the run before, on this one mini-batch
     optimizer       float64, the optimizer's settings, in the places named in `codes`
     learning_rates  float64, an entry a step, for TRAIN
     steps_before    how many steps of training came before the first one
@@ -154,7 +156,7 @@ def run(
         m = min(batch_size, m_all - start)
         if order.size:
             start += epoch * m_all
-        again = steps_an_epoch == 1 and order.size == 0 and step > first_step
+        again = steps_an_epoch == 1 and order.size == 0 and (step > first_step or has_inputs)
         learning_rate = learning_rates[step] if mode == TRAIN else 0.0
         job = held(
             Job(

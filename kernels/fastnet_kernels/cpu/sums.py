@@ -34,6 +34,7 @@ from .passing import add_back_of_normalisation
 from .places import count_of, place_of, strides_of, sums_panels
 from .products import add_dots, add_product, add_product_of_rows, add_rows, rows_at_once
 from .reading import transpose
+from .tiles import NOWHERE
 from .views import reinterpret, vector
 
 _SHORT_ROW = 160  # of W: a call for each row would take longer than its numbers
@@ -76,10 +77,11 @@ def _add_of_panels(job, scratch, alpha, changed, l, first_row, last_row, first_c
         rows = rows_at_once(count, scratch)
         for row in range(0, last_row - first_row, rows):
             for column in range(first_column, last_column, panel):
+                place = p + (column - first_column) // panel * room
                 add_product(
                     min(rows, last_row - first_row - row), min(panel, last_column - column), alpha, changed,
                     w + row * stride + column, stride, job.workspace, dz + row * plan.samples_stride,
-                    plan.samples_stride, 1, panels, p + (column - first_column) // panel * room, panel, count,
+                    plan.samples_stride, 1, panels, place, panel, count, place + room if keeps else NOWHERE,
                 )  # fmt: skip
 
 
@@ -128,7 +130,7 @@ def _add_of_samples(job, alpha, changed, l, blocks, first_row, last_row, first_c
         if n_in <= _SHORT_ROW:
             add_product(
                 last_row - first_row, n_in, alpha, changed, w, stride, workspace, dz + first_row * by_unit, by_unit,
-                by_sample, workspace, a, n_in, job.m,
+                by_sample, workspace, a, n_in, job.m, NOWHERE,
             )  # fmt: skip
             return
         for j in range(last_row - first_row):

@@ -31,6 +31,7 @@ from .machine import (
 
 _A_AHEAD = 12  # steps of k: where A is read down a column, each step needs another cache line
 _B_AHEAD = 24
+NOWHERE = -(1 << 60)  # a place of what need not be asked for
 _PLACE = types.intp
 _BYTE = ir.IntType(8)
 
@@ -104,29 +105,31 @@ def _indexed(context, builder, index_type, index, place):
     return numbers.load(numbers.at(place))
 
 
-def _next_of(builder, A, a, a_row, a_k, depth, h):
-    """Pointer to what is needed of A soon, and its step.
+def _next_of(builder, A, a, a_row, a_k, depth, h, B, b_soon):
+    """Pointer to what is needed soon, and its step: of B from b_soon on, else of A.
 
-    Down a column that is the same column some steps on; along rows that lie without a gap it is the next tile, a line a
-    step. A second line for a column's last rows would cost more than it brings: a prefetch takes a load's place.
+    Down a column of A that is the same column some steps on; along rows that lie without a gap it is the next tile, a
+    line a step. A second line for a column's last rows would cost more than it brings: a prefetch takes a load's place.
     """
     is_column = builder.icmp_signed("!=", a_k, _number(1))
     line = _number(LINE_BYTES // A.size)
     has_no_gap = builder.icmp_signed("<=", a_row, builder.add(depth, line))
     ahead = builder.select(is_column, _times(builder, _number(_A_AHEAD), a_k), _times(builder, _number(h), a_row))
     step = builder.select(is_column, a_k, builder.select(has_no_gap, line, _number(0)))
-    return A.at(a, ahead), step
+    is_known = builder.icmp_signed(">=", b_soon, _number(0))
+    return builder.select(is_known, B.at(b_soon), A.at(a, ahead)), builder.select(is_known, line, step)
 
 
 @intrinsic
-def wide_tile(typing_context, height, alpha, C, c, c_row, A, a, a_row, a_k, B, b, b_k, depth):
+def wide_tile(typing_context, height, alpha, C, c, c_row, A, a, a_row, a_k, B, b, b_k, depth, b_soon):
     """C[c + r c_row + v] += alpha sum_k A[a + r a_row + k a_k] B[b + k b_k + v].
 
-    For rows r < height, k < depth, and v below the width of two vectors.
+    For rows r < height, k < depth, and v below the width of two vectors. From b_soon on, a line of B is asked for at
+    each step, or, where that is NOWHERE, of A what comes next.
     """
 
     def generate(context, builder, signature, arguments):
-        height, alpha, _, c, c_row, _, a, a_row, a_k, _, b, b_k, depth = arguments
+        height, alpha, _, c, c_row, _, a, a_row, a_k, _, b, b_k, depth, b_soon = arguments
         C, A, B = (Buffer(context, builder, signature.args[i], arguments[i]) for i in (2, 5, 9))
         b_ahead = _times(builder, _number(_B_AHEAD), b_k)
 
@@ -140,7 +143,7 @@ def wide_tile(typing_context, height, alpha, C, c, c_row, A, a, a_row, a_k, B, b
                 for part in parts(target):
                     ask_for(builder, part)
             rows, start = _Rows(builder, A, a, a_row, h), B.at(b)
-            soon, soon_step = _next_of(builder, A, a, a_row, a_k, depth, h)
+            soon, soon_step = _next_of(builder, A, a, a_row, a_k, depth, h, B, b_soon)
             with cgutils.for_range(builder, depth) as loop:
                 row = B.step(start, _times(builder, loop.index, b_k))
                 loaded = [B.load_vector(part) for part in parts(row)]
@@ -162,7 +165,7 @@ def wide_tile(typing_context, height, alpha, C, c, c_row, A, a, a_row, a_k, B, b
         return context.get_dummy_value()
 
     places = (_PLACE,) * 3
-    return types.void(_PLACE, C.dtype, C, *places[:2], A, *places, B, *places), generate
+    return types.void(_PLACE, C.dtype, C, *places[:2], A, *places, B, *places, _PLACE), generate
 
 
 @intrinsic
