@@ -42,7 +42,7 @@ def _back_of_rows(job, l):
             add_rows(
                 workspace, dz_prev + i * n_in, n_in, workspace.dtype.type(1), workspace,
                 dz + i * by_sample + j * by_unit, by_unit, min(some, n - j), job.parameters, w + j * stride, stride,
-                plan.numbers,
+                plan.numbers, 0,
             )  # fmt: skip
 
 

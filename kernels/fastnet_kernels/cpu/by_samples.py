@@ -15,7 +15,10 @@ from .views import reinterpret, vector
 
 @routine
 def _add_to_partial(job, scratch, block):
-    """The block's share of dW, of the single layer there is, from samples that are still in cache."""
+    """The block's share of dW, of the single layer there is, from samples that are still in cache.
+
+    Meanwhile half of the next block's samples are asked for.
+    """
     plan, workspace = job.plan, job.workspace
     n, n_in, size = plan.layers[0, N_OUT], plan.layers[0, N_IN], plan.block_rows
     one, first = workspace.dtype.type(1), block * size
@@ -29,12 +32,12 @@ def _add_to_partial(job, scratch, block):
         if lie_ready(job):
             add_rows(
                 workspace, partial + j * n_in, n_in, one, workspace, dz + j * size, 1, count,
-                reinterpret(job.samples, workspace), 0, n_in, vector(job.rows, first, count),
+                reinterpret(job.samples, workspace), 0, n_in, vector(job.rows, first, 2 * size), size if j == 0 else 0,
             )  # fmt: skip
         else:
             add_rows(
                 workspace, partial + j * n_in, n_in, one, workspace, dz + j * size, 1, count, scratch, 0, n_in,
-                plan.numbers,
+                plan.numbers, 0,
             )  # fmt: skip
 
 
@@ -45,8 +48,10 @@ def by_samples(job, worker, workers, first_layer, last_layer, goes_forward, come
     blocks, layers = n_blocks(job.m, plan.block_rows), plan.layers.shape[0]
     if job.mode >= GRADIENT and plan.layers[0, SUM_OF_DW] == IN_ONE_PASS:
         for group in range(worker * plan.blocks_a_partial, blocks, workers * plan.blocks_a_partial):
-            for block in range(group, min(group + plan.blocks_a_partial, blocks)):
+            end = min(group + plan.blocks_a_partial, blocks)
+            for block in range(group, end):
                 find_rows(job, block * plan.block_rows)
+            for block in range(group, end):
                 first_dense_layer(job, scratch, block, 1, block + 1)
                 cost_of_block(job, block)
                 _add_to_partial(job, scratch, block)

@@ -194,12 +194,22 @@ class Buffer:
         self.builder.store(fused_multiply_add(self.builder, a, b, self.builder.load(cell)), cell)
 
 
-@intrinsic
-def prefetch(typing_context, buffer, place):
-    """Ask for the cache line of buffer[place], which may lie beyond the end."""
-
+def _prefetch(buffer, *, first_cache):
     def generate(context, builder, signature, arguments):
-        ask_for(builder, Buffer(context, builder, signature.args[0], arguments[0]).at(arguments[1]))
+        place = Buffer(context, builder, signature.args[0], arguments[0]).at(arguments[1])
+        ask_for(builder, place, first_cache=first_cache)
         return context.get_dummy_value()
 
     return types.void(buffer, types.intp), generate
+
+
+@intrinsic
+def prefetch(typing_context, buffer, place):
+    """Ask for the cache line of buffer[place], which may lie beyond the end."""
+    return _prefetch(buffer, first_cache=True)
+
+
+@intrinsic
+def prefetch_far(typing_context, buffer, place):
+    """The same, but only into the second-level cache."""
+    return _prefetch(buffer, first_cache=False)

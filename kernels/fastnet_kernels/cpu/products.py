@@ -6,7 +6,7 @@ Arrays are seen as memory; offsets and strides are numbers of elements.
 
 from .blocks import n_blocks
 from .compiling import inner, routine
-from .machine import LINE_BYTES, MACHINE, PANEL_BYTES, VECTOR_BYTES
+from .machine import LINE_BYTES, MACHINE, PANEL_BYTES, VECTOR_BYTES, prefetch_far
 from .reading import read_vectors
 from .tiles import NOWHERE, dot_tile, thin_tile, wide_tile
 from .views import vector
@@ -15,6 +15,7 @@ _WIDE, _THIN = MACHINE.wide_heights, MACHINE.thin_heights
 _HEIGHTS, _WIDTHS = MACHINE.dot_heights, MACHINE.dot_widths
 _A_BYTES = 1 << 19  # of the matrix that is read number by number: it stays in the second-level cache
 _COLUMNS = 2048  # of add_rows: of the target and four rows they stay in the first-level cache
+_ASKED_FOR = 128  # numbers of a row at a time
 
 
 @inner
@@ -154,9 +155,25 @@ def add_dots(m, n, alpha, C, c, c_row, c_column, A, a, a_row, index, B, b, b_row
         j += width
 
 
+@inner
+def _add_four(changed, p, a, q, b, r, c, u, d):
+    for k in range(changed.size):
+        changed[k] += p * a[k] + q * b[k] + r * c[k] + u * d[k]
+
+
+@inner
+def _ask_for(source, place, count):
+    for k in range(0, count, LINE_BYTES // source.itemsize):
+        prefetch_far(source, place + k)
+
+
 @routine
-def add_rows(target, t, size, alpha, factors, f, f_step, count, source, s, s_row, index):
-    """target[t + k] += alpha sum_i factors[f + i f_step] source[s + index[i] s_row + k], for i < count, k < size."""
+def add_rows(target, t, size, alpha, factors, f, f_step, count, source, s, s_row, index, ahead):
+    """target[t + k] += alpha sum_i factors[f + i f_step] source[s + index[i] s_row + k], for i < count, k < size.
+
+    With `ahead` above 0, every other pair of the rows index[ahead], index[ahead + 1], ... is asked for: memory has
+    nothing else to do if these rows are in cache. The pairs between them come when those are multiplied.
+    """
     for first in range(0, size, _COLUMNS):
         changed = vector(target, t + first, min(_COLUMNS, size - first))
         i = 0
@@ -167,8 +184,18 @@ def add_rows(target, t, size, alpha, factors, f, f_step, count, source, s, s_row
             b = vector(source, s + first + index[i + 1] * s_row, changed.size)
             c = vector(source, s + first + index[i + 2] * s_row, changed.size)
             d = vector(source, s + first + index[i + 3] * s_row, changed.size)
-            for k in range(changed.size):
-                changed[k] += p * a[k] + q * b[k] + r * c[k] + u * d[k]
+            if ahead > 0:
+                soon, later = s + first + index[i + ahead] * s_row, s + first + index[i + ahead + 1] * s_row
+                for k in range(0, changed.size, _ASKED_FOR):
+                    n = min(_ASKED_FOR, changed.size - k)
+                    _ask_for(source, soon + k, n)
+                    _ask_for(source, later + k, n)
+                    _add_four(
+                        vector(changed, k, n), p, vector(a, k, n), q, vector(b, k, n), r, vector(c, k, n), u,
+                        vector(d, k, n),
+                    )  # fmt: skip
+            else:
+                _add_four(changed, p, a, q, b, r, c, u, d)
             i += 4
         while i < count:
             p = alpha * factors[f + i * f_step]

@@ -136,7 +136,7 @@ def _add_of_samples(job, alpha, changed, l, blocks, first_row, last_row, first_c
         for j in range(last_row - first_row):
             add_rows(
                 changed, w + j * stride + first_column, last_column - first_column, alpha, workspace,
-                dz + (first_row + j) * by_unit, by_sample, job.m, workspace, a + first_column, n_in, plan.numbers,
+                dz + (first_row + j) * by_unit, by_sample, job.m, workspace, a + first_column, n_in, plan.numbers, 0,
             )  # fmt: skip
     else:
         # Some samples at a time: their rows are read along, page by page, and not all samples' rows again and again.
