@@ -17,9 +17,9 @@ SQUARED_ERROR, LOG_LOSS, CROSS_ENTROPY, ABSOLUTE_ERROR, HUBER, QUANTILE, HINGE =
 PLAIN, MOMENTUM, RMSPROP, ADAM, ADAMW = range(5)
 
 # Parts of the program that are compiled when a network first needs them: layers that are not dense; the activations and
-# losses that come after the first few, sample weights and label smoothing; optimizers that are not PLAIN; and products
-# by a matrix unit, where there is one.
-PARTS = PASSING, RARE_ACTIVATIONS, RARE_LOSSES, OPTIMIZERS, MATRIX_UNIT = range(5)
+# losses that come after the first few, sample weights and label smoothing; optimizers that are not PLAIN; samples that
+# are bytes; and products by a matrix unit, where there is one.
+PARTS = PASSING, RARE_ACTIVATIONS, RARE_LOSSES, OPTIMIZERS, BYTES, MATRIX_UNIT = range(6)
 
 # What one run of the program does with every mini-batch.
 PREDICT = 0  # forward; the output activations are stored

@@ -177,6 +177,23 @@ def test_every_form_gives_the_same_bits_on_any_threads(name, as_bytes, monkeypat
         np.testing.assert_array_equal(found[0], other)
 
 
+@pytest.mark.parametrize("as_bytes", [False, True], ids=["numbers", "bytes"])
+@pytest.mark.parametrize("rescale", [fn.Rescale(1 / 255), fn.Rescale(2 / 255, -1)], ids=repr)
+@pytest.mark.parametrize(("m", "n", "units"), [(1, 65, 1), (9, 130, 2), (150, 2000, 1), (90, 2001, 5), (90, 2001, 20)])
+def test_scaled_samples_are_those_scaled_before(m, n, units, rescale, as_bytes):
+    """A first layer that reads samples where they lie, in one pass or not, scales them as NumPy does."""
+    rng = np.random.default_rng(m)
+    X, y = rng.integers(0, 256, (m, n), np.uint8), rng.random((m, units))
+    layers = [fn.Dense(units, "linear")]
+    net = fn.Network([rescale, *layers], dtype="float64", seed=3).build(n)
+    plain = fn.Network(layers, dtype="float64", seed=3).build(n)
+    given, scaled = X if as_bytes else X.astype(float), rescale.scale * X + rescale.shift
+    np.testing.assert_allclose(net.predict(given), plain.predict(scaled), rtol=1e-11, atol=1e-12)
+    expected = plain.gradients(scaled, y)
+    for name, gradient in net.gradients(given, y).items():
+        np.testing.assert_allclose(gradient, expected[name], rtol=1e-10, atol=1e-12)
+
+
 @pytest.mark.parametrize(("m", "n", "units"), [(17, 2, 4), (300, 2, 4), (90, 300, 20)])
 def test_inputs_that_stay_are_those_of_the_call(m, n, units):
     """Steps of the whole batch leave the turned inputs in the workspace: other samples must not meet them."""

@@ -6,39 +6,43 @@ from .blocks import n_blocks
 from .compiling import routine
 from .cost import cost_of_block, store_outputs
 from .forward import first_dense_layer, forward
-from .inputs import find_rows, lie_ready
+from .inputs import find_rows
 from .passing import measure, measure_back
 from .places import count_of, place_of, scratch_of, sums_panels
-from .products import add_rows
+from .products import add_rows, add_rows_of_bytes
 from .views import reinterpret, vector
 
 
 @routine
-def _add_to_partial(job, scratch, block):
+def _add_to_partial(job, block):
     """The block's share of dW, of the single layer there is, from samples that are still in cache.
 
     Meanwhile half of the next block's samples are asked for.
     """
     plan, workspace = job.plan, job.workspace
     n, n_in, size = plan.layers[0, N_OUT], plan.layers[0, N_IN], plan.block_rows
-    one, first = workspace.dtype.type(1), block * size
+    first = block * size
     partial, dz = plan.partials + block // plan.blocks_a_partial * n * n_in, place_of(plan, 0, DZ, block)
     if block % plan.blocks_a_partial == 0:
         sums = vector(workspace, partial, n * n_in)
         for k in range(sums.size):
             sums[k] = 0
-    count = count_of(job, block)
+    count, rows = count_of(job, block), vector(job.rows, first, 2 * size)
+    scale, shift = workspace.dtype.type(plan.scale), workspace.dtype.type(plan.shift)
     for j in range(n):
-        if lie_ready(job):
-            add_rows(
-                workspace, partial + j * n_in, n_in, one, workspace, dz + j * size, 1, count,
-                reinterpret(job.samples, workspace), 0, n_in, vector(job.rows, first, 2 * size), size if j == 0 else 0,
-            )  # fmt: skip
+        place, f, ahead = partial + j * n_in, dz + j * size, size if j == 0 else 0
+        if job.are_bytes:
+            add_rows_of_bytes(workspace, place, n_in, scale, workspace, f, 1, count, job.samples, 0, n_in, rows, ahead)
         else:
-            add_rows(
-                workspace, partial + j * n_in, n_in, one, workspace, dz + j * size, 1, count, scratch, 0, n_in,
-                plan.numbers, 0,
-            )  # fmt: skip
+            numbers = reinterpret(job.samples, workspace)
+            add_rows(workspace, place, n_in, scale, workspace, f, 1, count, numbers, 0, n_in, rows, ahead)
+        if shift != 0:
+            total = shift * 0
+            for i in range(count):
+                total += shift * workspace[f + i]
+            sums = vector(workspace, place, n_in)
+            for k in range(n_in):
+                sums[k] += total
 
 
 @routine
@@ -54,7 +58,7 @@ def by_samples(job, worker, workers, first_layer, last_layer, goes_forward, come
             for block in range(group, end):
                 first_dense_layer(job, scratch, block, 1, block + 1)
                 cost_of_block(job, block)
-                _add_to_partial(job, scratch, block)
+                _add_to_partial(job, block)
         return
     if first_layer == 0 and goes_forward:
         for block in range(worker, blocks, workers):

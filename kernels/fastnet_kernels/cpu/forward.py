@@ -25,7 +25,7 @@ from .matrix_inputs import split_turned_inputs
 from .matrix_products import add_products, depth_at_once, multiply_terms
 from .passing import passing_layer
 from .places import count_of, count_of_blocks, numbers_of, place_of, strides_of
-from .products import add_dots, add_product, rows_at_once
+from .products import DOTS_AT_ONCE, add_dots, add_dots_of_bytes, add_product, rows_at_once
 from .tiles import NOWHERE
 from .views import reinterpret, vector
 
@@ -61,7 +61,13 @@ def _first_layer_of_rows(job, scratch, block, k, n_features):
     count = count_of(job, block)
     for i in range(0, count, _SAMPLES_AT_ONCE):
         some, z = min(_SAMPLES_AT_ONCE, count - i), place_of(plan, 0, A, block) + i * by_sample
-        if lie_ready(job):
+        if job.are_bytes and n <= DOTS_AT_ONCE:
+            add_dots_of_bytes(
+                some, n, workspace, z, by_sample, by_unit, job.samples, k, n_in, vector(job.rows, first + i, some),
+                job.parameters, w, stride, n_features, workspace.dtype.type(plan.scale),
+                workspace.dtype.type(plan.shift),
+            )  # fmt: skip
+        elif lie_ready(job):
             add_dots(
                 some, n, one, workspace, z, by_sample, by_unit, reinterpret(job.samples, workspace), k, n_in,
                 vector(job.rows, first + i, some), job.parameters, w, stride, n_features,

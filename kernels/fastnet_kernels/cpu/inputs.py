@@ -4,7 +4,7 @@
 as scale * x + shift.
 """
 
-from ..codes import N_IN, ROWS_AHEAD
+from ..codes import BYTES, N_IN, ROWS_AHEAD
 from .compiling import inner, routine
 from .machine import LINE_BYTES, PANEL_BYTES, VECTOR_BYTES, prefetch
 from .reading import read_vectors, transpose
@@ -62,11 +62,16 @@ def _turn(plan, target, t, t_row, source, rows, first, count, first_feature, n_f
             )  # fmt: skip
 
 
+@routine(part=BYTES)
+def _turn_bytes(job, target, t, t_row, first, count, first_feature, n_features):
+    _turn(job.plan, target, t, t_row, job.samples, job.rows, first, count, first_feature, n_features)
+
+
 @routine
 def turn(job, target, t, t_row, first, count, first_feature, n_features):
     """target[t + k t_row + i] = feature first_feature + k of sample i, for `count` samples: a multiple of the lanes."""
     if job.are_bytes:
-        _turn(job.plan, target, t, t_row, job.samples, job.rows, first, count, first_feature, n_features)
+        _turn_bytes(job, target, t, t_row, first, count, first_feature, n_features)
     else:
         numbers = reinterpret(job.samples, target)
         _turn(job.plan, target, t, t_row, numbers, job.rows, first, count, first_feature, n_features)
@@ -91,11 +96,16 @@ def _gather(plan, target, t_first, source, rows, first, count, first_column, las
             t += room
 
 
+@routine(part=BYTES)
+def _gather_bytes(job, target, t, first, count, first_column, last_column, room):
+    _gather(job.plan, target, t, job.samples, job.rows, first, count, first_column, last_column, room)
+
+
 @routine
 def gather_inputs(job, target, t, first, count, first_column, last_column, room):
     """Columns of `count` samples as panels, each with `room`, from t on. What is beyond the last means nothing."""
     if job.are_bytes:
-        _gather(job.plan, target, t, job.samples, job.rows, first, count, first_column, last_column, room)
+        _gather_bytes(job, target, t, first, count, first_column, last_column, room)
     else:
         numbers = reinterpret(job.samples, target)
         _gather(job.plan, target, t, numbers, job.rows, first, count, first_column, last_column, room)

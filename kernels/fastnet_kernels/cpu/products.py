@@ -4,6 +4,7 @@ The order of every sum depends on the shapes only, so that any split of the work
 Arrays are seen as memory; offsets and strides are numbers of elements.
 """
 
+from ..codes import BYTES
 from .blocks import n_blocks
 from .compiling import inner, routine
 from .machine import LINE_BYTES, MACHINE, PANEL_BYTES, VECTOR_BYTES, prefetch_far
@@ -15,6 +16,7 @@ _WIDE, _THIN = MACHINE.wide_heights, MACHINE.thin_heights
 _HEIGHTS, _WIDTHS = MACHINE.dot_heights, MACHINE.dot_widths
 _A_BYTES = 1 << 19  # of the matrix that is read number by number: it stays in the second-level cache
 _COLUMNS = 2048  # of add_rows: of the target and four rows they stay in the first-level cache
+DOTS_AT_ONCE = _WIDTHS[0]  # of rows of B, for which a row of A is read once
 _ASKED_FOR = 128  # numbers of a row at a time
 
 
@@ -135,12 +137,8 @@ def add_product_of_rows(rows, columns, alpha, C, c, c_row, A, a, a_row, a_k, B, 
             row += height
 
 
-@routine
-def add_dots(m, n, alpha, C, c, c_row, c_column, A, a, a_row, index, B, b, b_row, n_k):
-    """C[c + i c_row + j c_column] += alpha sum_k A[a + index[i] a_row + k] B[b + j b_row + k].
-
-    For i < m, j < n, k < n_k.
-    """
+@inner
+def _add_dots(m, n, alpha, C, c, c_row, c_column, A, a, a_row, index, B, b, b_row, n_k, scale, shift):
     j = 0
     while j < n:
         width = _largest(_WIDTHS, n - j)
@@ -149,10 +147,25 @@ def add_dots(m, n, alpha, C, c, c_row, c_column, A, a, a_row, index, B, b, b_row
             height = _largest(_HEIGHTS, m - i)
             dot_tile(
                 height, width, alpha, C, c + i * c_row + j * c_column, c_row, c_column, A, a, a_row,
-                vector(index, i, height), B, b + j * b_row, b_row, n_k,
+                vector(index, i, height), B, b + j * b_row, b_row, n_k, scale, shift,
             )  # fmt: skip
             i += height
         j += width
+
+
+@routine
+def add_dots(m, n, alpha, C, c, c_row, c_column, A, a, a_row, index, B, b, b_row, n_k):
+    """C[c + i c_row + j c_column] += alpha sum_k A[a + index[i] a_row + k] B[b + j b_row + k].
+
+    For i < m, j < n, k < n_k.
+    """
+    _add_dots(m, n, alpha, C, c, c_row, c_column, A, a, a_row, index, B, b, b_row, n_k, None, None)
+
+
+@routine(part=BYTES)
+def add_dots_of_bytes(m, n, C, c, c_row, c_column, A, a, a_row, index, B, b, b_row, n_k, scale, shift):
+    """The same, alpha 1, for A = scale times bytes + shift, which are read again for every few rows of B."""
+    _add_dots(m, n, scale * 0 + 1, C, c, c_row, c_column, A, a, a_row, index, B, b, b_row, n_k, scale, shift)
 
 
 @inner
@@ -167,13 +180,8 @@ def _ask_for(source, place, count):
         prefetch_far(source, place + k)
 
 
-@routine
-def add_rows(target, t, size, alpha, factors, f, f_step, count, source, s, s_row, index, ahead):
-    """target[t + k] += alpha sum_i factors[f + i f_step] source[s + index[i] s_row + k], for i < count, k < size.
-
-    With `ahead` above 0, every other pair of the rows index[ahead], index[ahead + 1], ... is asked for: memory has
-    nothing else to do if these rows are in cache. The pairs between them come when those are multiplied.
-    """
+@inner
+def _add_rows(target, t, size, alpha, factors, f, f_step, count, source, s, s_row, index, ahead):
     for first in range(0, size, _COLUMNS):
         changed = vector(target, t + first, min(_COLUMNS, size - first))
         i = 0
@@ -203,3 +211,19 @@ def add_rows(target, t, size, alpha, factors, f, f_step, count, source, s, s_row
             for k in range(changed.size):
                 changed[k] += p * a[k]
             i += 1
+
+
+@routine
+def add_rows(target, t, size, alpha, factors, f, f_step, count, source, s, s_row, index, ahead):
+    """target[t + k] += alpha sum_i factors[f + i f_step] source[s + index[i] s_row + k], for i < count, k < size.
+
+    With `ahead` above 0, every other pair of the rows index[ahead], index[ahead + 1], ... is asked for: memory has
+    nothing else to do if these rows are in cache. The pairs between them come when those are multiplied.
+    """
+    _add_rows(target, t, size, alpha, factors, f, f_step, count, source, s, s_row, index, ahead)
+
+
+@routine(part=BYTES)
+def add_rows_of_bytes(target, t, size, alpha, factors, f, f_step, count, source, s, s_row, index, ahead):
+    """The same for a source of bytes."""
+    _add_rows(target, t, size, alpha, factors, f, f_step, count, source, s, s_row, index, ahead)

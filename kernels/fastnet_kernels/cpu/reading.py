@@ -8,15 +8,15 @@ from .machine import Buffer, broadcast, first_lanes, fused_multiply_add, turned
 
 
 class Reader:
-    """Inside generated code: vectors of scale * x + shift, with x of a floating dtype or uint8."""
+    """Inside generated code: vectors of `target` that are scale * x + shift, with x of `source`, floating or uint8."""
 
     def __init__(self, builder, source, target, scale, shift):
         self.builder, self.source, self.target = builder, source, target
         self.given = ir.VectorType(source.element, target.lanes)
         self.scale, self.shift = (broadcast(builder, target.vector, number) for number in (scale, shift))
 
-    def read(self, place, mask=None):
-        numbers = self.source.load_vector(self.source.at(place), mask, self.given)
+    def read(self, pointer, mask=None):
+        numbers = self.source.load_vector(pointer, mask, self.given)
         if self.given != self.target.vector:
             numbers = self.builder.uitofp(numbers, self.target.vector)
         return fused_multiply_add(self.builder, self.scale, numbers, self.shift)
@@ -37,7 +37,7 @@ def read_vectors(typing_context, count, target, t, source, s, scale, shift):
         reader = Reader(builder, source, target, scale, shift)
         for v in range(count.literal_value):
             by = ir.IntType(64)(v * target.lanes)
-            target.store_vector(reader.read(builder.add(s, by)), target.at(t, by))
+            target.store_vector(reader.read(source.at(s, by)), target.at(t, by))
         return context.get_dummy_value()
 
     place, kind = types.intp, target.dtype
@@ -62,7 +62,7 @@ def transpose(typing_context, target, t, t_row, source, s, rows, first, row_size
             found = []
             for i in range(lanes):
                 row = rows.load(rows.at(first, index(i)))
-                found.append(reader.read(builder.add(s, builder.mul(row, row_size)), mask))
+                found.append(reader.read(source.at(s, builder.mul(row, row_size)), mask))
             return turned(builder, found)
 
         def store(numbers, k):

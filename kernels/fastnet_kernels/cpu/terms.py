@@ -66,7 +66,8 @@ def split_pairs(typing_context, terms, t, source, first, second, first_count, se
             reader, vectors = Reader(builder, given, target, scale, shift), []
             for place, count in zip(places, (first_count, second_count), strict=True):
                 is_part = not isinstance(signature.args[5], types.NoneType)
-                vectors.append(reader.read(place, first_lanes(builder, target.vector, count) if is_part else None))
+                mask = first_lanes(builder, target.vector, count) if is_part else None
+                vectors.append(reader.read(given.at(place), mask))
             _store_pairs(builder, target, t, *vectors)
         return context.get_dummy_value()
 
@@ -127,7 +128,7 @@ def split_samples(typing_context, terms, t, source, s, rows, first, row_size, wi
             def load(i):
                 start = number(i // target.lanes * target.lanes)
                 mask = first_lanes(builder, target.vector, builder.sub(width, start)) if is_part else None
-                return reader.read(builder.add(places[i % target.lanes], start), mask)
+                return reader.read(given.at(places[i % target.lanes], start), mask)
 
             _store_turned(builder, target, t, load)
 

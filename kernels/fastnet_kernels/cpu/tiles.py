@@ -6,7 +6,8 @@ Matrices lie in arrays of any rank, of which only the memory counts; offsets and
     wide_tile   C[r, v] += alpha sum_k A[r, k] B[k, v]   for v two vectors wide
                 one step of k loads two vectors of B and h single numbers of A, and does 2 h vector FMAs
     thin_tile   the same for v one vector wide, or a part of one; the rows of B may lie anywhere
-    dot_tile    C[i, j] += alpha sum_k A[i, k] B[j, k]   for some rows i and j; the rows of A may lie anywhere
+    dot_tile    C[i, j] += alpha sum_k A[i, k] B[j, k]   for some rows i and j; the rows of A may lie anywhere, and be
+                bytes that are scaled on their way
                 one step loads h + w vectors and does h w vector FMAs; the lanes are added at the end
 
 Every tile is emitted in a few heights (and widths), which are asked for by number.
@@ -28,6 +29,7 @@ from .machine import (
     in_order,
     sums_of_lanes,
 )
+from .reading import Reader
 
 _A_AHEAD = 12  # steps of k: where A is read down a column, each step needs another cache line
 _B_AHEAD = 24
@@ -209,35 +211,44 @@ def thin_tile(typing_context, height, width, alpha, C, c, c_row, A, a, a_row, a_
 
 
 @intrinsic
-def dot_tile(typing_context, height, width, alpha, C, c, c_row, c_column, A, a, a_row, index, B, b, b_row, n_k):
+def dot_tile(
+    typing_context, height, width, alpha, C, c, c_row, c_column, A, a, a_row, index, B, b, b_row, n_k, scale, shift
+):
     """C[c + i c_row + j c_column] += alpha sum_k A[a + index[i] a_row + k] B[b + j b_row + k].
 
-    For i < height, j < width, k < n_k. `index` may be None for 0, 1, 2, ...
+    For i < height, j < width, k < n_k. `index` may be None for 0, 1, 2, ... A is read as scale A + shift, and may be
+    uint8; where both are None, as it is.
     """
 
     def generate(context, builder, signature, arguments):
-        height, width, alpha, _, c, c_row, c_column, _, a, a_row, index, _, b, b_row, n_k = arguments
+        height, width, alpha, _, c, c_row, c_column, _, a, a_row, index, _, b, b_row, n_k, scale, shift = arguments
         C, A, B = (Buffer(context, builder, signature.args[i], arguments[i]) for i in (3, 7, 11))
-        lanes = _number(A.lanes)
+        lanes = _number(B.lanes)
+        is_scaled = not isinstance(signature.args[15], types.NoneType)
+        reader = Reader(builder, A, B, scale, shift) if is_scaled else None
+
+        def load(pointer, mask):
+            return reader.read(pointer, mask) if reader else A.load_vector(pointer, mask)
+
         whole, rest = builder.sdiv(n_k, lanes), builder.srem(n_k, lanes)
 
         def emit(h, w):
-            cells = A.zeros(h * w)
+            cells = B.zeros(h * w)
             places = [_indexed(context, builder, signature.args[10], index, _number(i)) for i in range(h)]
             rows = [A.at(a, _times(builder, place, a_row)) for place in places]
             columns = _row_pointers(builder, B, b, b_row, w)
 
             def step(k, mask=None):
-                loaded = [A.load_vector(A.step(row, k), mask) for row in rows]
+                loaded = [load(A.step(row, k), mask) for row in rows]
                 for j, column in enumerate(columns):
                     numbers = B.load_vector(B.step(column, k), mask)
                     for i in range(h):
-                        A.add_product(cells[i * w + j], loaded[i], numbers)
+                        B.add_product(cells[i * w + j], loaded[i], numbers)
 
             with cgutils.for_range(builder, whole) as loop:
                 step(_times(builder, loop.index, lanes))
             with builder.if_then(builder.icmp_signed("!=", rest, _number(0))):
-                step(_times(builder, whole, lanes), first_lanes(builder, A.vector, rest))
+                step(_times(builder, whole, lanes), first_lanes(builder, B.vector, rest))
             sums = sums_of_lanes(builder, [builder.load(cell) for cell in cells])
             for i in range(h):
                 for j in range(w):
@@ -249,5 +260,5 @@ def dot_tile(typing_context, height, width, alpha, C, c, c_row, c_column, A, a, 
         _choose(builder, [height, width], [MACHINE.dot_heights, MACHINE.dot_widths], emit)
         return context.get_dummy_value()
 
-    arguments = (_PLACE, _PLACE, C.dtype, C, _PLACE, _PLACE, _PLACE, A, _PLACE, _PLACE, index, B, *(_PLACE,) * 3)
-    return types.void(*arguments), generate
+    two, three = (_PLACE,) * 2, (_PLACE,) * 3
+    return types.void(*two, C.dtype, C, *three, A, *two, index, B, *three, scale, shift), generate
