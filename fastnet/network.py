@@ -566,10 +566,10 @@ class Network:
             weights = self.device.nothing
         elif weights.size:
             self.device.prepare({codes.RARE_LOSSES})
-        are_bytes = rows.dtype == np.uint8
+        are_bytes = rows.itemsize == 1
         if are_bytes:
             self.device.prepare({codes.BYTES})
-        return Batches(rows.reshape(-1).view(np.uint8), are_bytes, m, size, Y, weights)
+        return Batches(rows.ravel().view(np.uint8), are_bytes, m, size, Y, weights)
 
     def prepare(self) -> None:
         """Compile, or load, what of the program this network needs."""

@@ -33,18 +33,16 @@ def as_rows(X: Any, dtype: np.dtype, n_inputs: int | None = None, *, must_be_fin
         )
     if given.size == 0:
         raise ValueError(f"X is empty, of shape {given.shape}: give at least one sample with at least one feature")
-    n_features = given[0].size
+    n_features = given.size // len(given)
     if n_inputs is not None and n_features != n_inputs:
         raise ValueError(
             f"X has {n_features} features a sample (shape {given.shape}): this network was built for {n_inputs}"
         )
-    flat = given.reshape(len(given), n_features)
-    if flat.dtype == bool:
-        flat = flat.astype(np.uint8)
-    if flat.dtype == np.uint8:
-        return np.ascontiguousarray(flat)
+    flat = given if given.ndim == 2 else given.reshape(len(given), n_features)
     if flat.dtype == dtype and flat.flags.c_contiguous:
         rows = flat
+    elif flat.dtype.kind == "b" or flat.dtype == np.uint8:
+        return np.ascontiguousarray(flat, dtype=np.uint8)
     else:
         with np.errstate(over="ignore"):
             rows = np.ascontiguousarray(flat, dtype=dtype)
