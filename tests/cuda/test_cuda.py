@@ -69,15 +69,17 @@ def test_in_the_simulator(what, processes):
 @needs_numba_cuda
 @pytest.mark.skipif(not has_ptxas, reason="needs ptxas: pip install nvidia-cuda-nvcc")
 def test_kernels_assemble_and_fit_their_registers(processes):
-    """A block's registers are 255 a thread at most. Only the large tile, and what contains it, uses all of them."""
+    """A block's registers are 255 a thread at most. Only the large tile, and what contains it, uses all of them.
+
+    The program spills what it needs once a step, outside of the products' loops.
+    """
     records = json.loads(passed(processes["ptx"]))
     assert {record["machine"] for record in records} == {"sm_80", "sm_90"}
     for record in records:
         print(*(f"{key}={value}" for key, value in record.items()))
         is_product = record["kernel"] in ("dense.multiply", "program.run")
-        most = {"float32": 320, "float64": 800}[record["dtype"]] if is_product else 0
-        assert record["spilled"] <= most, record
-        assert record["registers"] <= (255 if is_product else 112), record
+        assert record["spilled"] <= (160 if record["kernel"] == "program.run" else 0), record
+        assert record["registers"] <= (255 if is_product else 88), record
         assert record["shared"] <= 48 << 10, record
         # What other blocks have written must not come from a cache that does not see it.
         assert record["non_coherent_loads"] == 0, record

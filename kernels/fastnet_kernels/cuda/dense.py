@@ -4,6 +4,7 @@ from ..codes import LARGE, SMALL
 from .blocks import n_blocks
 from .compiling import cuda, flat, inner, kernel, launch
 from .reducing import column_of, sum_over_column
+from .registers import size_of
 from .sizes import (
     COLUMNS_AT_ONCE,
     LARGE_HEIGHT,
@@ -14,7 +15,7 @@ from .sizes import (
     SMALL_WIDTH,
     THREADS,
 )
-from .tiles import large_product, small_product
+from .tiles import large_product, large_product_of_doubles, small_product
 
 _MANY_TILES = 100  # large ones, that keep most GPUs busy
 
@@ -25,14 +26,18 @@ def height_of(tile):
 
 
 @inner
-def width_of(tile):
-    return LARGE_WIDTH if tile == LARGE else SMALL_WIDTH
+def width_of(tile, numbers):
+    return LARGE_WIDTH * 4 // size_of(numbers) if tile == LARGE else SMALL_WIDTH
 
 
 @inner
 def product_of_tile(tile, C, c, stride, P, p, p_row, p_depth, Q, q, q_row, q_depth, i0, m, j0, n, start, stop, shared):
     """C = P Q^T for either kind of tile: see `tiles`."""
-    if tile == LARGE:
+    if tile == LARGE and size_of(C) == 8:
+        large_product_of_doubles(
+            C, c, stride, P, p, p_row, p_depth, Q, q, q_row, q_depth, i0, m, j0, n, start, stop, shared
+        )  # fmt: skip
+    elif tile == LARGE:
         large_product(
             C, c, stride, P, p, p_row, p_depth, Q, q, q_row, q_depth, i0, m, j0, n, start, stop, shared
         )  # fmt: skip
@@ -56,7 +61,7 @@ def sum_of_column(numbers, place, m, n, j, first, shared):
 def _multiply(tile, C, P, p_row, p_depth, Q, q_row, q_depth, m, n, depth, b):
     """C = P Q^T, m x n, and b's numbers more in each row where there are some."""
     shared = cuda.shared.array(SHARED, C.dtype)
-    height, width = height_of(tile), width_of(tile)
+    height, width = height_of(tile), width_of(tile, C)
     across = n_blocks(n, width)
     for task in range(cuda.blockIdx.x, n_blocks(m, height) * across, cuda.gridDim.x):
         i0, j0 = task // across * height, task % across * width
@@ -79,9 +84,8 @@ def _sum_columns(numbers, m, n, sums):
 
 
 def _launch_product(C, P, p_row, p_depth, Q, q_row, q_depth, m, n, depth, b):
-    tiles = [
-        -(-m // height) * -(-n // width) for height, width in ((SMALL_HEIGHT, SMALL_WIDTH), (LARGE_HEIGHT, LARGE_WIDTH))
-    ]
+    shapes = (SMALL_HEIGHT, SMALL_WIDTH), (LARGE_HEIGHT, LARGE_WIDTH * 4 // C.dtype.itemsize)
+    tiles = [-(-m // height) * -(-n // width) for height, width in shapes]
     tile = LARGE if tiles[LARGE] >= _MANY_TILES else SMALL
     launch(_multiply, tiles[tile], tile, C, P, p_row, p_depth, Q, q_row, q_depth, m, n, depth, b)
 

@@ -41,7 +41,7 @@ def shape_of(job, role, l):
 @inner
 def tiles_of(job, role, l, tile):
     m, n, _ = shape_of(job, role, l)
-    return n_blocks(m, height_of(tile)) * n_blocks(n, width_of(tile))
+    return n_blocks(m, height_of(tile)) * n_blocks(n, width_of(tile, job.workspace))
 
 
 @inner
@@ -54,7 +54,7 @@ def rows_of_piece(n):
 def multiply(job, role, l, tile, slices, partial, task, shared):
     """A task: one tile of a product, or of one slice of its inner dimension. Returns the tile's first row."""
     m, n, depth = shape_of(job, role, l)
-    height, width = height_of(tile), width_of(tile)
+    height, width = height_of(tile), width_of(tile, job.workspace)
     across = n_blocks(n, width)
     tiles = n_blocks(m, height) * across
     slice_, i0, j0 = task // tiles, task % tiles // across * height, task % across * width

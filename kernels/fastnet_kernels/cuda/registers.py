@@ -26,10 +26,27 @@ if IS_SIMULATED:
 
         return add
 
-    def keep(sums, numbers):
-        """numbers[i] = sums[i], for all of a tuple."""
+    def store_tile(rows, columns, row_step, column_step):
+        """GPU code for C[r, c] = sums[r, c], for those of the m x n numbers that the tile has. See below."""
+
+        def store(sums, C, place, stride, m, n):
+            for r in range(rows):
+                i = r // 4 * row_step + r % 4
+                for c in range(columns):
+                    j = c // 4 * column_step + c % 4
+                    if i < m and j < n:
+                        C[place + i * stride + j] = sums[r * columns + c]
+
+        return store
+
+    def put_all(sums, shared, place, step):
+        """shared[place + i * step] = sums[i], for all of a tuple."""
         for i, value in enumerate(sums):
-            numbers[i] = value
+            shared[place + i * step] = value
+
+    def add_all(sums, shared, place, step):
+        """sums[i] + shared[place + i * step], for all of a tuple."""
+        return tuple(value + shared[place + i * step] for i, value in enumerate(sums))
 
     def load(numbers, place):
         """numbers[place] for a place that is not negative: Numba would look."""
@@ -38,6 +55,10 @@ if IS_SIMULATED:
     def put(numbers, place, value):
         """numbers[place] = value, the same."""
         numbers[place] = value
+
+    def size_of(numbers):
+        """Bytes of a number of an array: known when a kernel is compiled, so that code for others is left out."""
+        return numbers.itemsize
 
 else:
     from llvmlite import ir
@@ -103,17 +124,64 @@ else:
 
         return add
 
+    def store_tile(rows, columns, row_step, column_step):
+        """GPU code for C[r, c] = sums[r, c], a tuple row by row, for those of the m x n numbers that the tile has.
+
+        `place` is that of the first number, `stride` from row to row of C; row r is r // 4 * row_step + r % 4 rows
+        below the first one, and column c likewise.
+        """
+
+        @intrinsic
+        def store(typing_context, sums, C, place, stride, m, n):
+            def generate(context, builder, signature, arguments):
+                sums, _, place, stride, m, n = arguments
+                data = context.make_array(signature.args[1])(context, builder, arguments[1]).data
+                down = [ir.IntType(64)(r // 4 * row_step + r % 4) for r in range(rows)]
+                across = [ir.IntType(64)(c // 4 * column_step + c % 4) for c in range(columns)]
+                in_columns = [builder.icmp_signed("<", j, n) for j in across]
+                for r, i in enumerate(down):
+                    with builder.if_then(builder.icmp_signed("<", i, m)):
+                        row = builder.gep(data, [builder.add(place, builder.mul(i, stride))])
+                        for c, j in enumerate(across):
+                            with builder.if_then(in_columns[c]):
+                                builder.store(builder.extract_value(sums, r * columns + c), builder.gep(row, [j]))
+                return context.get_dummy_value()
+
+            return types.void(sums, C, *(types.int64,) * 4), generate
+
+        return store
+
+    def _places(context, builder, signature, arguments):
+        """Of numbers `place` + i * `step` of shared memory, for each i of a tuple."""
+        data = context.make_array(signature.args[1])(context, builder, arguments[1]).data
+        place = arguments[2]
+        for _ in range(signature.args[0].count):
+            yield builder.gep(data, [place])
+            place = builder.add(place, arguments[3])
+
     @intrinsic
-    def keep(typing_context, sums, numbers):
-        """numbers[i] = sums[i], for all of a tuple."""
+    def put_all(typing_context, sums, shared, place, step):
+        """shared[place + i * step] = sums[i], for all of a tuple."""
 
         def generate(context, builder, signature, arguments):
-            data = context.make_array(signature.args[1])(context, builder, arguments[1]).data
-            for i in range(sums.count):
-                builder.store(builder.extract_value(arguments[0], i), builder.gep(data, [ir.IntType(64)(i)]))
+            for i, pointer in enumerate(_places(context, builder, signature, arguments)):
+                builder.store(builder.extract_value(arguments[0], i), pointer)
             return context.get_dummy_value()
 
-        return types.void(sums, numbers), generate
+        return types.void(sums, shared, types.int64, types.int64), generate
+
+    @intrinsic
+    def add_all(typing_context, sums, shared, place, step):
+        """sums[i] + shared[place + i * step], for all of a tuple."""
+
+        def generate(context, builder, signature, arguments):
+            totals = arguments[0]
+            for i, pointer in enumerate(_places(context, builder, signature, arguments)):
+                total = builder.fadd(builder.extract_value(totals, i), builder.load(pointer))
+                totals = builder.insert_value(totals, total, i)
+            return totals
+
+        return sums(sums, shared, types.int64, types.int64), generate
 
     @intrinsic
     def load(typing_context, numbers, place):
@@ -133,3 +201,12 @@ else:
             return context.get_dummy_value()
 
         return types.void(numbers, types.int64, numbers.dtype), generate
+
+    @intrinsic
+    def size_of(typing_context, numbers):
+        """Bytes of a number of an array: known when a kernel is compiled, so that code for others is left out."""
+
+        def generate(context, builder, signature, arguments):
+            return ir.IntType(64)(numbers.dtype.bitwidth // 8)
+
+        return types.int64(numbers), generate

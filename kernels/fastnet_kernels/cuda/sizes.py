@@ -7,7 +7,8 @@ IS_SIMULATED = bool(config.ENABLE_CUDASIM)
 # A tile of a product is HEIGHT x WIDTH numbers, of which a thread keeps ROWS x COLUMNS in registers. It goes over the
 # inner dimension DEPTH at a time, which GROUPS of threads share among themselves. THREADS are, for both tiles,
 # GROUPS * (HEIGHT / ROWS) * (WIDTH / COLUMNS), and a multiple of each of HEIGHT, WIDTH and DEPTH.
-# The large tile makes 64 multiply-adds of 16 numbers from shared memory, and needs most of the registers there are.
+# The large tile makes 64 multiply-adds of 16 numbers from shared memory, and needs most of the registers there are: in
+# float64, which takes two for a number, it has half the width and half the columns.
 # The small one is for products that would leave multiprocessors idle otherwise.
 if IS_SIMULATED:
     THREADS, MOST_BLOCKS = 8, 3

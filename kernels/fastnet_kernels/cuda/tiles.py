@@ -6,7 +6,7 @@ slab is on its way from memory.
 """
 
 from .compiling import cuda, inner
-from .registers import keep, load, multiplier, put, zeros
+from .registers import add_all, load, multiplier, put, put_all, store_tile, zeros
 from .sizes import (
     LARGE_COLUMNS,
     LARGE_DEPTH,
@@ -34,8 +34,9 @@ def _mover(height, depth):
 
     @inner
     def share(by_row, by_depth, n_rows):
-        """A thread's numbers of each slab: which of them are in the factor's rows, the first one's depth, how far the
-        next ones are in depth, in memory and in shared memory, and where the first one is in both.
+        """A thread's numbers of each slab. Where the first one is in memory; then which are in the factor's rows, the
+        first one's depth, how far the next ones are in depth, in memory and in shared memory, and where the first
+        one is there.
         """
         thread = cuda.threadIdx.x
         if by_depth == 1:
@@ -47,12 +48,12 @@ def _mover(height, depth):
             if row + s * rows < n_rows:
                 in_rows |= 1 << s
         step, shared_step = rows * by_row + depths * by_depth, depths * stride + rows
-        return in_rows, k, depths, step, shared_step, row * by_row + k * by_depth, k * stride + row
+        return row * by_row + k * by_depth, (in_rows, k, depths, step, shared_step, k * stride + row)
 
     @inner
     def fetch(numbers, place, n_depths, mine, registers):
-        """registers = this thread's numbers of the slab that begins at `place`; 0 where the factor has none."""
-        there, k, depths, step, _, first, _ = mine
+        """registers = this thread's numbers of a slab, from its first one's place on; 0 where the factor has none."""
+        there, k, depths, step, _, _ = mine
         if n_depths < depth:
             for s in range(count):
                 if k + s * depths >= n_depths:
@@ -60,12 +61,12 @@ def _mover(height, depth):
         for s in range(count):
             registers[s] = registers.dtype.type(0)
             if there & (1 << s):
-                registers[s] = load(numbers, place + first + s * step)
+                registers[s] = load(numbers, place + s * step)
 
     @inner
     def store(registers, shared, place, mine):
         """The same numbers to shared memory: a depth a row."""
-        _, _, _, _, shared_step, _, first = mine
+        _, _, _, _, shared_step, first = mine
         for s in range(count):
             put(shared, place + first + s * shared_step, registers[s])
 
@@ -81,6 +82,7 @@ def _make_product(height, width, depth, rows, columns, groups):
     down, across = height // rows, width // columns
     a_group, n_sums = down * across, rows * columns
     a_share = depth // groups
+    store_sums = store_tile(rows, columns, 4 * down, 4 * across)
     zeros_for, add = zeros(n_sums), multiplier(rows, columns, a_share, p_stride, 4 * down, q_stride, 4 * across)
 
     @inner
@@ -95,9 +97,11 @@ def _make_product(height, width, depth, rows, columns, groups):
         sums = zeros_for(C)
         next_P = cuda.local.array(count_P, C.dtype)
         next_Q = cuda.local.array(count_Q, C.dtype)
-        p += i0 * p_row + start * p_depth
-        q += j0 * q_row + start * q_depth
-        mine_P, mine_Q, left_over = share_P(p_row, p_depth, m - i0), share_Q(q_row, q_depth, n - j0), stop - start
+        first_P, mine_P = share_P(p_row, p_depth, m - i0)
+        first_Q, mine_Q = share_Q(q_row, q_depth, n - j0)
+        p += first_P + i0 * p_row + start * p_depth
+        q += first_Q + j0 * q_row + start * q_depth
+        left_over = stop - start
         fetch_P(P, p, left_over, mine_P, next_P)
         fetch_Q(Q, q, left_over, mine_Q, next_Q)
         current = 0
@@ -119,25 +123,17 @@ def _make_product(height, width, depth, rows, columns, groups):
                 store_P(next_P, shared, current, mine_P)
                 store_Q(next_Q, shared, current + depth * p_stride, mine_Q)
                 cuda.syncthreads()
-        found = cuda.local.array(n_sums, C.dtype)
-        keep(sums, found)
         if groups > 1:  # the first group adds up what the others have, one after the other
             cuda.syncthreads()
             if group > 0:
-                for s in range(n_sums):
-                    shared[((group - 1) * n_sums + s) * a_group + thread % a_group] = found[s]
+                put_all(sums, shared, (group - 1) * n_sums * a_group + thread % a_group, a_group)
             cuda.syncthreads()
             if group == 0:
                 for other in range(groups - 1):
-                    for s in range(n_sums):
-                        found[s] += shared[(other * n_sums + s) * a_group + thread]
+                    sums = add_all(sums, shared, other * n_sums * a_group + thread, a_group)
         if group == 0:
-            for s in range(n_sums):
-                row, column = s // columns, s % columns
-                i = i0 + row // 4 * 4 * down + 4 * ty + row % 4
-                j = j0 + column // 4 * 4 * across + 4 * tx + column % 4
-                if i < m and j < n:
-                    put(C, c + i * stride + j, found[s])
+            i, j = i0 + 4 * ty, j0 + 4 * tx
+            store_sums(sums, C, c + i * stride + j, stride, m - i, n - j)
         cuda.syncthreads()
 
     return product
@@ -145,3 +141,6 @@ def _make_product(height, width, depth, rows, columns, groups):
 
 small_product = _make_product(SMALL_HEIGHT, SMALL_WIDTH, SMALL_DEPTH, SMALL_ROWS, SMALL_COLUMNS, SMALL_GROUPS)
 large_product = _make_product(LARGE_HEIGHT, LARGE_WIDTH, LARGE_DEPTH, LARGE_ROWS, LARGE_COLUMNS, LARGE_GROUPS)
+large_product_of_doubles = _make_product(
+    LARGE_HEIGHT, LARGE_WIDTH // 2, LARGE_DEPTH, LARGE_ROWS, LARGE_COLUMNS // 2, LARGE_GROUPS
+)
