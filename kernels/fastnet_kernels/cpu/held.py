@@ -1,7 +1,7 @@
 """Named tuples that are handed on as one pointer: a call with a hundred numbers would take longer than a small layer.
 
-A tuple that is held is never changed, and its reader is told so: LLVM keeps its fields in registers across a loop. The
-function that holds it keeps it alive, and does not read it by its pointer.
+A tuple that is held does not change while it is read, and its reader is told so: LLVM keeps its fields in registers
+across a loop. The function that holds it keeps it alive, does not read it by its pointer, and changes it between calls.
 """
 
 from llvmlite import ir
@@ -33,6 +33,20 @@ def held(typing_context, content):
         return pointer
 
     return Held(content)(content), generate
+
+
+@intrinsic
+def renew(typing_context, pointer, fields):
+    """Give some fields of the tuple that is held new values: those of the fields of these names of another one."""
+
+    def generate(context, builder, signature, arguments):
+        for place, (name, kind) in enumerate(zip(fields.fields, fields, strict=True)):
+            value = builder.extract_value(arguments[1], place)
+            target = cgutils.gep_inbounds(builder, arguments[0], 0, pointer.dtype.fields.index(name))
+            builder.store(context.data_model_manager[kind].as_data(builder, value), target)
+        return context.get_dummy_value()
+
+    return types.void(pointer, fields), generate
 
 
 @infer_getattr

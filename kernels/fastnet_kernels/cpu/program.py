@@ -26,13 +26,13 @@ from .blocks import n_blocks
 from .by_samples import by_samples
 from .by_weights import by_weights, change_weights, cut_norm, sum_of_penalties
 from .compiling import inner, kernel, routine
-from .held import held
+from .held import held, renew
 from .passing import from_known_statistics, statistics_of_all, sums_of_all
 from .views import vector
 
 
 class Job(NamedTuple):
-    """One step, as its parts see it: the arguments of `run`, and the mini-batch."""
+    """One step, as its parts see it: the arguments of `run`, and the fields of `Step`."""
 
     mode: int
     plan: Plan
@@ -48,13 +48,23 @@ class Job(NamedTuple):
     outputs: np.ndarray
     order: np.ndarray
     rows: np.ndarray
+    optimizer: np.ndarray
+    noise: int
+    start: int
+    m: int
+    again: bool
+    learning_rate: float
+    count: int
+
+
+class Step(NamedTuple):
+    """What changes of a job from step to step."""
+
     start: int  # the mini-batch's first row, or its place in `order`
     m: int  # samples of the mini-batch
     again: bool  # these are the samples of the step before, in the same order
-    optimizer: np.ndarray
     learning_rate: float
     count: int  # the step's number since training began, from 1 on
-    noise: int
 
 
 @routine
@@ -150,6 +160,12 @@ def run(
     n_segments = plan.segments.shape[0] if mode >= GRADIENT else 1
     turn, by_weight = n_segments - 1, 2 * n_segments - 1
     cuts_norm = mode == TRAIN and np.isfinite(optimizer[CLIP_NORM])
+    job = held(
+        Job(
+            mode, plan, parameters, gradients, first_state, second_state, workspace, samples, are_bytes, targets,
+            weights, outputs, order, rows, optimizer, noise, np.int64(0), np.int64(0), has_inputs, 0.0, np.int64(0),
+        )
+    )  # fmt: skip
     for step in range(first_step, last_step):
         epoch, batch = divmod(step, steps_an_epoch)
         start = batch * batch_size  # the mini-batch's first row, or its place in `order`
@@ -158,13 +174,7 @@ def run(
             start += epoch * m_all
         again = steps_an_epoch == 1 and order.size == 0 and (step > first_step or has_inputs)
         learning_rate = learning_rates[step] if mode == TRAIN else 0.0
-        job = held(
-            Job(
-                mode, plan, parameters, gradients, first_state, second_state, workspace, samples, are_bytes, targets,
-                weights, outputs, order, rows, start, m, again, optimizer, learning_rate, steps_before + step + 1,
-                noise,
-            )
-        )  # fmt: skip
+        renew(job, Step(start, m, again, learning_rate, steps_before + step + 1))
         if not plan.is_dense:
             from_known_statistics(job)
         for phase in range(by_weight + 2):
