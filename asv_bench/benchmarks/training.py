@@ -4,7 +4,7 @@ import numba
 import numpy as np
 
 import fastnet as fn
-from fastnet.benchmarks.peers.fastnet_network import FastnetPeer
+from fastnet.benchmarks.peers.fastnet_network import FastnetPeer, network
 from fastnet.benchmarks.timing import samples
 from fastnet.benchmarks.workloads import WORKLOADS, Workload
 
@@ -137,20 +137,30 @@ class Extras:
 
 
 class Pixels:
-    """A training set of uint8 against the same numbers in float32."""
+    """A step on samples kept as uint8, and on the same numbers in float32."""
 
-    params = (["uint8", "float32"], THREADS)
-    param_names = ("kept_as", "threads")
+    params = (["logistic", "deepcat", "mnist"], ["uint8", "float32"], THREADS)
+    param_names = ("workload", "kept_as", "threads")
+    number = 1
 
-    def setup(self, kept_as, threads):
+    def setup(self, workload, kept_as, threads):
         numba.set_num_threads(threads)
-        rng = np.random.default_rng(0)
-        images = rng.integers(0, 256, (7680, 784), dtype=np.uint8)
-        layers = [fn.Dense(128, "relu"), fn.Dense(10, "softmax")]
+        self.workload = WORKLOADS[workload]
+        X, self.y = self.workload.data()
+        images = (255 * X).astype(np.uint8)
+        layers = network(self.workload, "float32").layers
         self.X = images if kept_as == "uint8" else images.astype(np.float32) / 255
         self.net = fn.Network([fn.Rescale(1 / 255), *layers] if kept_as == "uint8" else layers)
-        self.y = np.arange(len(images)) % 10
-        self.time_epoch(kept_as, threads)
+        self.fit(1)
 
-    def time_epoch(self, kept_as, threads):
-        self.net.fit(self.X, self.y, epochs=1, batch_size=128, shuffle=False, verbose=False)
+    def fit(self, epochs):
+        self.net.fit(
+            self.X, self.y, epochs=epochs, batch_size=self.workload.batch_size, shuffle=False,
+            optimizer=fn.SGD(self.workload.learning_rate), verbose=False,
+        )  # fmt: skip
+
+    def track_step(self, workload, kept_as, threads):
+        run = samples({"fit": lambda: self.fit(self.workload.epochs)}, rounds=5)["fit"]
+        return np.median(run) / self.workload.steps * 1e6
+
+    track_step.unit = "us"
