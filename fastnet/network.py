@@ -185,7 +185,9 @@ class Network:
         ----------
         X : array (m, n_0), or images (m, h, w, c), which are flattened; or an iterable of mini-batches
             Any real dtype and strides. uint8 stays uint8 and is converted a mini-batch at a time, and so is a
-            `numpy.memmap` of any dtype. An iterable gives (X, y) or (X, y, sample_weight), and stands alone, without y.
+            `numpy.memmap` of any dtype. An array is to stay as it is until `fit` returns, which may read it once and
+            keep what it needs: for changes there is `augment`. An iterable gives (X, y) or (X, y, sample_weight), and
+            stands alone, without y.
         y : array (m,)
             For classification labels, integers or strings, also as a column (m, 1) or one-hot rows (m, k); for
             several sigmoid units 0 or 1 for each, (m, n_L); for regression numbers (m,) or (m, n_L).
