@@ -225,7 +225,8 @@ class Trainer:
     def _record(self, training: Batches, costs: np.ndarray, scores: np.ndarray, seconds: float) -> None:
         """Add epochs (n_epochs, n_steps) to the history; the last, shorter mini-batch weighs less."""
         task, history = self.network.task, self.history
-        history.extend("cost", (costs @ training.sizes / training.m).tolist())
+        # Not by a matrix product, whose rounding depends on how many epochs one call has run, and so on the clock.
+        history.extend("cost", ((costs * training.sizes).sum(axis=1) / training.m).tolist())
         history.extend(task.metric, task.score(scores.sum(axis=1), training.targets).tolist())
         history.extend("seconds", [seconds] * len(costs))
 

@@ -462,3 +462,15 @@ def test_divergence_with_an_optimizer_goes_back():
     with pytest.raises(fn.DivergenceError):
         net.fit([(X, X[:, 0])] * 5, epochs=3, optimizer=fn.SGD(1e30), **QUIET)
     np.testing.assert_array_equal(net.buffer, seen[0])
+
+
+def test_history_does_not_depend_on_how_many_epochs_a_call_runs():
+    """A call runs as many as the clock allows, or a single one where a callback looks on."""
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((333, 50)), np.arange(333) % 10
+    found = []
+    for callbacks in ([], [lambda *_: None]):
+        net = fn.Network([fn.Dense(33, "relu"), fn.Dense(10, "softmax")], seed=5, dtype="float64")
+        found.append(net.fit(X, y, epochs=40, batch_size=200, callbacks=callbacks, verbose=False))
+    assert found[0]["cost"] == found[1]["cost"]
+    assert found[0]["accuracy"] == found[1]["accuracy"]
