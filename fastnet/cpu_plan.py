@@ -232,7 +232,8 @@ def make_plan(
     in_one_pass = form.sums_of_dW[0] == codes.IN_ONE_PASS
     keeps_inputs = form.inputs == codes.KEPT or form.samples_lie == codes.ONE_BY_ONE
     keeps_panels = form.inputs == codes.KEPT and form.sums_of_dW[0] == codes.OF_PANELS
-    blocks_a_partial = -(-blocks // (2 * -(-blocks // (2 * _BLOCKS_A_PARTIAL))))  # two threads have half of them each
+    groups = 2 * -(-blocks // (2 * _BLOCKS_A_PARTIAL))  # an even number, which two threads share evenly
+    blocks_a_partial = -(-blocks // groups)
     partials = -(-blocks // blocks_a_partial) * n_first * n_inputs if in_one_pass else 0
     numbers_of_y = n_targets(loss, n_last)
     at_once = _BYTES_AT_ONCE // dtype.itemsize if form.inputs == codes.AS_THEY_LIE else _FEATURES_AT_ONCE

@@ -36,7 +36,7 @@ def no_updates(nothing: np.ndarray) -> Updates:
     return Updates(np.zeros(codes.OPTIMIZER_SETTINGS), np.zeros(0), (nothing, nothing))
 
 
-@dataclass(slots=True, weakref_slot=True)
+@dataclass
 class Batches:
     """Samples and targets as the compiled program reads them, in mini-batches of `batch_size`."""
 

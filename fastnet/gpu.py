@@ -125,7 +125,7 @@ class GPU:
 
         sizes = Sizes(
             heights=(kernels.SMALL_HEIGHT, kernels.LARGE_HEIGHT),
-            widths=(kernels.SMALL_WIDTH, kernels.LARGE_WIDTH * 4 // self.dtype.itemsize),
+            widths=(kernels.SMALL_WIDTH, kernels.LARGE_WIDTH_BYTES // self.dtype.itemsize),
             depths=(kernels.SMALL_DEPTH, kernels.LARGE_DEPTH),
             piece=kernels.PIECE,
             multiprocessors=self._multiprocessors,

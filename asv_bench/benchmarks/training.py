@@ -4,7 +4,7 @@ import numba
 import numpy as np
 
 import fastnet as fn
-from fastnet.benchmarks.peers.fastnet_network import FastnetPeer, network
+from fastnet.benchmarks.peers.fastnet_network import FastnetPeer
 from fastnet.benchmarks.timing import samples
 from fastnet.benchmarks.workloads import WORKLOADS, Workload
 
@@ -136,31 +136,19 @@ class Extras:
     track_step.unit = "us"
 
 
-class Pixels:
+class Pixels(Steps):
     """A step on samples kept as uint8, and on the same numbers in float32."""
 
     params = (["logistic", "deepcat", "mnist"], ["uint8", "float32"], THREADS)
     param_names = ("workload", "kept_as", "threads")
-    number = 1
 
     def setup(self, workload, kept_as, threads):
         numba.set_num_threads(threads)
         self.workload = WORKLOADS[workload]
-        X, self.y = self.workload.data()
+        self.peer = FastnetPeer(self.workload, "float32")
+        X, y = self.workload.data()
         images = (255 * X).astype(np.uint8)
-        layers = network(self.workload, "float32").layers
-        self.X = images if kept_as == "uint8" else images.astype(np.float32) / 255
-        self.net = fn.Network([fn.Rescale(1 / 255), *layers] if kept_as == "uint8" else layers)
-        self.fit(1)
-
-    def fit(self, epochs):
-        self.net.fit(
-            self.X, self.y, epochs=epochs, batch_size=self.workload.batch_size, shuffle=False,
-            optimizer=fn.SGD(self.workload.learning_rate), verbose=False,
-        )  # fmt: skip
-
-    def track_step(self, workload, kept_as, threads):
-        run = samples({"fit": lambda: self.fit(self.workload.epochs)}, rounds=5)["fit"]
-        return np.median(run) / self.workload.steps * 1e6
-
-    track_step.unit = "us"
+        self.peer.load(images if kept_as == "uint8" else images.astype(np.float32) / 255, y)
+        if kept_as == "uint8":
+            self.peer.net = fn.Network([fn.Rescale(1 / 255), *self.peer.net.layers])
+        self.peer.train(1)

@@ -165,7 +165,7 @@ def add_dots(m, n, alpha, C, c, c_row, c_column, A, a, a_row, index, B, b, b_row
 @routine(part=BYTES)
 def add_dots_of_bytes(m, n, C, c, c_row, c_column, A, a, a_row, index, B, b, b_row, n_k, scale, shift):
     """The same, alpha 1, for A = scale times bytes + shift, which are read again for every few rows of B."""
-    _add_dots(m, n, scale * 0 + 1, C, c, c_row, c_column, A, a, a_row, index, B, b, b_row, n_k, scale, shift)
+    _add_dots(m, n, C.dtype.type(1), C, c, c_row, c_column, A, a, a_row, index, B, b, b_row, n_k, scale, shift)
 
 
 @inner

@@ -8,7 +8,7 @@ from .registers import size_of
 from .sizes import (
     COLUMNS_AT_ONCE,
     LARGE_HEIGHT,
-    LARGE_WIDTH,
+    LARGE_WIDTH_BYTES,
     ROWS_AT_ONCE,
     SHARED,
     SMALL_HEIGHT,
@@ -27,7 +27,7 @@ def height_of(tile):
 
 @inner
 def width_of(tile, numbers):
-    return LARGE_WIDTH * 4 // size_of(numbers) if tile == LARGE else SMALL_WIDTH
+    return LARGE_WIDTH_BYTES // size_of(numbers) if tile == LARGE else SMALL_WIDTH
 
 
 @inner
@@ -84,7 +84,7 @@ def _sum_columns(numbers, m, n, sums):
 
 
 def _launch_product(C, P, p_row, p_depth, Q, q_row, q_depth, m, n, depth, b):
-    shapes = (SMALL_HEIGHT, SMALL_WIDTH), (LARGE_HEIGHT, LARGE_WIDTH * 4 // C.dtype.itemsize)
+    shapes = (SMALL_HEIGHT, SMALL_WIDTH), (LARGE_HEIGHT, LARGE_WIDTH_BYTES // C.dtype.itemsize)
     tiles = [-(-m // height) * -(-n // width) for height, width in shapes]
     tile = LARGE if tiles[LARGE] >= _MANY_TILES else SMALL
     launch(_multiply, tiles[tile], tile, C, P, p_row, p_depth, Q, q_row, q_depth, m, n, depth, b)

@@ -65,9 +65,9 @@ else:
 
     from .compiling import intrinsic, types
 
-    def _data(context, builder, signature, arguments):
-        """Where the first argument, an array, begins."""
-        return context.make_array(signature.args[0])(context, builder, arguments[0]).data
+    def _data(context, builder, signature, arguments, place=0):
+        """Where an argument, an array, begins."""
+        return context.make_array(signature.args[place])(context, builder, arguments[place]).data
 
     def zeros(count):
         """GPU code for `count` zeros of the dtype of an array."""
@@ -91,7 +91,7 @@ else:
         @intrinsic
         def add(typing_context, sums, shared, left, right):
             def generate(context, builder, signature, arguments):
-                data = context.make_array(signature.args[1])(context, builder, arguments[1]).data
+                data = _data(context, builder, signature, arguments, 1)
                 vector = ir.PointerType(ir.VectorType(context.get_value_type(shared.dtype), 4))
                 totals = [builder.extract_value(arguments[0], i) for i in range(rows * columns)]
 
@@ -135,7 +135,7 @@ else:
         def store(typing_context, sums, C, place, stride, m, n):
             def generate(context, builder, signature, arguments):
                 sums, _, place, stride, m, n = arguments
-                data = context.make_array(signature.args[1])(context, builder, arguments[1]).data
+                data = _data(context, builder, signature, arguments, 1)
                 down = [ir.IntType(64)(r // 4 * row_step + r % 4) for r in range(rows)]
                 across = [ir.IntType(64)(c // 4 * column_step + c % 4) for c in range(columns)]
                 in_columns = [builder.icmp_signed("<", j, n) for j in across]
@@ -153,7 +153,7 @@ else:
 
     def _places(context, builder, signature, arguments):
         """Of numbers `place` + i * `step` of shared memory, for each i of a tuple."""
-        data = context.make_array(signature.args[1])(context, builder, arguments[1]).data
+        data = _data(context, builder, signature, arguments, 1)
         place = arguments[2]
         for _ in range(signature.args[0].count):
             yield builder.gep(data, [place])

@@ -8,12 +8,12 @@ slab is on its way from memory.
 from .compiling import cuda, inner
 from .registers import add_all, load, multiplier, put, put_all, store_tile, zeros
 from .sizes import (
-    LARGE_COLUMNS,
+    LARGE_COLUMN_BYTES,
     LARGE_DEPTH,
     LARGE_GROUPS,
     LARGE_HEIGHT,
     LARGE_ROWS,
-    LARGE_WIDTH,
+    LARGE_WIDTH_BYTES,
     PADDING,
     SMALL_COLUMNS,
     SMALL_DEPTH,
@@ -140,7 +140,9 @@ def _make_product(height, width, depth, rows, columns, groups):
 
 
 small_product = _make_product(SMALL_HEIGHT, SMALL_WIDTH, SMALL_DEPTH, SMALL_ROWS, SMALL_COLUMNS, SMALL_GROUPS)
-large_product = _make_product(LARGE_HEIGHT, LARGE_WIDTH, LARGE_DEPTH, LARGE_ROWS, LARGE_COLUMNS, LARGE_GROUPS)
-large_product_of_doubles = _make_product(
-    LARGE_HEIGHT, LARGE_WIDTH // 2, LARGE_DEPTH, LARGE_ROWS, LARGE_COLUMNS // 2, LARGE_GROUPS
+large_product, large_product_of_doubles = (
+    _make_product(
+        LARGE_HEIGHT, LARGE_WIDTH_BYTES // size, LARGE_DEPTH, LARGE_ROWS, LARGE_COLUMN_BYTES // size, LARGE_GROUPS
+    )
+    for size in (4, 8)
 )
