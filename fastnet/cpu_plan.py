@@ -30,6 +30,7 @@ _NUMBERS_A_TASK = 8192  # of a weight matrix, in whole rows
 _BLOCK_BYTES = 16384  # of all A and dZ of a block with several panels: it stays in the first-level cache
 _MOST_PANELS = 32  # of a block
 _ONE_BY_ONE = 3  # times as many samples fit a vector that are not worth one
+_UNITS_OF_FEW = 8  # of a first layer that reads them where they lie: for more of them an aligned copy is faster
 _FEW_VECTORS = 9  # of samples: with an odd number of vectors, a last panel half empty would cost a tenth or more
 _SAMPLES_IN_ONE_PASS = 8  # of a block: their inputs stay in the second-level cache
 _BLOCKS_A_PARTIAL = 8  # at the most
@@ -87,11 +88,12 @@ def form_for(
     is_plain = all(isinstance(layer, Dense) for layer, _, _ in found)
     lanes = panel // 2
     never = (False,) * len(units)
-    if len(units) == 1 and units[0] <= _UNITS_IN_ONE_PASS and n_inputs >= panel:
-        return Form(codes.SIDE_BY_SIDE, codes.AS_THEY_LIE, _SAMPLES_IN_ONE_PASS, (codes.IN_ONE_PASS,), never, never)
     if batch_size * _ONE_BY_ONE < lanes and is_plain:
         sums_of_samples = (codes.OF_SAMPLES,) * len(units)
-        return Form(codes.ONE_BY_ONE, codes.AS_THEY_LIE, batch_size, sums_of_samples, never, never)
+        inputs = codes.AS_THEY_LIE if units[0] <= _UNITS_OF_FEW else codes.KEPT
+        return Form(codes.ONE_BY_ONE, inputs, batch_size, sums_of_samples, never, never)
+    if len(units) == 1 and units[0] <= _UNITS_IN_ONE_PASS and n_inputs >= panel:
+        return Form(codes.SIDE_BY_SIDE, codes.AS_THEY_LIE, _SAMPLES_IN_ONE_PASS, (codes.IN_ONE_PASS,), never, never)
     vectors = -(-batch_size // lanes)
     on_unit = [
         has_unit

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 # One compiled call runs as many steps as take about this long, so that progress and Ctrl-C work.
 _SECONDS_A_CALL = 0.05
+_SECONDS_OF_A_STEP, _SECONDS_OF_A_WEIGHT = 1e-5, 6e-9  # the latter for each sample
 _ROWS_A_CALL = 1_000_000  # most rows of shuffled order kept for one call
 
 
@@ -48,7 +49,9 @@ class Trainer:
 
     def __post_init__(self) -> None:
         self.settings, self.schedule = self.optimizer.settings(), self.optimizer.schedule
-        self.seconds_a_step = _SECONDS_A_CALL  # until measured
+        # Until measured, more than it takes on any machine: small networks then need a single call.
+        batch_size = 0 if isinstance(self.source, Stream) else self.source.batch_size
+        self.seconds_a_step = _SECONDS_OF_A_STEP + _SECONDS_OF_A_WEIGHT * self.network.buffer.size * batch_size
         # Of the epochs that are being trained: parameters, and what the optimizer remembers.
         self.changing = [self.network.buffer, *self.state.states]
         self.before = [np.empty_like(array) for array in self.changing]

@@ -33,7 +33,7 @@ SIDE_BY_SIDE = 1  # a sample is a column
 
 # How the first layer of samples side by side reads them.
 TURNED = 0  # into panels, a feature a row
-KEPT = 1  # the same, and they stay in the workspace: few features, or the same samples in every step
+KEPT = 1  # the same, and they stay in the workspace: few features, or the same samples in every step (few: a copy)
 AS_THEY_LIE = 2  # as rows, in dot products: few units
 
 # How a layer's dW is summed.

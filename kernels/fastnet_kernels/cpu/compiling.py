@@ -22,6 +22,7 @@ from numba.core.typing.templates import AbstractTemplate, infer_global, signatur
 from numba.extending import lower_builtin
 
 from ..sources import SOURCES
+from .lean import lean
 
 # Everything of fastmath except "nnan" and "ninf": those would let LLVM assume that no NaN can occur, and a diverging
 # training could no longer be seen.
@@ -110,7 +111,7 @@ def routine(function=None, *, part=None):
         key = stub
 
         def generic(self, args, kws):
-            argument_types = tuple(types.unliteral(kind) for kind in args)
+            argument_types = tuple(lean(types.unliteral(kind)) for kind in args)
             _load(name, argument_types)
             return signature(types.void, *argument_types)
 

@@ -3,10 +3,10 @@
 from ..codes import ACTIVATION, CROSS_ENTROPY, DZ, HINGE, LOG_LOSS, N_OUT, RARE_LOSSES, SOFTMAX, SQUARED_ERROR, A
 from .activations import softmax_columns
 from .backward import derive_layer
-from .compiling import routine
+from .compiling import inner, routine
 from .forward import activate_layer
-from .losses import cross_entropy_columns, log_loss_columns, robust_columns, squared_error_columns
-from .places import count_of, matrix_of
+from .losses import cross_entropy_columns, cross_entropy_of_one, log_loss_columns, robust_columns, squared_error_columns
+from .places import count_of, matrix_of, numbers_of
 from .views import matrix, vector
 
 
@@ -64,7 +64,7 @@ def _weigh(weights, places, L, dZ):
             dz[i] *= weights[places[i]]
 
 
-@routine
+@inner
 def _gather_targets(targets, places, Y):
     """Y (n, m) from the rows `places` (m,) of the targets."""
     for j in range(Y.shape[0]):
@@ -92,7 +92,11 @@ def cost_of_block(job, block):
         log_loss_columns(Z, Y, L, dZ, weight)
     elif plan.loss == CROSS_ENTROPY:
         _count_hits(plan.loss, Z, Y, L, scores)
-        cross_entropy_columns(Z, Y, setting, L, dZ, weight)
+        if size == 1:
+            z, dz = numbers_of(job, last_layer, A, block), numbers_of(job, last_layer, DZ, block)
+            cross_entropy_of_one(z, int(Y[0, 0]), setting, L, dz, weight)
+        else:
+            cross_entropy_columns(Z, Y, setting, L, dZ, weight)
     else:
         activate_layer(job, last_layer, block)
         if plan.loss == HINGE:

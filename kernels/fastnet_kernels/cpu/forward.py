@@ -20,7 +20,7 @@ from ..codes import (
 )
 from .activations import activate
 from .compiling import inner, routine
-from .inputs import lie_ready, read_rows, turn
+from .inputs import are_copied, few_inputs, lie_ready, read_rows, turn
 from .matrix_inputs import split_turned_inputs
 from .matrix_products import add_products, depth_at_once, multiply_terms
 from .passing import passing_layer
@@ -142,12 +142,13 @@ def first_dense_layer(job, scratch, first_block, step, last_block):
     for block in range(first_block, last_block, step):
         _start_with_bias(job, 0, block)
     if plan.samples_lie == ONE_BY_ONE:
-        # Few samples: their rows are copied, since dW needs them again.
         by_sample, by_unit = strides_of(plan, 0)
-        read_rows(job, workspace, plan.X, 0, job.m, 0, n_in)
+        if are_copied(job):
+            read_rows(job, workspace, plan.X, 0, job.m, 0, n_in)
+        samples, x, rows = few_inputs(job)
         add_dots(
             job.m, plan.layers[0, N_OUT], workspace.dtype.type(1), workspace, plan.layers[0, A], by_sample, by_unit,
-            workspace, plan.X, n_in, plan.numbers, job.parameters, plan.layers[0, W], plan.layers[0, W_STRIDE], n_in,
+            samples, x, n_in, rows, job.parameters, plan.layers[0, W], plan.layers[0, W_STRIDE], n_in,
         )  # fmt: skip
         return
     if plan.layers[0, ON_UNIT]:

@@ -4,7 +4,7 @@
 as scale * x + shift.
 """
 
-from ..codes import BYTES, N_IN, ROWS_AHEAD
+from ..codes import BYTES, KEPT, N_IN, ROWS_AHEAD
 from .compiling import inner, routine
 from .machine import LINE_BYTES, PANEL_BYTES, VECTOR_BYTES, prefetch
 from .reading import read_vectors, transpose
@@ -24,6 +24,20 @@ def find_rows(job, first):
 def lie_ready(job):
     """Whether samples can be used where they are."""
     return not job.are_bytes and job.plan.scale == 1 and job.plan.shift == 0
+
+
+@inner
+def are_copied(job):
+    """Whether samples one by one are copied first: to be scaled, or since many units read them."""
+    return job.plan.inputs == KEPT or not lie_ready(job)
+
+
+@inner
+def few_inputs(job):
+    """Samples one by one: their buffer, where it begins, and the rows of it."""
+    if are_copied(job):
+        return job.workspace, job.plan.X, job.plan.numbers
+    return reinterpret(job.samples, job.workspace), 0, job.rows
 
 
 @inner

@@ -123,6 +123,29 @@ def cross_entropy_columns(Z, Y, smoothing, L, dZ, weight):
                 dz[i] -= share * weight
 
 
+@routine
+def cross_entropy_of_one(z, label, smoothing, L, dz, weight):
+    """The same for a single sample, whose classes are side by side: z and dz (n,), L (1,)."""
+    n = z.size
+    share, rest = z.dtype.type(smoothing / n), z.dtype.type(1 - smoothing)
+    highest, total = z[0], z.dtype.type(0)
+    for j in range(1, n):
+        highest = z[j] if z[j] > highest else highest
+    for j in range(n):
+        dz[j] = exp(z[j] - highest)
+    for j in range(n):
+        total += dz[j]
+    L[0] = highest + log(total) - rest * z[label]
+    total = weight / total
+    for j in range(n):
+        dz[j] *= total
+    dz[label] -= rest * weight
+    if smoothing > 0:
+        for j in range(n):
+            L[0] -= share * z[j]
+            dz[j] -= share * weight
+
+
 @kernel
 def squared_error(A, Y, L, dA):
     """L[i] = 1/2 sum_j (A[i, j] - Y[i, j])^2 and dA = (A - Y) / m, for A, Y and dA (m, n), L (m,)."""

@@ -25,8 +25,8 @@ from ..codes import (
     W,
 )
 from .blocks import n_blocks
-from .compiling import routine
-from .inputs import gather_inputs
+from .compiling import inner, routine
+from .inputs import few_inputs, gather_inputs
 from .machine import PANEL_BYTES, VECTOR_BYTES
 from .matrix_inputs import split_inputs, split_turned_activations
 from .matrix_products import STEP, depth_at_once, multiply_terms
@@ -126,17 +126,21 @@ def _add_of_samples(job, alpha, changed, l, blocks, first_row, last_row, first_c
     w, stride = plan.layers[l, W] + first_row * plan.layers[l, W_STRIDE], plan.layers[l, W_STRIDE]
     if plan.samples_lie == ONE_BY_ONE:
         by_sample, by_unit = strides_of(plan, l)
-        a = plan.X if l == 0 else place_of(plan, l - 1, A, 0)
-        if n_in <= _SHORT_ROW:
-            add_product(
-                last_row - first_row, n_in, alpha, changed, w, stride, workspace, dz + first_row * by_unit, by_unit,
-                by_sample, workspace, a, n_in, job.m, NOWHERE,
+        if l == 0:
+            source, a, rows = few_inputs(job)
+        else:
+            source, a, rows = workspace, place_of(plan, l - 1, A, 0), plan.numbers
+        count = last_row - first_row
+        if n_in <= _SHORT_ROW and count > 1:
+            add_product_of_rows(
+                count, n_in, alpha, changed, w, stride, workspace, dz + first_row * by_unit, by_unit, by_sample, source,
+                a, n_in, rows, job.m,
             )  # fmt: skip
             return
-        for j in range(last_row - first_row):
+        for j in range(count):
             add_rows(
                 changed, w + j * stride + first_column, last_column - first_column, alpha, workspace,
-                dz + (first_row + j) * by_unit, by_sample, job.m, workspace, a + first_column, n_in, plan.numbers, 0,
+                dz + (first_row + j) * by_unit, by_sample, job.m, source, a + first_column, n_in, rows, 0,
             )  # fmt: skip
     else:
         # Some samples at a time: their rows are read along, page by page, and not all samples' rows again and again.
@@ -162,30 +166,31 @@ def _add_partials(job, alpha, changed, blocks, first_row, last_row, first_column
                 target[k] += alpha * partial[k]
 
 
-@routine
+@inner
 def _add_bias(job, alpha, changed, l, blocks, first_row, last_row):
     """db of some rows: the sum of dZ over all samples."""
     plan, workspace = job.plan, job.workspace
     size, b = plan.block_rows, plan.layers[l, B]
     by_sample, by_unit = strides_of(plan, l)
-    for j in range(first_row, last_row):
+    biases = vector(changed, b + first_row, last_row - first_row)
+    if by_unit == 1:
+        for i in range(job.m):
+            dz = vector(workspace, place_of(plan, l, DZ, 0) + i * by_sample + first_row, biases.size)
+            for j in range(biases.size):
+                biases[j] += alpha * dz[j]
+        return
+    for j in range(biases.size):
         total = alpha * 0
         if sums_panels(job, l):
-            numbers = vector(workspace, plan.layers[l, DZ_ROWS] + j * plan.samples_stride, job.m)
+            numbers = vector(workspace, plan.layers[l, DZ_ROWS] + (first_row + j) * plan.samples_stride, job.m)
             for i in range(numbers.size):
                 total += numbers[i]
-            changed[b + j] += alpha * total
-            continue
-        for block in range(blocks):
-            dz = place_of(plan, l, DZ, block) + j * by_unit
-            if by_sample == 1:
-                numbers = vector(workspace, dz, size)
+        else:
+            for block in range(blocks):
+                numbers = vector(workspace, place_of(plan, l, DZ, block) + (first_row + j) * size, size)
                 for i in range(size):
                     total += numbers[i]
-            else:
-                for i in range(job.m):
-                    total += workspace[dz + i * by_sample]
-        changed[b + j] += alpha * total
+        biases[j] += alpha * total
 
 
 @routine

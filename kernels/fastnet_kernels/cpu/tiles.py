@@ -199,9 +199,13 @@ def thin_tile(typing_context, height, width, alpha, C, c, c_row, A, a, a_row, a_
                 for cell, number in zip(cells, numbers, strict=True):
                     B.add_product(cell, broadcast(builder, B.vector, A.load(number)), loaded)
             scale = broadcast(builder, C.vector, alpha)
-            for cell, target in zip(cells, targets, strict=True):
-                changed = fused_multiply_add(builder, scale, builder.load(cell), C.load_vector(target, mask))
-                C.store_vector(changed, target, mask)
+            # All are loaded before any is stored: a load waits for a store with a mask that is near it.
+            changed = [
+                fused_multiply_add(builder, scale, builder.load(cell), C.load_vector(target, mask))
+                for cell, target in zip(cells, targets, strict=True)
+            ]
+            for numbers, target in zip(changed, targets, strict=True):
+                C.store_vector(numbers, target, mask)
 
         _choose(builder, [height], [MACHINE.thin_heights], emit)
         return context.get_dummy_value()
