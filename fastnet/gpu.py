@@ -1,6 +1,7 @@
 """Running plans on a CUDA GPU: data goes there once, parameters stay while they train, many steps are one launch."""
 
 import contextlib
+import functools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from types import ModuleType
@@ -12,11 +13,13 @@ from fastnet_kernels import codes
 from .announcing import announced_compilation
 from .checks import all_finite
 from .devices import NO_ORDER, Batches, Updates, no_updates
+from .gpu_library import Calls
 from .gpu_plan import GPUPlan, Sizes, form_for, make_gpu_plan
 from .layers import Layer
 from .losses import Loss
 
 _MOST_OF_FREE_MEMORY = 0.8
+_PART_BYTES = 1 << 28  # of data that goes to the GPU in parts, at the most
 
 
 def _kernels() -> ModuleType:
@@ -129,8 +132,16 @@ class GPU:
             depths=(kernels.SMALL_DEPTH, kernels.LARGE_DEPTH),
             piece=kernels.PIECE,
             multiprocessors=self._multiprocessors,
+            library_rate=0 if self._library is None else self._library.rate,
         )
         return make_gpu_plan(layers, n_inputs, loss, batch_size, self.dtype, sizes)
+
+    @functools.cached_property
+    def _library(self) -> Any:
+        """What makes the largest products, if it is installed."""
+        from fastnet_kernels.cuda.library import find
+
+        return find(self.dtype)
 
     @property
     def _multiprocessors(self) -> int:
@@ -169,14 +180,14 @@ class GPU:
             return 1 << 62
         return int(_MOST_OF_FREE_MEMORY * self.cuda.current_context().get_memory_info().free)
 
-    def _data(self, batches: Batches, rows: np.ndarray | None = None, stream: Any = 0) -> _Data:
-        """All of the data, or some rows of it, in the GPU's memory."""
+    def _arrays(self, batches: Batches) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Samples, targets and weights, a row each sample."""
         kind = np.dtype(np.uint8) if batches.are_bytes else self.dtype
-        given = batches.samples.view(kind).reshape(batches.m, -1)
-        samples, targets, weights = (
-            array if rows is None or not array.size else array[rows]
-            for array in (given, batches.targets, batches.weights)
-        )
+        return batches.samples.view(kind).reshape(batches.m, -1), batches.targets, batches.weights
+
+    def _data(self, batches: Batches, arrays: Sequence[np.ndarray], stream: Any = 0) -> _Data:
+        """Some of the data, or all of it, in the GPU's memory."""
+        samples, targets, weights = arrays
         m, empty = len(samples), np.zeros(0, np.uint8)
         return _Data(
             self._copied(samples.reshape(-1) if batches.are_bytes else empty, stream),
@@ -190,14 +201,21 @@ class GPU:
         """The steps, with their data. What fits stays there for the calls that follow."""
         size = batches.samples.nbytes + batches.targets.nbytes + batches.weights.nbytes
         if batches.on_device is None and size <= self._capacity():
-            batches.on_device = self._data(batches)
+            batches.on_device = self._data(batches, self._arrays(batches))
         if batches.on_device is not None:
             order = self._copied(batches.order)
             yield _Part(batches.on_device, order, first_step, last_step, first_step, self.cuda.default_stream())
             return
-        no_order, streams = self._copied(NO_ORDER), [self.cuda.stream(), self.cuda.stream()]
+        no_order, streams, given = self._copied(NO_ORDER), [self.cuda.stream() for _ in range(2)], self._arrays(batches)
         a_step = max(1, size * batches.batch_size // batches.m)
-        steps_at_once = max(1, self._capacity() // (3 * a_step))  # two parts, and one more as a reserve
+        # There is room for two parts, and one more as a reserve.
+        steps_at_once = max(1, min(self._capacity() // 3, _PART_BYTES) // a_step)
+        most = min(steps_at_once * batches.batch_size, batches.m)
+        # Only from pinned memory a copy goes on while others do something else. By the time that a stream's room is
+        # used again, its part has ended.
+        rooms = [
+            [self.cuda.pinned_array((most, *a.shape[1:]), a.dtype) if a.size else a for a in given] for _ in streams
+        ]
         step, turn = first_step, 0
         while step < last_step:
             epoch, batch = divmod(step, batches.steps)
@@ -205,8 +223,12 @@ class GPU:
             rows = np.arange(batch * batches.batch_size, min((batch + count) * batches.batch_size, batches.m))
             if batches.order.size:
                 rows = batches.order[epoch * batches.m + rows]
-            stream, turn = streams[turn], 1 - turn
-            yield _Part(self._data(batches, rows, stream), no_order, 0, count, step, stream)
+            part = [room[: len(rows)] for room in rooms[turn]]
+            for array, room in zip(given, part, strict=True):
+                if array.size:
+                    np.take(array, rows, axis=0, out=room, mode="clip")  # which is not checked twice
+            yield _Part(self._data(batches, part, streams[turn]), no_order, 0, count, step, streams[turn])
+            turn = 1 - turn
             step += count
 
     # ---------------------------------------------------------------- running
@@ -281,6 +303,8 @@ class GPU:
         keys = np.zeros((1, 1, 2), np.int64)
         if has_noise:
             keys = keys_of(noise, updates.steps_before + 1 + steps, len(plan.layers))
+        parameters = self._copy_of(parameters)
+        repeats = batches.batch_size >= data.m and part.order.size == 0
         start(
             min(blocks, self._grid),
             stream,
@@ -290,7 +314,7 @@ class GPU:
             tables["settings"],
             tables["whole"],
             tables["real"],
-            self._copy_of(parameters),
+            parameters,
             self._gradients,
             *(self._copy_of(state) for state in updates.states),
             workspace,
@@ -310,6 +334,9 @@ class GPU:
             batches.batch_size,
             first_step=part.first,
             last_step=part.last,
+            call=Calls(
+                self._library, stream, plan, parameters, self._gradients, workspace, data.m, batches.batch_size, repeats
+            ),
         )
         return launch
 

@@ -17,6 +17,8 @@ _CYCLES_OF_SLAB = {codes.SMALL: 800, codes.LARGE: 1300}
 _CYCLES_OF_TILE = 1500
 _CYCLES_OF_WAIT = 3000
 _MOST_SLICES = 64
+_CYCLES_OF_CALL = 60_000  # of a library's product: two more launches, from the host
+_PART_OF_LIBRARY = 0.85  # of the peak of what it multiplies with, that it reaches
 
 
 def form_for(batch_size: int) -> int:
@@ -35,6 +37,7 @@ class Sizes(NamedTuple):
     depths: tuple[int, int]  # of a slab
     piece: int  # numbers that a task takes one by one
     multiprocessors: int
+    library_rate: int = 0  # multiply-adds of a multiprocessor in a cycle that a library makes; 0: there is none
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,8 @@ class Product:
 def product_for(m: int, n: int, depth: int, sizes: Sizes) -> Product:
     """The fastest way, by a model of what it costs, to make an m x n product.
 
-    Large tiles compute fastest; small ones, and slices of the inner dimension, keep more multiprocessors busy.
+    Large tiles compute fastest; small ones, and slices of the inner dimension, keep more multiprocessors busy. A
+    library is called where it saves more than that costs.
     """
     best, least = Product(codes.SMALL, 1, 1), np.inf
     for tile in (codes.SMALL, codes.LARGE):
@@ -63,6 +67,10 @@ def product_for(m: int, n: int, depth: int, sizes: Sizes) -> Product:
                 best, least = Product(tile, slices, tiles * slices), cycles
             if tiles * slices >= sizes.multiprocessors:
                 break
+    if sizes.library_rate:
+        rate = _PART_OF_LIBRARY * sizes.library_rate * sizes.multiprocessors
+        if m * n * depth / rate + _CYCLES_OF_CALL < least:
+            return Product(codes.OF_LIBRARY, 1, 1)
     return best
 
 
@@ -72,10 +80,12 @@ class _Table:
 
     rows: list[list[int]] = field(default_factory=list)
     tasks: int = 1  # of the largest instruction
-    waits: int = codes.NOT
+    waits: bool = False
+    stops: bool = False
 
     def group(self, *, stops: bool = False) -> None:
-        self.waits = codes.THEY_DO_AND_STOP if stops else codes.THEY_DO
+        """From here on; `stops` is said once, for all groups that follow."""
+        self.waits, self.stops = True, self.stops or stops
 
     def add(
         self, operation: int, layer: int = 0, role: int = 0, product: Product | None = None, partial: int = 0,
@@ -87,7 +97,7 @@ class _Table:
         if product is not None:
             row[codes.TILE], row[codes.SLICES] = product.tile, product.slices
             self.tasks = max(self.tasks, product.tasks)
-        row[codes.WAITS], self.waits = self.waits, codes.NOT
+        row[codes.WAITS], row[codes.STOPS], self.waits = self.waits, self.stops, False
         self.rows.append(row)
 
 
@@ -125,8 +135,8 @@ class GPUPlan:
             self._weights(table)
         table.add(codes.GATHER_NEXT)
         if mode >= codes.GRADIENT:
-            sliced = [l for l in self.trained if self._is_sliced(codes.WEIGHTS, l)]
-            self._each(table, sliced, codes.FINISH, codes.WEIGHTS)
+            left = [l for l in self.trained if self._is_left(codes.WEIGHTS, l)]
+            self._each(table, left, codes.FINISH, codes.WEIGHTS)
         if mode == codes.TRAIN and cuts_norm:
             self._each(table, self.trained, codes.SQUARES)
             self._each(table, self.trained, codes.UPDATE)
@@ -155,7 +165,7 @@ class GPUPlan:
                 key = codes.FORWARD, l
                 table.group()
                 table.add(codes.END, l, codes.FORWARD, self.products[key], self.partials[key])
-            elif self._is_sliced(codes.FORWARD, l):
+            elif self._is_left(codes.FORWARD, l):
                 self._each(table, [l], codes.FINISH, codes.FORWARD)
 
     def _backward(self, table: _Table) -> None:
@@ -171,7 +181,7 @@ class GPUPlan:
             is_first = False
             if kind == codes.DENSE:
                 self._multiply(table, codes.BACKWARD, l)
-                if self._is_sliced(codes.BACKWARD, l):
+                if self._is_left(codes.BACKWARD, l):
                     self._each(table, [l], codes.FINISH, codes.BACKWARD)
             else:
                 operation = {
@@ -191,10 +201,23 @@ class GPUPlan:
 
     def _multiply(self, table: _Table, role: int, l: int, *, ends: bool = False) -> None:
         key = role, l
-        table.add(codes.MULTIPLY, l, role, self.products[key], self.partials[key], ends=ends)
+        if self.products[key].tile == codes.OF_LIBRARY:
+            table.add(codes.CALL, l, role, self.products[key], ends=role == codes.FORWARD and self._makes_A(l))
+        else:
+            table.add(codes.MULTIPLY, l, role, self.products[key], self.partials[key], ends=ends)
 
-    def _is_sliced(self, role: int, l: int) -> bool:
-        return (role, l) in self.products and self.products[role, l].slices > 1
+    def _makes_A(self, l: int) -> bool:  # noqa: N802 - as the field writes it
+        """Whether a library can add b and activate at once: of the last layer Z is wanted, whatever its activation."""
+        is_plain = self.layers[l, codes.ACTIVATION] in (codes.LINEAR, codes.RELU)
+        return l == len(self.layers) - 1 or (is_plain and self.layers[l, codes.FROM] == self.layers[l, codes.A])
+
+    def _is_left(self, role: int, l: int) -> bool:
+        """Whether a product's numbers are not what is wanted yet."""
+        if (role, l) not in self.products:
+            return False
+        product = self.products[role, l]
+        is_made = role == codes.FORWARD and self._makes_A(l)
+        return product.slices > 1 or (product.tile == codes.OF_LIBRARY and not is_made)
 
     def _each(self, table: _Table, layers: Iterable[int], operation: int, role: int = 0) -> None:
         """A group of an operation on some layers."""
@@ -265,7 +288,7 @@ def make_gpu_plan(
         products=products,
         partials=partials,
         trained=trained,
-        ends_with_tile=last.slices == 1 and n_last <= sizes.widths[last.tile],
+        ends_with_tile=last.tile != codes.OF_LIBRARY and last.slices == 1 and n_last <= sizes.widths[last.tile],
         gather_tasks=-(-m * n_inputs // sizes.piece),
     )
     return plan, room.size

@@ -2,8 +2,7 @@
 
     python -m fastnet.benchmarks.gpu FILE.json
 
-prints tables and writes records. PyTorch with CUDA is cuBLAS here, and a peer; without it, and without JAX's CUDA,
-these are left out.
+prints tables and writes records. What is missing is left out: cuBLAS (extra [cublas]), and PyTorch and JAX with CUDA.
 """
 
 import functools
@@ -47,25 +46,22 @@ def limits() -> dict[str, Any]:
 
 
 def products() -> list[dict[str, Any]]:
-    """Our product of square matrices, and PyTorch's, which is cuBLAS, without tensor cores in float32."""
+    """Our product of square matrices, and cuBLAS's, without tensor cores in float32."""
     import fastnet_kernels.cuda as room
     from fastnet_kernels.cuda.compiling import cuda
+    from fastnet_kernels.cuda.library import Matrix, find
 
-    try:
-        import torch
-    except ImportError:
-        torch = None  # type: ignore[assignment]
     records = []
     for dtype in ("float32", "float64"):
         for side in _SIDES:
             A, W, Z = (cuda.to_device(np.random.default_rng(0).random((side, side)).astype(dtype)) for _ in range(3))
             b = cuda.to_device(np.zeros(side, dtype))
             calls = {"fastnet": Queued(functools.partial(room.dense_forward, A, W, b, Z), cuda.synchronize)}
-            if torch is not None and torch.cuda.is_available():
-                torch.backends.cuda.matmul.allow_tf32 = False
-                X = torch.rand(side, side, dtype=getattr(torch, dtype), device="cuda")
-                out = torch.empty_like(X)
-                calls["cuBLAS"] = Queued(functools.partial(torch.matmul, X, X.T, out=out), torch.cuda.synchronize)
+            library = find(dtype)
+            if library is not None:
+                P, Q, C = (Matrix(array.reshape(-1), 0, side, 1) for array in (A, W, Z))
+                multiply = functools.partial(library.multiply, 0, side, side, side, P, Q, C, Matrix(b, 0, 1, 1))
+                calls["cuBLAS"] = Queued(multiply, cuda.synchronize)
             for name, seconds in samples(calls, rounds=7, at_least=0.02).items():
                 tflops = 2 * side**3 / float(np.median(seconds)) / 1e12
                 records.append({"dtype": dtype, "side": side, "who": name, "tflops": tflops})

@@ -74,27 +74,28 @@ OPTIMIZER_SETTINGS = 8
 TASK_LAYER, FIRST_COLUMN, LAST_COLUMN, FIRST_ROW, LAST_ROW = range(5)
 TASK_COLUMNS = 5
 
-# A plan for a GPU is a table of instructions, in these columns. WAITS is whether all blocks must have done what stands
-# before: NOT, or THEY_DO, or THEY_DO_AND_STOP where the step's cost is not finite. A product whose inner dimension is
-# cut into SLICES makes as many sums, from place PARTIAL of the workspace on. ENDS is whether a product that has whole
-# rows of the last layer goes on with their losses or outputs at once.
-OPERATION, ROLE, LAYER, TILE, SLICES, PARTIAL, ENDS, WAITS = range(8)
-INSTRUCTION_COLUMNS = 8
+# A plan for a GPU is a table of instructions, in these columns. A product whose inner dimension is cut into SLICES
+# makes as many sums, from place PARTIAL of the workspace on. ENDS is whether a product that has whole rows of the last
+# layer goes on with their losses or outputs at once; of a library's, whether it makes A at once. WAITS is whether all
+# blocks must have done what stands before. What STOPS is not done where the step's cost is not finite: that ends the
+# run.
+OPERATION, ROLE, LAYER, TILE, SLICES, PARTIAL, ENDS, WAITS, STOPS = range(9)
+INSTRUCTION_COLUMNS = 9
 OPENING = 1  # the first instructions, which only a run's first step has
-NOT, THEY_DO, THEY_DO_AND_STOP = range(3)
 
 # Operations. GATHER reads the samples of this or of the next mini-batch; MULTIPLY makes tiles of a product, and FINISH
-# adds up its slices; END is outputs, or losses; TOTALS is the step's cost.
+# adds up its slices, or goes on with what a library has made; END is outputs, or losses; TOTALS is the step's cost.
+# CALL is a product by a library, between two launches.
 (
     GATHER, GATHER_NEXT, MULTIPLY, FINISH, END, TOTALS, BATCH_NORMALISE, LAYER_NORMALISE, DROP, BACK_OF_BATCH_NORM,
-    BACK_OF_LAYER_NORM, BACK_OF_DROP, BIAS, GAIN, PENALTY, SQUARES, UPDATE,
-) = range(17)  # fmt: skip
+    BACK_OF_LAYER_NORM, BACK_OF_DROP, BIAS, GAIN, PENALTY, SQUARES, UPDATE, CALL,
+) = range(18)  # fmt: skip
 
 # Which product: Z = A_prev W^T, dA_prev = dZ W, or dW = dZ^T A_prev.
 FORWARD, BACKWARD, WEIGHTS = range(3)
 
-# Tiles of a product.
-SMALL, LARGE = range(2)
+# Tiles of a product: the kernels' two, or whatever a library takes.
+SMALL, LARGE, OF_LIBRARY = range(3)
 
 # Whole numbers of a plan for a GPU, the last ones places in its workspace. X has room for two mini-batches, X_SIZE
 # apart. PENALTIES and SUMS_OF_SQUARES have an entry a piece of a layer's parameters, layer by layer: a layer's first

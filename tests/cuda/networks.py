@@ -13,6 +13,7 @@ import fastnet as fn
 
 IS_SIMULATED = os.environ.get("NUMBA_ENABLE_CUDASIM", "0") == "1"
 on_gpu = pytest.mark.skipif(IS_SIMULATED, reason="too large for the simulator")
+needs_simulator = pytest.mark.skipif(not IS_SIMULATED, reason="a GPU has a library of its own")
 Dense = fn.Dense
 
 # Layers, loss, optimizer, samples, features, mini-batch. Some widths are more than a tile has, and some products deep.
@@ -96,6 +97,57 @@ def test_training_is_that_of_the_cpu(name, dtype):
         np.testing.assert_allclose(on_gpu, on_cpu, **tolerance(dtype))
 
 
+class NumpyLibrary:
+    """In place of cuBLASLt, which the simulator has no GPU for: the same products, of the same matrices."""
+
+    rate = 1 << 40
+
+    def __init__(self, dtype):
+        self.products = []
+
+    def multiply(self, stream, m, n, depth, P, Q, C, bias=None, *, relu=False):
+        def read(matrix, *shape):
+            places = matrix.place + np.arange(shape[0])[:, None] * matrix.row + np.arange(shape[1]) * matrix.column
+            return matrix.buffer.copy_to_host()[places], places
+
+        assert C.column == 1
+        assert {P.row, P.column} >= {1}
+        assert {Q.row, Q.column} >= {1}
+        found = read(P, m, depth)[0] @ read(Q, n, depth)[0].T
+        if bias is not None:
+            found += read(bias, n, 1)[0].T
+        numbers, (_, places) = C.buffer.copy_to_host(), read(C, m, n)
+        numbers[places] = np.maximum(found, 0) if relu else found
+        C.buffer.copy_to_device(numbers)
+        self.products.append((bias is not None, relu))
+
+
+def use_library(monkeypatch):
+    monkeypatch.setattr("fastnet_kernels.cuda.library.find", NumpyLibrary)
+    monkeypatch.setattr("fastnet.gpu_plan._CYCLES_OF_CALL", 0)
+
+
+@needs_simulator
+@pytest.mark.parametrize("name", ["many classes", "several classes", "penalties and a clipped norm", "frozen", "deep"])
+def test_products_by_a_library(name, monkeypatch):
+    use_library(monkeypatch)
+    layers, loss, optimizer, m, n, batch_size = NETWORKS[name]
+    X, y = data(layers, m, n)
+    found = []
+    for net in two(layers, loss=loss, dtype="float64", seed=1):
+        net.fit(X, y, epochs=2, batch_size=batch_size, optimizer=optimizer, verbose=False)
+        found.append([net.buffer, list(net.evaluate(X, y).values()), net._outputs(X)])
+        gradients = net.gradients(X, y)
+        found[-1] += [gradients[key] for key in sorted(gradients)]
+    products = net.device._library.products
+    assert len(products) > 3 * sum(isinstance(layer, Dense) for layer in layers)
+    assert (True, True) in products or name != "several classes"  # b and ReLU at once
+    assert (True, False) in products  # the last layer's b
+    assert (False, False) in products
+    for on_cpu, on_gpu in zip(*found, strict=True):
+        np.testing.assert_allclose(on_gpu, on_cpu, rtol=1e-11, atol=1e-12)
+
+
 def test_pixels_weights_and_epochs_without_shuffle():
     layers = [fn.Rescale(1 / 255), Dense(5, "relu"), Dense(2, "softmax")]
     X, y = np.random.default_rng(0).integers(0, 256, (10, 2, 3), np.uint8), np.arange(10) % 2
@@ -155,8 +207,12 @@ def test_divergence_keeps_the_last_finite_epoch():
         assert np.isfinite(net.buffer).all()
 
 
-def test_a_step_whose_cost_is_not_finite_changes_no_weights():
+@pytest.mark.parametrize("has_library", [False, pytest.param(True, marks=needs_simulator)])
+def test_a_step_whose_cost_is_not_finite_changes_no_weights(has_library, monkeypatch):
     from fastnet.devices import Updates
+
+    if has_library:
+        use_library(monkeypatch)
 
     optimizer = fn.SGD(1e200, momentum=0.9)
     X, y = np.linspace(-1, 1, 6)[:, None], np.arange(6.0)
@@ -270,3 +326,22 @@ def test_two_runs_on_the_gpu_give_the_same_bits():
         net.fit(X, y, epochs=3, batch_size=128, optimizer=fn.Adam(), verbose=False)
         found.append(net.buffer.tobytes())
     assert found[0] == found[1]
+
+
+@on_gpu
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_products_of_the_library_on_the_gpu(dtype, monkeypatch):
+    from fastnet_kernels.cuda.library import find
+
+    if find(dtype) is None:
+        pytest.skip("needs cuBLAS: pip install '.[cublas]'")
+    monkeypatch.setattr("fastnet.gpu_plan._CYCLES_OF_CALL", 0)
+    monkeypatch.setattr("fastnet.gpu_plan._PART_OF_LIBRARY", 1e6)
+    layers = [Dense(129, "relu"), Dense(200, "tanh"), Dense(3, "softmax")]
+    X, y = data(layers, 700, 50)
+    found = []
+    for net in two(layers, dtype=dtype):
+        net.fit(X, y, epochs=5, batch_size=128, optimizer=fn.SGD(0.1), verbose=False)
+        found.append(net.buffer)
+    assert {product.tile for product in net._room(128).plan.products.values()} == {codes.OF_LIBRARY}
+    np.testing.assert_allclose(found[1], found[0], atol=1e-5 if dtype == "float32" else 1e-12)

@@ -9,7 +9,7 @@ folder=$(mkdir -p "${1:?give a folder}" && cd "$1" && pwd)
 cd "$(dirname "$0")/../.."
 python3 -m venv "$folder/env"
 source "$folder/env/bin/activate"
-pip install --quiet '.[test,cuda]' ${TORCH:-}
+pip install --quiet '.[test,cuda,cublas]' ${TORCH:-}
 export NUMBA_CACHE_DIR="$folder/cache"
 timeout 240 pytest -q -m gpu tests/cuda 2>&1 | tee "$folder/tests.txt" || true
 timeout 230 python -m fastnet.benchmarks.gpu "$folder/figures.json" 2>&1 | tee "$folder/figures.txt"

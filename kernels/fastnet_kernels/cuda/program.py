@@ -8,12 +8,15 @@ weights; the next mini-batch's samples are read meanwhile.
 What each task sums up, and in which order, depends on shapes only: the same seed gives the same bits on any grid.
 """
 
+import itertools
+
 from ..codes import (
     BACK_OF_BATCH_NORM,
     BACK_OF_DROP,
     BACK_OF_LAYER_NORM,
     BATCH_NORMALISE,
     BIAS,
+    CALL,
     DROP,
     END,
     ENDS,
@@ -26,7 +29,6 @@ from ..codes import (
     MULTIPLY,
     N_IN,
     N_OUT,
-    NOT,
     OPENING,
     OPERATION,
     PARTIAL,
@@ -34,9 +36,10 @@ from ..codes import (
     ROLE,
     SLICES,
     SQUARES,
-    THEY_DO_AND_STOP,
+    STOPS,
     TILE,
     TOTALS,
+    TRAIN,
     UPDATE,
     WAITS,
     B,
@@ -178,7 +181,7 @@ def run(
     """Run steps `step` to `stop` (exclusive) of a call's `first_step` to `last_step`, a mini-batch each.
 
     instructions    int64 (n, codes.INSTRUCTION_COLUMNS), the first codes.OPENING of them for a call's first step only;
-                    first_instruction:last_instruction are run: where they are all of several, the launch is cooperative
+                    first_instruction:last_instruction are run; of several, the blocks wait for each other
     mode            PREDICT, EVALUATE, GRADIENT or TRAIN of `codes`
     layers, settings, whole, real  the network's tables, in the places named in `codes`
     parameters      (n,) of the dtype of everything: all W and b, gamma and beta, and what normalisations remember
@@ -201,7 +204,7 @@ def run(
     """
     shared = cuda.shared.array(SHARED, workspace.dtype)
     blocks, block = cuda.gridDim.x, cuda.blockIdx.x
-    is_whole = last_instruction - first_instruction > 1
+    is_cooperative = last_instruction - first_instruction > 1
     begun = False
     for now in range(step, stop):
         job = Job(
@@ -210,19 +213,21 @@ def run(
             first_step, last_step, now, size_of_step(m_all, batch_size, now),
         )  # fmt: skip
         start, turn = first_instruction, 0  # `turn` is how many tasks there were since all blocks waited
-        if is_whole and now > first_step:
+        if now > first_step:
             start = max(start, OPENING)
+        if mode == TRAIN and 0 <= flags[0] < now:
+            return  # an earlier step, of another launch, has ended the run
         for number in range(start, last_instruction):
             instruction = instructions[number]
-            if instruction[WAITS] != NOT:
+            if instruction[WAITS] != 0:
                 turn = 0
-                if is_whole and begun:
+                if is_cooperative and begun:
                     if blocks > 1:
                         cg.this_grid().sync()
                     else:
                         cuda.syncthreads()
-                if instruction[WAITS] == THEY_DO_AND_STOP and flags[0] >= 0:
-                    return
+            if instruction[STOPS] != 0 and flags[0] >= 0:
+                return
             begun = True
             tasks = _count_tasks(job, instruction)
             for task in range((block - turn) % blocks, tasks, blocks):
@@ -231,19 +236,35 @@ def run(
             turn += tasks
 
 
-def start(blocks, stream, instructions, *arguments, first_step, last_step):
-    """Run all steps: one launch on a GPU, at most as many blocks as it can hold at once.
+def _launches(instructions):
+    """first:last of the instructions that one launch runs: all that are between two calls of a library.
 
-    In the simulator, whose blocks run one after the other, it is a launch an instruction.
+    In the simulator, whose blocks run one after the other, it is each by itself.
     """
-    n = len(instructions)
+    edges = {0, len(instructions)}
+    for number, instruction in enumerate(instructions):
+        if IS_SIMULATED or instruction[OPERATION] == CALL:
+            edges |= {number, number + 1}
+    return list(itertools.pairwise(sorted(edges)))
+
+
+def start(blocks, stream, instructions, *arguments, first_step, last_step, call=None):
+    """Run all steps: in one launch on a GPU, at most as many blocks as it can hold at once.
+
+    Where instructions are calls of a library, each step takes several launches, and `call(instruction, step)` between
+    two of them. Nothing waits for the GPU.
+    """
+    launches, table = _launches(instructions), instructions
     if not IS_SIMULATED:
         table = cuda.to_device(instructions, stream=stream)
-        run[blocks, THREADS, stream](table, 0, n, *arguments, first_step, last_step, first_step, last_step)
+    if len(launches) == 1:
+        run[blocks, THREADS, stream](table, *launches[0], *arguments, first_step, last_step, first_step, last_step)
         return
-    *_, flags, _m_all, _batch_size = arguments
     for step in range(first_step, last_step):
-        for number in range(0 if step == first_step else OPENING, n):
-            if instructions[number, WAITS] == THEY_DO_AND_STOP and flags[0] >= 0:
-                return
-            run[blocks, THREADS](instructions, number, number + 1, *arguments, first_step, last_step, step, step + 1)
+        for first, last in launches:
+            if instructions[first, OPERATION] == CALL:
+                call(instructions[first], step)
+            elif step == first_step or last > OPENING:
+                run[blocks, THREADS, stream](
+                    table, first, last, *arguments, first_step, last_step, step, step + 1
+                )  # fmt: skip

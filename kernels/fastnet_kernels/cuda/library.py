@@ -1,0 +1,141 @@
+"""Large products by cuBLASLt, NVIDIA's library, called on the host: on a stream, between two launches of kernels.
+
+float32 stays float32: its tensor cores, which would round each factor to 11 bits (TF32), are for those who ask for them
+with FASTNET_TF32=1 in the environment. float64 is exact on tensor cores as well.
+"""
+
+import importlib.util
+import math
+import os
+from typing import NamedTuple
+
+import numpy as np
+
+from .compiling import cuda
+from .sizes import IS_SIMULATED
+
+_SCRATCH_BYTES = 1 << 25
+_ALIGNMENT = 256  # bytes: the most that the library makes use of
+_NOTHING, _BIAS, _BIAS_AND_RELU = range(3)  # what is done with each sum at once
+
+# Multiply-adds of a multiprocessor in a cycle: of float32, of TF32, of float64.
+_FLOAT32, _TF32, _FLOAT64 = 128, 512, 64
+
+
+class Matrix(NamedTuple):
+    """Numbers inside a buffer on the GPU: of row i and column k at place + i * row + k * column; either step is 1."""
+
+    buffer: object
+    place: int
+    row: int
+    column: int
+
+    @property
+    def address(self):
+        size = self.buffer.dtype.itemsize
+        return self.buffer.__cuda_array_interface__["data"][0] + self.place * size
+
+
+def uses_tf32():
+    return os.environ.get("FASTNET_TF32") == "1"
+
+
+def find(dtype):
+    """The library for one dtype; None where nvmath-python or cuBLAS is not installed."""
+    if IS_SIMULATED or importlib.util.find_spec("nvmath") is None:
+        return None
+    try:
+        return CublasLt(np.dtype(dtype))
+    except Exception as error:
+        # Where cuBLAS is missing, or is one of another CUDA, these raise several exceptions of their own.
+        if type(error).__module__.startswith(("nvmath.", "cuda.")):
+            return None
+        raise
+
+
+class CublasLt:
+    """cuBLASLt for one dtype and the current GPU. What it is told of a product's shape is kept for the next one."""
+
+    def __init__(self, dtype):
+        from nvmath import CudaDataType
+        from nvmath.bindings import cublas, cublasLt
+
+        self.dtype, self._lt = dtype, cublasLt
+        kinds, ways = CudaDataType, cublas.ComputeType
+        if dtype == np.float64:
+            self._kind, self._way, self.rate = kinds.CUDA_R_64F, ways.COMPUTE_64F, _FLOAT64
+        elif uses_tf32():
+            self._kind, self._way, self.rate = kinds.CUDA_R_32F, ways.COMPUTE_32F_FAST_TF32, _TF32
+        else:
+            self._kind, self._way, self.rate = kinds.CUDA_R_32F, ways.COMPUTE_32F, _FLOAT32
+        self._handle = cublasLt.create()
+        self._scratch = cuda.device_array(_SCRATCH_BYTES, np.uint8)
+        self._one, self._zero = np.ones(1, dtype), np.zeros(1, dtype)
+        self._known = {}
+
+    def multiply(self, stream, m, n, depth, P, Q, C, bias=None, *, relu=False):
+        """C = P Q^T for P (m, depth), Q (n, depth) and C (m, n), each a `Matrix` of float numbers; C's `column` is 1.
+
+        With `bias`, a Matrix of one column (n,), C = g(P Q^T + bias), g the identity or ReLU. It is done in the order
+        of the stream, and nothing waits for it.
+        """
+        # The library's matrices have their columns side by side: to it, C^T = Q P^T is what is asked for.
+        epilogue = _NOTHING if bias is None else _BIAS_AND_RELU if relu else _BIAS
+        addresses = [matrix.address for matrix in (Q, P, C)]
+        alignments = tuple(math.gcd(address, _ALIGNMENT) for address in addresses)
+        key = m, n, depth, epilogue, *(step for matrix in (Q, P, C) for step in matrix[2:]), alignments
+        if key not in self._known:
+            description, layouts = self.describe(m, n, depth, P, Q, C, epilogue)
+            if bias is not None:
+                self._set(description, "BIAS_POINTER", bias.address)
+            self._known[key] = description, layouts, *self._fastest(description, layouts, alignments)
+        description, (of_q, of_p, of_c), algorithm, scratch_bytes = self._known[key]
+        if bias is not None:
+            self._set(description, "BIAS_POINTER", bias.address)
+        q, p, c = addresses
+        self._lt.matmul(
+            self._handle, description, self._one.ctypes.data, q, of_q, p, of_p, self._zero.ctypes.data, c, of_c, c,
+            of_c, algorithm.ctypes.data, Matrix(self._scratch, 0, 1, 1).address, scratch_bytes, int(stream),
+        )  # fmt: skip
+
+    def _set(self, description, name, value):
+        attribute = self._lt.MatmulDescAttribute[name]
+        number = np.array([value], self._lt.get_matmul_desc_attribute_dtype(attribute))
+        self._lt.matmul_desc_set_attribute(description, attribute, number.ctypes.data, number.nbytes)
+
+    def describe(self, m, n, depth, P, Q, C, epilogue):
+        """What the library is told of a product: a description, and a layout of each matrix."""
+        description, create = self._lt.matmul_desc_create(self._way, self._kind), self._lt.matrix_layout_create
+        # Where a row's numbers lie side by side, that is a column to the library. It wants Q (n, depth), so that this
+        # one is to be turned, and P (depth, m).
+        self._set(description, "TRANSA", int(Q.column == 1))
+        self._set(description, "TRANSB", int(P.column != 1))
+        layouts = [
+            create(self._kind, depth, count, matrix.row)
+            if matrix.column == 1
+            else create(self._kind, count, depth, matrix.column)
+            for matrix, count in ((Q, n), (P, m))
+        ]
+        layouts.append(create(self._kind, n, m, C.row))
+        names = {_NOTHING: "DEFAULT", _BIAS: "BIAS", _BIAS_AND_RELU: "RELU_BIAS"}
+        self._set(description, "EPILOGUE", self._lt.Epilogue[names[epilogue]])
+        return description, layouts
+
+    def _fastest(self, description, layouts, alignments):
+        """The way that the library holds for the fastest, and how many bytes of scratch it needs."""
+        preference = self._lt.matmul_preference_create()
+        limits = {"MAX_WORKSPACE_BYTES": _SCRATCH_BYTES}
+        limits |= dict(zip((f"MIN_ALIGNMENT_{x}_BYTES" for x in "ABCD"), (*alignments, alignments[2]), strict=True))
+        for name, value in limits.items():
+            attribute = self._lt.MatmulPreferenceAttribute[name]
+            number = np.array([value], self._lt.get_matmul_preference_attribute_dtype(attribute))
+            self._lt.matmul_preference_set_attribute(preference, attribute, number.ctypes.data, number.nbytes)
+        found, count = np.zeros(1, self._lt.matmul_heuristic_result_dtype), np.zeros(1, np.int32)
+        of_q, of_p, of_c = layouts
+        self._lt.matmul_algo_get_heuristic(
+            self._handle, description, of_q, of_p, of_c, of_c, preference, 1, found.ctypes.data, count.ctypes.data
+        )
+        self._lt.matmul_preference_destroy(preference)
+        if count[0] == 0:
+            raise RuntimeError(f"cuBLASLt knows no way to make a product of this shape in {self.dtype}")
+        return found["algo"].copy(), int(found["workspace_size"][0])
