@@ -7,6 +7,7 @@ from .compiling import routine
 from .cost import cost_of_block, store_outputs
 from .forward import first_dense_layer, forward
 from .inputs import find_rows
+from .machine import MACHINE
 from .passing import measure, measure_back
 from .places import count_of, place_of, scratch_of, sums_panels
 from .products import add_rows, add_rows_of_bytes
@@ -17,7 +18,7 @@ from .views import reinterpret, vector
 def _add_to_partial(job, block):
     """The block's share of dW, of the single layer there is, from samples that are still in cache.
 
-    Meanwhile half of the next block's samples are asked for.
+    Meanwhile half of the next block's samples are asked for, where that helps.
     """
     plan, workspace = job.plan, job.workspace
     n, n_in, size = plan.layers[0, N_OUT], plan.layers[0, N_IN], plan.block_rows
@@ -30,7 +31,7 @@ def _add_to_partial(job, block):
     count, rows = count_of(job, block), vector(job.rows, first, 2 * size)
     scale, shift = workspace.dtype.type(plan.scale), workspace.dtype.type(plan.shift)
     for j in range(n):
-        place, f, ahead = partial + j * n_in, dz + j * size, size if j == 0 else 0
+        place, f, ahead = partial + j * n_in, dz + j * size, size if j == 0 and MACHINE.asks_early else 0
         if job.are_bytes:
             add_rows_of_bytes(workspace, place, n_in, scale, workspace, f, 1, count, job.samples, 0, n_in, rows, ahead)
         else:

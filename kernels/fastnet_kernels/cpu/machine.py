@@ -21,6 +21,7 @@ class Machine(NamedTuple):
     thin_heights: tuple  # of tiles one vector wide
     dot_heights: tuple
     dot_widths: tuple
+    asks_early: bool = True  # whether memory is to be kept busy by prefetches while numbers in cache are summed
 
 
 AVX512 = Machine(64, (14, 12, 10, 8, 6, 4, 2, 1), (28, 24, 20, 16, 12, 8, 4, 2, 1), (4, 2, 1), (5, 2, 1))
@@ -29,21 +30,22 @@ NEON = Machine(16, (12, 10, 8, 6, 4, 2, 1), (24, 16, 8, 4, 2, 1), (4, 2, 1), (5,
 SSE2 = Machine(16, (6, 4, 2, 1), (12, 8, 4, 2, 1), (4, 2, 1), (2, 1))
 
 
-def _features():
-    """What Numba compiles for: the processor's features, or those of NUMBA_CPU_NAME and NUMBA_CPU_FEATURES."""
-    _, _, features = cpu_target.target_context.codegen().magic_tuple()
-    return set(features.split(","))
+def _processor():
+    """What Numba compiles for: a processor's name and features, or NUMBA_CPU_NAME and NUMBA_CPU_FEATURES."""
+    _, name, features = cpu_target.target_context.codegen().magic_tuple()
+    return name, set(features.split(","))
 
 
 def _this_machine():
-    for feature, machine in (("+avx512f", AVX512), ("+avx2", AVX2), ("+neon", NEON)):
-        if feature in _features():
-            return machine
-    return SSE2
+    name, features = _processor()
+    kinds = (("+avx512f", AVX512), ("+avx2", AVX2), ("+neon", NEON))
+    machine = next((machine for feature, machine in kinds if feature in features), SSE2)
+    # AMD's own prefetchers fill the second-level cache as fast as it can be filled: more requests only slow them.
+    return machine._replace(asks_early=False) if name.startswith("znver") else machine
 
 
 MACHINE = _this_machine()
-HAS_MATRIX_UNIT = MACHINE is AVX512 and _features() >= {"+amx-tile", "+amx-bf16"}
+HAS_MATRIX_UNIT = MACHINE.vector_bytes == 64 and _processor()[1] >= {"+amx-tile", "+amx-bf16"}
 VECTOR_BYTES = MACHINE.vector_bytes
 LINE_BYTES = 64  # of a cache line
 PANEL_BYTES = 2 * VECTOR_BYTES  # of a panel's row
