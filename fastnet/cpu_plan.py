@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from fastnet_kernels import codes
@@ -53,8 +53,7 @@ def _even_pieces(extent: int, most: int) -> list[tuple[int, int]]:
     return list(itertools.pairwise(edges))
 
 
-@dataclass(frozen=True)
-class Form:
+class Form(NamedTuple):
     """How mini-batches of one size go through a network: see the codes of the same names."""
 
     samples_lie: int

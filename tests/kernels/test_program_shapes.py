@@ -1,5 +1,7 @@
 """The program's panels, blocks and pieces: shapes at and beside every boundary, against the reference formulas."""
 
+import copy
+
 import numpy as np
 import pytest
 from fastnet_kernels import reference
@@ -75,6 +77,34 @@ def test_any_number_of_features(n, dtype):
 @pytest.mark.parametrize("units", [1, 2, 3, 5, 7, 11, 13, 14, 15, 27, 29, 100, 128, 513, 1024, 1100])
 def test_any_number_of_units(units, dtype):
     check([fn.Dense(units, "tanh"), fn.Dense(units, "sigmoid"), fn.Dense(2)], 50, 10, dtype)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("m", [1, 2, 3, 5])
+@pytest.mark.parametrize("n", [1, 3, 15, 16, 17, 43, 160, 161, 970])
+def test_few_samples(n, m, dtype):
+    for units in (1, 2, 8, 9, 30):
+        check([fn.Dense(units, "tanh"), fn.Dense(3, "softmax")], m, n, dtype)
+    check([fn.Dense(3, "softmax")], m, n, dtype)
+    check([fn.Dense(2)], m, n, dtype)
+    check([fn.Dense(1, "sigmoid")], m, n, dtype)
+
+
+@pytest.mark.parametrize("as_bytes", [False, True])
+@pytest.mark.parametrize("units", [1, 30])
+@pytest.mark.parametrize("batch_size", [1, 2, 20])
+def test_samples_are_found_in_any_order(batch_size, units, as_bytes):
+    """Few samples are read where they lie, or copied first; many go into panels."""
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((43, 50)), rng.integers(0, 3, 43)
+    layers = [fn.Dense(units, "tanh"), fn.Dense(3, "softmax")]
+    if as_bytes:
+        X, layers = (X * 40 + 100).clip(0, 255).astype(np.uint8), [fn.Rescale(1 / 255), *layers]
+    net, twin = (fn.Network(layers, seed=3).build(50) for _ in range(2))
+    order = copy.deepcopy(net.rng).permutation(43)
+    net.fit(X, y, epochs=1, batch_size=batch_size, optimizer=fn.SGD(0.1), verbose=False)
+    twin.fit(X[order], y[order], epochs=1, batch_size=batch_size, shuffle=False, optimizer=fn.SGD(0.1), verbose=False)
+    np.testing.assert_array_equal(net.buffer, twin.buffer)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
