@@ -1,7 +1,7 @@
 """Large products by cuBLASLt, NVIDIA's library, called on the host: on a stream, between two launches of kernels.
 
-float32 stays float32: its tensor cores, which would round each factor to 11 bits (TF32), are for those who ask for them
-with FASTNET_TF32=1 in the environment. float64 is exact on tensor cores as well.
+float32 stays float32: tensor cores, which would round each factor to 11 bits (TF32), are for those who set
+FASTNET_TF32=1 in the environment. float64 is float64 on tensor cores as well.
 """
 
 import importlib.util
@@ -16,7 +16,6 @@ from .sizes import IS_SIMULATED
 
 _SCRATCH_BYTES = 1 << 25
 _ALIGNMENT = 256  # bytes: the most that the library makes use of
-_NOTHING, _BIAS, _BIAS_AND_RELU = range(3)  # what is done with each sum at once
 
 # Multiply-adds of a multiprocessor in a cycle: of float32, of TF32, of float64.
 _FLOAT32, _TF32, _FLOAT64 = 128, 512, 64
@@ -34,10 +33,6 @@ class Matrix(NamedTuple):
     def address(self):
         size = self.buffer.dtype.itemsize
         return self.buffer.__cuda_array_interface__["data"][0] + self.place * size
-
-
-def uses_tf32():
-    return os.environ.get("FASTNET_TF32") == "1"
 
 
 def find(dtype):
@@ -64,7 +59,7 @@ class CublasLt:
         kinds, ways = CudaDataType, cublas.ComputeType
         if dtype == np.float64:
             self._kind, self._way, self.rate = kinds.CUDA_R_64F, ways.COMPUTE_64F, _FLOAT64
-        elif uses_tf32():
+        elif os.environ.get("FASTNET_TF32") == "1":
             self._kind, self._way, self.rate = kinds.CUDA_R_32F, ways.COMPUTE_32F_FAST_TF32, _TF32
         else:
             self._kind, self._way, self.rate = kinds.CUDA_R_32F, ways.COMPUTE_32F, _FLOAT32
@@ -80,7 +75,7 @@ class CublasLt:
         of the stream, and nothing waits for it.
         """
         # The library's matrices have their columns side by side: to it, C^T = Q P^T is what is asked for.
-        epilogue = _NOTHING if bias is None else _BIAS_AND_RELU if relu else _BIAS
+        epilogue = "DEFAULT" if bias is None else "RELU_BIAS" if relu else "BIAS"
         addresses = [matrix.address for matrix in (Q, P, C)]
         alignments = tuple(math.gcd(address, _ALIGNMENT) for address in addresses)
         key = m, n, depth, epilogue, *(step for matrix in (Q, P, C) for step in matrix[2:]), alignments
@@ -104,7 +99,7 @@ class CublasLt:
         self._lt.matmul_desc_set_attribute(description, attribute, number.ctypes.data, number.nbytes)
 
     def describe(self, m, n, depth, P, Q, C, epilogue):
-        """What the library is told of a product: a description, and a layout of each matrix."""
+        """What the library is told of a product: a description, and layouts of Q, P and C."""
         description, create = self._lt.matmul_desc_create(self._way, self._kind), self._lt.matrix_layout_create
         # Where a row's numbers lie side by side, that is a column to the library. It wants Q (n, depth), so that this
         # one is to be turned, and P (depth, m).
@@ -117,8 +112,7 @@ class CublasLt:
             for matrix, count in ((Q, n), (P, m))
         ]
         layouts.append(create(self._kind, n, m, C.row))
-        names = {_NOTHING: "DEFAULT", _BIAS: "BIAS", _BIAS_AND_RELU: "RELU_BIAS"}
-        self._set(description, "EPILOGUE", self._lt.Epilogue[names[epilogue]])
+        self._set(description, "EPILOGUE", self._lt.Epilogue[epilogue])
         return description, layouts
 
     def _fastest(self, description, layouts, alignments):
