@@ -15,7 +15,7 @@ from fastnet_kernels import codes
 
 from .announcing import announced_compilation
 from .checks import positive_integer
-from .cpu_plan import Form, form_for, make_plan
+from .cpu_plan import Form, form_for, make_plan, parts_of
 from .devices import Batches, Updates, no_updates
 from .layers import Layer
 from .layout import aligned_zeros
@@ -118,8 +118,7 @@ class CPU:
         )  # fmt: skip
 
     def room_for(self, plan: codes.Plan, size: int) -> Room:
-        if plan.layers[:, codes.ON_UNIT].any():
-            self.prepare({codes.MATRIX_UNIT})
+        self.prepare(parts_of(plan))
         blocks = -(-plan.batch_size // plan.block_rows)
         rows = np.zeros(blocks * plan.block_rows + codes.ROWS_BEYOND, np.int64)
         return Room(plan, aligned_zeros(size, self.dtype), rows)

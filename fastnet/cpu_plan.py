@@ -304,3 +304,16 @@ def parts_for(layers: Sequence[Layer], loss: Loss) -> set[int]:
     if loss.setting or LOSS_CODES[loss.name] > codes.CROSS_ENTROPY:
         parts.add(codes.RARE_LOSSES)
     return parts
+
+
+def parts_of(plan: codes.Plan) -> set[int]:
+    """Which parts a plan needs besides."""
+    first_sum = plan.layers[0, codes.SUM_OF_DW]
+    parts = set()
+    if plan.inputs == codes.AS_THEY_LIE or first_sum in (codes.OF_SAMPLES, codes.IN_ONE_PASS):
+        parts.add(codes.SAMPLE_ROWS)
+    if plan.layers[:, codes.PACKED].any():
+        parts.add(codes.LARGE_W)
+    if plan.layers[:, codes.ON_UNIT].any():
+        parts.add(codes.MATRIX_UNIT)
+    return parts

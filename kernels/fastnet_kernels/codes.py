@@ -18,8 +18,9 @@ PLAIN, MOMENTUM, RMSPROP, ADAM, ADAMW = range(5)
 
 # Parts of the program that are compiled when a network first needs them: layers that are not dense; the activations and
 # losses that come after the first few, sample weights and label smoothing; optimizers that are not PLAIN; samples that
-# are bytes; and products by a matrix unit, where there is one.
-PARTS = PASSING, RARE_ACTIVATIONS, RARE_LOSSES, OPTIMIZERS, BYTES, MATRIX_UNIT = range(6)
+# are bytes; samples that are used as rows, since they or the first layer's units are few; W so large that it is packed;
+# and products by a matrix unit, where there is one.
+PARTS = PASSING, RARE_ACTIVATIONS, RARE_LOSSES, OPTIMIZERS, BYTES, SAMPLE_ROWS, LARGE_W, MATRIX_UNIT = range(8)
 
 # What one run of the program does with every mini-batch.
 PREDICT = 0  # forward; the output activations are stored

@@ -7,12 +7,14 @@ from ..codes import (
     DZ_ROWS,
     FROM,
     KIND,
+    LARGE_W,
     N_IN,
     N_OUT,
     ON_UNIT,
     ONE_BY_ONE,
     PACKED,
     PACKED_DEPTH,
+    SAMPLE_ROWS,
     SLOPE,
     W_STRIDE,
     W,
@@ -29,7 +31,7 @@ from .views import vector
 _NUMBERS_AT_ONCE = 16384  # of W
 
 
-@routine
+@routine(part=SAMPLE_ROWS)
 def _back_of_rows(job, l):
     """dA_prev += dZ W for samples one by one."""
     plan, workspace = job.plan, job.workspace
@@ -46,7 +48,7 @@ def _back_of_rows(job, l):
             )  # fmt: skip
 
 
-@routine
+@routine(part=LARGE_W)
 def _back_of_packed(job, scratch, l, first_block, step, last_block):
     """dA_prev += W^T dZ for samples side by side, with pieces of a large W copied: its columns lie pages apart."""
     plan, workspace = job.plan, job.workspace

@@ -1,6 +1,6 @@
 """Phase 1 of a training step: a block of samples goes forward through the whole network, and its dZ come back."""
 
-from ..codes import DZ, GRADIENT, IN_ONE_PASS, N_IN, N_OUT, PREDICT, SUM_OF_DW
+from ..codes import DZ, GRADIENT, IN_ONE_PASS, N_IN, N_OUT, PREDICT, SAMPLE_ROWS, SUM_OF_DW
 from .backward import backward, keep_rows
 from .blocks import n_blocks
 from .compiling import routine
@@ -14,7 +14,7 @@ from .products import add_rows, add_rows_of_bytes
 from .views import reinterpret, vector
 
 
-@routine
+@routine(part=SAMPLE_ROWS)
 def _add_to_partial(job, block):
     """The block's share of dW, of the single layer there is, from samples that are still in cache.
 

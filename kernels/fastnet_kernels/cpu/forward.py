@@ -12,6 +12,7 @@ from ..codes import (
     ON_UNIT,
     ONE_BY_ONE,
     PREDICT,
+    SAMPLE_ROWS,
     SLOPE,
     W_STRIDE,
     A,
@@ -50,7 +51,7 @@ def _start_with_bias(job, l, block):
                 row[j] = b[j]
 
 
-@routine
+@routine(part=SAMPLE_ROWS)
 def _first_layer_of_rows(job, scratch, block, k, n_features):
     """Z += some features' share, in dot products of samples' rows and rows of W."""
     plan, workspace = job.plan, job.workspace

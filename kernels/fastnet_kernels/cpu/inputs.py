@@ -4,7 +4,7 @@
 as scale * x + shift.
 """
 
-from ..codes import BYTES, KEPT, N_IN, ROWS_AHEAD
+from ..codes import BYTES, KEPT, N_IN, ROWS_AHEAD, SAMPLE_ROWS
 from .compiling import inner, routine
 from .machine import LINE_BYTES, PANEL_BYTES, VECTOR_BYTES, prefetch
 from .reading import read_vectors, transpose
@@ -50,7 +50,7 @@ def _read(row, given, scale, shift):
         row[k] = scale * given[k] + shift
 
 
-@routine
+@routine(part=SAMPLE_ROWS)
 def read_rows(job, target, t, first, count, first_feature, n_features):
     """target[t:] = some features of `count` samples, one sample after the other."""
     plan, rows, samples = job.plan, job.rows, job.samples

@@ -8,7 +8,7 @@ import math
 
 from numba import prange
 
-from ..codes import ABSOLUTE_ERROR, HINGE, HUBER, QUANTILE, RARE_LOSSES
+from ..codes import ABSOLUTE_ERROR, HINGE, HUBER, QUANTILE, RARE_LOSSES, SAMPLE_ROWS
 from .blocks import ROWS, bounds, n_blocks
 from .compiling import inner, kernel, routine
 from .functions import exp, log, log1p_of
@@ -123,7 +123,7 @@ def cross_entropy_columns(Z, Y, smoothing, L, dZ, weight):
                 dz[i] -= share * weight
 
 
-@routine
+@routine(part=SAMPLE_ROWS)
 def cross_entropy_of_one(z, label, smoothing, L, dz, weight):
     """The same for a single sample, whose classes are side by side: z and dz (n,), L (1,)."""
     n = z.size

@@ -4,7 +4,7 @@ The order of every sum depends on the shapes only, so that any split of the work
 Arrays are seen as memory; offsets and strides are numbers of elements.
 """
 
-from ..codes import BYTES
+from ..codes import BYTES, LARGE_W, SAMPLE_ROWS
 from .blocks import n_blocks
 from .compiling import inner, routine
 from .machine import LINE_BYTES, MACHINE, PANEL_BYTES, VECTOR_BYTES, prefetch_far
@@ -91,7 +91,7 @@ def _packed_strides(depth, buffer):
     return step, (depth + 1) * step
 
 
-@routine
+@routine(part=LARGE_W)
 def pack_columns(target, source, s, stride, columns, depth):
     """The matrix source[s + k stride + c], c < columns, k < depth, tile by tile, what a step of k needs side by side.
 
@@ -108,7 +108,7 @@ def pack_columns(target, source, s, stride, columns, depth):
             place += _WIDE[0]
 
 
-@routine
+@routine(part=LARGE_W)
 def add_product_of_packed(rows, columns, C, c, c_row, A, B, b, b_k, depth):
     """C[c + r c_row + v] += sum_k A[k, r] B[b + k b_k + v], for A packed by `pack_columns` and whole panels."""
     step, room = _packed_strides(depth, C)
@@ -122,7 +122,7 @@ def add_product_of_packed(rows, columns, C, c, c_row, A, B, b, b_k, depth):
             )  # fmt: skip
 
 
-@routine
+@routine(part=SAMPLE_ROWS)
 def add_product_of_rows(rows, columns, alpha, C, c, c_row, A, a, a_row, a_k, B, b, b_k, index, depth):
     """`add_product` for rows of B that lie anywhere: the numbers of row k are B[b + index[k] b_k + v]."""
     lanes = VECTOR_BYTES // C.itemsize
@@ -213,7 +213,7 @@ def _add_rows(target, t, size, alpha, factors, f, f_step, count, source, s, s_ro
             i += 1
 
 
-@routine
+@routine(part=SAMPLE_ROWS)
 def add_rows(target, t, size, alpha, factors, f, f_step, count, source, s, s_row, index, ahead):
     """target[t + k] += alpha sum_i factors[f + i f_step] source[s + index[i] s_row + k], for i < count, k < size.
 
