@@ -33,7 +33,6 @@ _ONE_BY_ONE = 3  # times as many samples fit a vector that are not worth one
 _UNITS_OF_FEW = 8  # of a first layer that reads them where they lie: for more of them an aligned copy is faster
 _FEW_VECTORS = 9  # of samples: with an odd number of vectors, a last panel half empty would cost a tenth or more
 _SAMPLES_IN_ONE_PASS = 8  # of a block: their inputs stay in the second-level cache
-_BLOCKS_A_PARTIAL = 8  # at the most
 _UNITS_IN_ONE_PASS = 2  # of a single layer, at the most: dW is read and written once a block
 _UNITS_AS_THEY_LIE = 28  # of a first layer whose dW is summed from the samples' own rows: one tile's height
 # Cycles, measured: of two multiply-adds in a dot product, where a product's take one; of adding up its lanes; and of
@@ -233,9 +232,7 @@ def make_plan(
     in_one_pass = form.sums_of_dW[0] == codes.IN_ONE_PASS
     keeps_inputs = form.inputs == codes.KEPT or form.samples_lie == codes.ONE_BY_ONE
     keeps_panels = form.inputs == codes.KEPT and form.sums_of_dW[0] == codes.OF_PANELS
-    groups = 2 * -(-blocks // (2 * _BLOCKS_A_PARTIAL))  # an even number, which two threads share evenly
-    blocks_a_partial = -(-blocks // groups)
-    partials = -(-blocks // blocks_a_partial) * n_first * n_inputs if in_one_pass else 0
+    partials = 2 * -(-blocks // (2 * codes.BLOCKS_A_PARTIAL)) * n_first * n_inputs if in_one_pass else 0
     numbers_of_y = n_targets(loss, n_last)
     at_once = _BYTES_AT_ONCE // dtype.itemsize if form.inputs == codes.AS_THEY_LIE else _FEATURES_AT_ONCE
     features_at_once = n_inputs if in_one_pass else min(n_inputs, at_once)
@@ -276,7 +273,6 @@ def make_plan(
         features_at_once=features_at_once,
         blocks_at_once=samples_at_once // block_rows,
         columns_at_once=columns_at_once,
-        blocks_a_partial=blocks_a_partial,
         workers=workers,
         X=room.take(places_for_samples * n_inputs if keeps_inputs else 0),
         X_panels=room.take(places_for_samples * -(-n_inputs // panel) * panel if keeps_panels else 0),

@@ -117,6 +117,8 @@ UNIT_DEPTH = 128
 TERMS_OF_PANEL = 48 * UNIT_DEPTH
 UNIT_NUMBERS = (UNIT_PANELS + 1) * TERMS_OF_PANEL
 
+BLOCKS_A_PARTIAL = 8  # whose share of dW is summed by itself, at the most
+
 PACKED_DEPTH = 512  # rows of W that are copied at a time
 
 # How many samples before its turn a sample is asked for from memory.
@@ -136,7 +138,7 @@ class Plan(NamedTuple):
     block_rows) with samples side by side, and of the last layer always; else (block_rows, n_l). `Y` (n_blocks,
     n_targets, block_rows), the losses `L` and the `scores`, (n_blocks * block_rows,), are offsets too,
     and so are `X`, the inputs of all blocks where they are kept, and `X_panels`, the same as panels of samples' rows;
-    `partials`, sums of dW over `blocks_a_partial` blocks each; `of_tasks`, for each task its share of the penalty
+    `partials`, sums of dW over at most BLOCKS_A_PARTIAL blocks each; `of_tasks`, for each task its share of the penalty
     and of the gradient's squared norm, and then what the gradient is to be multiplied with; and
     `scratch`, `scratch_size` numbers for each worker, of which those from `terms` on are for a matrix unit.
     In training a step has a phase for each of the `segments`, layers first:last, there and back: a batch normalisation,
@@ -165,7 +167,6 @@ class Plan(NamedTuple):
     features_at_once: int
     blocks_at_once: int
     columns_at_once: int
-    blocks_a_partial: int
     workers: int  # threads the workspace has room for
     X: int
     X_panels: int

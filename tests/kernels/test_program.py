@@ -177,6 +177,21 @@ def test_every_form_gives_the_same_bits_on_any_threads(name, as_bytes, monkeypat
         np.testing.assert_array_equal(found[0], other)
 
 
+@pytest.mark.parametrize("name", FORMS)
+def test_mini_batches_of_other_sizes_before_do_not_change_a_bit(name):
+    """A plan is kept, and serves smaller mini-batches: it sums as one made for these would."""
+    layers, n, batch_size = FORMS[name]
+    X, y = samples(layers, batch_size, n, np.random.default_rng(5))
+    few = max(1, batch_size * 2 // 3)
+    found = []
+    for before in ([], [batch_size]):
+        net = fn.Network(layers, seed=2).build(n)
+        for size in before:
+            net.gradients(X[:size], y[:size])
+        found.append([gradient.tobytes() for gradient in net.gradients(X[:few], y[:few]).values()])
+    assert found[0] == found[1]
+
+
 @pytest.mark.parametrize("as_bytes", [False, True], ids=["numbers", "bytes"])
 @pytest.mark.parametrize("rescale", [fn.Rescale(1 / 255), fn.Rescale(2 / 255, -1)], ids=repr)
 @pytest.mark.parametrize(("m", "n", "units"), [(1, 65, 1), (9, 130, 2), (150, 2000, 1), (90, 2001, 5), (90, 2001, 20)])

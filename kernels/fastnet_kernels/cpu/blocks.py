@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..codes import BLOCKS_A_PARTIAL
 from .compiling import inner
 
 ROWS = 32  # rows of a block of a public kernel
@@ -18,3 +19,16 @@ def bounds(index, size, block):
     """First and last (exclusive) of block `index`, which may be the unsigned index of a parallel loop."""
     first = np.int64(index) * block
     return first, min(first + block, size)
+
+
+@inner
+def n_partials(blocks):
+    """How many sums over groups of `blocks` there are: an even number, which two threads share."""
+    return 2 * n_blocks(blocks, 2 * BLOCKS_A_PARTIAL)
+
+
+@inner
+def blocks_of_partial(index, blocks):
+    """First and last (exclusive) block of a group: as evenly as can be; the last block may be nearly empty."""
+    count = n_partials(blocks)
+    return blocks * index // count, blocks * (index + 1) // count

@@ -2,7 +2,7 @@
 
 from ..codes import DZ, GRADIENT, IN_ONE_PASS, N_IN, N_OUT, PREDICT, SAMPLE_ROWS, SUM_OF_DW
 from .backward import backward, keep_rows
-from .blocks import n_blocks
+from .blocks import blocks_of_partial, n_blocks, n_partials
 from .compiling import routine
 from .cost import cost_of_block, store_outputs
 from .forward import first_dense_layer, forward
@@ -15,7 +15,7 @@ from .views import reinterpret, vector
 
 
 @routine(part=SAMPLE_ROWS)
-def _add_to_partial(job, block):
+def _add_to_partial(job, partial, block):
     """The block's share of dW, of the single layer there is, from samples that are still in cache.
 
     Meanwhile half of the next block's samples are asked for, where that helps.
@@ -23,11 +23,7 @@ def _add_to_partial(job, block):
     plan, workspace = job.plan, job.workspace
     n, n_in, size = plan.layers[0, N_OUT], plan.layers[0, N_IN], plan.block_rows
     first = block * size
-    partial, dz = plan.partials + block // plan.blocks_a_partial * n * n_in, place_of(plan, 0, DZ, block)
-    if block % plan.blocks_a_partial == 0:
-        sums = vector(workspace, partial, n * n_in)
-        for k in range(sums.size):
-            sums[k] = 0
+    dz = place_of(plan, 0, DZ, block)
     count, rows = count_of(job, block), vector(job.rows, first, 2 * size)
     scale, shift = workspace.dtype.type(plan.scale), workspace.dtype.type(plan.shift)
     for j in range(n):
@@ -52,14 +48,18 @@ def by_samples(job, worker, workers, first_layer, last_layer, goes_forward, come
     plan, scratch = job.plan, scratch_of(job, worker)
     blocks, layers = n_blocks(job.m, plan.block_rows), plan.layers.shape[0]
     if job.mode >= GRADIENT and plan.layers[0, SUM_OF_DW] == IN_ONE_PASS:
-        for group in range(worker * plan.blocks_a_partial, blocks, workers * plan.blocks_a_partial):
-            end = min(group + plan.blocks_a_partial, blocks)
-            for block in range(group, end):
+        size = plan.layers[0, N_OUT] * plan.layers[0, N_IN]
+        for index in range(worker, n_partials(blocks), workers):
+            partial, (first, last) = plan.partials + index * size, blocks_of_partial(index, blocks)
+            for block in range(first, last):
                 find_rows(job, block * plan.block_rows)
-            for block in range(group, end):
+            sums = vector(job.workspace, partial, size)
+            for k in range(size):
+                sums[k] = 0
+            for block in range(first, last):
                 first_dense_layer(job, scratch, block, 1, block + 1)
                 cost_of_block(job, block)
-                _add_to_partial(job, block)
+                _add_to_partial(job, partial, block)
         return
     if first_layer == 0 and goes_forward:
         for block in range(worker, blocks, workers):

@@ -25,7 +25,7 @@ from ..codes import (
     B,
     W,
 )
-from .blocks import n_blocks
+from .blocks import n_blocks, n_partials
 from .compiling import inner, routine
 from .inputs import few_inputs, gather_inputs
 from .machine import PANEL_BYTES, VECTOR_BYTES
@@ -161,8 +161,8 @@ def _add_partials(job, alpha, changed, blocks, first_row, last_row, first_column
     n, n_in, stride = plan.layers[0, N_OUT], plan.layers[0, N_IN], plan.layers[0, W_STRIDE]
     for j in range(first_row, last_row):
         target = vector(changed, plan.layers[0, W] + j * stride + first_column, last_column - first_column)
-        for group in range(n_blocks(blocks, plan.blocks_a_partial)):
-            partial = vector(workspace, plan.partials + (group * n + j) * n_in + first_column, target.size)
+        for index in range(n_partials(blocks)):
+            partial = vector(workspace, plan.partials + (index * n + j) * n_in + first_column, target.size)
             for k in range(target.size):
                 target[k] += alpha * partial[k]
 
