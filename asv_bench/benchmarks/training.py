@@ -42,6 +42,20 @@ class Steps:
     track_step.unit = "us"
 
 
+SMALLEST = {"43-1": (43, 1), "4-10": (4, 10), "3-31-3": (3, 31, 3), "969-1": (969, 1)}
+
+
+class Smallest(Steps):
+    """A step of one sample in networks so small that most of its time goes into calls."""
+
+    params = (list(SMALLEST), ["float32", "float64"], [1])
+
+    def setup(self, workload, dtype, threads):
+        numba.set_num_threads(threads)
+        self.workload = Workload(workload, SMALLEST[workload], 1, 8, 500, 1e-4)
+        self.peer = prepared(self.workload, dtype)
+
+
 class MatrixUnit:
     """How many times as long a step takes by vectors as by the machine's matrix unit; 1 where there is none."""
 
