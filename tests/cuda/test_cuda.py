@@ -13,8 +13,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from fastnet_kernels import codes
 
 import fastnet as fn
+from fastnet.gpu_plan import Sizes, product_for
 
 HERE = Path(__file__).parent
 needs_numba_cuda = pytest.mark.skipif(
@@ -85,6 +87,15 @@ def test_kernels_assemble_and_fit_their_registers(processes):
         assert record["non_coherent_loads"] == 0, record
         if is_product:
             assert record["vector_loads"] >= 12, record
+
+
+def test_a_library_makes_large_products_only():
+    without = Sizes((32, 128), (32, 128), (32, 8), 1024, multiprocessors=132)
+    sizes = without._replace(library_rate=128)
+    assert product_for(4096, 4096, 4096, sizes).tile == codes.OF_LIBRARY
+    assert product_for(4096, 4096, 4096, without).tile == codes.LARGE
+    for shape in ((128, 128, 784), (256, 512, 784), (1024, 1024, 1024)):
+        assert product_for(*shape, sizes) == product_for(*shape, without)
 
 
 def test_what_is_missing_is_named():
