@@ -55,6 +55,7 @@ class _Part:
     last: int
     begins: int  # the first one's number in the call
     stream: Any
+    copied_from: Sequence[np.ndarray] = ()  # memory that must stay until the copy has been made
 
 
 @dataclass
@@ -227,7 +228,7 @@ class GPU:
             for array, room in zip(given, part, strict=True):
                 if array.size:
                     np.take(array, rows, axis=0, out=room, mode="clip")  # which is not checked twice
-            yield _Part(self._data(batches, part, streams[turn]), no_order, 0, count, step, streams[turn])
+            yield _Part(self._data(batches, part, streams[turn]), no_order, 0, count, step, streams[turn], part)
             turn = 1 - turn
             step += count
 
