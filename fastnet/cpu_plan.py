@@ -30,6 +30,7 @@ _NUMBERS_A_TASK = 8192  # of a weight matrix, in whole rows
 _BLOCK_BYTES = 16384  # of all A and dZ of a block with several panels: it stays in the first-level cache
 _MOST_PANELS = 32  # of a block
 _ONE_BY_ONE = 3  # times as many samples fit a vector that are not worth one
+_WEIGHTS_ONLINE = 1 << 17  # of a network that takes one sample at a time on one thread
 _UNITS_OF_FEW = 8  # of a first layer that reads them where they lie: for more of them an aligned copy is faster
 _FEW_VECTORS = 9  # of samples: with an odd number of vectors, a last panel half empty would cost a tenth or more
 _SAMPLES_IN_ONE_PASS = 8  # of a block: their inputs stay in the second-level cache
@@ -175,6 +176,21 @@ def _tasks_of(l: int, n_out: int, n_in: int, form: Form, panel: int) -> list[tup
     ]
 
 
+def _is_online(found: Sequence[tuple[Layer, int, int]], loss: Loss, batch_size: int, form: Form) -> bool:
+    """Whether a step is of one sample, of few weights, and of nothing but what is most common."""
+    return (
+        batch_size == 1
+        and form.samples_lie == codes.ONE_BY_ONE
+        and sum(n_in * n_out for _, n_in, n_out in found) <= _WEIGHTS_ONLINE
+        and not loss.setting
+        and (loss.name in ("cross_entropy", "squared_error") or (loss.name == "log_loss" and found[-1][2] == 1))
+        and all(
+            isinstance(layer, Dense) and layer.trainable and not (layer.l1 or layer.l2 or is_derived_from_z(layer))
+            for layer, _, _ in found
+        )
+    )
+
+
 def make_plan(
     layers: Sequence[Layer],
     n_inputs: int,
@@ -262,6 +278,7 @@ def make_plan(
         loss_setting=loss.setting,
         first_trained=min((task[0] for task in tasks), default=len(found)),
         has_penalty=int((settings[:, [codes.L1, codes.L2]] > 0).any()),
+        is_online=int(_is_online(found, loss, batch_size, form)),
         is_dense=int((table[:, codes.KIND] == codes.DENSE).all()),
         n_targets=numbers_of_y,
         batch_size=batch_size,
@@ -308,6 +325,8 @@ def parts_of(plan: codes.Plan) -> set[int]:
     parts = set()
     if plan.inputs == codes.AS_THEY_LIE or first_sum in (codes.OF_SAMPLES, codes.IN_ONE_PASS):
         parts.add(codes.SAMPLE_ROWS)
+    if plan.is_online:
+        parts.add(codes.ONLINE)
     if plan.layers[:, codes.PACKED].any():
         parts.add(codes.LARGE_W)
     if plan.layers[:, codes.ON_UNIT].any():

@@ -18,9 +18,9 @@ PLAIN, MOMENTUM, RMSPROP, ADAM, ADAMW = range(5)
 
 # Parts of the program that are compiled when a network first needs them: layers that are not dense; the activations and
 # losses that come after the first few, sample weights and label smoothing; optimizers that are not PLAIN; samples that
-# are bytes; samples that are used as rows, since they or the first layer's units are few; W so large that it is packed;
-# and products by a matrix unit, where there is one.
-PARTS = PASSING, RARE_ACTIVATIONS, RARE_LOSSES, OPTIMIZERS, BYTES, SAMPLE_ROWS, LARGE_W, MATRIX_UNIT = range(8)
+# are bytes; samples that are used as rows, since they or the first layer's units are few; one sample at a time; W so
+# large that it is packed; and products by a matrix unit, where there is one.
+PARTS = PASSING, RARE_ACTIVATIONS, RARE_LOSSES, OPTIMIZERS, BYTES, SAMPLE_ROWS, ONLINE, LARGE_W, MATRIX_UNIT = range(9)
 
 # What one run of the program does with every mini-batch.
 PREDICT = 0  # forward; the output activations are stored
@@ -156,6 +156,7 @@ class Plan(NamedTuple):
     loss_setting: float  # huber's delta, quantile's q, or the label smoothing of classification
     first_trained: int
     has_penalty: int
+    is_online: int  # whether a step of plain gradient descent is one sample's, and goes in plain loops
     is_dense: int  # whether all layers are
     n_targets: int
     batch_size: int  # rows the workspace has room for

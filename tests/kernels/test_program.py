@@ -133,6 +133,7 @@ def test_what_is_summed_together_does_not_depend_on_the_number_of_threads(has_un
 
 # Networks and mini-batches for every form that `form_for` chooses.
 FORMS = {
+    "online": ([fn.Dense(9, "relu"), fn.Dense(3, "softmax")], 40, 1),
     "one by one": ([fn.Dense(9, "relu"), fn.Dense(3, "softmax")], 40, 3),
     "kept": ([fn.Dense(4, "tanh"), fn.Dense(1, "sigmoid")], 2, 300),
     "turned": ([fn.Dense(300, "relu"), fn.Dense(3, "softmax")], 130, 96),
@@ -144,6 +145,7 @@ FORMS = {
 def form(name, net):
     found = net._forms[FORMS[name][2], False]
     return {
+        "online": net._rooms[found].plan.is_online,
         "one by one": found.samples_lie == codes.ONE_BY_ONE,
         "kept": found.inputs == codes.KEPT and found.sums_of_dW[0] == codes.OF_COLUMNS,
         "turned": found.inputs == codes.TURNED and found.sums_of_dW[0] == codes.OF_PANELS,
@@ -175,6 +177,80 @@ def test_every_form_gives_the_same_bits_on_any_threads(name, as_bytes, monkeypat
     assert form(name, net)
     for other in found[1:]:
         np.testing.assert_array_equal(found[0], other)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("as_bytes", [False, True], ids=["numbers", "bytes"])
+@pytest.mark.parametrize(
+    ("layers", "n"),
+    [
+        ([fn.Dense(1, "sigmoid")], 43),
+        ([fn.Dense(10, "softmax")], 4),
+        ([fn.Dense(31, "leaky_relu", slope=0.2), fn.Dense(3, "softmax")], 3),
+        ([fn.Dense(3, "sigmoid"), fn.Dense(17, "relu"), fn.Dense(2, "tanh"), fn.Dense(1, "sigmoid")], 9),
+        ([fn.Dense(2, "elu"), fn.Dense(3, "softmax")], 1000),
+        ([fn.Dense(5, "tanh"), fn.Dense(3)], 6),
+        ([fn.Dense(2, "sigmoid")], 33),
+    ],
+    ids=repr,
+)
+def test_online_steps_are_like_all_others(layers, n, as_bytes, dtype, monkeypatch):
+    rng = np.random.default_rng(7)
+    X, y = rng.standard_normal((50, n)), rng.integers(0, max(2, layers[-1].units), 50)
+    if layers[-1].activation == "linear":
+        y = rng.standard_normal((50, 3))
+    elif layers[-1].units == 2:
+        y = rng.random((50, 2))
+    if as_bytes:
+        X, layers = (X * 40 + 100).clip(0, 255).astype(np.uint8), [fn.Rescale(2 / 255, -1), *layers]
+    found = []
+    for most in (1 << 17, 0):
+        monkeypatch.setattr("fastnet.cpu_plan._WEIGHTS_ONLINE", most)
+        loss = "squared_error" if y.ndim == 2 else None
+        net = fn.Network(layers, loss=loss, seed=5, dtype=dtype)
+        history = net.fit(X, y, epochs=2, batch_size=1, optimizer=fn.SGD(0.01), verbose=False)
+        assert net._room(1).plan.is_online == (most > 0)
+        found.append([net.buffer, history["cost"], history[net.task.metric]])
+    tolerance = 1e-5 if dtype == "float32" else 1e-12
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_allclose(one, other, rtol=tolerance, atol=tolerance)
+
+
+def test_what_online_steps_leave_to_others():
+    """Penalties, frozen layers, weights of samples, momentum and limits have an effect on steps of one sample, too."""
+    X, y = np.random.default_rng(0).standard_normal((20, 6)), np.arange(20) % 2
+    plain = {"optimizer": fn.SGD(0.1)}
+    found = set()
+    for hidden, options in (
+        ({}, plain),
+        ({"l2": 0.1}, plain),
+        ({"trainable": False}, plain),
+        ({}, {**plain, "sample_weight": np.linspace(0, 1, 20)}),
+        ({}, {"optimizer": fn.SGD(0.1, momentum=0.5)}),
+        ({}, {"optimizer": fn.SGD(0.1, clip_value=1e-3)}),
+        ({}, {"optimizer": fn.SGD(0.1, clip_norm=1e-3)}),
+        ({}, {"optimizer": fn.SGD(0.1, weight_decay=0.1)}),
+    ):
+        net = fn.Network([fn.Dense(5, "tanh", **hidden), fn.Dense(1, "sigmoid")], seed=1, dtype="float64")
+        net.fit(X, y, epochs=1, batch_size=1, shuffle=False, verbose=False, **options)
+        found.add(net.buffer.tobytes())
+    assert len(found) == 8
+
+
+@pytest.mark.parametrize("layers", [[fn.Dense(1, "sigmoid")], [fn.Dense(4, "relu"), fn.Dense(3, "softmax")]], ids=repr)
+def test_an_online_step_whose_cost_is_not_finite_changes_nothing(layers):
+    X, y = np.linspace(-1, 1, 40).reshape(10, 4), np.arange(10) % 2
+    net = fn.Network(layers, seed=1).build(4)
+    net.task = net.task.learn(y)
+    batches, costs, scores = net.batches(X, y, 1), *np.zeros((2, 10))
+    batches.samples = batches.samples.copy()
+    batches.samples.view(np.float32)[3 * 4] = np.inf
+    updates = Updates(fn.SGD(0.1).settings(), np.full(10, 0.1), (np.zeros(0, np.float32),) * 2)
+    assert net.run(codes.TRAIN, batches, 0, 3, updates=updates, costs=costs, scores=scores) == 3
+    before = net.buffer.copy()
+    assert net.run(codes.TRAIN, batches, 3, 10, updates=updates, costs=costs, scores=scores) == 3
+    assert not np.isfinite(costs[3])
+    np.testing.assert_array_equal(net.buffer, before)
 
 
 @pytest.mark.parametrize("name", FORMS)

@@ -1,0 +1,116 @@
+"""A whole step of one sample: online learning, in plain loops.
+
+Each number of W is used once in the forward pass and twice on the way back, so that there is nothing to be kept in
+registers. Reading W is all there is to it, and in the smallest networks it is the calls between the pieces of a step.
+"""
+
+import numpy as np
+
+from ..codes import (
+    ACTIVATION,
+    CROSS_ENTROPY,
+    DZ,
+    LOG_LOSS,
+    N_IN,
+    N_OUT,
+    ONLINE,
+    SLOPE,
+    W_STRIDE,
+    A,
+    B,
+    W,
+)
+from .activations import activate, derive
+from .compiling import inner, routine
+from .inputs import are_copied, few_inputs, find_rows, read_rows
+from .losses import cross_entropy_of_one, log_loss_columns
+from .views import matrix, vector
+
+
+@inner
+def _forward(job, samples, x):
+    """Z of the last layer, and A of the others."""
+    plan, workspace, parameters = job.plan, job.workspace, job.parameters
+    last = plan.layers.shape[0] - 1
+    for l in range(last + 1):
+        n, n_in, w = plan.layers[l, N_OUT], plan.layers[l, N_IN], plan.layers[l, W]
+        a = vector(samples, x, n_in) if l == 0 else vector(workspace, plan.layers[l - 1, A], n_in)
+        z, b = vector(workspace, plan.layers[l, A], n), vector(parameters, plan.layers[l, B], n)
+        for j in range(n):
+            row, total = vector(parameters, w + j * plan.layers[l, W_STRIDE], n_in), b[j]
+            for k in range(n_in):
+                total += row[k] * a[k]
+            z[j] = total
+        if l < last:
+            activate(plan.layers[l, ACTIVATION], plan.settings[l, SLOPE], z)
+
+
+@inner
+def _cost(job):
+    """The loss, which is returned, the score, and the last layer's dZ."""
+    plan, workspace = job.plan, job.workspace
+    last, row = plan.layers.shape[0] - 1, job.rows[0]
+    n, L = plan.layers[last, N_OUT], vector(workspace, plan.L, 1)
+    z, dz = vector(workspace, plan.layers[last, A], n), vector(workspace, plan.layers[last, DZ], n)
+    one = workspace.dtype.type(1)
+    if plan.loss == CROSS_ENTROPY:
+        label, top = int(job.targets[row, 0]), 0
+        for j in range(1, n):
+            top = j if z[j] > z[top] else top
+        score = one if top == label else one * 0
+        cross_entropy_of_one(z, label, 0.0, L, dz, one)
+    elif plan.loss == LOG_LOSS:
+        y = vector(workspace, plan.Y, 1)
+        y[0] = job.targets[row, 0]
+        score = one if (z[0] > 0) == (y[0] > one / 2) else one * 0
+        log_loss_columns(matrix(z, 0, 1, 1), matrix(y, 0, 1, 1), L, matrix(dz, 0, 1, 1), one)
+    else:  # SQUARED_ERROR
+        activate(plan.layers[last, ACTIVATION], plan.settings[last, SLOPE], z)
+        score = one * 0
+        for j in range(n):
+            dz[j] = z[j] - job.targets[row, j]
+            score += dz[j] * dz[j]
+        L[0] = score / 2
+        derive(plan.layers[last, ACTIVATION], plan.settings[last, SLOPE], z, dz)
+    workspace[plan.scores] = score
+    return L[0]
+
+
+@inner
+def _backward(job, samples, x):
+    """dZ of each layer from that of the next, whose W and b change then."""
+    plan, workspace, parameters = job.plan, job.workspace, job.parameters
+    alpha = workspace.dtype.type(-job.learning_rate)
+    for l in range(plan.layers.shape[0] - 1, -1, -1):
+        n, n_in, w = plan.layers[l, N_OUT], plan.layers[l, N_IN], plan.layers[l, W]
+        dz, b = vector(workspace, plan.layers[l, DZ], n), vector(parameters, plan.layers[l, B], n)
+        a = vector(samples, x, n_in) if l == 0 else vector(workspace, plan.layers[l - 1, A], n_in)
+        if l > 0:
+            da = vector(workspace, plan.layers[l - 1, DZ], n_in)
+            for k in range(n_in):
+                da[k] = 0
+            for j in range(n):
+                row, factor = vector(parameters, w + j * plan.layers[l, W_STRIDE], n_in), dz[j]
+                for k in range(n_in):
+                    da[k] += factor * row[k]
+            derive(plan.layers[l - 1, ACTIVATION], plan.settings[l - 1, SLOPE], a, da)
+        for j in range(n):
+            row, factor = vector(parameters, w + j * plan.layers[l, W_STRIDE], n_in), alpha * dz[j]
+            for k in range(n_in):
+                row[k] += factor * a[k]
+        for j in range(n):
+            b[j] += alpha * dz[j]
+
+
+@routine(part=ONLINE)
+def online_step(job):
+    """One step of plain gradient descent; a loss that is not finite changes nothing."""
+    plan = job.plan
+    find_rows(job, 0)
+    if are_copied(job):
+        read_rows(job, job.workspace, plan.X, 0, 1, 0, plan.layers[0, N_IN])
+    samples, x, rows = few_inputs(job)
+    x += rows[0] * plan.layers[0, N_IN]
+    _forward(job, samples, x)
+    if np.isfinite(_cost(job)):
+        _backward(job, samples, x)
