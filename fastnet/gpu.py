@@ -13,7 +13,7 @@ from fastnet_kernels import codes
 from .announcing import announced_compilation
 from .checks import all_finite
 from .devices import NO_ORDER, Batches, Updates, no_updates
-from .gpu_library import Calls
+from .gpu_calls import Calls
 from .gpu_plan import GPUPlan, Sizes, form_for, make_gpu_plan
 from .layers import Layer
 from .losses import Loss
@@ -133,14 +133,14 @@ class GPU:
             depths=(kernels.SMALL_DEPTH, kernels.LARGE_DEPTH),
             piece=kernels.PIECE,
             multiprocessors=self._multiprocessors,
-            library_rate=0 if self._library is None else self._library.rate,
+            cublas_rate=0 if self._cublas is None else self._cublas.rate,
         )
         return make_gpu_plan(layers, n_inputs, loss, batch_size, self.dtype, sizes)
 
     @functools.cached_property
-    def _library(self) -> Any:
+    def _cublas(self) -> Any:
         """What makes the largest products, if it is installed."""
-        from fastnet_kernels.cuda.library import find
+        from fastnet_kernels.cuda.cublas import find
 
         return find(self.dtype)
 
@@ -336,7 +336,7 @@ class GPU:
             first_step=part.first,
             last_step=part.last,
             call=Calls(
-                self._library, stream, plan, parameters, self._gradients, workspace, data.m, batches.batch_size, repeats
+                self._cublas, stream, plan, parameters, self._gradients, workspace, data.m, batches.batch_size, repeats
             ),
         )
         return launch

@@ -37,7 +37,7 @@ class Sizes(NamedTuple):
     depths: tuple[int, int]  # of a slab
     piece: int  # numbers that a task takes one by one
     multiprocessors: int
-    library_rate: int = 0  # multiply-adds of a multiprocessor in a cycle that a library makes; 0: there is none
+    cublas_rate: int = 0  # multiply-adds of a multiprocessor in a cycle that the library makes; 0: there is none
 
 
 @dataclass(frozen=True)
@@ -67,8 +67,8 @@ def product_for(m: int, n: int, depth: int, sizes: Sizes) -> Product:
                 best, least = Product(tile, slices, tiles * slices), cycles
             if tiles * slices >= sizes.multiprocessors:
                 break
-    if sizes.library_rate:
-        rate = _PART_OF_LIBRARY * sizes.library_rate * sizes.multiprocessors
+    if sizes.cublas_rate:
+        rate = _PART_OF_LIBRARY * sizes.cublas_rate * sizes.multiprocessors
         if m * n * depth / rate + _CYCLES_OF_CALL < least:
             return Product(codes.OF_LIBRARY, 1, 1)
     return best

@@ -49,7 +49,7 @@ def products() -> list[dict[str, Any]]:
     """Our product of square matrices, and cuBLAS's, without tensor cores in float32."""
     import fastnet_kernels.cuda as room
     from fastnet_kernels.cuda.compiling import cuda
-    from fastnet_kernels.cuda.library import Matrix, find
+    from fastnet_kernels.cuda.cublas import Matrix, find
 
     records = []
     for dtype in ("float32", "float64"):
@@ -57,10 +57,10 @@ def products() -> list[dict[str, Any]]:
             A, W, Z = (cuda.to_device(np.random.default_rng(0).random((side, side)).astype(dtype)) for _ in range(3))
             b = cuda.to_device(np.zeros(side, dtype))
             calls = {"fastnet": Queued(functools.partial(room.dense_forward, A, W, b, Z), cuda.synchronize)}
-            library = find(dtype)
-            if library is not None:
+            cublas = find(dtype)
+            if cublas is not None:
                 P, Q, C = (Matrix(array.reshape(-1), 0, side, 1) for array in (A, W, Z))
-                multiply = functools.partial(library.multiply, 0, side, side, side, P, Q, C, Matrix(b, 0, 1, 1))
+                multiply = functools.partial(cublas.multiply, 0, side, side, side, P, Q, C, Matrix(b, 0, 1, 1))
                 calls["cuBLAS"] = Queued(multiply, cuda.synchronize)
             for name, seconds in samples(calls, rounds=7, at_least=0.02).items():
                 tflops = 2 * side**3 / float(np.median(seconds)) / 1e12

@@ -32,9 +32,9 @@ TRAIN = 3  # the same, then the parameters are updated
 ONE_BY_ONE = 0  # a sample is a row: for few samples
 SIDE_BY_SIDE = 1  # a sample is a column
 
-# How the first layer of samples side by side reads them.
+# How the first layer reads samples. One by one they are rows: KEPT is a copy of them then.
 TURNED = 0  # into panels, a feature a row
-KEPT = 1  # the same, and they stay in the workspace: few features, or the same samples in every step (few: a copy)
+KEPT = 1  # the same, and they stay in the workspace: few features, or the same samples in every step
 AS_THEY_LIE = 2  # as rows, in dot products: few units
 
 # How a layer's dW is summed.

@@ -123,7 +123,7 @@ class NumpyLibrary:
 
 
 def use_library(monkeypatch):
-    monkeypatch.setattr("fastnet_kernels.cuda.library.find", NumpyLibrary)
+    monkeypatch.setattr("fastnet_kernels.cuda.cublas.find", NumpyLibrary)
     monkeypatch.setattr("fastnet.gpu_plan._CYCLES_OF_CALL", 0)
 
 
@@ -139,7 +139,7 @@ def test_products_by_a_library(name, monkeypatch):
         found.append([net.buffer, list(net.evaluate(X, y).values()), net._outputs(X)])
         gradients = net.gradients(X, y)
         found[-1] += [gradients[key] for key in sorted(gradients)]
-    products = net.device._library.products
+    products = net.device._cublas.products
     assert len(products) > 3 * sum(isinstance(layer, Dense) for layer in layers)
     assert (True, True) in products or name != "several classes"  # b and ReLU at once
     assert (True, False) in products  # the last layer's b
@@ -331,7 +331,7 @@ def test_two_runs_on_the_gpu_give_the_same_bits():
 @on_gpu
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_products_of_the_library_on_the_gpu(dtype, monkeypatch):
-    from fastnet_kernels.cuda.library import find
+    from fastnet_kernels.cuda.cublas import find
 
     if find(dtype) is None:
         pytest.skip("needs cuBLAS: pip install '.[cublas]'")

@@ -91,7 +91,7 @@ def test_kernels_assemble_and_fit_their_registers(processes):
 
 def test_a_library_makes_large_products_only():
     without = Sizes((32, 128), (32, 128), (32, 8), 1024, multiprocessors=132)
-    sizes = without._replace(library_rate=128)
+    sizes = without._replace(cublas_rate=128)
     assert product_for(4096, 4096, 4096, sizes).tile == codes.OF_LIBRARY
     assert product_for(4096, 4096, 4096, without).tile == codes.LARGE
     for shape in ((128, 128, 784), (256, 512, 784), (1024, 1024, 1024)):

@@ -3,11 +3,15 @@
 Inside a routine such an array is like any other. What of the other fields is needed follows from the type.
 """
 
+import functools
+
 from llvmlite import ir
 from numba.core import cgutils, types
 from numba.core.datamodel import register_default
 from numba.core.datamodel.models import ArrayModel
 from numba.core.imputils import lower_cast
+
+from .views import strides_without_gaps
 
 
 class LeanArray(types.Array):
@@ -44,18 +48,14 @@ class _LeanModel(ArrayModel):
 
     def from_argument(self, builder, value):
         data, *shape = value
-        size = ir.IntType(64)(self.fe_type.dtype.bitwidth // 8)
-        strides, stride, count = [], size, ir.IntType(64)(1)
-        for extent in reversed(shape):
-            strides.insert(0, stride)
-            stride, count = builder.mul(stride, extent), builder.mul(count, extent)
+        size = self.fe_type.dtype.bitwidth // 8
         array = ir.Constant(self.get_value_type(), None)
         fields = {
             "data": data,
-            "nitems": count,
-            "itemsize": size,
+            "nitems": functools.reduce(builder.mul, shape),
+            "itemsize": ir.IntType(64)(size),
             "shape": cgutils.pack_array(builder, shape),
-            "strides": cgutils.pack_array(builder, strides),
+            "strides": cgutils.pack_array(builder, strides_without_gaps(builder, size, shape)),
         }
         for name, field in fields.items():
             array = self.set(builder, array, field, name)

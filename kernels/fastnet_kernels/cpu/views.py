@@ -8,19 +8,24 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 
-def _array(context, builder, array_type, address, shape):
-    """An array structure for memory that somebody else owns."""
-    size = array_type.dtype.bitwidth // 8
-    array = context.make_array(array_type)(context, builder)
+def strides_without_gaps(builder, size, shape):
+    """Of an array whose numbers, of `size` bytes, lie side by side, row after row."""
     strides, stride = [], ir.Constant(ir.IntType(64), size)
     for extent in reversed(shape):
         strides.insert(0, stride)
         stride = builder.mul(stride, extent)
+    return strides
+
+
+def _array(context, builder, array_type, address, shape):
+    """An array structure for memory that somebody else owns."""
+    size = array_type.dtype.bitwidth // 8
+    array = context.make_array(array_type)(context, builder)
     context.populate_array(
         array,
         data=builder.bitcast(address, array.data.type),
         shape=cgutils.pack_array(builder, shape),
-        strides=cgutils.pack_array(builder, strides),
+        strides=cgutils.pack_array(builder, strides_without_gaps(builder, size, shape)),
         itemsize=ir.Constant(ir.IntType(64), size),
         meminfo=None,
     )

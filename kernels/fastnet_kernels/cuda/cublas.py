@@ -48,6 +48,12 @@ def find(dtype):
         raise
 
 
+def _write(set_attribute, thing, attribute, kind_of, value):
+    """Set an attribute of one of the library's things, in the kind of number that it is."""
+    number = np.array([value], kind_of(attribute))
+    set_attribute(thing, attribute, number.ctypes.data, number.nbytes)
+
+
 class CublasLt:
     """cuBLASLt for one dtype and the current GPU. What it is told of a product's shape is kept for the next one."""
 
@@ -94,9 +100,8 @@ class CublasLt:
         )  # fmt: skip
 
     def _set(self, description, name, value):
-        attribute = self._lt.MatmulDescAttribute[name]
-        number = np.array([value], self._lt.get_matmul_desc_attribute_dtype(attribute))
-        self._lt.matmul_desc_set_attribute(description, attribute, number.ctypes.data, number.nbytes)
+        lt, attribute = self._lt, self._lt.MatmulDescAttribute[name]
+        _write(lt.matmul_desc_set_attribute, description, attribute, lt.get_matmul_desc_attribute_dtype, value)
 
     def describe(self, m, n, depth, P, Q, C, epilogue):
         """What the library is told of a product: a description, and layouts of Q, P and C."""
@@ -117,19 +122,18 @@ class CublasLt:
 
     def _fastest(self, description, layouts, alignments):
         """The way that the library holds for the fastest, and how many bytes of scratch it needs."""
-        preference = self._lt.matmul_preference_create()
+        lt, preference = self._lt, self._lt.matmul_preference_create()
         limits = {"MAX_WORKSPACE_BYTES": _SCRATCH_BYTES}
         limits |= dict(zip((f"MIN_ALIGNMENT_{x}_BYTES" for x in "ABCD"), (*alignments, alignments[2]), strict=True))
         for name, value in limits.items():
-            attribute = self._lt.MatmulPreferenceAttribute[name]
-            number = np.array([value], self._lt.get_matmul_preference_attribute_dtype(attribute))
-            self._lt.matmul_preference_set_attribute(preference, attribute, number.ctypes.data, number.nbytes)
-        found, count = np.zeros(1, self._lt.matmul_heuristic_result_dtype), np.zeros(1, np.int32)
+            attribute, kind_of = lt.MatmulPreferenceAttribute[name], lt.get_matmul_preference_attribute_dtype
+            _write(lt.matmul_preference_set_attribute, preference, attribute, kind_of, value)
+        found, count = np.zeros(1, lt.matmul_heuristic_result_dtype), np.zeros(1, np.int32)
         of_q, of_p, of_c = layouts
-        self._lt.matmul_algo_get_heuristic(
+        lt.matmul_algo_get_heuristic(
             self._handle, description, of_q, of_p, of_c, of_c, preference, 1, found.ctypes.data, count.ctypes.data
         )
-        self._lt.matmul_preference_destroy(preference)
+        lt.matmul_preference_destroy(preference)
         if count[0] == 0:
             raise RuntimeError(f"cuBLASLt knows no way to make a product of this shape in {self.dtype}")
         return found["algo"].copy(), int(found["workspace_size"][0])

@@ -1,4 +1,4 @@
-"""The products of a plan that a library makes: which matrices they are of."""
+"""The products of a plan that cuBLAS makes: which matrices they are of."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,9 +11,9 @@ from .gpu_plan import GPUPlan
 
 @dataclass(frozen=True)
 class Calls:
-    """Calls of a library, in one run of a plan."""
+    """Calls of the library, in one run of a plan."""
 
-    library: Any
+    cublas: Any
     stream: Any
     plan: GPUPlan
     parameters: Any
@@ -25,7 +25,7 @@ class Calls:
 
     def __call__(self, instruction: np.ndarray, step: int) -> None:
         """Z = A_prev W^T (or A, where the instruction says so), or dA_prev = dZ W, or dW = dZ^T A_prev."""
-        from fastnet_kernels.cuda.library import Matrix
+        from fastnet_kernels.cuda.cublas import Matrix
 
         role, l, makes_a = instruction[[codes.ROLE, codes.LAYER, codes.ENDS]].tolist()
         layer, last = self.plan.layers[l].tolist(), len(self.plan.layers) - 1
@@ -40,14 +40,14 @@ class Calls:
             Z = Matrix(self.workspace, layer[codes.A], n, 1)
             b = Matrix(self.parameters, layer[codes.B], 1, 1) if makes_a else None
             relu = layer[codes.ACTIVATION] == codes.RELU and l < last
-            self.library.multiply(self.stream, m, n, n_in, A_prev, W, Z, b, relu=relu)
+            self.cublas.multiply(self.stream, m, n, n_in, A_prev, W, Z, b, relu=relu)
         elif role == codes.BACKWARD:
             W_turned = Matrix(self.parameters, layer[codes.W], 1, stride)
             dA_prev = Matrix(self.workspace, int(self.plan.layers[l - 1, codes.DZ]), n_in, 1)
-            self.library.multiply(self.stream, m, n_in, n, dZ, W_turned, dA_prev)
+            self.cublas.multiply(self.stream, m, n_in, n, dZ, W_turned, dA_prev)
         else:
             dW = Matrix(self.gradients, layer[codes.W], stride, 1)
-            self.library.multiply(self.stream, n, n_in, m, _turned(dZ), _turned(A_prev), dW)
+            self.cublas.multiply(self.stream, n, n_in, m, _turned(dZ), _turned(A_prev), dW)
 
     def _inputs(self, l: int, step: int) -> int:
         """Where the numbers are that layer l reads."""
