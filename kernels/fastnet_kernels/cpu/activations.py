@@ -15,6 +15,7 @@ from ..codes import (
     LINEAR,
     RARE_ACTIVATIONS,
     RELU,
+    SAMPLE_ROWS,
     SIGMOID,
     SILU,
     SOFTPLUS,
@@ -61,6 +62,20 @@ def softmax_columns(A):
             total += A[j, i]
         for j in range(n):
             A[j, i] /= total
+
+
+@routine(part=SAMPLE_ROWS)
+def softmax_of_one(a):
+    """The same for a single sample, whose numbers a (n,) are side by side."""
+    highest, total = a[0], a.dtype.type(0)
+    for j in range(1, a.size):
+        highest = a[j] if a[j] > highest else highest
+    for j in range(a.size):
+        a[j] = exp(a[j] - highest)
+    for j in range(a.size):
+        total += a[j]
+    for j in range(a.size):
+        a[j] /= total
 
 
 @routine

@@ -1,7 +1,7 @@
 """The end of the forward pass: outputs, or losses, scores and the last layer's dZ."""
 
 from ..codes import ACTIVATION, CROSS_ENTROPY, DZ, HINGE, LOG_LOSS, N_OUT, RARE_LOSSES, SOFTMAX, SQUARED_ERROR, A
-from .activations import softmax_columns
+from .activations import softmax_columns, softmax_of_one
 from .backward import derive_layer
 from .compiling import inner, routine
 from .forward import activate_layer
@@ -82,13 +82,14 @@ def cost_of_block(job, block):
     Z, dZ = matrix_of(job, last_layer, A, block), matrix_of(job, last_layer, DZ, block)
     Y = matrix(workspace, plan.Y + first * n_targets, n_targets, size)
     places = vector(job.rows, first, size)
-    _gather_targets(targets, places, Y)
+    if not job.again:
+        _gather_targets(targets, places, Y)
+        if plan.loss == LOG_LOSS and setting > 0:
+            _smooth(Y, setting)
     L, scores = vector(workspace, plan.L + first, size), vector(workspace, plan.scores + first, size)
     weight = Z.dtype.type(1) / Z.dtype.type(job.m)
     if plan.loss == LOG_LOSS:
         _count_hits(plan.loss, Z, Y, L, scores)
-        if setting > 0:
-            _smooth(Y, setting)
         log_loss_columns(Z, Y, L, dZ, weight)
     elif plan.loss == CROSS_ENTROPY:
         _count_hits(plan.loss, Z, Y, L, scores)
@@ -121,7 +122,9 @@ def store_outputs(job, block):
     last_layer = plan.layers.shape[0] - 1
     n, first = plan.layers[last_layer, N_OUT], block * plan.block_rows
     Z = matrix_of(job, last_layer, A, block)
-    if plan.layers[last_layer, ACTIVATION] == SOFTMAX:
+    if plan.layers[last_layer, ACTIVATION] == SOFTMAX and plan.block_rows == 1:
+        softmax_of_one(numbers_of(job, last_layer, A, block))
+    elif plan.layers[last_layer, ACTIVATION] == SOFTMAX:
         softmax_columns(Z)
     else:
         activate_layer(job, last_layer, block)

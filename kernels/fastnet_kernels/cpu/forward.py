@@ -122,7 +122,7 @@ def _first_layer_on_unit(job, scratch, first_block, step, last_block):
 
 
 @inner
-def _mark_what_is_not_finite(job, block):
+def mark_what_is_not_finite(job, block):
     """The block's first entry in `scores` = NaN if a Z of the first unit is NaN or infinite, else 0.
 
     A number of a sample that is NaN or infinite makes all its Z so, whatever W is.
@@ -215,7 +215,7 @@ def forward(job, scratch, first_block, step, last_block, first_layer, last_layer
             first_dense_layer(job, scratch, first_block, step, last_block)
             if job.mode == PREDICT and not job.are_bytes:
                 for block in range(first_block, last_block, step):
-                    _mark_what_is_not_finite(job, block)
+                    mark_what_is_not_finite(job, block)
         elif job.plan.layers[l, KIND] == DENSE:
             _dense_layer(job, scratch, l, first_block, step, last_block)
         else:

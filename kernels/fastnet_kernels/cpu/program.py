@@ -27,7 +27,7 @@ from .by_samples import by_samples
 from .by_weights import by_weights, change_weights, cut_norm, sum_of_penalties
 from .compiling import inner, kernel, routine
 from .held import held, renew
-from .online import online_step
+from .online import online_step, predict_online
 from .passing import from_known_statistics, statistics_of_all, sums_of_all
 from .views import vector
 
@@ -162,7 +162,7 @@ def run(
     turn, by_weight = n_segments - 1, 2 * n_segments - 1
     cuts_norm = mode == TRAIN and np.isfinite(optimizer[CLIP_NORM])
     is_plain = optimizer[OPTIMIZER] == PLAIN and not cuts_norm and not np.isfinite(optimizer[CLIP_VALUE])
-    is_online = plan.is_online and mode == TRAIN and is_plain and weights.size == 0
+    is_online = plan.is_online and (mode == PREDICT or mode == TRAIN and is_plain and weights.size == 0)
     job = held(
         Job(
             mode, plan, parameters, gradients, first_state, second_state, workspace, samples, are_bytes, targets,
@@ -178,6 +178,11 @@ def run(
         again = steps_an_epoch == 1 and order.size == 0 and (step > first_step or has_inputs)
         learning_rate = learning_rates[step] if mode == TRAIN else 0.0
         renew(job, Step(start, m, again, learning_rate, steps_before + step + 1))
+        if is_online and mode == PREDICT:
+            predict_online(job)
+            if not are_bytes and not _are_finite(plan, workspace, 1):
+                return step
+            continue
         if is_online:
             online_step(job)
             costs[step], scores[step] = workspace[plan.L], workspace[plan.scores]
