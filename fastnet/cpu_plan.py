@@ -33,7 +33,8 @@ _ONE_BY_ONE = 3  # times as many samples fit a vector that are not worth one
 _WEIGHTS_ONLINE = 1 << 17  # of a network that takes one sample at a time on one thread
 _UNITS_OF_FEW = 8  # of a first layer that reads them where they lie: for more of them an aligned copy is faster
 _FEW_VECTORS = 9  # of samples: with an odd number of vectors, a last panel half empty would cost a tenth or more
-_SAMPLES_IN_ONE_PASS = 8  # of a block: their inputs stay in the second-level cache
+_BYTES_IN_ONE_PASS = 3 << 18  # of a block's inputs, which stay in the second-level cache
+_UNEVEN = 1.1  # how much larger than the half one of two threads' shares of a mini-batch may be
 _UNITS_IN_ONE_PASS = 2  # of a single layer, at the most: dW is read and written once a block
 _UNITS_AS_THEY_LIE = 28  # of a first layer whose dW is summed from the samples' own rows: one tile's height
 # Cycles, measured: of two multiply-adds in a dot product, where a product's take one; of adding up its lanes; and of
@@ -92,7 +93,8 @@ def form_for(
         inputs = codes.AS_THEY_LIE if units[0] <= _UNITS_OF_FEW else codes.KEPT
         return Form(codes.ONE_BY_ONE, inputs, batch_size, sums_of_samples, never, never)
     if len(units) == 1 and units[0] <= _UNITS_IN_ONE_PASS and n_inputs >= panel:
-        return Form(codes.SIDE_BY_SIDE, codes.AS_THEY_LIE, _SAMPLES_IN_ONE_PASS, (codes.IN_ONE_PASS,), never, never)
+        block_rows = _rows_in_one_pass(batch_size, n_inputs * dtype.itemsize)
+        return Form(codes.SIDE_BY_SIDE, codes.AS_THEY_LIE, block_rows, (codes.IN_ONE_PASS,), never, never)
     vectors = -(-batch_size // lanes)
     on_unit = [
         has_unit
@@ -148,6 +150,17 @@ def form_for(
         for (layer, n_in, n_out), by_unit in zip(found, on_unit, strict=True)
     ]
     return Form(codes.SIDE_BY_SIDE, inputs, block_rows, tuple(sums), tuple(packed), tuple(on_unit))
+
+
+def _rows_in_one_pass(batch_size: int, bytes_of_sample: int) -> int:
+    """Samples of a block: the more the better, in fours, as long as they stay in cache and two threads share them."""
+    most = min(codes.ROWS_BEYOND, max(4, _BYTES_IN_ONE_PASS // bytes_of_sample // 4 * 4))
+
+    def are_shared(rows: int) -> bool:
+        blocks = -(-batch_size // rows)
+        return -(-blocks // 2) * rows <= _UNEVEN * batch_size / 2
+
+    return next((rows for rows in range(most, 0, -4) if are_shared(rows)), most)
 
 
 def _tasks_of(l: int, n_out: int, n_in: int, form: Form, panel: int) -> list[tuple[int, int, int, int, int]]:

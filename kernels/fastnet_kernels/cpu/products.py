@@ -15,7 +15,7 @@ from .views import vector
 _WIDE, _THIN = MACHINE.wide_heights, MACHINE.thin_heights
 _HEIGHTS, _WIDTHS = MACHINE.dot_heights, MACHINE.dot_widths
 _A_BYTES = 1 << 19  # of the matrix that is read number by number: it stays in the second-level cache
-_COLUMNS = 2048  # of add_rows: of the target and four rows they stay in the first-level cache
+_COLUMNS = 1024  # of add_rows: of the target and four rows they stay in the first-level cache
 DOTS_AT_ONCE = _WIDTHS[0]  # of rows of B, for which a row of A is read once
 _ASKED_FOR = 128  # numbers of a row at a time
 
