@@ -163,6 +163,13 @@ def _rows_in_one_pass(batch_size: int, bytes_of_sample: int) -> int:
     return next((rows for rows in range(most, 0, -4) if are_shared(rows)), most)
 
 
+def _edge(n_in: int, batch_size: int, lanes: int) -> int:
+    """How many of a layer's last inputs fill so little of a vector that dot products make their dW sooner."""
+    edge = n_in % lanes
+    of_dots = edge * (_CYCLES_OF_DOT * batch_size / lanes / 2 + _CYCLES_OF_SUM)
+    return edge if of_dots < batch_size / 2 else 0
+
+
 def _tasks_of(l: int, n_out: int, n_in: int, form: Form, panel: int) -> list[tuple[int, int, int, int, int]]:
     """One layer's W in pieces: (layer, first and last column, first and last row)."""
     how = form.sums_of_dW[l]
@@ -254,6 +261,9 @@ def make_plan(
             row[codes.STATISTICS] = room.take(4 * places_for_samples)
         if form.samples_lie == codes.SIDE_BY_SIDE and form.sums_of_dW[l] in (codes.OF_PANELS, codes.OF_SAMPLES):
             row[codes.DZ_ROWS] = room.take(samples_stride * n_out)
+        if l > 0 and layer.trainable and form.sums_of_dW[l] == codes.OF_PANELS and not form.on_unit[l]:
+            row[codes.EDGE] = _edge(n_in, batch_size, panel // 2)
+            row[codes.EDGE_ROWS] = room.take(samples_stride * int(row[codes.EDGE]))
         if layer.trainable:
             tasks += _tasks_of(l, n_out, n_in, form, panel)
     starts = [0, *np.flatnonzero(table[:, codes.MEASURES]).tolist(), len(found)]

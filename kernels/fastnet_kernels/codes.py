@@ -48,6 +48,7 @@ OF_NOTHING = 4  # the layer is not dense
 # From one row of W to the next are W_STRIDE elements, N_IN of them its own. Of a normalisation W is gamma, B beta.
 # FROM is what the activation's derivative is computed from: A, or a place for Z.
 # DZ_ROWS is dZ once more, for sums of dW of panels: a unit a row, of all samples, `samples_stride` from row to row.
+# EDGE_ROWS is the same of a few last inputs A_prev, EDGE of them, which would leave most of a panel empty.
 # PACKED is whether W is so large that the backward pass copies it in the order of use.
 # STATISTICS are what a normalisation measures. A batch normalisation that MEASURES takes them of the mini-batch, in
 # training, and waits for all its samples; else, and for inference, it takes those it remembers, which begin at RUNNING
@@ -55,9 +56,9 @@ OF_NOTHING = 4  # the layer is not dense
 # the layer's products.
 (
     KIND, N_IN, N_OUT, ACTIVATION, W, W_STRIDE, B, A, FROM, DZ, SUM_OF_DW, DZ_ROWS, PACKED,
-    STATISTICS, MEASURES, RUNNING, FIRST_PIECE, ON_UNIT,
-) = range(18)  # fmt: skip
-LAYER_COLUMNS = 18
+    STATISTICS, MEASURES, RUNNING, FIRST_PIECE, ON_UNIT, EDGE, EDGE_ROWS,
+) = range(20)  # fmt: skip
+LAYER_COLUMNS = 20
 
 # Columns of Plan.settings, real numbers of a layer: of the activation, of Dropout, of the normalisations, and how much
 # l1 |W| + l2 / 2 W^2 adds to the cost.

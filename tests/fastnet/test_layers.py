@@ -145,6 +145,15 @@ def test_smoothed_labels_are_those_of_pytorch():
     assert net.evaluate(X, CLASSES)["cost"] == pytest.approx(float(wanted))
 
 
+def test_smoothed_answers_cost_what_the_formula_says():
+    answers = (CLASSES % 2).astype(np.float64)
+    net = fn.Network([fn.Dense(1, "sigmoid")], loss=fn.losses.log_loss(0.2), dtype="float64").build(9)
+    net.task = net.task.learn(CLASSES % 2)
+    a, target = net.predict_proba(X), 0.8 * answers + 0.1
+    wanted = -(target * np.log(a) + (1 - target) * np.log(1 - a)).mean()
+    assert net.evaluate(X, CLASSES % 2) == pytest.approx({"cost": wanted, "accuracy": ((a > 0.5) == answers).mean()})
+
+
 def test_quantiles_are_found():
     X, y = np.zeros((2000, 1)), np.random.default_rng(1).standard_normal(2000)
     net = fn.Network([fn.Dense(1)], loss=fn.losses.quantile(0.9), dtype="float64")

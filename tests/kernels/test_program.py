@@ -210,7 +210,8 @@ def test_online_steps_are_like_all_others(layers, n, as_bytes, dtype, monkeypatc
         net = fn.Network(layers, loss=loss, seed=5, dtype=dtype)
         history = net.fit(X, y, epochs=2, batch_size=1, optimizer=fn.SGD(0.01), verbose=False)
         assert net._room(1).plan.is_online == (most > 0)
-        found.append([net.buffer, history["cost"], history[net.task.metric]])
+        outputs = [net._outputs(X[i : i + 1])[0] for i in range(50)]
+        found.append([net.buffer, history["cost"], history[net.task.metric], outputs])
     tolerance = 1e-5 if dtype == "float32" else 1e-12
     for one, other in zip(*found, strict=True):
         np.testing.assert_allclose(one, other, rtol=tolerance, atol=tolerance)
@@ -343,6 +344,24 @@ def test_samples_that_repeat_are_summed_right(m, n, units, as_bytes):
         for name, gradient in twin.gradients(X, y).items():
             twin.parameters[name][:] -= 0.1 * gradient
     np.testing.assert_allclose(net.buffer, twin.buffer, rtol=1e-11, atol=1e-13)
+
+
+@pytest.mark.parametrize("loss", [None, fn.losses.log_loss(0.2), "hinge"], ids=repr)
+@pytest.mark.parametrize(("m", "n"), [(3, 9), (30, 2), (90, 300), (90, 2000)])
+def test_targets_that_repeat_are_made_once(m, n, loss):
+    """Labels of a step of the whole batch stay in the workspace; they must not be smoothed once more in each step."""
+    rng = np.random.default_rng(1)
+    X, y = rng.standard_normal((m, n)), np.arange(m) % 2
+    for hidden in ([], [fn.Dense(5, "tanh")]):
+        last = fn.Dense(1, "linear" if loss == "hinge" else "sigmoid")
+        net = fn.Network([*hidden, last], loss=loss, dtype="float64").build(n)
+        net.task = net.task.learn(y)
+        twin = net.copy()
+        net.fit(X, y, epochs=3, batch_size=None, optimizer=fn.SGD(0.1), verbose=False)
+        for _ in range(3):
+            for name, gradient in twin.gradients(X, y).items():
+                twin.parameters[name][:] -= 0.1 * gradient
+        np.testing.assert_allclose(net.buffer, twin.buffer, rtol=1e-11, atol=1e-13)
 
 
 def test_a_large_matrix_is_packed_and_summed_right(threads):

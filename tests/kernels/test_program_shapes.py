@@ -80,6 +80,25 @@ def test_any_number_of_units(units, dtype):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("units", [17, 33, 36, 100, 129])
+def test_a_few_units_more_than_vectors_hold(units, dtype, threads):
+    """Their dW in the layer after them are dot products, from rows that are kept of all samples."""
+    check([fn.Dense(units, "tanh"), fn.Dense(units, "relu"), fn.Dense(2)], 300, 10, dtype)
+    check([fn.Dense(units, "tanh"), fn.Dense(3, "softmax")], 1100, 10, dtype)
+
+
+def test_gradients_from_a_few_units_of_a_frozen_layer():
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((300, 8)), rng.integers(0, 3, 300)
+    net = fn.Network([fn.Dense(33, "tanh"), fn.Dense(34, "relu"), fn.Dense(3, "softmax")], dtype="float64").build(8)
+    expected = net.gradients(X, y)
+    found = net.freeze(1).gradients(X, y)
+    assert sorted(found) == ["W2", "W3", "b2", "b3"]
+    for name, gradient in found.items():
+        np.testing.assert_allclose(gradient, expected[name], rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("m", [1, 2, 3, 5])
 @pytest.mark.parametrize("n", [1, 3, 15, 16, 17, 43, 160, 161, 970])
 def test_few_samples(n, m, dtype):

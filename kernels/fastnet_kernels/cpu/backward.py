@@ -5,6 +5,8 @@ from ..codes import (
     DENSE,
     DZ,
     DZ_ROWS,
+    EDGE,
+    EDGE_ROWS,
     FROM,
     KIND,
     LARGE_W,
@@ -17,6 +19,7 @@ from ..codes import (
     SAMPLE_ROWS,
     SLOPE,
     W_STRIDE,
+    A,
     W,
 )
 from .activations import derive
@@ -106,14 +109,14 @@ def derive_layer(job, l, block):
 
 
 @routine
-def keep_rows(job, l, first_block, step, last_block):
-    """Some blocks' dZ where those of all samples are, a unit a row: dW reads them along."""
+def keep_rows(job, l, column, first_unit, target, first_block, step, last_block):
+    """Some blocks' A or dZ of a layer's last units where those of all samples are, a unit a row: dW reads them along."""
     plan, workspace = job.plan, job.workspace
-    size, of_block = plan.block_rows, plan.layers[l, N_OUT] * plan.block_rows
-    for j in range(plan.layers[l, N_OUT]):
-        place, dz = plan.layers[l, DZ_ROWS] + j * plan.samples_stride, plan.layers[l, DZ] + j * size
+    n, size = plan.layers[l, N_OUT], plan.block_rows
+    for j in range(first_unit, n):
         for block in range(first_block, last_block, step):
-            row, numbers = vector(workspace, place + block * size, size), vector(workspace, dz + block * of_block, size)
+            row = vector(workspace, target + (j - first_unit) * plan.samples_stride + block * size, size)
+            numbers = vector(workspace, place_of(plan, l, column, block) + j * size, size)
             for i in range(size):
                 row[i] = numbers[i]
 
@@ -123,6 +126,9 @@ def backward(job, scratch, first_block, step, last_block, first_layer, last_laye
     """dZ of layers `first_layer` to `last_layer` - 1, from the dZ of the one above them."""
     plan = job.plan
     for l in range(last_layer, first_layer, -1):
+        if plan.layers[l, EDGE]:
+            first_unit = plan.layers[l, N_IN] - plan.layers[l, EDGE]
+            keep_rows(job, l - 1, A, first_unit, plan.layers[l, EDGE_ROWS], first_block, step, last_block)
         if l <= plan.first_trained:
             return
         if plan.layers[l, KIND] == DENSE:
@@ -133,4 +139,4 @@ def backward(job, scratch, first_block, step, last_block, first_layer, last_laye
         for block in range(first_block, last_block, step):
             derive_layer(job, l - 1, block)
         if sums_panels(job, l - 1):
-            keep_rows(job, l - 1, first_block, step, last_block)
+            keep_rows(job, l - 1, DZ, 0, plan.layers[l - 1, DZ_ROWS], first_block, step, last_block)

@@ -1,6 +1,6 @@
 """Phase 1 of a training step: a block of samples goes forward through the whole network, and its dZ come back."""
 
-from ..codes import DZ, GRADIENT, IN_ONE_PASS, N_IN, N_OUT, PREDICT, SAMPLE_ROWS, SUM_OF_DW
+from ..codes import DZ, DZ_ROWS, GRADIENT, IN_ONE_PASS, N_IN, N_OUT, PREDICT, SAMPLE_ROWS, SUM_OF_DW
 from .backward import backward, keep_rows
 from .blocks import blocks_of_partial, n_blocks, n_partials
 from .compiling import routine
@@ -79,7 +79,7 @@ def by_samples(job, worker, workers, first_layer, last_layer, goes_forward, come
                 else:
                     cost_of_block(job, block)
             if job.mode >= GRADIENT and sums_panels(job, layers - 1):
-                keep_rows(job, layers - 1, first, workers, last)
+                keep_rows(job, layers - 1, DZ, 0, plan.layers[layers - 1, DZ_ROWS], first, workers, last)
         if comes_back:
             backward(job, scratch, first, workers, last, first_layer, min(last_layer, layers - 1))
             if first_layer > 0:

@@ -4,6 +4,8 @@ from ..codes import (
     DENSE,
     DZ,
     DZ_ROWS,
+    EDGE,
+    EDGE_ROWS,
     FIRST_COLUMN,
     FIRST_ROW,
     IN_ONE_PASS,
@@ -59,8 +61,13 @@ def _gather_activations(job, scratch, l, first_block, blocks, first_column, last
 
 @routine
 def _add_of_panels(job, scratch, alpha, changed, l, first_row, last_row, first_column, last_column):
-    """changed[rows, columns] += alpha * dZ^T A_prev, with A_prev gathered as panels, some blocks at a time."""
+    """changed[rows, columns] += alpha * dZ^T A_prev, with A_prev gathered as panels, some blocks at a time.
+
+    The last few columns, which would leave most of a panel empty, are dot products.
+    """
     plan, m = job.plan, job.m
+    edge = plan.layers[l, EDGE] if last_column == plan.layers[l, N_IN] else 0
+    last_column -= edge
     size, panel = plan.block_rows, PANEL_BYTES // scratch.itemsize
     w, stride = plan.layers[l, W] + first_row * plan.layers[l, W_STRIDE], plan.layers[l, W_STRIDE]
     keeps = l == 0 and plan.inputs == KEPT
@@ -75,6 +82,12 @@ def _add_of_panels(job, scratch, alpha, changed, l, first_row, last_row, first_c
         elif not (keeps and job.again):
             gather_inputs(job, panels, p, first, count, first_column, last_column, room)
         dz = plan.layers[l, DZ_ROWS] + first_row * plan.samples_stride + first
+        if edge:
+            add_dots(
+                edge, last_row - first_row, alpha, changed, w + last_column, 1, stride, job.workspace,
+                plan.layers[l, EDGE_ROWS] + first, plan.samples_stride, plan.numbers, job.workspace, dz,
+                plan.samples_stride, count,
+            )  # fmt: skip
         rows = rows_at_once(count, scratch)
         for row in range(0, last_row - first_row, rows):
             for column in range(first_column, last_column, panel):
