@@ -32,7 +32,6 @@ _MOST_PANELS = 32  # of a block
 _ONE_BY_ONE = 3  # times as many samples fit a vector that are not worth one
 _WEIGHTS_ONLINE = 1 << 17  # of a network that takes one sample at a time on one thread
 _UNITS_OF_FEW = 8  # of a first layer that reads them where they lie: for more of them an aligned copy is faster
-_FEW_VECTORS = 9  # of samples: with an odd number of vectors, a last panel half empty would cost a tenth or more
 _BYTES_IN_ONE_PASS = 3 << 18  # of a block's inputs, which stay in the second-level cache
 _UNEVEN = 1.1  # how much larger than the half one of two threads' shares of a mini-batch may be
 _UNITS_IN_ONE_PASS = 2  # of a single layer, at the most: dW is read and written once a block
@@ -107,10 +106,8 @@ def form_for(
     if most_panels > 1:
         blocks = -(-vectors // (2 * min(most_panels, _MOST_PANELS)))
         block_rows = lanes * -(-vectors // blocks)
-    elif any(on_unit):
-        block_rows = panel
-    else:  # a panel, or half of one where much of the last panel would be empty
-        block_rows = lanes if vectors % 2 and vectors <= _FEW_VECTORS else panel
+    else:
+        block_rows = min(vectors, 2) * lanes
 
     def of_columns_is_cheaper(n_in: int, n_out: int) -> bool:
         steps = -(-batch_size // block_rows) * block_rows // lanes

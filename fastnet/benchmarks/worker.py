@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .peers import Peer
 
 _INFERENCE_SECONDS = 0.1  # of one sample
-_TRAINING_SECONDS = 0.02  # at the least: in less, a processor that has rested is still waking up
+_TRAINING_SECONDS = 0.1  # at the least: a processor that has rested takes some milliseconds to wake up
 
 
 def serve(name: str, threads: int, dtype: str) -> None:

@@ -26,7 +26,7 @@ from .activations import derive
 from .compiling import inner, routine
 from .matrix_products import add_products
 from .passing import back_of_passing
-from .places import count_of_blocks, numbers_of, place_of, strides_of, sums_panels
+from .places import columns_of, count_of_blocks, numbers_of, place_of, strides_of, sums_panels
 from .products import add_product, add_product_of_packed, add_rows, pack_columns, rows_at_once
 from .tiles import NOWHERE
 from .views import vector
@@ -65,8 +65,8 @@ def _back_of_packed(job, scratch, l, first_block, step, last_block):
             pack_columns(scratch, job.parameters, w + j * stride + c, stride, count, depth)
             for block in range(first_block, last_block, step):
                 add_product_of_packed(
-                    count, size, workspace, place_of(plan, l - 1, DZ, block) + c * size, size, scratch, workspace,
-                    place_of(plan, l, DZ, block) + j * size, size, depth,
+                    count, columns_of(job, block), workspace, place_of(plan, l - 1, DZ, block) + c * size, size,
+                    scratch, workspace, place_of(plan, l, DZ, block) + j * size, size, depth,
                 )  # fmt: skip
 
 
@@ -95,8 +95,8 @@ def _back_of_dense(job, scratch, l, first_block, step, last_block):
         for block in range(first_block, last_block, step):
             dz, dz_prev = place_of(plan, l, DZ, block), place_of(plan, l - 1, DZ, block)
             add_product(
-                n_in, size, workspace.dtype.type(1), workspace, dz_prev, size, job.parameters, plan.layers[l, W], 1,
-                plan.layers[l, W_STRIDE], workspace, dz, size, n, NOWHERE,
+                n_in, columns_of(job, block), workspace.dtype.type(1), workspace, dz_prev, size, job.parameters,
+                plan.layers[l, W], 1, plan.layers[l, W_STRIDE], workspace, dz, size, n, NOWHERE,
             )  # fmt: skip
 
 

@@ -25,7 +25,7 @@ from .inputs import are_copied, few_inputs, lie_ready, read_rows, turn
 from .matrix_inputs import split_turned_inputs
 from .matrix_products import add_products, depth_at_once, multiply_terms
 from .passing import passing_layer
-from .places import count_of, count_of_blocks, numbers_of, place_of, strides_of
+from .places import columns_of, count_of, count_of_blocks, numbers_of, place_of, strides_of
 from .products import DOTS_AT_ONCE, add_dots, add_dots_of_bytes, add_product, rows_at_once
 from .tiles import NOWHERE
 from .views import reinterpret, vector
@@ -97,9 +97,9 @@ def _first_layer_of_panels(job, scratch, first_block, step, last_block, k, n_fea
             is_last = block + step >= last_block
             t_next = plan.X + (first_block * n_in + k + n_features) * size if is_last else t + step * n_in * size
             if row == 0 and not (keeps and job.again):
-                turn(job, target, t, size, block * size, size, k, n_features)
+                turn(job, target, t, size, block * size, columns_of(job, block), k, n_features)
             add_product(
-                min(rows, n - row), size, workspace.dtype.type(1), workspace, place_of(plan, 0, A, block) + row * size,
+                min(rows, n - row), columns_of(job, block), workspace.dtype.type(1), workspace, place_of(plan, 0, A, block) + row * size,
                 size, job.parameters, w + row * stride, stride, 1, target, t, size, n_features,
                 t_next if keeps else NOWHERE,
             )  # fmt: skip
@@ -191,8 +191,8 @@ def _dense_layer(job, scratch, l, first_block, step, last_block):
             for block in range(first_block, last_block, step):
                 z, a = place_of(plan, l, A, block) + row * size, place_of(plan, l - 1, A, block)
                 add_product(
-                    min(rows, n - row), size, one, workspace, z, size, parameters, w + row * stride, stride, 1,
-                    workspace, a, size, n_in, NOWHERE,
+                    min(rows, n - row), columns_of(job, block), one, workspace, z, size, parameters,
+                    w + row * stride, stride, 1, workspace, a, size, n_in, NOWHERE,
                 )  # fmt: skip
 
 

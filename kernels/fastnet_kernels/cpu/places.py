@@ -1,8 +1,10 @@
 """Where things are in the workspace, as views of it."""
 
 from ..codes import N_OUT, OF_PANELS, OF_SAMPLES, ONE_BY_ONE, SIDE_BY_SIDE, SUM_OF_DW
+from .blocks import n_blocks
 from .compiling import inner
 from .inputs import lie_ready
+from .machine import VECTOR_BYTES
 from .views import matrix, vector
 
 
@@ -44,6 +46,13 @@ def matrix_of(job, layer, column, block):
 def count_of(job, block):
     """How many samples of a block there are."""
     return min(job.plan.block_rows, job.m - block * job.plan.block_rows)
+
+
+@inner
+def columns_of(job, block):
+    """How many columns of a block the products make: its samples, in whole vectors."""
+    lanes = VECTOR_BYTES // job.workspace.itemsize
+    return n_blocks(count_of(job, block), lanes) * lanes
 
 
 @inner
