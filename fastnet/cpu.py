@@ -118,7 +118,7 @@ class CPU:
         )  # fmt: skip
 
     def room_for(self, plan: codes.Plan, size: int) -> Room:
-        self.prepare(parts_of(plan))
+        self.prepare(parts_of(plan, self.panel // 2))
         blocks = -(-plan.batch_size // plan.block_rows)
         rows = np.zeros(blocks * plan.block_rows + codes.ROWS_BEYOND, np.int64)
         return Room(plan, aligned_zeros(size, self.dtype), rows)

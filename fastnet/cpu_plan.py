@@ -285,6 +285,7 @@ def make_plan(
         features_at_once * block_rows if form.inputs == codes.AS_THEY_LIE else 0,
         columns_at_once * samples_at_once,
         _PACKED_NUMBERS if table[:, codes.PACKED].any() else 0,
+        panel // 2 // codes.MOST_OF_VECTOR * max(n_in for _, n_in, _ in found),
     )
     terms = -(-scratch_size // room.step) * room.step
     scratch_size = -(-(terms + codes.UNIT_NUMBERS * uses_unit) // room.step) * room.step
@@ -339,11 +340,12 @@ def parts_for(layers: Sequence[Layer], loss: Loss) -> set[int]:
     return parts
 
 
-def parts_of(plan: codes.Plan) -> set[int]:
-    """Which parts a plan needs besides."""
+def parts_of(plan: codes.Plan, lanes: int) -> set[int]:
+    """Which parts a plan needs besides, where a vector has so many lanes."""
     first_sum = plan.layers[0, codes.SUM_OF_DW]
     parts = set()
-    if plan.inputs == codes.AS_THEY_LIE or first_sum in (codes.OF_SAMPLES, codes.IN_ONE_PASS):
+    goes_by_few = 0 < plan.batch_size % lanes <= lanes // codes.MOST_OF_VECTOR
+    if goes_by_few or plan.inputs == codes.AS_THEY_LIE or first_sum in (codes.OF_SAMPLES, codes.IN_ONE_PASS):
         parts.add(codes.SAMPLE_ROWS)
     if plan.is_online:
         parts.add(codes.ONLINE)

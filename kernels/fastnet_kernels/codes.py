@@ -120,6 +120,8 @@ UNIT_NUMBERS = (UNIT_PANELS + 1) * TERMS_OF_PANEL
 
 BLOCKS_A_PARTIAL = 8  # whose share of dW is summed by itself, at the most
 
+MOST_OF_VECTOR = 4  # so many times as many samples fit the vector that they would leave mostly empty
+
 PACKED_DEPTH = 512  # rows of W that are copied at a time
 
 # How many samples before its turn a sample is asked for from memory.

@@ -87,6 +87,27 @@ def test_a_few_units_more_than_vectors_hold(units, dtype, threads):
     check([fn.Dense(units, "tanh"), fn.Dense(3, "softmax")], 1100, 10, dtype)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("as_bytes", [False, True], ids=["numbers", "bytes"])
+@pytest.mark.parametrize("m", [17, 20, 33, 50, 129, 226])
+def test_a_few_samples_more_than_vectors_hold(m, as_bytes, dtype, threads):
+    """They go through the larger layers one by one; the units of the smallest layer are too few for that."""
+    layers = [fn.Dense(70, "tanh"), fn.Dense(66, "sigmoid"), fn.Dense(65, "relu"), fn.Dense(2)]
+    check([*[fn.Rescale(2 / 255, -1)] * as_bytes, *layers], m, 67, dtype, as_bytes=as_bytes)
+
+
+def test_a_few_samples_of_layers_with_packed_weights_and_normalisations():
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((33, 9)), rng.integers(0, 3, 33)
+    for layers in (
+        [fn.Dense(600, "tanh"), fn.Dense(500, "tanh"), fn.Dense(3, "softmax")],
+        [fn.Dense(70), fn.BatchNorm("tanh"), fn.Dense(66), fn.LayerNorm("tanh"), fn.Dense(65, "tanh"), fn.Dense(3, "softmax")],
+        [fn.Dense(70, "tanh"), fn.Dropout(0.3), fn.Dense(66, "tanh"), fn.Dense(3, "softmax")],
+    ):  # fmt: skip
+        net = fn.Network(layers, dtype="float64").build(9)
+        assert fn.check_gradients(net, X, y, at_most=40) < 1e-6
+
+
 def test_gradients_from_a_few_units_of_a_frozen_layer():
     rng = np.random.default_rng(0)
     X, y = rng.standard_normal((300, 8)), rng.integers(0, 3, 300)

@@ -25,7 +25,7 @@ from .inputs import are_copied, few_inputs, lie_ready, read_rows, turn
 from .matrix_inputs import split_turned_inputs
 from .matrix_products import add_products, depth_at_once, multiply_terms
 from .passing import passing_layer
-from .places import columns_of, count_of, count_of_blocks, numbers_of, place_of, strides_of
+from .places import columns_of, count_of, count_of_blocks, few_of, last_of, numbers_of, place_of, strides_of
 from .products import DOTS_AT_ONCE, add_dots, add_dots_of_bytes, add_product, rows_at_once
 from .tiles import NOWHERE
 from .views import reinterpret, vector
@@ -52,15 +52,15 @@ def _start_with_bias(job, l, block):
 
 
 @routine(part=SAMPLE_ROWS)
-def _first_layer_of_rows(job, scratch, block, k, n_features):
-    """Z += some features' share, in dot products of samples' rows and rows of W."""
+def _first_layer_of_rows(job, scratch, block, first_sample, k, n_features):
+    """Z += some features' share, of a block's samples from one on: dot products of their rows and rows of W."""
     plan, workspace = job.plan, job.workspace
     one = workspace.dtype.type(1)
     n, n_in, first = plan.layers[0, N_OUT], plan.layers[0, N_IN], block * plan.block_rows
     by_sample, by_unit = strides_of(plan, 0)
     w, stride = plan.layers[0, W] + k, plan.layers[0, W_STRIDE]
     count = count_of(job, block)
-    for i in range(0, count, _SAMPLES_AT_ONCE):
+    for i in range(first_sample, count, _SAMPLES_AT_ONCE):
         some, z = min(_SAMPLES_AT_ONCE, count - i), place_of(plan, 0, A, block) + i * by_sample
         if job.are_bytes and n <= DOTS_AT_ONCE:
             add_dots_of_bytes(
@@ -74,10 +74,9 @@ def _first_layer_of_rows(job, scratch, block, k, n_features):
                 vector(job.rows, first + i, some), job.parameters, w, stride, n_features,
             )  # fmt: skip
         else:
-            t = i * n_features
-            read_rows(job, scratch, t, first + i, some, k, n_features)
+            read_rows(job, scratch, 0, first + i, some, k, n_features)
             add_dots(
-                some, n, one, workspace, z, by_sample, by_unit, scratch, t, n_features, plan.numbers, job.parameters,
+                some, n, one, workspace, z, by_sample, by_unit, scratch, 0, n_features, plan.numbers, job.parameters,
                 w, stride, n_features,
             )  # fmt: skip
 
@@ -94,14 +93,14 @@ def _first_layer_of_panels(job, scratch, first_block, step, last_block, k, n_fea
     for row in range(0, n, rows):
         for block in range(first_block, last_block, step):
             t = plan.X + (block * n_in + k) * size if keeps else (block - first_block) // step * n_features * size
-            is_last = block + step >= last_block
+            columns, is_last = columns_of(job, 0, block), block + step >= last_block
             t_next = plan.X + (first_block * n_in + k + n_features) * size if is_last else t + step * n_in * size
             if row == 0 and not (keeps and job.again):
-                turn(job, target, t, size, block * size, columns_of(job, block), k, n_features)
+                turn(job, target, t, size, block * size, size if keeps else columns, k, n_features)
             add_product(
-                min(rows, n - row), columns_of(job, block), workspace.dtype.type(1), workspace, place_of(plan, 0, A, block) + row * size,
-                size, job.parameters, w + row * stride, stride, 1, target, t, size, n_features,
-                t_next if keeps else NOWHERE,
+                min(rows, n - row), columns, workspace.dtype.type(1), workspace,
+                place_of(plan, 0, A, block) + row * size, size, job.parameters, w + row * stride, stride, 1, target, t,
+                size, n_features, t_next if keeps else NOWHERE,
             )  # fmt: skip
 
 
@@ -160,9 +159,28 @@ def first_dense_layer(job, scratch, first_block, step, last_block):
         n_features = min(plan.features_at_once, n_in - k)
         if plan.inputs == AS_THEY_LIE:
             for block in range(first_block, last_block, step):
-                _first_layer_of_rows(job, scratch, block, k, n_features)
+                _first_layer_of_rows(job, scratch, block, 0, k, n_features)
         else:
             _first_layer_of_panels(job, scratch, first_block, step, last_block, k, n_features)
+    last = last_of(first_block, step, last_block)
+    if plan.inputs != AS_THEY_LIE and few_of(job, 0, last):
+        _first_layer_of_rows(job, scratch, last, columns_of(job, 0, last), 0, n_in)
+
+
+@routine(part=SAMPLE_ROWS)
+def _dense_layer_of_few(job, scratch, l, block):
+    """Z of a block's last few samples, in dot products with rows of W."""
+    plan, workspace = job.plan, job.workspace
+    n, n_in, size, i = plan.layers[l, N_OUT], plan.layers[l, N_IN], plan.block_rows, columns_of(job, l, block)
+    few, a = few_of(job, l, block), place_of(plan, l - 1, A, block) + i
+    for s in range(few):
+        row = vector(scratch, s * n_in, n_in)
+        for k in range(n_in):
+            row[k] = workspace[a + k * size + s]
+    add_dots(
+        few, n, workspace.dtype.type(1), workspace, place_of(plan, l, A, block) + i, 1, size, scratch, 0, n_in,
+        plan.numbers, job.parameters, plan.layers[l, W], plan.layers[l, W_STRIDE], n_in,
+    )  # fmt: skip
 
 
 @routine
@@ -191,9 +209,12 @@ def _dense_layer(job, scratch, l, first_block, step, last_block):
             for block in range(first_block, last_block, step):
                 z, a = place_of(plan, l, A, block) + row * size, place_of(plan, l - 1, A, block)
                 add_product(
-                    min(rows, n - row), columns_of(job, block), one, workspace, z, size, parameters,
+                    min(rows, n - row), columns_of(job, l, block), one, workspace, z, size, parameters,
                     w + row * stride, stride, 1, workspace, a, size, n_in, NOWHERE,
                 )  # fmt: skip
+        last = last_of(first_block, step, last_block)
+        if few_of(job, l, last):
+            _dense_layer_of_few(job, scratch, l, last)
 
 
 @inner

@@ -11,7 +11,8 @@ and back to it, back from there. Where gradients are cut to a norm, phase 2 sums
 
 Inside a block a sample is a column: A is (n_l, block_rows), so that a vector holds the same unit of many samples, and a
 block is as wide as the panels that the products want to read, or some of them. What is left over of the last block
-repeats its last sample with dZ = 0. In the smallest mini-batches a sample is a row, and W is read once for all of them.
+means nothing, with dZ = 0; a few last samples, for which a vector would be too much, go through a layer one by one. In
+the smallest mini-batches a sample is a row, and W is read once for all of them.
 
 No sum is split among threads, so the same seed gives the same bits on any number of them.
 """
@@ -162,7 +163,7 @@ def run(
     turn, by_weight = n_segments - 1, 2 * n_segments - 1
     cuts_norm = mode == TRAIN and np.isfinite(optimizer[CLIP_NORM])
     is_plain = optimizer[OPTIMIZER] == PLAIN and not cuts_norm and not np.isfinite(optimizer[CLIP_VALUE])
-    is_online = plan.is_online and (mode == PREDICT or mode == TRAIN and is_plain and weights.size == 0)
+    is_online = plan.is_online and (mode == PREDICT or (mode == TRAIN and is_plain and weights.size == 0))
     job = held(
         Job(
             mode, plan, parameters, gradients, first_state, second_state, workspace, samples, are_bytes, targets,
