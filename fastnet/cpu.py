@@ -15,7 +15,7 @@ from fastnet_kernels import codes
 
 from .announcing import announced_compilation
 from .checks import positive_integer
-from .cpu_plan import Form, form_for, make_plan, parts_of
+from .cpu_plan import Form, form_for, goes_by_few, make_plan, parts_of
 from .devices import Batches, Updates, no_updates
 from .layers import Layer
 from .layout import aligned_zeros
@@ -193,6 +193,9 @@ class CPU:
     ) -> int:
         if self._run is None:
             self.prepare()
+        left = batches.m % batches.batch_size
+        if left and goes_by_few(room.plan, left, self.panel // 2):
+            self.prepare({codes.SAMPLE_ROWS})
         updates = updates or self._no_updates
         workers = self._workers(mode, room.plan, parameters.size, min(batches.batch_size, batches.m))
         arguments = (

@@ -340,12 +340,19 @@ def parts_for(layers: Sequence[Layer], loss: Loss) -> set[int]:
     return parts
 
 
+def goes_by_few(plan: codes.Plan, m: int, lanes: int) -> bool:
+    """Whether of a mini-batch of m samples a few go one by one, where a vector has so many lanes."""
+    few = m % lanes
+    weights = plan.layers[:, codes.N_IN] * plan.layers[:, codes.N_OUT]
+    return 0 < few <= lanes // codes.MOST_OF_VECTOR and bool((weights >= few * codes.WEIGHTS_OF_ONE).any())
+
+
 def parts_of(plan: codes.Plan, lanes: int) -> set[int]:
     """Which parts a plan needs besides, where a vector has so many lanes."""
     first_sum = plan.layers[0, codes.SUM_OF_DW]
     parts = set()
-    goes_by_few = 0 < plan.batch_size % lanes <= lanes // codes.MOST_OF_VECTOR
-    if goes_by_few or plan.inputs == codes.AS_THEY_LIE or first_sum in (codes.OF_SAMPLES, codes.IN_ONE_PASS):
+    uses_rows = plan.inputs == codes.AS_THEY_LIE or first_sum in (codes.OF_SAMPLES, codes.IN_ONE_PASS)
+    if uses_rows or goes_by_few(plan, plan.batch_size, lanes):
         parts.add(codes.SAMPLE_ROWS)
     if plan.is_online:
         parts.add(codes.ONLINE)

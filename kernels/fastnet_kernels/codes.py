@@ -120,7 +120,10 @@ UNIT_NUMBERS = (UNIT_PANELS + 1) * TERMS_OF_PANEL
 
 BLOCKS_A_PARTIAL = 8  # whose share of dW is summed by itself, at the most
 
-MOST_OF_VECTOR = 4  # so many times as many samples fit the vector that they would leave mostly empty
+# Samples of which at least so many times as many would fit a vector go one by one through a dense layer that has at
+# least so many weights for each of them.
+MOST_OF_VECTOR = 4
+WEIGHTS_OF_ONE = 1024
 
 PACKED_DEPTH = 512  # rows of W that are copied at a time
 

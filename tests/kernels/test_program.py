@@ -5,7 +5,7 @@ import pytest
 from fastnet_kernels import codes
 
 import fastnet as fn
-from fastnet.cpu_plan import make_plan
+from fastnet.cpu_plan import goes_by_few, make_plan
 from fastnet.devices import Updates
 
 ARCHITECTURES = [
@@ -137,6 +137,7 @@ FORMS = {
     "one by one": ([fn.Dense(9, "relu"), fn.Dense(3, "softmax")], 40, 3),
     "kept": ([fn.Dense(4, "tanh"), fn.Dense(1, "sigmoid")], 2, 300),
     "turned": ([fn.Dense(300, "relu"), fn.Dense(3, "softmax")], 130, 96),
+    "a few by themselves": ([fn.Dense(300, "relu"), fn.Dense(3, "softmax")], 130, 98),
     "as they lie": ([fn.Dense(20, "relu"), fn.Dense(5, "relu"), fn.Dense(1, "sigmoid")], 2000, 90),
     "in one pass": ([fn.Dense(1, "sigmoid")], 2000, 150),
 }
@@ -149,6 +150,7 @@ def form(name, net):
         "one by one": found.samples_lie == codes.ONE_BY_ONE,
         "kept": found.inputs == codes.KEPT and found.sums_of_dW[0] == codes.OF_COLUMNS,
         "turned": found.inputs == codes.TURNED and found.sums_of_dW[0] == codes.OF_PANELS,
+        "a few by themselves": goes_by_few(net._rooms[found].plan, FORMS[name][2], 16),
         "as they lie": found.inputs == codes.AS_THEY_LIE and found.sums_of_dW[0] == codes.OF_SAMPLES,
         "in one pass": found.sums_of_dW[0] == codes.IN_ONE_PASS,
     }[name]

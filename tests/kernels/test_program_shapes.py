@@ -101,7 +101,7 @@ def test_a_few_samples_of_layers_with_packed_weights_and_normalisations():
     X, y = rng.standard_normal((33, 9)), rng.integers(0, 3, 33)
     for layers in (
         [fn.Dense(600, "tanh"), fn.Dense(500, "tanh"), fn.Dense(3, "softmax")],
-        [fn.Dense(70), fn.BatchNorm("tanh"), fn.Dense(66), fn.LayerNorm("tanh"), fn.Dense(65, "tanh"), fn.Dense(3, "softmax")],
+        [fn.Dense(70), fn.BatchNorm("tanh"), fn.Dense(66), fn.LayerNorm("tanh"), fn.Dense(65), fn.Dense(3, "softmax")],
         [fn.Dense(70, "tanh"), fn.Dropout(0.3), fn.Dense(66, "tanh"), fn.Dense(3, "softmax")],
     ):  # fmt: skip
         net = fn.Network(layers, dtype="float64").build(9)

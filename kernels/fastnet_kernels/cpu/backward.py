@@ -24,9 +24,10 @@ from ..codes import (
 )
 from .activations import derive
 from .compiling import inner, routine
+from .few import back_of_few
 from .matrix_products import add_products
 from .passing import back_of_passing
-from .places import columns_of, count_of_blocks, few_of, last_of, numbers_of, place_of, strides_of, sums_panels
+from .places import columns_of, count_of_blocks, numbers_of, place_of, strides_of, sums_panels
 from .products import add_product, add_product_of_packed, add_rows, pack_columns, rows_at_once
 from .tiles import NOWHERE
 from .views import vector
@@ -70,24 +71,6 @@ def _back_of_packed(job, scratch, l, first_block, step, last_block):
                 )  # fmt: skip
 
 
-@routine(part=SAMPLE_ROWS)
-def _back_of_few(job, scratch, l, block):
-    """dA_prev of a block's last few samples, a sum of rows of W each."""
-    plan, workspace = job.plan, job.workspace
-    n, n_in, size, first = plan.layers[l, N_OUT], plan.layers[l, N_IN], plan.block_rows, columns_of(job, l, block)
-    dz, dz_prev = place_of(plan, l, DZ, block), place_of(plan, l - 1, DZ, block)
-    row = vector(scratch, 0, n_in)
-    for i in range(first, first + few_of(job, l, block)):
-        for k in range(n_in):
-            row[k] = 0
-        add_rows(
-            scratch, 0, n_in, workspace.dtype.type(1), workspace, dz + i, size, n, job.parameters, plan.layers[l, W],
-            plan.layers[l, W_STRIDE], plan.numbers, 0,
-        )  # fmt: skip
-        for k in range(n_in):
-            workspace[dz_prev + k * size + i] = row[k]
-
-
 @routine
 def _back_of_dense(job, scratch, l, first_block, step, last_block):
     """dA_prev of a dense layer's dZ."""
@@ -116,9 +99,6 @@ def _back_of_dense(job, scratch, l, first_block, step, last_block):
                 n_in, columns_of(job, l, block), workspace.dtype.type(1), workspace, dz_prev, size, job.parameters,
                 plan.layers[l, W], 1, plan.layers[l, W_STRIDE], workspace, dz, size, n, NOWHERE,
             )  # fmt: skip
-    last = last_of(first_block, step, last_block)
-    if plan.samples_lie != ONE_BY_ONE and not plan.layers[l, ON_UNIT] and few_of(job, l, last):
-        _back_of_few(job, scratch, l, last)
 
 
 @inner
@@ -154,6 +134,8 @@ def backward(job, scratch, first_block, step, last_block, first_layer, last_laye
             return
         if plan.layers[l, KIND] == DENSE:
             _back_of_dense(job, scratch, l, first_block, step, last_block)
+            if job.few:
+                back_of_few(job, scratch, l, first_block, step, last_block)
         else:
             for block in range(first_block, last_block, step):
                 back_of_passing(job, l, block)

@@ -12,7 +12,6 @@ from ..codes import (
     ON_UNIT,
     ONE_BY_ONE,
     PREDICT,
-    SAMPLE_ROWS,
     SLOPE,
     W_STRIDE,
     A,
@@ -21,16 +20,15 @@ from ..codes import (
 )
 from .activations import activate
 from .compiling import inner, routine
-from .inputs import are_copied, few_inputs, lie_ready, read_rows, turn
+from .few import dense_layer_of_few, first_layer_of_rows
+from .inputs import are_copied, few_inputs, read_rows, turn
 from .matrix_inputs import split_turned_inputs
 from .matrix_products import add_products, depth_at_once, multiply_terms
 from .passing import passing_layer
-from .places import columns_of, count_of, count_of_blocks, few_of, last_of, numbers_of, place_of, strides_of
-from .products import DOTS_AT_ONCE, add_dots, add_dots_of_bytes, add_product, rows_at_once
+from .places import columns_of, count_of_blocks, numbers_of, place_of, strides_of
+from .products import add_dots, add_product, rows_at_once
 from .tiles import NOWHERE
-from .views import reinterpret, vector
-
-_SAMPLES_AT_ONCE = 4  # of a dot product's tiles: their features stay in the first-level cache
+from .views import vector
 
 
 @inner
@@ -49,36 +47,6 @@ def _start_with_bias(job, l, block):
             row = vector(workspace, z + i * n, n)
             for j in range(n):
                 row[j] = b[j]
-
-
-@routine(part=SAMPLE_ROWS)
-def _first_layer_of_rows(job, scratch, block, first_sample, k, n_features):
-    """Z += some features' share, of a block's samples from one on: dot products of their rows and rows of W."""
-    plan, workspace = job.plan, job.workspace
-    one = workspace.dtype.type(1)
-    n, n_in, first = plan.layers[0, N_OUT], plan.layers[0, N_IN], block * plan.block_rows
-    by_sample, by_unit = strides_of(plan, 0)
-    w, stride = plan.layers[0, W] + k, plan.layers[0, W_STRIDE]
-    count = count_of(job, block)
-    for i in range(first_sample, count, _SAMPLES_AT_ONCE):
-        some, z = min(_SAMPLES_AT_ONCE, count - i), place_of(plan, 0, A, block) + i * by_sample
-        if job.are_bytes and n <= DOTS_AT_ONCE:
-            add_dots_of_bytes(
-                some, n, workspace, z, by_sample, by_unit, job.samples, k, n_in, vector(job.rows, first + i, some),
-                job.parameters, w, stride, n_features, workspace.dtype.type(plan.scale),
-                workspace.dtype.type(plan.shift),
-            )  # fmt: skip
-        elif lie_ready(job):
-            add_dots(
-                some, n, one, workspace, z, by_sample, by_unit, reinterpret(job.samples, workspace), k, n_in,
-                vector(job.rows, first + i, some), job.parameters, w, stride, n_features,
-            )  # fmt: skip
-        else:
-            read_rows(job, scratch, 0, first + i, some, k, n_features)
-            add_dots(
-                some, n, one, workspace, z, by_sample, by_unit, scratch, 0, n_features, plan.numbers, job.parameters,
-                w, stride, n_features,
-            )  # fmt: skip
 
 
 @routine
@@ -159,28 +127,9 @@ def first_dense_layer(job, scratch, first_block, step, last_block):
         n_features = min(plan.features_at_once, n_in - k)
         if plan.inputs == AS_THEY_LIE:
             for block in range(first_block, last_block, step):
-                _first_layer_of_rows(job, scratch, block, 0, k, n_features)
+                first_layer_of_rows(job, scratch, block, 0, k, n_features)
         else:
             _first_layer_of_panels(job, scratch, first_block, step, last_block, k, n_features)
-    last = last_of(first_block, step, last_block)
-    if plan.inputs != AS_THEY_LIE and few_of(job, 0, last):
-        _first_layer_of_rows(job, scratch, last, columns_of(job, 0, last), 0, n_in)
-
-
-@routine(part=SAMPLE_ROWS)
-def _dense_layer_of_few(job, scratch, l, block):
-    """Z of a block's last few samples, in dot products with rows of W."""
-    plan, workspace = job.plan, job.workspace
-    n, n_in, size, i = plan.layers[l, N_OUT], plan.layers[l, N_IN], plan.block_rows, columns_of(job, l, block)
-    few, a = few_of(job, l, block), place_of(plan, l - 1, A, block) + i
-    for s in range(few):
-        row = vector(scratch, s * n_in, n_in)
-        for k in range(n_in):
-            row[k] = workspace[a + k * size + s]
-    add_dots(
-        few, n, workspace.dtype.type(1), workspace, place_of(plan, l, A, block) + i, 1, size, scratch, 0, n_in,
-        plan.numbers, job.parameters, plan.layers[l, W], plan.layers[l, W_STRIDE], n_in,
-    )  # fmt: skip
 
 
 @routine
@@ -212,9 +161,6 @@ def _dense_layer(job, scratch, l, first_block, step, last_block):
                     min(rows, n - row), columns_of(job, l, block), one, workspace, z, size, parameters,
                     w + row * stride, stride, 1, workspace, a, size, n_in, NOWHERE,
                 )  # fmt: skip
-        last = last_of(first_block, step, last_block)
-        if few_of(job, l, last):
-            _dense_layer_of_few(job, scratch, l, last)
 
 
 @inner
@@ -234,14 +180,16 @@ def forward(job, scratch, first_block, step, last_block, first_layer, last_layer
     for l in range(first_layer, last_layer):
         if l == 0:
             first_dense_layer(job, scratch, first_block, step, last_block)
-            if job.mode == PREDICT and not job.are_bytes:
-                for block in range(first_block, last_block, step):
-                    mark_what_is_not_finite(job, block)
         elif job.plan.layers[l, KIND] == DENSE:
             _dense_layer(job, scratch, l, first_block, step, last_block)
         else:
             for block in range(first_block, last_block, step):
                 passing_layer(job, l, block)
+        if job.few and job.plan.layers[l, KIND] == DENSE:
+            dense_layer_of_few(job, scratch, l, first_block, step, last_block)
+        if l == 0 and job.mode == PREDICT and not job.are_bytes:
+            for block in range(first_block, last_block, step):
+                mark_what_is_not_finite(job, block)
         if l < job.plan.layers.shape[0] - 1:
             for block in range(first_block, last_block, step):
                 activate_layer(job, l, block)

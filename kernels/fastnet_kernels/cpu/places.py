@@ -1,13 +1,22 @@
 """Where things are in the workspace, as views of it."""
 
-from ..codes import MOST_OF_VECTOR, N_IN, N_OUT, OF_PANELS, OF_SAMPLES, ONE_BY_ONE, SIDE_BY_SIDE, SUM_OF_DW
+from ..codes import (
+    AS_THEY_LIE,
+    N_IN,
+    N_OUT,
+    OF_PANELS,
+    OF_SAMPLES,
+    ON_UNIT,
+    ONE_BY_ONE,
+    SIDE_BY_SIDE,
+    SUM_OF_DW,
+    WEIGHTS_OF_ONE,
+)
 from .blocks import n_blocks
 from .compiling import inner
 from .inputs import lie_ready
 from .machine import VECTOR_BYTES
 from .views import matrix, vector
-
-_WEIGHTS_OF_ONE = 1024  # of a layer through which a sample goes by itself, at the least
 
 
 @inner
@@ -52,11 +61,11 @@ def count_of(job, block):
 
 @inner
 def few_of(job, l, block):
-    """How many last samples of a block go through a dense layer one by one: they would leave most of a vector empty."""
-    plan, lanes = job.plan, VECTOR_BYTES // job.workspace.itemsize
-    few = count_of(job, block) % lanes
-    pays = few * _WEIGHTS_OF_ONE <= plan.layers[l, N_IN] * plan.layers[l, N_OUT]
-    return few if few <= lanes // MOST_OF_VECTOR and pays else 0
+    """How many last samples of a block go through a dense layer one by one, for want of others to fill a vector."""
+    plan = job.plan
+    is_last, weights = (block + 1) * plan.block_rows >= job.m, plan.layers[l, N_IN] * plan.layers[l, N_OUT]
+    pays = job.few * WEIGHTS_OF_ONE <= weights and not plan.layers[l, ON_UNIT]
+    return job.few if is_last and pays and (l > 0 or plan.inputs != AS_THEY_LIE) else 0
 
 
 @inner
@@ -67,16 +76,10 @@ def columns_of(job, l, block):
 
 
 @inner
-def last_of(first_block, step, last_block):
-    """The last one of every so many'th block."""
-    return first_block + (last_block - 1 - first_block) // step * step
-
-
-@inner
 def count_of_blocks(job, first_block, step, last_block):
     """How many samples there are in every so many'th block: all but the mini-batch's last one are full."""
-    last = last_of(first_block, step, last_block)
-    return (last - first_block) // step * job.plan.block_rows + count_of(job, last)
+    between = (last_block - 1 - first_block) // step
+    return between * job.plan.block_rows + count_of(job, first_block + between * step)
 
 
 @inner

@@ -22,12 +22,25 @@ from typing import NamedTuple
 import numpy as np
 from numba import prange
 
-from ..codes import CLIP_NORM, CLIP_VALUE, EVALUATE, GRADIENT, OPTIMIZER, PLAIN, PREDICT, TRAIN, Plan
+from ..codes import (
+    CLIP_NORM,
+    CLIP_VALUE,
+    EVALUATE,
+    GRADIENT,
+    MOST_OF_VECTOR,
+    OPTIMIZER,
+    PLAIN,
+    PREDICT,
+    SIDE_BY_SIDE,
+    TRAIN,
+    Plan,
+)
 from .blocks import n_blocks
 from .by_samples import by_samples
 from .by_weights import by_weights, change_weights, cut_norm, sum_of_penalties
 from .compiling import inner, kernel, routine
 from .held import held, renew
+from .machine import VECTOR_BYTES
 from .online import online_step, predict_online
 from .passing import from_known_statistics, statistics_of_all, sums_of_all
 from .views import vector
@@ -54,6 +67,7 @@ class Job(NamedTuple):
     noise: int
     start: int
     m: int
+    few: int
     again: bool
     learning_rate: float
     count: int
@@ -64,6 +78,7 @@ class Step(NamedTuple):
 
     start: int  # the mini-batch's first row, or its place in `order`
     m: int  # samples of the mini-batch
+    few: int  # the last ones, which may go by themselves
     again: bool  # these are the samples of the step before, in the same order
     learning_rate: float
     count: int  # the step's number since training began, from 1 on
@@ -100,6 +115,14 @@ def _are_finite(plan, workspace, blocks):
     for block in range(blocks):
         total += workspace[plan.scores + block * plan.block_rows]
     return np.isfinite(total)
+
+
+@inner
+def _few_last(plan, workspace, m):
+    """How many samples are left for a vector that they would leave mostly empty; 0 where they would not."""
+    lanes = VECTOR_BYTES // workspace.itemsize
+    few = m % lanes
+    return few if few <= lanes // MOST_OF_VECTOR and plan.samples_lie == SIDE_BY_SIDE else 0
 
 
 @kernel
@@ -167,7 +190,8 @@ def run(
     job = held(
         Job(
             mode, plan, parameters, gradients, first_state, second_state, workspace, samples, are_bytes, targets,
-            weights, outputs, order, rows, optimizer, noise, np.int64(0), np.int64(0), has_inputs, 0.0, np.int64(0),
+            weights, outputs, order, rows, optimizer, noise, np.int64(0), np.int64(0), np.int64(0), has_inputs, 0.0,
+            np.int64(0),
         )
     )  # fmt: skip
     for step in range(first_step, last_step):
@@ -178,7 +202,7 @@ def run(
             start += epoch * m_all
         again = steps_an_epoch == 1 and order.size == 0 and (step > first_step or has_inputs)
         learning_rate = learning_rates[step] if mode == TRAIN else 0.0
-        renew(job, Step(start, m, again, learning_rate, steps_before + step + 1))
+        renew(job, Step(start, m, _few_last(plan, workspace, m), again, learning_rate, steps_before + step + 1))
         if is_online and mode == PREDICT:
             predict_online(job)
             if not are_bytes and not _are_finite(plan, workspace, 1):

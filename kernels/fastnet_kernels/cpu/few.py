@@ -1,0 +1,85 @@
+"""Dot products of samples' own rows: of a first layer with few units, and of a few last samples.
+
+Where a mini-batch has so few samples more than vectors hold that one more vector would be mostly empty, these go
+through the larger layers one by one.
+"""
+
+from ..codes import DZ, N_IN, N_OUT, SAMPLE_ROWS, W_STRIDE, A, W
+from .compiling import routine
+from .inputs import lie_ready, read_rows
+from .places import columns_of, count_of, few_of, place_of, strides_of
+from .products import DOTS_AT_ONCE, add_dots, add_dots_of_bytes, add_rows
+from .views import reinterpret, vector
+
+_SAMPLES_AT_ONCE = 4  # of a dot product's tiles: their features stay in the first-level cache
+
+
+@routine(part=SAMPLE_ROWS)
+def first_layer_of_rows(job, scratch, block, first_sample, k, n_features):
+    """Z += some features' share, of a block's samples from one on: dot products of their rows and rows of W."""
+    plan, workspace = job.plan, job.workspace
+    one = workspace.dtype.type(1)
+    n, n_in, first = plan.layers[0, N_OUT], plan.layers[0, N_IN], block * plan.block_rows
+    by_sample, by_unit = strides_of(plan, 0)
+    w, stride = plan.layers[0, W] + k, plan.layers[0, W_STRIDE]
+    count = count_of(job, block)
+    for i in range(first_sample, count, _SAMPLES_AT_ONCE):
+        some, z = min(_SAMPLES_AT_ONCE, count - i), place_of(plan, 0, A, block) + i * by_sample
+        if job.are_bytes and n <= DOTS_AT_ONCE:
+            add_dots_of_bytes(
+                some, n, workspace, z, by_sample, by_unit, job.samples, k, n_in, vector(job.rows, first + i, some),
+                job.parameters, w, stride, n_features, workspace.dtype.type(plan.scale),
+                workspace.dtype.type(plan.shift),
+            )  # fmt: skip
+        elif lie_ready(job):
+            add_dots(
+                some, n, one, workspace, z, by_sample, by_unit, reinterpret(job.samples, workspace), k, n_in,
+                vector(job.rows, first + i, some), job.parameters, w, stride, n_features,
+            )  # fmt: skip
+        else:
+            read_rows(job, scratch, 0, first + i, some, k, n_features)
+            add_dots(
+                some, n, one, workspace, z, by_sample, by_unit, scratch, 0, n_features, plan.numbers, job.parameters,
+                w, stride, n_features,
+            )  # fmt: skip
+
+
+@routine(part=SAMPLE_ROWS)
+def dense_layer_of_few(job, scratch, l, first_block, step, last_block):
+    """Z of the last few samples, if they are among these blocks'."""
+    plan, workspace = job.plan, job.workspace
+    n, n_in, size = plan.layers[l, N_OUT], plan.layers[l, N_IN], plan.block_rows
+    for block in range(first_block, last_block, step):
+        few, i = few_of(job, l, block), columns_of(job, l, block)
+        if few and l == 0:
+            first_layer_of_rows(job, scratch, block, i, 0, n_in)
+        elif few:
+            a = place_of(plan, l - 1, A, block) + i
+            for s in range(few):
+                row = vector(scratch, s * n_in, n_in)
+                for k in range(n_in):
+                    row[k] = workspace[a + k * size + s]
+            add_dots(
+                few, n, workspace.dtype.type(1), workspace, place_of(plan, l, A, block) + i, 1, size, scratch, 0, n_in,
+                plan.numbers, job.parameters, plan.layers[l, W], plan.layers[l, W_STRIDE], n_in,
+            )  # fmt: skip
+
+
+@routine(part=SAMPLE_ROWS)
+def back_of_few(job, scratch, l, first_block, step, last_block):
+    """dA_prev of the last few samples, if they are among these blocks': a sum of rows of W each."""
+    plan, workspace = job.plan, job.workspace
+    n, n_in, size = plan.layers[l, N_OUT], plan.layers[l, N_IN], plan.block_rows
+    row = vector(scratch, 0, n_in)
+    for block in range(first_block, last_block, step):
+        first = columns_of(job, l, block)
+        dz, dz_prev = place_of(plan, l, DZ, block), place_of(plan, l - 1, DZ, block)
+        for i in range(first, first + few_of(job, l, block)):
+            for k in range(n_in):
+                row[k] = 0
+            add_rows(
+                scratch, 0, n_in, workspace.dtype.type(1), workspace, dz + i, size, n, job.parameters,
+                plan.layers[l, W], plan.layers[l, W_STRIDE], plan.numbers, 0,
+            )  # fmt: skip
+            for k in range(n_in):
+                workspace[dz_prev + k * size + i] = row[k]
