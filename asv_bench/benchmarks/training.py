@@ -56,6 +56,26 @@ class Smallest(Steps):
         self.peer = prepared(self.workload, dtype)
 
 
+UNEVEN = {
+    "784-512-512-10, 50 samples": Workload("uneven", (784, 512, 512, 10), 50, 8, 10, 1e-4),
+    "784-512-512-10, 80 samples": Workload("uneven", (784, 512, 512, 10), 80, 8, 10, 1e-4),
+    "543-1000-1000-100, 7 samples": Workload("uneven", (543, 1000, 1000, 100), 7, 8, 10, 1e-4),
+    "129-129-129-10, 1000 samples": Workload("uneven", (129, 129, 129, 10), 1000, 2, 20, 1e-4),
+    "33-33-33-33-10, 1000 samples": Workload("uneven", (33, 33, 33, 33, 10), 1000, 2, 80, 1e-4),
+}
+
+
+class Uneven(Steps):
+    """A step of samples and units that do not fill vectors: there should be no cliff beside the powers of two."""
+
+    params = (list(UNEVEN), ["float32", "float64"], [1])
+
+    def setup(self, workload, dtype, threads):
+        numba.set_num_threads(threads)
+        self.workload = UNEVEN[workload]
+        self.peer = prepared(self.workload, dtype)
+
+
 class MatrixUnit:
     """How many times as long a step takes by vectors as by the machine's matrix unit; 1 where there is none."""
 

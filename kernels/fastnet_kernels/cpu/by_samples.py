@@ -51,9 +51,8 @@ def by_samples(job, worker, workers, first_layer, last_layer, goes_forward, come
         size = plan.layers[0, N_OUT] * plan.layers[0, N_IN]
         for index in range(worker, n_partials(blocks), workers):
             partial, (first, last) = plan.partials + index * size, blocks_of_partial(index, blocks)
-            if not job.again:
-                for block in range(first, last):
-                    find_rows(job, block * plan.block_rows)
+            for block in range(first, last):
+                find_rows(job, block * plan.block_rows)
             sums = vector(job.workspace, partial, size)
             for k in range(size):
                 sums[k] = 0
@@ -62,7 +61,7 @@ def by_samples(job, worker, workers, first_layer, last_layer, goes_forward, come
                 cost_of_block(job, block)
                 _add_to_partial(job, partial, block)
         return
-    if first_layer == 0 and goes_forward and not job.again:
+    if first_layer == 0 and goes_forward:
         for block in range(worker, blocks, workers):
             find_rows(job, block * plan.block_rows)
     some, ends = plan.blocks_together * workers, last_layer == layers

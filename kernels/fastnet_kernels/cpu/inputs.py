@@ -14,6 +14,8 @@ from .views import reinterpret, vector
 @inner
 def find_rows(job, first):
     """The samples of the block that begins at `first`; a place beyond the mini-batch repeats its last sample."""
+    if job.again:  # they are those of the step before
+        return
     rows, order, start, last = job.rows, job.order, job.start, job.m - 1
     for i in range(first, first + job.plan.block_rows):
         place = start + min(i, last)

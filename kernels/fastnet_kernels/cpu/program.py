@@ -167,7 +167,8 @@ def run(
     outputs         (m, n_L), written by PREDICT; else empty
     order           int64, the rows in the order of use, for as many epochs as the steps span; empty: as they lie
     rows            int64, room for the rows of one mini-batch, whole blocks of them, and codes.ROWS_BEYOND more
-    has_inputs      whether the workspace still has the inputs that it keeps: of the run before, on this one mini-batch
+    has_inputs      whether `rows`, and the workspace's inputs and targets, are still those of this one mini-batch, from
+                    the run before
     optimizer       float64, the optimizer's settings, in the places named in `codes`
     learning_rates  float64, an entry a step, for TRAIN
     steps_before    how many steps of training came before the first one
