@@ -62,6 +62,7 @@ class Form(NamedTuple):
     sums_of_dW: tuple[int, ...]  # noqa: N815 - as the field writes it
     packed: tuple[bool, ...]
     on_unit: tuple[bool, ...]
+    edges: tuple[int, ...]
 
 
 def form_for(
@@ -86,14 +87,14 @@ def form_for(
     units = [n for _, _, n in found]
     is_plain = all(isinstance(layer, Dense) for layer, _, _ in found)
     lanes = panel // 2
-    never = (False,) * len(units)
+    never, no_edges = (False,) * len(units), (0,) * len(units)
     if batch_size * _ONE_BY_ONE < lanes and is_plain:
         sums_of_samples = (codes.OF_SAMPLES,) * len(units)
         inputs = codes.AS_THEY_LIE if units[0] <= _UNITS_OF_FEW else codes.KEPT
-        return Form(codes.ONE_BY_ONE, inputs, batch_size, sums_of_samples, never, never)
+        return Form(codes.ONE_BY_ONE, inputs, batch_size, sums_of_samples, never, never, no_edges)
     if len(units) == 1 and units[0] <= _UNITS_IN_ONE_PASS and n_inputs >= panel:
         block_rows = _rows_in_one_pass(batch_size, n_inputs * dtype.itemsize)
-        return Form(codes.SIDE_BY_SIDE, codes.AS_THEY_LIE, block_rows, (codes.IN_ONE_PASS,), never, never)
+        return Form(codes.SIDE_BY_SIDE, codes.AS_THEY_LIE, block_rows, (codes.IN_ONE_PASS,), never, never, no_edges)
     vectors = -(-batch_size // lanes)
     on_unit = [
         has_unit
@@ -146,7 +147,11 @@ def form_for(
         isinstance(layer, Dense) and not by_unit and n_in * n_out * dtype.itemsize >= _LARGE_BYTES
         for (layer, n_in, n_out), by_unit in zip(found, on_unit, strict=True)
     ]
-    return Form(codes.SIDE_BY_SIDE, inputs, block_rows, tuple(sums), tuple(packed), tuple(on_unit))
+    edges = [
+        _edge(n_in, batch_size, lanes) if l > 0 and sums[l] == codes.OF_PANELS and not on_unit[l] else 0
+        for l, (_, n_in, _) in enumerate(found)
+    ]
+    return Form(codes.SIDE_BY_SIDE, inputs, block_rows, tuple(sums), tuple(packed), tuple(on_unit), tuple(edges))
 
 
 def _rows_in_one_pass(batch_size: int, bytes_of_sample: int) -> int:
@@ -258,10 +263,9 @@ def make_plan(
             row[codes.STATISTICS] = room.take(4 * places_for_samples)
         if form.samples_lie == codes.SIDE_BY_SIDE and form.sums_of_dW[l] in (codes.OF_PANELS, codes.OF_SAMPLES):
             row[codes.DZ_ROWS] = room.take(samples_stride * n_out)
-        if l > 0 and layer.trainable and form.sums_of_dW[l] == codes.OF_PANELS and not form.on_unit[l]:
-            row[codes.EDGE] = _edge(n_in, batch_size, panel // 2)
-            row[codes.EDGE_ROWS] = room.take(samples_stride * int(row[codes.EDGE]))
         if layer.trainable:
+            row[codes.EDGE] = form.edges[l]
+            row[codes.EDGE_ROWS] = room.take(samples_stride * form.edges[l])
             tasks += _tasks_of(l, n_out, n_in, form, panel)
     starts = [0, *np.flatnonzero(table[:, codes.MEASURES]).tolist(), len(found)]
 

@@ -138,6 +138,7 @@ FORMS = {
     "kept": ([fn.Dense(4, "tanh"), fn.Dense(1, "sigmoid")], 2, 300),
     "turned": ([fn.Dense(300, "relu"), fn.Dense(3, "softmax")], 130, 96),
     "a few by themselves": ([fn.Dense(300, "relu"), fn.Dense(3, "softmax")], 130, 98),
+    "a few inputs more": ([fn.Dense(36, "relu"), fn.Dense(90, "relu"), fn.Dense(3, "softmax")], 130, 60),
     "as they lie": ([fn.Dense(20, "relu"), fn.Dense(5, "relu"), fn.Dense(1, "sigmoid")], 2000, 90),
     "in one pass": ([fn.Dense(1, "sigmoid")], 2000, 150),
 }
@@ -151,6 +152,7 @@ def form(name, net):
         "kept": found.inputs == codes.KEPT and found.sums_of_dW[0] == codes.OF_COLUMNS,
         "turned": found.inputs == codes.TURNED and found.sums_of_dW[0] == codes.OF_PANELS,
         "a few by themselves": goes_by_few(net._rooms[found].plan, FORMS[name][2], 16),
+        "a few inputs more": net._rooms[found].plan.layers[1, codes.EDGE] > 0,
         "as they lie": found.inputs == codes.AS_THEY_LIE and found.sums_of_dW[0] == codes.OF_SAMPLES,
         "in one pass": found.sums_of_dW[0] == codes.IN_ONE_PASS,
     }[name]
