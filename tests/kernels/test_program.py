@@ -152,7 +152,7 @@ def form(name, net):
         "kept": found.inputs == codes.KEPT and found.sums_of_dW[0] == codes.OF_COLUMNS,
         "turned": found.inputs == codes.TURNED and found.sums_of_dW[0] == codes.OF_PANELS,
         "a few by themselves": goes_by_few(net._rooms[found].plan, FORMS[name][2], 16),
-        "a few inputs more": net._rooms[found].plan.layers[1, codes.EDGE] > 0,
+        "a few inputs more": any(found.edges),
         "as they lie": found.inputs == codes.AS_THEY_LIE and found.sums_of_dW[0] == codes.OF_SAMPLES,
         "in one pass": found.sums_of_dW[0] == codes.IN_ONE_PASS,
     }[name]
