@@ -25,6 +25,7 @@ def prepared(workload, dtype, *, by_vectors=False):
 class Steps:
     """Microseconds a step of `fit`, everything included."""
 
+    workloads = WORKLOADS
     params = (list(WORKLOADS), ["float32", "float64"], THREADS)
     param_names = ("workload", "dtype", "threads")
     number = 1
@@ -32,7 +33,7 @@ class Steps:
 
     def setup(self, workload, dtype, threads):
         numba.set_num_threads(threads)
-        self.workload = WORKLOADS[workload]
+        self.workload = self.workloads[workload]
         self.peer = prepared(self.workload, dtype)
 
     def track_step(self, workload, dtype, threads):
@@ -42,18 +43,17 @@ class Steps:
     track_step.unit = "us"
 
 
-SMALLEST = {"43-1": (43, 1), "4-10": (4, 10), "3-31-3": (3, 31, 3), "969-1": (969, 1)}
+SMALLEST = {
+    "-".join(map(str, sizes)): Workload("smallest", sizes, 1, 8, 500, 1e-4)
+    for sizes in ((43, 1), (4, 10), (3, 31, 3), (969, 1))
+}
 
 
 class Smallest(Steps):
     """A step of one sample in networks so small that most of its time goes into calls."""
 
+    workloads = SMALLEST
     params = (list(SMALLEST), ["float32", "float64"], [1])
-
-    def setup(self, workload, dtype, threads):
-        numba.set_num_threads(threads)
-        self.workload = Workload(workload, SMALLEST[workload], 1, 8, 500, 1e-4)
-        self.peer = prepared(self.workload, dtype)
 
 
 UNEVEN = {
@@ -68,12 +68,8 @@ UNEVEN = {
 class Uneven(Steps):
     """A step of samples and units that do not fill vectors: there should be no cliff beside the powers of two."""
 
+    workloads = UNEVEN
     params = (list(UNEVEN), ["float32", "float64"], [1])
-
-    def setup(self, workload, dtype, threads):
-        numba.set_num_threads(threads)
-        self.workload = UNEVEN[workload]
-        self.peer = prepared(self.workload, dtype)
 
 
 class MatrixUnit:

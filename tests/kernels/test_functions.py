@@ -1,4 +1,4 @@
-"""exp, tanh, log and log(1 + e) of our own: at most 2 units of the last place from exact values, 2.2 in float64."""
+"""exp, tanh, log and log(1 + e) of our own: at most 2 units of the last place from exact values."""
 
 import numpy as np
 import pytest
@@ -46,19 +46,19 @@ def ulps(found, exact):
     ("kernel", "exact", "ranges"),
     [
         (exps, np.exp, [(-87, 88), (-1, 1), (-1e-3, 1e-3)]),
-        (tanhs, np.tanh, [(-12, 12), (-1, 1), (0.1, 0.3), (0.39, 0.41), (-1e-3, 1e-3)]),
+        (tanhs, np.tanh, [(-12, 12), (-1, 1), (0.1, 0.3), (0.39, 0.41), (0.6, 0.65), (-1e-3, 1e-3)]),
         (logs, np.log, [(1, 1.001), (1, 4), (1, 1e3), (1, 1e38)]),
         (logs1p, np.log1p, [(0, 1), (0, 1e-3)]),
     ],
 )
-def test_units_of_the_last_place(kernel, exact, ranges, dtype):
+def test_within_two_units_of_the_last_place(kernel, exact, ranges, dtype):
     wider = np.float64 if dtype == np.float32 else np.longdouble
     if np.finfo(wider).nmant < np.finfo(dtype).nmant + 10:
         pytest.skip("no wider floating numbers here to compare with")
     rng = np.random.default_rng(0)
     for low, high in ranges:
         x = np.concatenate([rng.uniform(low, high, 300_000), np.linspace(low, high, 300_001)]).astype(dtype)
-        assert ulps(of(kernel, x), exact(x.astype(wider))).max() <= (2 if dtype == np.float32 else 2.2)
+        assert ulps(of(kernel, x), exact(x.astype(wider))).max() <= 2
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -331,6 +331,16 @@ def test_inputs_that_only_half_stay_are_read_again(evaluates):
     np.testing.assert_array_equal(net.buffer, twin.buffer)
 
 
+def follows_its_gradients(net, X, y):
+    """Three steps of the whole batch, in one call, against steps along gradients that are computed one by one."""
+    twin = net.copy()
+    net.fit(X, y, epochs=3, batch_size=None, optimizer=fn.SGD(0.1), verbose=False)
+    for _ in range(3):
+        for name, gradient in twin.gradients(X, y).items():
+            twin.parameters[name][:] -= 0.1 * gradient
+    np.testing.assert_allclose(net.buffer, twin.buffer, rtol=1e-11, atol=1e-13)
+
+
 @pytest.mark.parametrize("as_bytes", [False, True], ids=["numbers", "bytes"])
 @pytest.mark.parametrize("units", [3, 20, 33, 300])
 @pytest.mark.parametrize(("m", "n"), [(1, 64), (7, 100), (90, 2000), (209, 333)])
@@ -342,12 +352,7 @@ def test_samples_that_repeat_are_summed_right(m, n, units, as_bytes):
         X, layers = rng.integers(0, 256, (m, n), np.uint8), [fn.Rescale(1 / 255, -0.5), *layers]
     y = np.arange(m) % 3
     net = fn.Network(layers, dtype="float64").build(n)
-    twin = net.copy()
-    net.fit(X, y, epochs=3, batch_size=None, optimizer=fn.SGD(0.1), verbose=False)
-    for _ in range(3):
-        for name, gradient in twin.gradients(X, y).items():
-            twin.parameters[name][:] -= 0.1 * gradient
-    np.testing.assert_allclose(net.buffer, twin.buffer, rtol=1e-11, atol=1e-13)
+    follows_its_gradients(net, X, y)
 
 
 @pytest.mark.parametrize("loss", [None, fn.losses.log_loss(0.2), "hinge"], ids=repr)
@@ -360,12 +365,7 @@ def test_targets_that_repeat_are_made_once(m, n, loss):
         last = fn.Dense(1, "linear" if loss == "hinge" else "sigmoid")
         net = fn.Network([*hidden, last], loss=loss, dtype="float64").build(n)
         net.task = net.task.learn(y)
-        twin = net.copy()
-        net.fit(X, y, epochs=3, batch_size=None, optimizer=fn.SGD(0.1), verbose=False)
-        for _ in range(3):
-            for name, gradient in twin.gradients(X, y).items():
-                twin.parameters[name][:] -= 0.1 * gradient
-        np.testing.assert_allclose(net.buffer, twin.buffer, rtol=1e-11, atol=1e-13)
+        follows_its_gradients(net, X, y)
 
 
 def test_a_large_matrix_is_packed_and_summed_right(threads):
