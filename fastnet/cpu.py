@@ -15,7 +15,7 @@ from fastnet_kernels import codes
 
 from .announcing import announced_compilation
 from .checks import positive_integer
-from .cpu_plan import Form, form_for, goes_by_few, make_plan, parts_of
+from .cpu_plan import Form, form_for, goes_by_few, make_plan, parts_of, worth_threads
 from .devices import Batches, Updates, no_updates
 from .layers import Layer
 from .layout import aligned_zeros
@@ -42,9 +42,6 @@ def set_num_threads(count: int) -> None:
         raise ValueError(f"count={count} is above {most}: there are no more cores, or set NUMBA_NUM_THREADS before")
     numba.set_num_threads(count)
 
-
-# Below this many floating-point operations a step, waking the other threads costs more than they save.
-_WORTH_THREADS = 1_000_000
 
 # GNU OpenMP does not survive a fork: where its threads were started before, a forked child runs on one thread, with the
 # same results.
@@ -236,8 +233,9 @@ class CPU:
     @staticmethod
     def _workers(mode: int, plan: codes.Plan, n_parameters: int, m: int) -> int:
         """How many threads a step is worth."""
-        passes = 3 if mode >= codes.GRADIENT else 1
-        if 2 * passes * n_parameters * m < _WORTH_THREADS or _state["lost_threads"]:
+        trains = mode >= codes.GRADIENT
+        operations, blocks = (6 if trains else 2) * n_parameters * m, -(-m // plan.block_rows)
+        if not worth_threads(operations, blocks, trains=trains) or _state["lost_threads"]:
             return 1
         import numba
 

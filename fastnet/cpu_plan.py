@@ -36,21 +36,33 @@ _BYTES_IN_ONE_PASS = 3 << 18  # of a block's inputs, which stay in the second-le
 _UNEVEN = 1.1  # how much larger than the half one of two threads' shares of a mini-batch may be
 _UNITS_IN_ONE_PASS = 2  # of a single layer, at the most: dW is read and written once a block
 _UNITS_AS_THEY_LIE = 28  # of a first layer whose dW is summed from the samples' own rows: one tile's height
+# Floating-point operations of a step: with fewer it takes longer to wake other threads, and to fetch from their caches
+# what they have changed, than they save; and with fewer of a single block of samples.
+_OPERATIONS = 3_000_000
+_OPERATIONS_OF_ONE_BLOCK = 15_000_000
 # Cycles, measured: of two multiply-adds in a dot product, where a product's take one; of adding up its lanes; and of
 # turning a square of one vector's side.
 _CYCLES_OF_DOT = 1.45
 _CYCLES_OF_SUM = 4
 _CYCLES_OF_SQUARE = 110
 _LEAST_ON_UNIT = 64  # of a product's three extents, for a matrix unit
-_LEAST_TASKS_ON_UNIT = 2  # of a weight matrix
 _LEAST_WEIGHTS_ON_UNIT = 4160  # with less than these a unit gains a tenth at the most, and has to be compiled for
 
 
-def _even_pieces(extent: int, most: int) -> list[tuple[int, int]]:
-    """0:extent cut into nearly equal pieces of `most` at the most."""
-    count = -(-extent // most)
-    edges = [extent * i // count for i in range(count + 1)]
-    return list(itertools.pairwise(edges))
+def _even_pieces(extent: int, count: int, unit: int = 1) -> list[tuple[int, int]]:
+    """0:extent in so many nearly equal pieces, cut at multiples of `unit`; in fewer if there are no so many."""
+    units = -(-extent // unit)
+    count = min(units, count)
+    return list(itertools.pairwise([*(units * i // count * unit for i in range(count)), extent]))
+
+
+def _shared_pieces(extent: int, most: int, unit: int) -> list[tuple[int, int]]:
+    """0:extent in pieces of `most`, a multiple of `unit`, at the most, of which two threads have like shares."""
+    pieces = [(first, min(first + most, extent)) for first in range(0, extent, most)]
+    larger_share = sum(last - first for first, last in pieces[::2])
+    if larger_share <= _UNEVEN * extent / 2:
+        return pieces
+    return _even_pieces(extent, 2 * -(-len(pieces) // 2), unit)
 
 
 class Form(NamedTuple):
@@ -103,12 +115,15 @@ def form_for(
         and n_in * n_out >= _LEAST_WEIGHTS_ON_UNIT
         for layer, n_in, n_out in found
     ]
+    stays = repeats and 2 * vectors * lanes * n_inputs * dtype.itemsize <= _KEPT_BYTES
     most_panels = _BLOCK_BYTES // (panel * dtype.itemsize * (n_inputs + 2 * sum(units)))
     if most_panels > 1:
         blocks = -(-vectors // (2 * min(most_panels, _MOST_PANELS)))
         block_rows = lanes * -(-vectors // blocks)
     else:
-        block_rows = min(vectors, 2) * lanes
+        operations = 6 * batch_size * sum(n_in * n_out for _, n_in, n_out in found)
+        is_shared = worth_threads(operations, 2, trains=True) and not stays and not any(on_unit)
+        block_rows = lanes * _vectors_of_block(vectors, is_shared)
 
     def of_columns_is_cheaper(n_in: int, n_out: int) -> bool:
         steps = -(-batch_size // block_rows) * block_rows // lanes
@@ -129,7 +144,6 @@ def form_for(
     chunks = -(-n_inputs * dtype.itemsize // _BYTES_AT_ONCE)
     of_rows = batch_size * units[0] * (_CYCLES_OF_DOT * n_inputs / lanes / 2 + chunks * _CYCLES_OF_SUM)
     of_turned = vectors * (units[0] * n_inputs / 2 + n_inputs / lanes * _CYCLES_OF_SQUARE)
-    stays = repeats and 2 * vectors * lanes * n_inputs * dtype.itemsize <= _KEPT_BYTES
     if on_unit[0]:
         inputs = codes.TURNED
     elif most_panels >= 1 and sums[0] == codes.OF_COLUMNS:
@@ -152,6 +166,23 @@ def form_for(
         for l, (_, n_in, _) in enumerate(found)
     ]
     return Form(codes.SIDE_BY_SIDE, inputs, block_rows, tuple(sums), tuple(packed), tuple(on_unit), tuple(edges))
+
+
+def worth_threads(operations: int, blocks: int, *, trains: bool) -> bool:
+    """Whether a step of so many floating-point operations is sooner done by several threads.
+
+    A single block of samples goes through the network on one thread; only its dW are shared.
+    """
+    if blocks == 1:
+        return trains and operations >= _OPERATIONS_OF_ONE_BLOCK
+    return operations >= _OPERATIONS
+
+
+def _vectors_of_block(vectors: int, is_shared: bool) -> int:
+    """Two, a panel, if there are as many; but one where that makes the shares of two threads more alike."""
+    larger_share = 2 * (vectors // 4) + min(vectors % 4, 2)  # of whole panels and perhaps a vector at the end
+    is_uneven = larger_share > _UNEVEN * -(-vectors // 2)
+    return 1 if vectors == 1 or (is_shared and is_uneven) else 2
 
 
 def _rows_in_one_pass(batch_size: int, bytes_of_sample: int) -> int:
@@ -177,25 +208,20 @@ def _tasks_of(l: int, n_out: int, n_in: int, form: Form, panel: int) -> list[tup
     how = form.sums_of_dW[l]
     if how == codes.OF_NOTHING:  # gamma; beta goes with it
         return [(l, 0, n_out, 0, 1)]
-    columns, rows = _PANELS_AT_ONCE * panel, _ROWS_A_TASK
+    columns = _PANELS_AT_ONCE * panel
     if how == codes.OF_COLUMNS:
-        columns, rows = n_in, n_out
-    elif form.samples_lie == codes.ONE_BY_ONE:
-        columns, rows = n_in, max(1, _NUMBERS_A_TASK // n_in)
-    elif how in (codes.IN_ONE_PASS, codes.OF_SAMPLES):
+        return [(l, 0, n_in, 0, n_out)]
+    if form.samples_lie == codes.ONE_BY_ONE:
+        return [(l, 0, n_in, *some) for some in _even_pieces(n_out, -(-n_out // max(1, _NUMBERS_A_TASK // n_in)))]
+    if how in (codes.IN_ONE_PASS, codes.OF_SAMPLES):
         columns = _COLUMNS_A_TASK
     elif l == 0 and form.inputs == codes.KEPT:
-        pieces = max(_LEAST_TASKS_OF_KEPT, -(-n_in // (_KEPT_PANELS_A_TASK * panel)))
-        columns = max(columns, -(-n_in // (pieces * panel)) * panel)
+        pieces_of_kept = max(_LEAST_TASKS_OF_KEPT, -(-n_in // (_KEPT_PANELS_A_TASK * panel)))
+        columns = max(columns, -(-n_in // (pieces_of_kept * panel)) * panel)
     elif form.on_unit[l]:
-        # What is made of dZ serves all columns of a task: so they are wide, and still more than one.
-        pieces = max(_LEAST_TASKS_ON_UNIT, -(-n_in // (codes.UNIT_PANELS * panel)))
-        columns = -(-n_in // (pieces * panel)) * panel
-    return [
-        (l, column, min(column + columns, n_in), first_row, last_row)
-        for first_row, last_row in _even_pieces(n_out, rows)
-        for column in range(0, n_in, columns)
-    ]
+        columns = codes.UNIT_PANELS * panel  # what is made of dZ serves all columns of a task: so they are wide
+    pieces = _shared_pieces(n_in, columns, panel)
+    return [(l, *piece, *some) for some in _even_pieces(n_out, -(-n_out // _ROWS_A_TASK)) for piece in pieces]
 
 
 def _is_online(found: Sequence[tuple[Layer, int, int]], loss: Loss, batch_size: int, form: Form) -> bool:
@@ -267,6 +293,7 @@ def make_plan(
             row[codes.EDGE] = form.edges[l]
             row[codes.EDGE_ROWS] = room.take(samples_stride * form.edges[l])
             tasks += _tasks_of(l, n_out, n_in, form, panel)
+    tasks.sort(key=lambda task: (task[1] - task[2]) * (task[4] - task[3]))  # the largest first: so shares are like
     starts = [0, *np.flatnonzero(table[:, codes.MEASURES]).tolist(), len(found)]
 
     in_one_pass = form.sums_of_dW[0] == codes.IN_ONE_PASS

@@ -20,7 +20,7 @@ LOSS_CODES = {name: getattr(codes, name.upper()) for name in OUTPUTS}
 _DERIVED_FROM_Z = ("softplus", "silu", "gelu", "hard_silu")
 
 ALIGNMENT = 64  # bytes: a cache line, and the longest vector register
-_CONFLICT = 4096  # bytes: rows this far apart, or a multiple of it, compete for the same places in a cache
+_CONFLICT = 2048  # bytes: rows this far apart, or a multiple of it, compete for the same places in a cache
 
 
 @dataclass(frozen=True)

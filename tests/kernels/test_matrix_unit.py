@@ -99,7 +99,7 @@ def test_same_bits_on_any_threads(monkeypatch):
 
     from fastnet import cpu
 
-    monkeypatch.setattr(cpu, "_WORTH_THREADS", 0)
+    monkeypatch.setattr(cpu, "worth_threads", lambda *_, **__: True)
     rng = np.random.default_rng(4)
     X, y = rng.standard_normal((700, 1100)).astype(np.float32), rng.integers(0, 3, 700)
     found, before = [], numba.get_num_threads()

@@ -137,6 +137,8 @@ FORMS = {
     "one by one": ([fn.Dense(9, "relu"), fn.Dense(3, "softmax")], 40, 3),
     "kept": ([fn.Dense(4, "tanh"), fn.Dense(1, "sigmoid")], 2, 300),
     "turned": ([fn.Dense(300, "relu"), fn.Dense(3, "softmax")], 130, 96),
+    "vectors": ([fn.Dense(150, "relu"), fn.Dense(40, "relu"), fn.Dense(3, "softmax")], 130, 32),
+    "packed vectors": ([fn.Dense(513, "relu"), fn.Dense(70, "relu"), fn.Dense(3, "softmax")], 530, 31),
     "a few by themselves": ([fn.Dense(300, "relu"), fn.Dense(3, "softmax")], 130, 98),
     "a few inputs more": ([fn.Dense(36, "relu"), fn.Dense(90, "relu"), fn.Dense(3, "softmax")], 130, 60),
     "as they lie": ([fn.Dense(20, "relu"), fn.Dense(5, "relu"), fn.Dense(1, "sigmoid")], 2000, 90),
@@ -151,6 +153,8 @@ def form(name, net):
         "one by one": found.samples_lie == codes.ONE_BY_ONE,
         "kept": found.inputs == codes.KEPT and found.sums_of_dW[0] == codes.OF_COLUMNS,
         "turned": found.inputs == codes.TURNED and found.sums_of_dW[0] == codes.OF_PANELS,
+        "vectors": found.block_rows == net.device.panel // 2,
+        "packed vectors": found.block_rows == net.device.panel // 2 and any(found.packed),
         "a few by themselves": goes_by_few(net._rooms[found].plan, FORMS[name][2], 16),
         "a few inputs more": any(found.edges),
         "as they lie": found.inputs == codes.AS_THEY_LIE and found.sums_of_dW[0] == codes.OF_SAMPLES,
@@ -165,7 +169,7 @@ def test_every_form_gives_the_same_bits_on_any_threads(name, as_bytes, monkeypat
 
     from fastnet import cpu
 
-    monkeypatch.setattr(cpu, "_WORTH_THREADS", 0)
+    monkeypatch.setattr(cpu, "worth_threads", lambda *_, **__: True)
     layers, n, batch_size = FORMS[name]
     rng = np.random.default_rng(4)
     X, y = samples(layers, 2 * batch_size + 1, n, rng)
@@ -407,3 +411,21 @@ def test_work_is_shared_among_threads(threads):
     plan = net._room(100).plan
     assert net.device._workers(codes.TRAIN, plan, 1_000_000, 100) == threads
     assert net.device._workers(codes.TRAIN, plan, 10, 10) == 1
+    # A single block's samples are one thread's work: others only help to sum dW.
+    assert net.device._workers(codes.TRAIN, plan, 10_000, 100) == 1
+    assert net.device._workers(codes.PREDICT, plan, 1_000_000, 100) == 1
+
+
+@pytest.mark.parametrize("batch_size", [1, 17, 32, 48, 96, 100, 209])
+def test_two_threads_have_like_shares_of_a_step(batch_size):
+    """Of the samples, in vectors, and of the weights, where there are enough of both."""
+    net = fn.Network([fn.Dense(100, "relu"), fn.Dense(3, "softmax")]).build(784)
+    plan, vector = net._room(batch_size).plan, net.device.panel // 2
+    vectors = -(-batch_size // vector)
+    if plan.samples_lie == codes.SIDE_BY_SIDE:
+        blocks = -(-batch_size // plan.block_rows)
+        sizes = [min(plan.block_rows, batch_size - i * plan.block_rows) for i in range(blocks)]
+        shares = [sum(-(-size // vector) for size in sizes[worker::2]) for worker in (0, 1)]
+        assert max(shares) <= max(1.1 * -(-vectors // 2), 1)
+    weights = [(last - first) * (end - begin) for _, first, last, begin, end in plan.tasks.tolist()]
+    assert max(sum(weights[0::2]), sum(weights[1::2])) <= 1.1 * sum(weights) / 2

@@ -28,7 +28,7 @@ from .few import back_of_few
 from .matrix_products import add_products
 from .passing import back_of_passing
 from .places import columns_of, count_of_blocks, numbers_of, place_of, strides_of, sums_panels
-from .products import add_product, add_product_of_packed, add_rows, pack_columns, rows_at_once
+from .products import add_product, add_product_of_packed, add_rows, height_of_packed, pack_columns, rows_at_once
 from .tiles import NOWHERE
 from .views import vector
 
@@ -57,17 +57,17 @@ def _back_of_packed(job, scratch, l, first_block, step, last_block):
     """dA_prev += W^T dZ for samples side by side, with pieces of a large W copied: its columns lie pages apart."""
     plan, workspace = job.plan, job.workspace
     n, n_in, size = plan.layers[l, N_OUT], plan.layers[l, N_IN], plan.block_rows
-    w, stride = plan.layers[l, W], plan.layers[l, W_STRIDE]
+    w, stride, height = plan.layers[l, W], plan.layers[l, W_STRIDE], height_of_packed(size, workspace)
     for j in range(0, n, PACKED_DEPTH):
         depth = min(PACKED_DEPTH, n - j)
         columns = rows_at_once(depth, workspace)
         for c in range(0, n_in, columns):
             count = min(columns, n_in - c)
-            pack_columns(scratch, job.parameters, w + j * stride + c, stride, count, depth)
+            pack_columns(height, scratch, job.parameters, w + j * stride + c, stride, count, depth)
             for block in range(first_block, last_block, step):
                 add_product_of_packed(
-                    count, columns_of(job, l, block), workspace, place_of(plan, l - 1, DZ, block) + c * size, size,
-                    scratch, workspace, place_of(plan, l, DZ, block) + j * size, size, depth,
+                    height, count, columns_of(job, l, block), workspace, place_of(plan, l - 1, DZ, block) + c * size,
+                    size, scratch, workspace, place_of(plan, l, DZ, block) + j * size, size, depth,
                 )  # fmt: skip
 
 

@@ -84,41 +84,45 @@ def rows_at_once(depth, buffer):
 
 
 @inner
-def _packed_strides(depth, buffer):
+def height_of_packed(columns, buffer):
+    """How many rows of a matrix are packed together, for products of so many columns: those of the highest tile."""
+    return _WIDE[0] if columns > VECTOR_BYTES // buffer.itemsize else _THIN[0]
+
+
+@inner
+def _packed_strides(height, depth, buffer):
     """Of a packed matrix: from step to step of k, and from tile to tile (a step more, for the cache)."""
     lanes = VECTOR_BYTES // buffer.itemsize
-    step = n_blocks(_WIDE[0], lanes) * lanes
+    step = n_blocks(height, lanes) * lanes
     return step, (depth + 1) * step
 
 
 @routine(part=LARGE_W)
-def pack_columns(target, source, s, stride, columns, depth):
+def pack_columns(height, target, source, s, stride, columns, depth):
     """The matrix source[s + k stride + c], c < columns, k < depth, tile by tile, what a step of k needs side by side.
 
-    What is read beyond the columns means nothing; `source` goes on for two vectors.
+    What is read beyond the columns means nothing; `source` goes on for a vector.
     """
     one, zero, lanes = target.dtype.type(1), target.dtype.type(0), VECTOR_BYTES // target.itemsize
-    step, room = _packed_strides(depth, target)
+    step, room = _packed_strides(height, depth, target)
     for k in range(depth):
         t, place = k * step, s + k * stride
-        for _ in range(0, columns, _WIDE[0]):
-            for v in range(0, step, lanes):
-                read_vectors(1, target, t + v, source, place + v, one, zero)
+        for c in range(0, columns, height):
+            for v in range(0, min(height, columns - c), lanes):
+                read_vectors(1, target, t + v, source, place + c + v, one, zero)
             t += room
-            place += _WIDE[0]
 
 
 @routine(part=LARGE_W)
-def add_product_of_packed(rows, columns, C, c, c_row, A, B, b, b_k, depth):
-    """C[c + r c_row + v] += sum_k A[k, r] B[b + k b_k + v], for A packed by `pack_columns` and whole panels."""
-    step, room = _packed_strides(depth, C)
+def add_product_of_packed(height, rows, columns, C, c, c_row, A, B, b, b_k, depth):
+    """C[c + r c_row + v] += sum_k A[k, r] B[b + k b_k + v], for A packed by `pack_columns`."""
+    step, room = _packed_strides(height, depth, C)
     one, panel = C.dtype.type(1), PANEL_BYTES // C.itemsize
     for v in range(0, columns, panel):
-        for row in range(0, rows, _WIDE[0]):
-            height = min(_WIDE[0], rows - row)
+        for row in range(0, rows, height):
             add_product(
-                height, min(panel, columns - v), one, C, c + row * c_row + v, c_row, A, row // _WIDE[0] * room, 1, step,
-                B, b + v, b_k, depth, NOWHERE,
+                min(height, rows - row), min(panel, columns - v), one, C, c + row * c_row + v, c_row, A,
+                row // height * room, 1, step, B, b + v, b_k, depth, NOWHERE,
             )  # fmt: skip
 
 
