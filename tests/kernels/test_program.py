@@ -425,7 +425,7 @@ def test_two_threads_have_like_shares_of_a_step(batch_size):
     if plan.samples_lie == codes.SIDE_BY_SIDE:
         blocks = -(-batch_size // plan.block_rows)
         sizes = [min(plan.block_rows, batch_size - i * plan.block_rows) for i in range(blocks)]
-        shares = [sum(-(-size // vector) for size in sizes[worker::2]) for worker in (0, 1)]
+        shares = [sum(-(-size // vector) for size in some) for some in (sizes[: blocks // 2], sizes[blocks // 2 :])]
         assert max(shares) <= max(1.1 * -(-vectors // 2), 1)
     weights = [(last - first) * (end - begin) for _, first, last, begin, end in plan.tasks.tolist()]
     assert max(sum(weights[0::2]), sum(weights[1::2])) <= 1.1 * sum(weights) / 2

@@ -53,7 +53,7 @@ def _back_of_rows(job, l):
 
 
 @routine(part=LARGE_W)
-def _back_of_packed(job, scratch, l, first_block, step, last_block):
+def _back_of_packed(job, scratch, l, first_block, last_block):
     """dA_prev += W^T dZ for samples side by side, with pieces of a large W copied: its columns lie pages apart."""
     plan, workspace = job.plan, job.workspace
     n, n_in, size = plan.layers[l, N_OUT], plan.layers[l, N_IN], plan.block_rows
@@ -64,7 +64,7 @@ def _back_of_packed(job, scratch, l, first_block, step, last_block):
         for c in range(0, n_in, columns):
             count = min(columns, n_in - c)
             pack_columns(height, scratch, job.parameters, w + j * stride + c, stride, count, depth)
-            for block in range(first_block, last_block, step):
+            for block in range(first_block, last_block):
                 add_product_of_packed(
                     height, count, columns_of(job, l, block), workspace, place_of(plan, l - 1, DZ, block) + c * size,
                     size, scratch, workspace, place_of(plan, l, DZ, block) + j * size, size, depth,
@@ -72,10 +72,10 @@ def _back_of_packed(job, scratch, l, first_block, step, last_block):
 
 
 @routine
-def _back_of_dense(job, scratch, l, first_block, step, last_block):
+def _back_of_dense(job, scratch, l, first_block, last_block):
     """dA_prev of a dense layer's dZ."""
     plan, workspace = job.plan, job.workspace
-    for block in range(first_block, last_block, step):
+    for block in range(first_block, last_block):
         dA_prev = numbers_of(job, l - 1, DZ, block)
         for j in range(dA_prev.size):
             dA_prev[j] = 0
@@ -84,16 +84,16 @@ def _back_of_dense(job, scratch, l, first_block, step, last_block):
     elif plan.layers[l, ON_UNIT]:
         n, n_in, size = plan.layers[l, N_OUT], plan.layers[l, N_IN], plan.block_rows
         add_products(
-            n_in, count_of_blocks(job, first_block, step, last_block), workspace.dtype.type(1), workspace,
-            place_of(plan, l - 1, DZ, first_block), size, step * n_in * size, job.parameters, plan.layers[l, W], 1,
-            plan.layers[l, W_STRIDE], workspace, place_of(plan, l, DZ, first_block), step * n * size, n, scratch,
+            n_in, count_of_blocks(job, first_block, last_block), workspace.dtype.type(1), workspace,
+            place_of(plan, l - 1, DZ, first_block), size, n_in * size, job.parameters, plan.layers[l, W], 1,
+            plan.layers[l, W_STRIDE], workspace, place_of(plan, l, DZ, first_block), n * size, n, scratch,
             plan.terms,
         )  # fmt: skip
     elif plan.layers[l, PACKED]:
-        _back_of_packed(job, scratch, l, first_block, step, last_block)
+        _back_of_packed(job, scratch, l, first_block, last_block)
     else:
         n, n_in, size = plan.layers[l, N_OUT], plan.layers[l, N_IN], plan.block_rows
-        for block in range(first_block, last_block, step):
+        for block in range(first_block, last_block):
             dz, dz_prev = place_of(plan, l, DZ, block), place_of(plan, l - 1, DZ, block)
             add_product(
                 n_in, columns_of(job, l, block), workspace.dtype.type(1), workspace, dz_prev, size, job.parameters,
@@ -110,12 +110,12 @@ def derive_layer(job, l, block):
 
 
 @routine
-def keep_rows(job, l, column, first_unit, target, first_block, step, last_block):
+def keep_rows(job, l, column, first_unit, target, first_block, last_block):
     """Some blocks' A or dZ of a layer's last units where those of all samples are, a unit a row: so dW reads them."""
     plan, workspace = job.plan, job.workspace
     n, size = plan.layers[l, N_OUT], plan.block_rows
     for j in range(first_unit, n):
-        for block in range(first_block, last_block, step):
+        for block in range(first_block, last_block):
             row = vector(workspace, target + (j - first_unit) * plan.samples_stride + block * size, size)
             numbers = vector(workspace, place_of(plan, l, column, block) + j * size, size)
             for i in range(size):
@@ -123,23 +123,23 @@ def keep_rows(job, l, column, first_unit, target, first_block, step, last_block)
 
 
 @routine
-def backward(job, scratch, first_block, step, last_block, first_layer, last_layer):
+def backward(job, scratch, first_block, last_block, first_layer, last_layer):
     """dZ of layers `first_layer` to `last_layer` - 1, from the dZ of the one above them."""
     plan = job.plan
     for l in range(last_layer, first_layer, -1):
         if plan.layers[l, EDGE]:
             first_unit = plan.layers[l, N_IN] - plan.layers[l, EDGE]
-            keep_rows(job, l - 1, A, first_unit, plan.layers[l, EDGE_ROWS], first_block, step, last_block)
+            keep_rows(job, l - 1, A, first_unit, plan.layers[l, EDGE_ROWS], first_block, last_block)
         if l <= plan.first_trained:
             return
         if plan.layers[l, KIND] == DENSE:
-            _back_of_dense(job, scratch, l, first_block, step, last_block)
+            _back_of_dense(job, scratch, l, first_block, last_block)
             if job.few:
-                back_of_few(job, scratch, l, first_block, step, last_block)
+                back_of_few(job, scratch, l, first_block, last_block)
         else:
-            for block in range(first_block, last_block, step):
+            for block in range(first_block, last_block):
                 back_of_passing(job, l, block)
-        for block in range(first_block, last_block, step):
+        for block in range(first_block, last_block):
             derive_layer(job, l - 1, block)
         if sums_panels(job, l - 1):
-            keep_rows(job, l - 1, DZ, 0, plan.layers[l - 1, DZ_ROWS], first_block, step, last_block)
+            keep_rows(job, l - 1, DZ, 0, plan.layers[l - 1, DZ_ROWS], first_block, last_block)

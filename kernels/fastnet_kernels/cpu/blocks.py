@@ -22,13 +22,12 @@ def bounds(index, size, block):
 
 
 @inner
-def n_partials(blocks):
-    """How many sums over groups of `blocks` there are: an even number, which two threads share."""
-    return 2 * n_blocks(blocks, 2 * BLOCKS_A_PARTIAL)
+def share(index, count, size):
+    """First and last (exclusive) of one of `count` nearly equal shares of `size`."""
+    return size * index // count, size * (index + 1) // count
 
 
 @inner
-def blocks_of_partial(index, blocks):
-    """First and last (exclusive) block of a group: as evenly as can be; the last block may be nearly empty."""
-    count = n_partials(blocks)
-    return blocks * index // count, blocks * (index + 1) // count
+def n_partials(blocks):
+    """How many sums over groups of `blocks` there are: an even number, which two threads share."""
+    return 2 * n_blocks(blocks, 2 * BLOCKS_A_PARTIAL)

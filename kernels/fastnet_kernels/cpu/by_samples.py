@@ -2,7 +2,7 @@
 
 from ..codes import DZ, DZ_ROWS, GRADIENT, IN_ONE_PASS, N_IN, N_OUT, PREDICT, SAMPLE_ROWS, SUM_OF_DW
 from .backward import backward, keep_rows
-from .blocks import blocks_of_partial, n_blocks, n_partials
+from .blocks import n_blocks, n_partials, share
 from .compiling import routine
 from .cost import cost_of_block, store_outputs
 from .forward import first_dense_layer, forward
@@ -44,42 +44,42 @@ def _add_to_partial(job, partial, block):
 
 @routine
 def by_samples(job, worker, workers, first_layer, last_layer, goes_forward, comes_back):
-    """Phase 1 for one worker and some layers: every so many'th block of samples, or group with one sum of dW."""
+    """Phase 1 for one worker and some layers: its share of the blocks of samples, or groups with one sum of dW."""
     plan, scratch = job.plan, scratch_of(job, worker)
     blocks, layers = n_blocks(job.m, plan.block_rows), plan.layers.shape[0]
     if job.mode >= GRADIENT and plan.layers[0, SUM_OF_DW] == IN_ONE_PASS:
         size = plan.layers[0, N_OUT] * plan.layers[0, N_IN]
         for index in range(worker, n_partials(blocks), workers):
-            partial, (first, last) = plan.partials + index * size, blocks_of_partial(index, blocks)
+            partial, (first, last) = plan.partials + index * size, share(index, n_partials(blocks), blocks)
             for block in range(first, last):
                 find_rows(job, block * plan.block_rows)
             sums = vector(job.workspace, partial, size)
             for k in range(size):
                 sums[k] = 0
             for block in range(first, last):
-                first_dense_layer(job, scratch, block, 1, block + 1)
+                first_dense_layer(job, scratch, block, block + 1)
                 cost_of_block(job, block)
                 _add_to_partial(job, partial, block)
         return
+    (begin, end), ends = share(worker, workers, blocks), last_layer == layers
     if first_layer == 0 and goes_forward:
-        for block in range(worker, blocks, workers):
+        for block in range(begin, end):
             find_rows(job, block * plan.block_rows)
-    some, ends = plan.blocks_together * workers, last_layer == layers
-    for first in range(worker, blocks, some):
-        last = min(first + some, blocks)
+    for first in range(begin, end, plan.blocks_together):
+        last = min(first + plan.blocks_together, end)
         if goes_forward:
-            forward(job, scratch, first, workers, last, first_layer, last_layer)
+            forward(job, scratch, first, last, first_layer, last_layer)
             if not ends:
-                measure(job, last_layer, first, workers, last)
+                measure(job, last_layer, first, last)
                 continue
-            for block in range(first, last, workers):
+            for block in range(first, last):
                 if job.mode == PREDICT:
                     store_outputs(job, block)
                 else:
                     cost_of_block(job, block)
             if job.mode >= GRADIENT and sums_panels(job, layers - 1):
-                keep_rows(job, layers - 1, DZ, 0, plan.layers[layers - 1, DZ_ROWS], first, workers, last)
+                keep_rows(job, layers - 1, DZ, 0, plan.layers[layers - 1, DZ_ROWS], first, last)
         if comes_back:
-            backward(job, scratch, first, workers, last, first_layer, min(last_layer, layers - 1))
+            backward(job, scratch, first, last, first_layer, min(last_layer, layers - 1))
             if first_layer > 0:
-                measure_back(job, first_layer, first, workers, last)
+                measure_back(job, first_layer, first, last)

@@ -45,11 +45,11 @@ def first_layer_of_rows(job, scratch, block, first_sample, k, n_features):
 
 
 @routine(part=SAMPLE_ROWS)
-def dense_layer_of_few(job, scratch, l, first_block, step, last_block):
+def dense_layer_of_few(job, scratch, l, first_block, last_block):
     """Z of the last few samples, if they are among these blocks'."""
     plan, workspace = job.plan, job.workspace
     n, n_in, size = plan.layers[l, N_OUT], plan.layers[l, N_IN], plan.block_rows
-    for block in range(first_block, last_block, step):
+    for block in range(first_block, last_block):
         few, i = few_of(job, l, block), columns_of(job, l, block)
         if few and l == 0:
             first_layer_of_rows(job, scratch, block, i, 0, n_in)
@@ -66,12 +66,12 @@ def dense_layer_of_few(job, scratch, l, first_block, step, last_block):
 
 
 @routine(part=SAMPLE_ROWS)
-def back_of_few(job, scratch, l, first_block, step, last_block):
+def back_of_few(job, scratch, l, first_block, last_block):
     """dA_prev of the last few samples, if they are among these blocks': a sum of rows of W each."""
     plan, workspace = job.plan, job.workspace
     n, n_in, size = plan.layers[l, N_OUT], plan.layers[l, N_IN], plan.block_rows
     row = vector(scratch, 0, n_in)
-    for block in range(first_block, last_block, step):
+    for block in range(first_block, last_block):
         first = columns_of(job, l, block)
         dz, dz_prev = place_of(plan, l, DZ, block), place_of(plan, l - 1, DZ, block)
         for i in range(first, first + few_of(job, l, block)):

@@ -50,7 +50,7 @@ def _start_with_bias(job, l, block):
 
 
 @routine
-def _first_layer_of_panels(job, scratch, first_block, step, last_block, k, n_features):
+def _first_layer_of_panels(job, scratch, first_block, last_block, k, n_features):
     """The same for some blocks, in products with panels of samples, which may be there from the step before."""
     plan, workspace = job.plan, job.workspace
     n, n_in, size = plan.layers[0, N_OUT], plan.layers[0, N_IN], plan.block_rows
@@ -59,10 +59,10 @@ def _first_layer_of_panels(job, scratch, first_block, step, last_block, k, n_fea
     target = workspace if keeps else scratch
     rows = rows_at_once(n_features, workspace)
     for row in range(0, n, rows):
-        for block in range(first_block, last_block, step):
-            t = plan.X + (block * n_in + k) * size if keeps else (block - first_block) // step * n_features * size
-            columns, is_last = columns_of(job, 0, block), block + step >= last_block
-            t_next = plan.X + (first_block * n_in + k + n_features) * size if is_last else t + step * n_in * size
+        for block in range(first_block, last_block):
+            t = plan.X + (block * n_in + k) * size if keeps else (block - first_block) * n_features * size
+            columns, is_last = columns_of(job, 0, block), block == last_block - 1
+            t_next = plan.X + (first_block * n_in + k + n_features) * size if is_last else t + n_in * size
             if row == 0 and not (keeps and job.again):
                 turn(job, target, t, size, block * size, size if keeps else columns, k, n_features)
             add_product(
@@ -73,17 +73,17 @@ def _first_layer_of_panels(job, scratch, first_block, step, last_block, k, n_fea
 
 
 @routine
-def _first_layer_on_unit(job, scratch, first_block, step, last_block):
+def _first_layer_on_unit(job, scratch, first_block, last_block):
     """Z += all features' share, by a matrix unit."""
     plan, workspace = job.plan, job.workspace
     n, n_in, size = plan.layers[0, N_OUT], plan.layers[0, N_IN], plan.block_rows
     at_once = depth_at_once(n_in)
     for k in range(0, n_in, at_once):
         depth = min(at_once, n_in - k)
-        split_turned_inputs(job, scratch, plan.terms, first_block, step, last_block, k, depth)
+        split_turned_inputs(job, scratch, plan.terms, first_block, last_block, k, depth)
         multiply_terms(
-            n, count_of_blocks(job, first_block, step, last_block), workspace.dtype.type(1), workspace,
-            place_of(plan, 0, A, first_block), size, step * n * size, job.parameters, plan.layers[0, W] + k,
+            n, count_of_blocks(job, first_block, last_block), workspace.dtype.type(1), workspace,
+            place_of(plan, 0, A, first_block), size, n * size, job.parameters, plan.layers[0, W] + k,
             plan.layers[0, W_STRIDE], 1, depth, scratch, plan.terms,
         )  # fmt: skip
 
@@ -103,11 +103,11 @@ def mark_what_is_not_finite(job, block):
 
 
 @routine
-def first_dense_layer(job, scratch, first_block, step, last_block):
-    """Z of the first layer, from the samples, for every so many'th block."""
+def first_dense_layer(job, scratch, first_block, last_block):
+    """Z of the first layer, from the samples, for some blocks."""
     plan, workspace = job.plan, job.workspace
     n_in = plan.layers[0, N_IN]
-    for block in range(first_block, last_block, step):
+    for block in range(first_block, last_block):
         _start_with_bias(job, 0, block)
     if plan.samples_lie == ONE_BY_ONE:
         by_sample, by_unit = strides_of(plan, 0)
@@ -120,26 +120,26 @@ def first_dense_layer(job, scratch, first_block, step, last_block):
         )  # fmt: skip
         return
     if plan.layers[0, ON_UNIT]:
-        _first_layer_on_unit(job, scratch, first_block, step, last_block)
+        _first_layer_on_unit(job, scratch, first_block, last_block)
         return
     # All blocks take a few features before any takes the next ones: so much of W stays in cache.
     for k in range(0, n_in, plan.features_at_once):
         n_features = min(plan.features_at_once, n_in - k)
         if plan.inputs == AS_THEY_LIE:
-            for block in range(first_block, last_block, step):
+            for block in range(first_block, last_block):
                 first_layer_of_rows(job, scratch, block, 0, k, n_features)
         else:
-            _first_layer_of_panels(job, scratch, first_block, step, last_block, k, n_features)
+            _first_layer_of_panels(job, scratch, first_block, last_block, k, n_features)
 
 
 @routine
-def _dense_layer(job, scratch, l, first_block, step, last_block):
+def _dense_layer(job, scratch, l, first_block, last_block):
     """Z of a later dense layer."""
     plan, parameters, workspace = job.plan, job.parameters, job.workspace
     one = workspace.dtype.type(1)
     n, n_in, size = plan.layers[l, N_OUT], plan.layers[l, N_IN], plan.block_rows
     w, stride, rows = plan.layers[l, W], plan.layers[l, W_STRIDE], rows_at_once(n_in, workspace)
-    for block in range(first_block, last_block, step):
+    for block in range(first_block, last_block):
         _start_with_bias(job, l, block)
     if plan.samples_lie == ONE_BY_ONE:
         by_sample, by_unit = strides_of(plan, l)
@@ -150,12 +150,12 @@ def _dense_layer(job, scratch, l, first_block, step, last_block):
     elif plan.layers[l, ON_UNIT]:
         z, a = place_of(plan, l, A, first_block), place_of(plan, l - 1, A, first_block)
         add_products(
-            n, count_of_blocks(job, first_block, step, last_block), one, workspace, z, size, step * n * size,
-            parameters, w, stride, 1, workspace, a, step * n_in * size, n_in, scratch, plan.terms,
+            n, count_of_blocks(job, first_block, last_block), one, workspace, z, size, n * size,
+            parameters, w, stride, 1, workspace, a, n_in * size, n_in, scratch, plan.terms,
         )  # fmt: skip
     else:
         for row in range(0, n, rows):
-            for block in range(first_block, last_block, step):
+            for block in range(first_block, last_block):
                 z, a = place_of(plan, l, A, block) + row * size, place_of(plan, l - 1, A, block)
                 add_product(
                     min(rows, n - row), columns_of(job, l, block), one, workspace, z, size, parameters,
@@ -175,21 +175,21 @@ def activate_layer(job, l, block):
 
 
 @routine
-def forward(job, scratch, first_block, step, last_block, first_layer, last_layer):
+def forward(job, scratch, first_block, last_block, first_layer, last_layer):
     """A of some layers; the network's last one is left at its logits Z."""
     for l in range(first_layer, last_layer):
         if l == 0:
-            first_dense_layer(job, scratch, first_block, step, last_block)
+            first_dense_layer(job, scratch, first_block, last_block)
         elif job.plan.layers[l, KIND] == DENSE:
-            _dense_layer(job, scratch, l, first_block, step, last_block)
+            _dense_layer(job, scratch, l, first_block, last_block)
         else:
-            for block in range(first_block, last_block, step):
+            for block in range(first_block, last_block):
                 passing_layer(job, l, block)
         if job.few and job.plan.layers[l, KIND] == DENSE:
-            dense_layer_of_few(job, scratch, l, first_block, step, last_block)
+            dense_layer_of_few(job, scratch, l, first_block, last_block)
         if l == 0 and job.mode == PREDICT and not job.are_bytes:
-            for block in range(first_block, last_block, step):
+            for block in range(first_block, last_block):
                 mark_what_is_not_finite(job, block)
         if l < job.plan.layers.shape[0] - 1:
-            for block in range(first_block, last_block, step):
+            for block in range(first_block, last_block):
                 activate_layer(job, l, block)

@@ -23,10 +23,10 @@ def _turn(plan, terms, t, source, rows, first, first_feature, n_features):
 
 
 @routine(part=MATRIX_UNIT)
-def split_turned_inputs(job, terms, t, first_block, step, last_block, first_feature, n_features):
+def split_turned_inputs(job, terms, t, first_block, last_block, first_feature, n_features):
     """Terms of some blocks' panels of some features, a feature a row."""
     plan = job.plan
-    for p, block in enumerate(range(first_block, last_block, step)):
+    for p, block in enumerate(range(first_block, last_block)):
         place = terms_of_panel(t, p)
         if job.are_bytes:
             _turn(plan, terms, place, job.samples, job.rows, block * STEP, first_feature, n_features)

@@ -126,17 +126,17 @@ def back_of_passing(job, l, block):
 
 
 @routine(part=PASSING)
-def measure(job, l, first_block, step, last_block):
+def measure(job, l, first_block, last_block):
     """Mean and squares of some blocks, for the batch normalisation that comes next."""
-    for block in range(first_block, last_block, step):
+    for block in range(first_block, last_block):
         mean, squares = _statistic_of(job, l, 4 + 2 * block), _statistic_of(job, l, 5 + 2 * block)
         moments_of_rows(matrix_of(job, l - 1, A, block), count_of(job, block), mean, squares)
 
 
 @routine(part=PASSING)
-def measure_back(job, l, first_block, step, last_block):
+def measure_back(job, l, first_block, last_block):
     """Shares of dgamma and dbeta of some blocks, for the batch normalisation that phase 1 has come back to."""
-    for block in range(first_block, last_block, step):
+    for block in range(first_block, last_block):
         sums_of_rows(
             matrix_of(job, l, DZ, block), matrix_of(job, l - 1, A, block), count_of(job, block),
             _statistic_of(job, l, 0), _statistic_of(job, l, 1), _statistic_of(job, l, 4 + 2 * block),

@@ -76,10 +76,10 @@ def columns_of(job, l, block):
 
 
 @inner
-def count_of_blocks(job, first_block, step, last_block):
-    """How many samples there are in every so many'th block: all but the mini-batch's last one are full."""
-    between = (last_block - 1 - first_block) // step
-    return between * job.plan.block_rows + count_of(job, first_block + between * step)
+def count_of_blocks(job, first_block, last_block):
+    """How many samples there are in some blocks."""
+    size = job.plan.block_rows
+    return min((last_block - first_block) * size, job.m - first_block * size)
 
 
 @inner
