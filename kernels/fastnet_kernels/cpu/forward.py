@@ -28,7 +28,7 @@ from .passing import passing_layer
 from .places import columns_of, count_of_blocks, numbers_of, place_of, strides_of
 from .products import add_dots, add_product, rows_at_once
 from .tiles import NOWHERE
-from .views import vector
+from .views import distance, vector
 
 
 @inner
@@ -49,6 +49,16 @@ def _start_with_bias(job, l, block):
                 row[j] = b[j]
 
 
+@inner
+def _next_samples(job, target, block):
+    """Where a block's samples lie, as seen from another array, if there are some and they lie one after the other."""
+    first = block * job.plan.block_rows
+    if job.order.size or first >= job.m:
+        return NOWHERE
+    itemsize = 1 if job.are_bytes else target.itemsize
+    return distance(target, job.samples) + (job.start + first) * job.plan.layers[0, N_IN] * itemsize // target.itemsize
+
+
 @routine
 def _first_layer_of_panels(job, scratch, first_block, last_block, k, n_features):
     """The same for some blocks, in products with panels of samples, which may be there from the step before."""
@@ -61,14 +71,18 @@ def _first_layer_of_panels(job, scratch, first_block, last_block, k, n_features)
     for row in range(0, n, rows):
         for block in range(first_block, last_block):
             t = plan.X + (block * n_in + k) * size if keeps else (block - first_block) * n_features * size
-            columns, is_last = columns_of(job, 0, block), block == last_block - 1
-            t_next = plan.X + (first_block * n_in + k + n_features) * size if is_last else t + n_in * size
+            columns, soon = columns_of(job, 0, block), NOWHERE
+            if keeps:
+                is_last = block == last_block - 1
+                soon = plan.X + (first_block * n_in + k + n_features) * size if is_last else t + n_in * size
+            elif row == 0 and n_features == n_in:
+                soon = _next_samples(job, target, block + 1)
             if row == 0 and not (keeps and job.again):
                 turn(job, target, t, size, block * size, size if keeps else columns, k, n_features)
             add_product(
                 min(rows, n - row), columns, workspace.dtype.type(1), workspace,
                 place_of(plan, 0, A, block) + row * size, size, job.parameters, w + row * stride, stride, 1, target, t,
-                size, n_features, t_next if keeps else NOWHERE,
+                size, n_features, soon,
             )  # fmt: skip
 
 

@@ -50,8 +50,8 @@ def _largest(sizes, limit):
 def add_product(rows, columns, alpha, C, c, c_row, A, a, a_row, a_k, B, b, b_k, depth, b_next):
     """C[c + r c_row + v] += alpha sum_k A[a + r a_row + k a_k] B[b + k b_k + v].
 
-    For r < rows, v < columns, k < depth. At b_next lies the panel that comes after this one, if it is to be asked for
-    early, from beyond the second-level cache; or NOWHERE.
+    For r < rows, v < columns, k < depth. At b_next, as seen from B, lies what is read after this panel and is as large,
+    if it is to be asked for early, from beyond the second-level cache; or NOWHERE.
     """
     panel, lanes = PANEL_BYTES // C.itemsize, VECTOR_BYTES // C.itemsize
     whole = columns // panel * panel
@@ -59,7 +59,8 @@ def add_product(rows, columns, alpha, C, c, c_row, A, a, a_row, a_k, B, b, b_k, 
     for v in range(0, whole, panel):
         row = asked = 0
         while row < rows:
-            height, soon = _even_height(rows - row, _WIDE), b_next + asked if asked < panel * depth else NOWHERE
+            height = _even_height(rows - row, _WIDE)
+            soon = b_next + asked if b_next != NOWHERE and asked < panel * depth else NOWHERE
             wide_tile(
                 height, alpha, C, c + row * c_row + v, c_row, A, a + row * a_row, a_row, a_k, B, b + v, b_k, depth,
                 soon,

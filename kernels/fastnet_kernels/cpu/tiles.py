@@ -118,7 +118,7 @@ def _next_of(builder, A, a, a_row, a_k, depth, h, B, b_soon):
     has_no_gap = builder.icmp_signed("<=", a_row, builder.add(depth, line))
     ahead = builder.select(is_column, _times(builder, _number(_A_AHEAD), a_k), _times(builder, _number(h), a_row))
     step = builder.select(is_column, a_k, builder.select(has_no_gap, line, _number(0)))
-    is_known = builder.icmp_signed(">=", b_soon, _number(0))
+    is_known = builder.icmp_signed("!=", b_soon, _number(NOWHERE))
     return builder.select(is_known, B.at(b_soon), A.at(a, ahead)), builder.select(is_known, line, step)
 
 

@@ -74,3 +74,17 @@ def reinterpret(typing_context, raw, like):
         return _array(context, builder, view, array.data, [size])
 
     return view(raw, like), generate
+
+
+@intrinsic
+def distance(typing_context, target, source):
+    """How many numbers of `target` there are between its beginning and that of another array."""
+
+    def generate(context, builder, signature, arguments):
+        begins = [
+            builder.ptrtoint(context.make_array(kind)(context, builder, value).data, ir.IntType(64))
+            for kind, value in zip(signature.args, arguments, strict=True)
+        ]
+        return builder.sdiv(builder.sub(begins[1], begins[0]), ir.IntType(64)(target.dtype.bitwidth // 8))
+
+    return types.intp(target, source), generate
