@@ -15,7 +15,8 @@ from fastnet_kernels import codes
 
 from .announcing import announced_compilation
 from .checks import positive_integer
-from .cpu_plan import Form, form_for, goes_by_few, make_plan, parts_of, worth_threads
+from .cpu_form import Form, form_for, worth_threads
+from .cpu_plan import goes_by_few, make_plan, parts_of
 from .devices import Batches, Updates, no_updates
 from .layers import Layer
 from .layout import aligned_zeros

@@ -72,6 +72,21 @@ class Uneven(Steps):
     params = (list(UNEVEN), ["float32", "float64"], [1])
 
 
+SMALL = {
+    "784-128-10, 32 samples": Workload("small", (784, 128, 10), 32, 20, 20, 1e-4),
+    "784-512-512-10, 32 samples": Workload("small", (784, 512, 512, 10), 32, 20, 4, 1e-4),
+    "100-100-10, 256 samples": Workload("small", (100, 100, 10), 256, 10, 20, 1e-4),
+    "100-100-10, 32 samples": Workload("small", (100, 100, 10), 32, 20, 40, 1e-4),
+}
+
+
+class Small(Steps):
+    """A step that several threads should not make slower: of a small mini-batch, or of small layers."""
+
+    workloads = SMALL
+    params = (list(SMALL), ["float32", "float64"], THREADS)
+
+
 class MatrixUnit:
     """How many times as long a step takes by vectors as by the machine's matrix unit; 1 where there is none."""
 

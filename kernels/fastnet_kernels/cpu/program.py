@@ -10,9 +10,10 @@ Where a batch normalisation must know all samples first, phase 1 becomes several
 and back to it, back from there. Where gradients are cut to a norm, phase 2 sums and a third one changes the weights.
 
 Inside a block a sample is a column: A is (n_l, block_rows), so that a vector holds the same unit of many samples, and a
-block is as wide as the panels that the products want to read, or some of them. What is left over of the last block
-means nothing, with dZ = 0; a few last samples, for which a vector would be too much, go through a layer one by one. In
-the smallest mini-batches a sample is a row, and W is read once for all of them.
+block is as wide as the panels that the products want to read, or some of them; or a vector, so that threads have like
+shares of a small mini-batch. What is left over of the last block means nothing, with dZ = 0; a few last samples, for
+which a vector would be too much, go through a layer one by one. In the smallest mini-batches a sample is a row, and W
+is read once for all of them.
 
 No sum is split among threads, so the same seed gives the same bits on any number of them.
 """
