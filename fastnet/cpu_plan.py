@@ -25,6 +25,7 @@ _LEAST_TASKS_OF_KEPT = 16
 _COLUMNS_A_TASK = 1024  # of partial sums, and of samples as they lie: a page of memory of each
 _NUMBERS_A_TASK = 8192  # of a weight matrix, in whole rows
 _WEIGHTS_ONLINE = 1 << 17  # of a network that takes one sample at a time on one thread
+_WEIGHTS_FOR_FEW = 10_000  # of a network that gains enough by taking a few last samples one by one to compile for it
 
 
 def _even_pieces(extent: int, count: int, unit: int = 1) -> list[tuple[int, int]]:
@@ -171,6 +172,7 @@ def make_plan(
         first_trained=min((task[0] for task in tasks), default=len(found)),
         has_penalty=int((settings[:, [codes.L1, codes.L2]] > 0).any()),
         is_online=int(_is_online(found, loss, batch_size, form)),
+        takes_few=int(sum(n_in * n_out for _, n_in, n_out in found) >= _WEIGHTS_FOR_FEW),
         is_dense=int((table[:, codes.KIND] == codes.DENSE).all()),
         n_targets=numbers_of_y,
         batch_size=batch_size,
@@ -215,7 +217,8 @@ def goes_by_few(plan: codes.Plan, m: int, lanes: int) -> bool:
     """Whether of a mini-batch of m samples a few go one by one, where a vector has so many lanes."""
     few = m % lanes
     weights = plan.layers[:, codes.N_IN] * plan.layers[:, codes.N_OUT]
-    return 0 < few <= lanes // codes.MOST_OF_VECTOR and bool((weights >= few * codes.WEIGHTS_OF_ONE).any())
+    fits = 0 < few <= lanes // codes.MOST_OF_VECTOR
+    return bool(plan.takes_few) and fits and bool((weights >= few * codes.WEIGHTS_OF_ONE).any())
 
 
 def parts_of(plan: codes.Plan, lanes: int) -> set[int]:

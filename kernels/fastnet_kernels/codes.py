@@ -164,6 +164,7 @@ class Plan(NamedTuple):
     has_penalty: int
     is_online: int  # whether a step of plain gradient descent is one sample's, and goes in plain loops
     is_dense: int  # whether all layers are
+    takes_few: int  # whether a few last samples may go by themselves
     n_targets: int
     batch_size: int  # rows the workspace has room for
     block_rows: int  # samples of a block

@@ -123,7 +123,7 @@ def _few_last(plan, workspace, m):
     """How many samples are left for a vector that they would leave mostly empty; 0 where they would not."""
     lanes = VECTOR_BYTES // workspace.itemsize
     few = m % lanes
-    return few if few <= lanes // MOST_OF_VECTOR and plan.samples_lie == SIDE_BY_SIDE else 0
+    return few if plan.takes_few and few <= lanes // MOST_OF_VECTOR and plan.samples_lie == SIDE_BY_SIDE else 0
 
 
 @kernel
