@@ -6,7 +6,7 @@ from fastnet_kernels import codes
 
 import fastnet as fn
 from fastnet.cpu_form import worth_threads
-from fastnet.cpu_plan import goes_by_few, make_plan
+from fastnet.cpu_plan import goes_by_few, make_plan, parts_of
 from fastnet.devices import Updates
 
 ARCHITECTURES = [
@@ -415,6 +415,14 @@ def test_work_is_shared_among_threads(threads):
     # A single block's samples are one thread's work: others only help to sum dW.
     assert net.device._workers(codes.TRAIN, plan, 10_000, 100) == 1
     assert net.device._workers(codes.PREDICT, plan, 1_000_000, 100) == 1
+
+
+@pytest.mark.parametrize(("units", "takes_few"), [(64, False), (300, True)])
+def test_the_smallest_networks_do_not_compile_for_a_few_samples(units, takes_few):
+    net = fn.Network([fn.Dense(units, "relu"), fn.Dense(10, "softmax")]).build(64)
+    plan, vector = net._room(33).plan, net.device.panel // 2
+    assert goes_by_few(plan, 2 * vector + 1, vector) == takes_few
+    assert (codes.SAMPLE_ROWS in parts_of(plan, vector)) == takes_few
 
 
 @pytest.mark.parametrize("n", [65, 100, 300, 784])
