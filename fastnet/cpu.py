@@ -234,9 +234,8 @@ class CPU:
     @staticmethod
     def _workers(mode: int, plan: codes.Plan, n_parameters: int, m: int) -> int:
         """How many threads a step is worth."""
-        trains = mode >= codes.GRADIENT
-        operations, blocks = (6 if trains else 2) * n_parameters * m, -(-m // plan.block_rows)
-        if not worth_threads(operations, blocks, trains=trains) or _state["lost_threads"]:
+        blocks = -(-m // plan.block_rows)
+        if not worth_threads(n_parameters, m, blocks, trains=mode >= codes.GRADIENT) or _state["lost_threads"]:
             return 1
         import numba
 

@@ -7,7 +7,7 @@ import numpy as np
 from fastnet_kernels import codes
 
 from .layers import Dense, Layer
-from .layout import computing
+from .layout import computing, count_weights
 
 BYTES_AT_ONCE = 16384  # of an input's row, as it lies: of W's rows so much stays in the second-level cache
 _LARGE_BYTES = 1 << 20  # of a W whose columns, read across its rows, need more pages than a processor knows by heart
@@ -89,8 +89,8 @@ def form_for(
         blocks = -(-vectors // (2 * min(most_panels, _MOST_PANELS)))
         block_rows = lanes * -(-vectors // blocks)
     else:
-        operations = 6 * batch_size * sum(n_in * n_out for _, n_in, n_out in found)
-        is_shared = worth_threads(operations, 2, trains=True) and not stays and not any(on_unit)
+        pays = worth_threads(count_weights(found), batch_size, 2, trains=True)
+        is_shared = pays and not stays and not any(on_unit)
         block_rows = lanes * _vectors_of_block(vectors, is_shared)
 
     def of_columns_is_cheaper(n_in: int, n_out: int) -> bool:
@@ -136,11 +136,12 @@ def form_for(
     return Form(codes.SIDE_BY_SIDE, inputs, block_rows, tuple(sums), tuple(packed), tuple(on_unit), tuple(edges))
 
 
-def worth_threads(operations: int, blocks: int, *, trains: bool) -> bool:
-    """Whether a step of so many floating-point operations is sooner done by several threads.
+def worth_threads(n_parameters: int, m: int, blocks: int, *, trains: bool) -> bool:
+    """Whether a step of m samples, in so many blocks, is sooner done by several threads.
 
     A single block of samples goes through the network on one thread; only its dW are shared.
     """
+    operations = (6 if trains else 2) * n_parameters * m
     if blocks == 1:
         return trains and operations >= _OPERATIONS_OF_ONE_BLOCK
     return operations >= _OPERATIONS

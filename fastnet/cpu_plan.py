@@ -8,7 +8,18 @@ from fastnet_kernels import codes
 
 from .cpu_form import BYTES_AT_ONCE, UNEVEN, Form, form_for
 from .layers import BatchNorm, Dense, Layer, LayerNorm, Rescale
-from .layout import LOSS_CODES, Allocator, apart, computing, describe, is_derived_from_z, n_targets, places, rescale_of
+from .layout import (
+    LOSS_CODES,
+    Allocator,
+    apart,
+    computing,
+    count_weights,
+    describe,
+    is_derived_from_z,
+    n_targets,
+    places,
+    rescale_of,
+)
 from .losses import Loss
 
 _COMMON_ACTIVATIONS = ("linear", "sigmoid", "tanh", "relu", "leaky_relu", "softmax")
@@ -70,7 +81,7 @@ def _is_online(found: Sequence[tuple[Layer, int, int]], loss: Loss, batch_size: 
     return (
         batch_size == 1
         and form.samples_lie == codes.ONE_BY_ONE
-        and sum(n_in * n_out for _, n_in, n_out in found) <= _WEIGHTS_ONLINE
+        and count_weights(found) <= _WEIGHTS_ONLINE
         and not loss.setting
         and (loss.name in ("cross_entropy", "squared_error") or (loss.name == "log_loss" and found[-1][2] == 1))
         and all(
@@ -146,9 +157,7 @@ def make_plan(
     features_at_once = n_inputs if in_one_pass else min(n_inputs, at_once)
     samples_at_once = max(1, min(_SAMPLES_AT_ONCE, places_for_samples) // block_rows) * block_rows
     columns_at_once = _PANELS_AT_ONCE * panel
-    is_small = (
-        sum(n_in * n_out for layer, n_in, n_out in found if isinstance(layer, Dense)) * dtype.itemsize <= _SMALL_BYTES
-    )
+    is_small = count_weights(found) * dtype.itemsize <= _SMALL_BYTES
     uses_unit = any(form.on_unit)
     blocks_together = 1 if is_small and not uses_unit else min(_BLOCKS_TOGETHER, blocks)
     # Forward the blocks' features go through it, backward some panels, and pieces of a large W.
@@ -172,7 +181,7 @@ def make_plan(
         first_trained=min((task[0] for task in tasks), default=len(found)),
         has_penalty=int((settings[:, [codes.L1, codes.L2]] > 0).any()),
         is_online=int(_is_online(found, loss, batch_size, form)),
-        takes_few=int(sum(n_in * n_out for _, n_in, n_out in found) >= _WEIGHTS_FOR_FEW),
+        takes_few=int(count_weights(found) >= _WEIGHTS_FOR_FEW),
         is_dense=int((table[:, codes.KIND] == codes.DENSE).all()),
         n_targets=numbers_of_y,
         batch_size=batch_size,

@@ -59,6 +59,11 @@ def computing(layers: Sequence[Layer], n_inputs: int) -> list[tuple[Layer, int, 
     return found
 
 
+def count_weights(found: Sequence[tuple[Layer, int, int]]) -> int:
+    """How many numbers all W of the dense layers have, of what `computing` has found."""
+    return sum(n_in * n_out for layer, n_in, n_out in found if isinstance(layer, Dense))
+
+
 def places(layers: Sequence[Layer], n_inputs: int, dtype: np.dtype) -> list[Place]:
     """The parameters, one after the other in the flat buffer.
 

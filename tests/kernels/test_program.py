@@ -432,7 +432,7 @@ def test_two_threads_have_like_shares_of_a_step(batch_size, n):
     net = fn.Network([fn.Dense(300, "relu"), fn.Dense(3, "softmax")]).build(n)
     plan, vector = net._room(batch_size).plan, net.device.panel // 2
     vectors = -(-batch_size // vector)
-    if worth_threads(6 * net.buffer.size * batch_size, 2, trains=True) and batch_size > vector:
+    if worth_threads(net.buffer.size, batch_size, 2, trains=True) and batch_size > vector:
         blocks = -(-batch_size // plan.block_rows)
         sizes = [min(plan.block_rows, batch_size - i * plan.block_rows) for i in range(blocks)]
         shares = [sum(-(-size // vector) for size in some) for some in (sizes[: blocks // 2], sizes[blocks // 2 :])]
