@@ -152,3 +152,9 @@ def named(metrics: Sequence[str | Metric]) -> dict[str, Metric]:
         else:
             raise TypeError(f"metric {metric!r} is neither a name nor a function of truth and outputs")
     return found
+
+
+def direction(name: str) -> str | None:
+    name = name.removeprefix("validation_")
+    if name in ("cost", "seconds", "mean_absolute_error"): return "min"
+    return "max" if name.startswith(("accuracy", "r2", "f1", "auc", "precision", "recall", "top_")) else None

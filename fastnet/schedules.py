@@ -18,6 +18,9 @@ _History = Mapping[str, Sequence[float]]
 class Schedule:
     """A learning rate for every step."""
 
+    needs_total = False
+    follows_history = True
+
     def rates(self, first: int, last: int, total: int, history: _History) -> np.ndarray:
         """(last - first,) float64: those of steps `first` to `last`, of `total` in the whole training."""
         raise NotImplementedError
@@ -29,6 +32,8 @@ class _OfSteps(Schedule):
 
     formula: Callable[[np.ndarray, int], np.ndarray]
     text: str
+    needs_total: bool = False
+    follows_history = False
 
     def rates(self, first: int, last: int, total: int, history: _History) -> np.ndarray:
         steps = np.arange(first, last, dtype=np.float64)
@@ -41,6 +46,7 @@ class _OfSteps(Schedule):
 @dataclass(frozen=True)
 class _OfCallable(Schedule):
     function: Callable[[int], float]
+    follows_history = False
 
     def rates(self, first: int, last: int, total: int, history: _History) -> np.ndarray:
         return np.array([real_number("learning rate", self.function(step), at_least=0) for step in range(first, last)])
@@ -97,7 +103,7 @@ def cosine(rate: float, *, warmup: int = 0, steps: int | None = None, last: floa
         found: np.ndarray = np.where(given < warmup, rate * (given + 1) / max(1, warmup), falling)
         return found
 
-    return _OfSteps(formula, f"cosine({rate:g}, warmup={warmup})")
+    return _OfSteps(formula, f"cosine({rate:g}, warmup={warmup})", steps is None)
 
 
 @dataclass(frozen=True)

@@ -196,13 +196,15 @@ def task_for(loss: str, n_units: int) -> Task:
     return Regression(n_units)
 
 
-def sample_weights(task: Task, Y: np.ndarray, sample_weight: Any, class_weight: Any, dtype: np.dtype) -> np.ndarray:
+def sample_weights(
+    task: Task, Y: np.ndarray, sample_weight: Any, class_weight: Any, dtype: np.dtype, *, may_be_idle: bool = False
+) -> np.ndarray:
     """(m,) of the samples' losses, the product of both kinds; empty where neither is given.
 
     Raises
     ------
     ValueError, TypeError
-        For weights of another shape, below 0, not finite, or all 0.
+        For weights of another shape, below 0, not finite, or, unless they `may_be_idle`, all 0.
     """
     weights = np.ones(len(Y))
     if sample_weight is None and class_weight is None:
@@ -218,7 +220,7 @@ def sample_weights(task: Task, Y: np.ndarray, sample_weight: Any, class_weight: 
         weights *= given
     if class_weight is not None:
         weights *= task.class_weights(Y, class_weight)
-    if not weights.any():
+    if not weights.any() and not may_be_idle:
         raise ValueError("all samples have weight 0: nothing would be learned")
     return weights.astype(dtype)
 
