@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .arrays import as_numbers
 from .batches import Augment, Stream, stream_of_arrays
 from .devices import Batches
 from .metrics import Metric
@@ -31,15 +32,16 @@ class Arrays:
 
 
 def checked_arrays(
-    network: "Network", X: Any, y: Any, sample_weight: Any, class_weight: Any, *, is_changed: bool = False
-) -> Arrays:
+    network: "Network", X: Any, y: Any, sample_weight: Any, class_weight: Any, *, is_changed: bool = False,
+    task: Task | None = None,
+) -> Arrays:  # fmt: skip
     """X and y, checked and encoded; the network stays as it is."""
     is_large = isinstance(X, np.memmap) and X.dtype not in (np.dtype(np.uint8), network.dtype)
     one_by_one = is_changed or is_large
-    given = np.asarray(X) if one_by_one else X
+    given = as_numbers("X", X) if one_by_one else X
     rows = as_rows(given[:1] if one_by_one else X, network.dtype, network.n_inputs)
     y = as_targets(y, len(given))
-    task = network.task.learn(y)
+    task = (task or network.task).learn(y)
     Y = task.encode(y, network.dtype)
     weights = sample_weights(task, Y, sample_weight, class_weight, network.dtype)
     return Arrays(given, rows, Y, weights, task, one_by_one)

@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import math
 import os
 from collections.abc import Hashable, Mapping, Sequence
 from types import MappingProxyType
@@ -13,7 +14,7 @@ from fastnet_kernels import codes
 from .architecture import checked_layers
 from .batches import Augment, Stream, is_stream, stream_of_batches, with_first_batch
 from .callbacks import Callback, checked
-from .checks import all_finite, known, positive_integer, real_number, whole_number
+from .checks import all_finite, known, positive_integer, whole_number
 from .cpu_plan import parts_for
 from .devices import Batches, Room, device_for
 from .fitting import ROWS_AT_ONCE, checked_arrays, source_of, validation_of
@@ -21,7 +22,7 @@ from .history import History
 from .layers import BatchNorm, Dense, Dropout, Layer, LayerNorm
 from .layout import Place, aligned_zeros, places
 from .losses import Loss, loss_for
-from .metrics import Metric, named
+from .metrics import Metric, measured, named
 from .optimizers import SGD, Optimizer, as_optimizer
 from .samples import as_rows
 from .state import TrainingState
@@ -236,7 +237,7 @@ class Network:
         epochs = positive_integer("epochs", epochs)
         if batch_size is not None:
             batch_size = positive_integer("batch_size", batch_size)
-        optimizer, metrics_by_name, callbacks = as_optimizer(optimizer), named(metrics), checked(callbacks)
+        optimizer, metrics_by_name, callbacks = as_optimizer(optimizer), named(metrics, self.task), checked(callbacks)
         if resume and (self.training is None or not self.training.fits(optimizer, self.buffer)):
             raise ValueError(
                 "there is no training to resume: call fit without resume first, or load a checkpoint"
@@ -301,10 +302,11 @@ class Network:
         ['no', 'yes']
         """
         optimizer = as_optimizer(optimizer)
-        if classes is not None:
-            self.task = self.task.learn(np.asarray(classes))
-        source = source_of(self, checked_arrays(self, X, y, sample_weight, None), None, False, None)
-        self._require_finite_parameters()
+        task = self.task if classes is None else self.task.with_classes(classes)
+        found = checked_arrays(self, X, y, sample_weight, None, task=task)
+        if self.n_inputs is not None:
+            self._require_finite_parameters()
+        source = source_of(self, found, None, False, None)
         if self.training is None or not self.training.fits(optimizer, self.buffer):
             self.training = self._new_training(optimizer)
         stream = Stream(1, lambda: iter([source]))  # type: ignore[arg-type, list-item]
@@ -403,7 +405,7 @@ class Network:
 
         Raises ValueError before the network is built, for labels it was not trained with and for bad input.
         """
-        wanted = named(metrics)
+        wanted = named(metrics, self.task)
         rows, Y = self._encoded(X, y)
         weights = sample_weights(self.task, Y, sample_weight, None, self.dtype)
         found: dict[str, Any] = self.measure(self.as_batches(rows, Y, ROWS_AT_ONCE, weights))
@@ -411,44 +413,43 @@ class Network:
 
     def metrics_of(self, rows: np.ndarray, Y: np.ndarray, metrics: Mapping[str, Metric]) -> dict[str, Any]:
         """Metrics on rows and Y, as `samples` and `targets` make them."""
-        outputs = self._outputs(rows)
-        if isinstance(self.task, Classification):
-            truth = (Y[:, 0] > 0).astype(np.intp) if self.task.signed else Y[:, 0].astype(np.intp)
-            outputs = outputs + 0.5 if self.task.signed else outputs  # what is above 0 is the second class
-        else:
-            truth = Y[:, 0] if isinstance(self.task, Regression) and Y.shape[1] == 1 else Y
-        outputs = outputs[:, 0] if outputs.shape[1] == 1 else outputs
-        return {name: metric(truth, outputs) for name, metric in metrics.items()}
+        return measured(metrics, self.task.truth(Y), self.task.measurable(self._outputs(rows)))
 
-    def predict(self, X: Any, *, threshold: float = 0.5) -> np.ndarray:
+    def predict(self, X: Any, *, threshold: float | None = None) -> np.ndarray:
         """Labels (m,) for classification; 0 or 1 for several answers (m, n_L); numbers (m,) or (m, n_L) for regression.
 
         A single sigmoid unit says the second label (1 of 0 and 1) where its probability is above `threshold`, which
-        is between 0 and 1.
+        is between 0 and 1, and 1/2 unless given; and so does each of several. Raises ValueError for a threshold
+        that would have no effect, and for samples whose probabilities are NaN.
         """
-        threshold = real_number("threshold", threshold, at_least=0)
-        if threshold > 1:
-            raise ValueError(f"threshold={threshold} is above 1: give a probability between 0 and 1")
+        limit = self.task.checked_threshold(threshold)
         outputs = self._outputs(X)
-        if isinstance(self.task, Regression):
-            return outputs[:, 0] if outputs.shape[1] == 1 else outputs
-        if not isinstance(self.task, Classification):
-            return (outputs > threshold).astype(np.int64)
-        if self.task.signed:
-            threshold = 0.0
-        index = (outputs[:, 0] > threshold).astype(np.intp) if outputs.shape[1] == 1 else outputs.argmax(axis=1)
-        found: np.ndarray = self.task.labels[index]
-        return found
+        if not isinstance(self.task, Regression):
+            self._refuse_nan(outputs)
+        return self.task.predict(outputs, limit)
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Probabilities: (m, k) for softmax, in the order of `labels`; (m,) of the second label for one sigmoid unit.
 
-        For several sigmoid units (m, n_L), of each answer. Raises ValueError for a network that has none.
+        For several sigmoid units (m, n_L), of each answer. Raises ValueError for a network that has none, and for
+        samples whose probabilities are NaN.
         """
         if isinstance(self.task, Regression) or self.loss == "hinge":
             raise ValueError("this network predicts numbers and no probabilities: use predict")
         outputs = self._outputs(X)
-        return outputs[:, 0] if outputs.shape[1] == 1 else outputs
+        self._refuse_nan(outputs)
+        return self.task.measurable(outputs)
+
+    def _refuse_nan(self, outputs: np.ndarray) -> None:
+        """Raise ValueError if an output is NaN, which is no class."""
+        if not math.isnan(np.maximum.reduce(outputs, axis=None)):
+            return
+        self._require_finite_parameters()
+        row = int(np.isnan(outputs).any(axis=1).argmax())
+        raise ValueError(
+            f"the output of the sample in row {row} is NaN, as sums over it are beyond {self.dtype}: scale the inputs, "
+            "or make the network with dtype='float64'"
+        )
 
     @property
     def labels(self) -> np.ndarray:
