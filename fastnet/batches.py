@@ -83,7 +83,7 @@ def stream_of_batches(
 ) -> tuple[Stream, Encoded]:
     """Mini-batches of an iterable: all of it each epoch, or the next `steps` of one that goes on and on.
 
-    The first mini-batch comes along, so that it can be checked, and the network built for it; the network stays as it is.
+    The first mini-batch comes along, so that it can be checked, and the network built for it. Nothing else changes.
     """
     if steps is not None:
         steps = positive_integer("steps_per_epoch", steps)

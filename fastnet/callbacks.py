@@ -40,24 +40,23 @@ class _Monitored:
     """A list of the history, in which smaller or larger numbers are better."""
 
     def __init__(self, name: str, mode: str | None) -> None:
-        self.name = name
+        self.name, self.mode, self.is_largest_best = name, mode, mode == "max"
         if mode is not None:
             known("mode", mode, ("min", "max"))
-        self.mode = mode
 
-    def check(self, history: Mapping[str, Any], metrics: Mapping[str, Any] | None = None) -> None:
+    def start(self, network: "Network", history: History) -> None:
         """ValueError if the history has no such list, or it is not known which way it should go."""
         if self.name not in history:
             raise ValueError(f"monitor={self.name!r} is not in the history: choose one of {', '.join(history)}")
-        if self.mode is None and direction(self.name) is None:
-            raise ValueError(
-                f"monitor={self.name!r} may be meant to fall or to grow: give mode='min' or mode='max'"
-            )
+        directions = {} if network.training is None else network.training.directions
+        mode = self.mode or directions.get(self.name.removeprefix("validation_")) or direction(self.name)
+        if mode is None:
+            raise ValueError(f"monitor={self.name!r} may be meant to fall or to grow: give mode='min' or mode='max'")
+        self.is_largest_best = mode == "max"
 
     def values(self, history: Mapping[str, Sequence[float]]) -> list[float]:
         """One for each epoch, turned so that smaller is better, and NaN is worst."""
-        self.check(history)
-        sign = -1 if (self.mode or direction(self.name)) == "max" else 1
+        sign = -1 if self.is_largest_best else 1
         return [math.inf if math.isnan(value) else sign * value for value in history[self.name]]
 
 
@@ -127,7 +126,7 @@ class EarlyStopping:
         return state if self._best is None else state | {"best": self._best}
 
     def start(self, network: "Network", history: History) -> None:
-        self._monitored.check(history)
+        self._monitored.start(network, history)
         best_epoch, _ = self._look_back(history)
         if self.restore_best and self._best_epoch is not None and best_epoch != self._best_epoch:
             # What is remembered is not of the best epoch: but if that is the last one, the network itself has its
@@ -141,7 +140,9 @@ class EarlyStopping:
         if since < self.patience:
             return False
         value = history[self.monitor][best_epoch - 1] if best_epoch else math.nan
-        self.reason = f"{self.monitor} has not become better for {since} epochs; its best is {value:.4g}, in epoch {best_epoch}"
+        self.reason = (
+            f"{self.monitor} has not become better for {since} epochs; its best is {value:.4g}, in epoch {best_epoch}"
+        )
         return True
 
     def end(self, network: "Network", history: History) -> None:
@@ -224,7 +225,7 @@ class ModelCheckpoint:
 
     def start(self, network: "Network", history: History) -> None:
         if self.best_only:
-            self._monitored.check(history)
+            self._monitored.start(network, history)
         check_writable(self._path_of(1))
 
     def __call__(self, epoch: int, history: History, network: "Network") -> None:

@@ -1,7 +1,7 @@
 """Memory and order for threads that share a network.
 
 Any number of threads may read a network's parameters at once, each in an execution context of its own. What changes
-parameters runs alone, between the others: so whoever predicts beside a training sees the parameters of one of its steps.
+parameters runs alone, between the others: whoever predicts beside a training sees the parameters of one of its steps.
 """
 
 import os
@@ -21,8 +21,8 @@ class ContextPool:
     `plan_key(batch_size, repeats)` tells which mini-batches can share a context, if it was made for the largest of
     them, and `make(batch_size, repeats)` makes one.
 
-    Ctrl-C may come between any two lines of a thread. So a context is taken by a `pop`, and one that is never given back
-    is merely made anew; and locks are held by `with` statements alone, which no interrupt can tear.
+    Ctrl-C may come between any two lines of a thread. So a context is taken by a `pop`, and one that is never given
+    back is merely made anew; and locks are held by `with` statements alone, which no interrupt can tear.
     """
 
     def __init__(
@@ -67,7 +67,9 @@ class ContextPool:
         self._idle: dict[tuple[int, bool], list[ExecutionContext]] = {}  # the same list for all that share a plan's key
         self._idle_of_plan: dict[Hashable, list[ExecutionContext]] = {}
 
-    def run(self, batch_size: int, repeats: bool, call: Callable[..., Result], *arguments: Any, **options: Any) -> Result:
+    def run(
+        self, batch_size: int, repeats: bool, call: Callable[..., Result], *arguments: Any, **options: Any
+    ) -> Result:
         """`call(context, ...)`, in a context that no other thread uses."""
         idle = self._idle.get((batch_size, repeats))
         if idle is None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .arrays import as_numbers
 from .batches import Augment, Stream, stream_of_arrays
 from .devices import Batches
 from .layers import BatchNorm, Layer
@@ -43,7 +44,7 @@ def checked_arrays(
 ) -> Arrays:
     """X and y, checked and encoded for the network and a task of its kind; the network stays as it is."""
     one_by_one = is_changed or is_converted_one_by_one(X, network.dtype)
-    given = np.asarray(X) if one_by_one else X
+    given = as_numbers("X", X) if one_by_one else X
     rows = as_rows(given[:1] if one_by_one else X, network.dtype, network.n_inputs)
     y = as_targets(y, len(given))
     task = task.learn(y)
@@ -97,8 +98,8 @@ def check_batch_sizes(layers: Sequence[Layer], m: int, batch_size: int | None, w
         )
     if m % size == 1:
         warn(
-            f"the last mini-batch of an epoch is a single sample ({m} in mini-batches of {size}), which has no variance: "
-            "there BatchNorm uses the statistics that it remembers; another batch_size avoids that"
+            f"the last mini-batch of an epoch is a single sample ({m} in mini-batches of {size}), which has no "
+            "variance: there BatchNorm uses the statistics that it remembers; another batch_size avoids that"
         )
 
 

@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import math
 import os
 import threading
 import warnings
@@ -16,7 +17,7 @@ from fastnet_kernels import codes
 from .architecture import checked_layers
 from .batches import Augment, Stream, is_stream, stream_of_batches
 from .callbacks import Callback, checked
-from .checks import all_finite, known, positive_integer, real_number, whole_number
+from .checks import all_finite, known, positive_integer, whole_number
 from .contexts import ContextPool
 from .cpu_plan import parts_for
 from .devices import Batches, ExecutionContext, device_for
@@ -34,7 +35,7 @@ from .history import History
 from .layers import BatchNorm, Dense, Dropout, Layer, LayerNorm
 from .layout import Place, aligned_zeros, places
 from .losses import Loss, loss_for
-from .metrics import Metric, named
+from .metrics import Metric, check_metrics, direction, measured, named
 from .optimizers import SGD, Optimizer, as_optimizer
 from .samples import as_rows
 from .state import TrainingState
@@ -209,8 +210,8 @@ class Network:
             return
         who = "this thread, in a callback or in what gives it samples" if is_own else "another thread"
         raise RuntimeError(
-            f"{what} was asked for while this network is being trained (by {who}): do it when fit has returned, or with "
-            "a copy, net.copy()"
+            f"{what} was asked for while this network is being trained (by {who}): do it when fit has returned, or "
+            "with a copy, net.copy()"
         )
 
     def fit(
@@ -310,7 +311,7 @@ class Network:
                 task, n_inputs = first.task, first.rows.shape[1]
                 if learns_statistics(self.layers):
                     check_batch_sizes(self.layers, len(first.rows), None, warn_user)
-                metrics_by_name = named(metrics)
+                metrics_by_name = named(metrics, self.task)
             else:
                 if steps_per_epoch is not None:
                     raise ValueError(
@@ -321,10 +322,12 @@ class Network:
                 )
                 task, n_inputs = found.task, found.rows.shape[1]
                 check_batch_sizes(self.layers, len(found.Y), batch_size, warn_user)
-                metrics_by_name = named(metrics)
+                metrics_by_name = named(metrics, self.task)
                 samples = (found.given if found.one_by_one else found.rows), found.Y
                 source = source_of(self, found, batch_size, shuffle, augment)
             validation = validation_of(self, validation_data, metrics_by_name, samples, task, n_inputs)
+            if validation is not None and validation.samples is not None:
+                check_metrics(metrics_by_name, task, task.truth(validation.samples[1]), self.dtype)
             if resume:
                 self._check_unfinished(source)
             self._check_schedule(optimizer, source)
@@ -341,6 +344,7 @@ class Network:
                 names = [] if validation is None else validation.names(task)
                 self.training = self._new_training(optimizer, names)
             assert self.training is not None
+            self.training.directions = {name: direction(name, metrics_by_name) for name in metrics_by_name}
             trainer = Trainer(
                 self, self.training, source, validation, epochs, optimizer, shuffle, callbacks, verbose
             )
@@ -382,7 +386,7 @@ class Network:
         self.training.last = self._put_back_parameters = None
 
     def put_back(self, parameters: np.ndarray) -> None:
-        """Take the `parameters` of an earlier epoch, as `buffer` was then; resuming still goes on from the present ones."""
+        """Take the `parameters` of an earlier epoch, as `buffer` was then; `fit(resume=True)` goes on from those of now."""
         if np.array_equal(self.buffer, parameters):
             return
         if self.training is not None and self.training.last is None:
@@ -419,7 +423,7 @@ class Network:
         me = _Training()
         try:
             self._begin_training(me, "partial_fit")
-            task = self.task if classes is None else self.task.learn(np.asarray(classes))
+            task = self.task if classes is None else self.task.with_classes(classes)
             found = checked_arrays(self, task, X, y, sample_weight, None)
             check_batch_sizes(self.layers, len(found.Y), None, warn_user)
             batches = source_of(self, found, None, False, None)
@@ -553,7 +557,7 @@ class Network:
 
         Raises ValueError before the network is built, for labels it was not trained with and for bad input.
         """
-        wanted = named(metrics)
+        wanted = named(metrics, self.task)
         with self._contexts.reading():  # both of the same parameters
             rows, Y = self._encoded(X, y)
             weights = sample_weights(self.task, Y, sample_weight, None, self.dtype)
@@ -563,43 +567,43 @@ class Network:
 
     def metrics_of(self, outputs: np.ndarray, Y: np.ndarray, metrics: Mapping[str, Metric]) -> dict[str, Any]:
         """Metrics of outputs (m, n_L) and the targets Y."""
-        if isinstance(self.task, Classification):
-            truth = (Y[:, 0] > 0).astype(np.intp) if self.task.signed else Y[:, 0].astype(np.intp)
-            outputs = outputs + 0.5 if self.task.signed else outputs  # what is above 0 is the second class
-        else:
-            truth = Y[:, 0] if isinstance(self.task, Regression) and Y.shape[1] == 1 else Y
-        outputs = outputs[:, 0] if outputs.shape[1] == 1 else outputs
-        return {name: metric(truth, outputs) for name, metric in metrics.items()}
+        return measured(metrics, self.task.truth(Y), self.task.measurable(outputs))
 
-    def predict(self, X: Any, *, threshold: float = 0.5) -> np.ndarray:
+    def predict(self, X: Any, *, threshold: float | None = None) -> np.ndarray:
         """Labels (m,) for classification; 0 or 1 for several answers (m, n_L); numbers (m,) or (m, n_L) for regression.
 
         A single sigmoid unit says the second label (1 of 0 and 1) where its probability is above `threshold`, which
-        is between 0 and 1.
+        is between 0 and 1, and 1/2 unless given; and so does each of several. Raises ValueError for a threshold
+        that would have no effect, and for samples whose probabilities are NaN.
         """
-        threshold = real_number("threshold", threshold, at_least=0)
-        if threshold > 1:
-            raise ValueError(f"threshold={threshold} is above 1: give a probability between 0 and 1")
+        limit = self.task.checked_threshold(threshold)
         outputs = self.outputs(X)
-        if isinstance(self.task, Regression):
-            return outputs[:, 0] if outputs.shape[1] == 1 else outputs
-        if not isinstance(self.task, Classification):
-            return (outputs > threshold).astype(np.int64)
-        if self.task.signed:
-            threshold = 0.0
-        index = (outputs[:, 0] > threshold).astype(np.intp) if outputs.shape[1] == 1 else outputs.argmax(axis=1)
-        found: np.ndarray = self.task.labels[index]
-        return found
+        if not isinstance(self.task, Regression):
+            self._refuse_nan(outputs)
+        return self.task.predict(outputs, limit)
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Probabilities: (m, k) for softmax, in the order of `labels`; (m,) of the second label for one sigmoid unit.
 
-        For several sigmoid units (m, n_L), of each answer. Raises ValueError for a network that has none.
+        For several sigmoid units (m, n_L), of each answer. Raises ValueError for a network that has none, and for
+        samples whose probabilities are NaN.
         """
         if isinstance(self.task, Regression) or self.loss == "hinge":
             raise ValueError("this network predicts numbers and no probabilities: use predict")
         outputs = self.outputs(X)
-        return outputs[:, 0] if outputs.shape[1] == 1 else outputs
+        self._refuse_nan(outputs)
+        return self.task.measurable(outputs)
+
+    def _refuse_nan(self, outputs: np.ndarray) -> None:
+        """Raise ValueError if an output is NaN, which is no class."""
+        if not math.isnan(np.maximum.reduce(outputs, axis=None)):
+            return
+        self._require_finite_parameters()
+        row = int(np.isnan(outputs).any(axis=1).argmax())
+        raise ValueError(
+            f"the output of the sample in row {row} is NaN, as sums over it are beyond {self.dtype}: scale the inputs, "
+            "or make the network with dtype='float64'"
+        )
 
     @property
     def labels(self) -> np.ndarray:

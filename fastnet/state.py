@@ -41,6 +41,9 @@ class TrainingState:
     # What callbacks remember, by the callback's name: what JSON can say, and arrays.
     callbacks: dict[str, dict[str, Any]] = field(default_factory=dict)
 
+    # Whether a metric of this training should become small, "min", or large, "max"; None where nobody has said.
+    directions: dict[str, str | None] = field(default_factory=dict)
+
     @classmethod
     def new(cls, optimizer: Optimizer, buffer: np.ndarray, noise: int, names: Iterable[str]) -> "TrainingState":
         """Before the first step; `names` are those of the history."""

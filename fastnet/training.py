@@ -1,5 +1,6 @@
 """The training loop: epochs, mini-batches, progress, and what to do when training diverges or is interrupted."""
 
+import itertools
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -14,8 +15,10 @@ from .checks import all_finite
 from .devices import NO_ORDER, Batches, Updates
 from .history import History
 from .interrupts import Interrupts
+from .metrics import measured_numbers
 from .optimizers import Optimizer
 from .progress import progress_bar
+from .schedules import checked_rates
 from .state import TrainingState, Unfinished
 from .targets import Task
 
@@ -170,7 +173,9 @@ class Trainer:
         """Of steps `first` to `last`, counted from the last whole epoch."""
         rates, before = np.empty(last), self.state.steps
         if last > first:
-            rates[first:] = self.schedule.rates(before + first, before + last, self.total_steps, self.history)
+            rates[first:] = checked_rates(
+                self.schedule, before + first, before + last, self.total_steps, self.history
+            )
             self.network.learning_rate = float(rates[-1])
         return Updates(self.settings, rates, self.state.states, before)
 
@@ -316,7 +321,7 @@ class Trainer:
         network, state = self.network, self.state
         for batch in batches:
             step = state.steps + len(epoch.costs)
-            rates = self.schedule.rates(step, step + 1, self.total_steps, self.history)
+            rates = checked_rates(self.schedule, step, step + 1, self.total_steps, self.history)
             network.learning_rate = float(rates[0])
             costs, scores = np.zeros((2, 1))
             if epoch.metrics:
@@ -345,7 +350,7 @@ def _idle_steps(training: Batches, epochs: int) -> np.ndarray:
 def _runs(flags: np.ndarray, first: int, last: int) -> Iterator[tuple[int, int, bool]]:
     """`first:last` in pieces of equal flags: where each begins, where it ends, and its flag."""
     bounds = [first, *(first + 1 + np.flatnonzero(np.diff(flags[first:last]))).tolist(), last]
-    for start, stop in zip(bounds, bounds[1:], strict=False):
+    for start, stop in itertools.pairwise(bounds):
         if start < stop:
             yield start, stop, bool(flags[start])
 
@@ -411,5 +416,5 @@ class Validation:
         found = [] if self.batches is None else list(network.measure(self.batches).values())
         if self.metrics:
             outputs, Y = self.seen or (network.outputs(self.samples[0]), self.samples[1])  # type: ignore[index]
-            found += network.metrics_of(outputs, Y, self.metrics).values()
+            found += measured_numbers(self.metrics, network.task.truth(Y), network.task.measurable(outputs)).values()
         return dict(zip(self.names(network.task), found, strict=True))
