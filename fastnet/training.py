@@ -99,10 +99,9 @@ class Trainer:
         if self.validation is not None:
             for name, value in self.validation.measure(self.network).items():
                 history.add(name, value)
+        history.complete()
         stops = [bool(callback(number, history, self.network)) for callback in self.callbacks]
-        self.bar.set_description(f"epoch {number}/{self.epochs}", refresh=False)
-        shown = {name: f"{values[-1]:.4g}" for name, values in history.items() if name != "seconds" and values}
-        self.bar.set_postfix(shown, refresh=False)
+        self.bar.show(number, self.epochs, history)
         if self.interrupts.came:
             self._interrupt()
         return any(stops)
@@ -247,9 +246,9 @@ class Trainer:
         cost = float(np.array([cost for cost, _, _ in found]) @ sizes / sizes.sum())
         targets = np.concatenate([targets for _, _, targets in found])
         score = network.task.score(np.array([sum(score for _, score, _ in found)]), targets)
-        self.history.add("cost", cost)
-        self.history.add(network.task.metric, float(score[0]))
-        self.history.add("seconds", time.perf_counter() - start)
+        self.history.extend("cost", [cost])
+        self.history.extend(network.task.metric, [float(score[0])])
+        self.history.extend("seconds", [time.perf_counter() - start])
 
     def _run_batches(self, source: Stream) -> tuple[list[tuple[float, float, np.ndarray]], bool]:
         """A step for each mini-batch: cost, score and targets of each, and whether all costs were finite."""
