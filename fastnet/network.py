@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 from fastnet_kernels import codes
+from numpy.typing import DTypeLike
 
 from .architecture import checked_layers
 from .batches import Augment, Stream, is_stream, stream_of_batches, with_first_batch
 from .callbacks import Callback, checked
-from .checks import all_finite, known, positive_integer, real_number, whole_number
+from .checks import all_finite, float_dtype, positive_integer, real_number, whole_number
 from .cpu_plan import parts_for
 from .devices import Batches, Room, device_for
 from .fitting import ROWS_AT_ONCE, checked_arrays, source_of, validation_of
@@ -25,7 +26,7 @@ from .metrics import Metric, named
 from .optimizers import SGD, Optimizer, as_optimizer
 from .samples import as_rows
 from .state import TrainingState
-from .summary import summary_of
+from .summary import summary_of, table_of
 from .targets import Classification, Regression, as_targets, sample_weights, task_for
 from .training import Trainer
 
@@ -44,7 +45,7 @@ class Network:
     seed : int
         Seeds the network's one random generator: first weights, then shuffles. The same seed gives the same bits on
         any number of threads.
-    dtype : str
+    dtype : str or NumPy dtype
         "float32" or "float64", of parameters and all arithmetic.
     device : str
         "cpu", or "cuda" for a GPU: where everything runs.
@@ -67,11 +68,10 @@ class Network:
     """
 
     def __init__(
-        self, layers: Sequence[Layer], *, loss: str | Loss | None = None, seed: int = 0, dtype: str = "float32",
+        self, layers: Sequence[Layer], *, loss: str | Loss | None = None, seed: int = 0, dtype: DTypeLike = "float32",
         device: str = "cpu",
     ) -> None:  # fmt: skip
         self.layers = checked_layers(layers)
-        known("dtype", str(dtype), ("float32", "float64"))
         output = self.layers[-1]
         assert isinstance(output, Dense)
         self.loss_and_setting = loss_for(output.activation, loss)
@@ -81,7 +81,7 @@ class Network:
                 f"loss='hinge' is for two classes, with one linear unit: this output layer has {output.units}"
             )
         self.seed = whole_number("seed", seed)
-        self.dtype = np.dtype(str(dtype))
+        self.dtype = float_dtype("dtype", dtype)
         self.rng = np.random.default_rng(seed)
         self.device = device_for(device, self.dtype)
         self.n_inputs: int | None = None
@@ -503,6 +503,9 @@ class Network:
 
     def __repr__(self) -> str:
         return f"Network([{', '.join(map(repr, self.layers))}], loss={self.loss!r}, dtype='{self.dtype}')"
+
+    def __str__(self) -> str:
+        return table_of(self)
 
     # ---------------------------------------------------------------- running the program
 
