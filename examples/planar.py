@@ -2,10 +2,11 @@
 
     python examples/planar.py planar.png
 
-Prints both accuracies and draws both decision boundaries (needs matplotlib, extra [plot]).
+Prints both accuracies and draws both decision boundaries (needs matplotlib, extra [plot]) into a folder that is there.
 """
 
 import sys
+from pathlib import Path
 
 import matplotlib
 
@@ -36,4 +37,6 @@ def main(path: str = "planar.png") -> dict[str, float]:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) > 2 or not Path(*sys.argv[1:]).parent.is_dir():
+        sys.exit(__doc__)
     main(*sys.argv[1:])

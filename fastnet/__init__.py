@@ -8,6 +8,10 @@
 0
 """
 
+from pathlib import Path as _Path
+
+from fastnet_kernels.distribution import warn_of_mixture as _warn_of_mixture
+
 from . import callbacks, datasets, losses, metrics, schedules
 from .benchmarks.comparison import compare
 from .callbacks import CSVLogger, EarlyStopping, LearningRateLogger, ModelCheckpoint, TensorBoard
@@ -22,6 +26,8 @@ from .storage import load
 from .training import DivergenceError
 
 __version__ = "0.1.0"
+
+_warn_of_mixture(_Path(__file__).parent)
 
 __all__ = [
     "SGD",

@@ -39,7 +39,8 @@ def plot_history(history: Mapping[str, Sequence[float]], names: str | Sequence[s
     ax.set_xlabel("epoch")
     ax.set_ylabel(", ".join(names))
     ax.xaxis.get_major_locator().set_params(integer=True)
-    if names == ["cost"] and not any(value <= 0 for name in shown for value in history[name]):
+    drawn = np.concatenate([history[name] for name in shown])
+    if names == ["cost"] and np.nanmin(drawn) > 0 and np.nanmax(drawn) > 10 * np.nanmin(drawn):
         ax.set_yscale("log")
     ax.legend()
     return ax
@@ -135,7 +136,7 @@ def plot_groups(values: Mapping[str, Mapping[str, float]], label: str) -> Any:
     ax.set_xscale("log")
     ax.set_xlabel(label)
     ax.grid(axis="x", alpha=0.3)
-    ax.legend(loc="best")
+    ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=4, frameon=False)  # above: bars may be anywhere inside
     figure.tight_layout()
     return figure
 
