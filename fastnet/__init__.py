@@ -12,7 +12,7 @@ from pathlib import Path as _Path
 
 from fastnet_kernels.distribution import warn_of_mixture as _warn_of_mixture
 
-from . import callbacks, datasets, losses, metrics, schedules
+from . import callbacks, datasets, losses, metrics, plots, schedules
 from .benchmarks.comparison import compare
 from .callbacks import CSVLogger, EarlyStopping, LearningRateLogger, ModelCheckpoint, TensorBoard
 from .cpu import set_num_threads
@@ -55,6 +55,7 @@ __all__ = [
     "load",
     "losses",
     "metrics",
+    "plots",
     "schedules",
     "set_num_threads",
 ]

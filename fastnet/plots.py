@@ -19,10 +19,9 @@ def plot_history(history: Mapping[str, Sequence[float]], names: str | Sequence[s
     Examples
     --------
     >>> import fastnet as fn
-    >>> from fastnet.plots import plot_history
     >>> X, y = fn.datasets.planar()
     >>> history = fn.LogisticRegression().fit(X, y, epochs=5, validation_data=(X, y), verbose=False)
-    >>> [line.get_label() for line in plot_history(history, "accuracy").lines]
+    >>> [line.get_label() for line in fn.plots.plot_history(history, "accuracy").lines]
     ['accuracy', 'validation_accuracy']
     """
     names = [names] if isinstance(names, str) else list(names)
@@ -73,10 +72,9 @@ def plot_boundary(predict: Callable[[np.ndarray], np.ndarray], X: Any, y: Any, *
     Examples
     --------
     >>> import fastnet as fn
-    >>> from fastnet.plots import plot_boundary
     >>> X, y = fn.datasets.planar()
     >>> net = fn.LogisticRegression().build(2)
-    >>> axes = plot_boundary(net.predict, X, y)
+    >>> axes = fn.plots.plot_boundary(net.predict, X, y)
     >>> [text.get_text() for text in axes.get_legend().get_texts()]
     ['0', '1']
     """
