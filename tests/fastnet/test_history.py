@@ -40,11 +40,12 @@ def test_a_list_that_nothing_was_added_to_goes_on_with_nan():
     assert history["accuracy"] == [0.5, 0.75, 0.8, 0.9]
 
 
-def test_the_next_epochs_complete_those_before():
+def test_an_epoch_left_out():
     history = two_epochs()
     history.extend("cost", [1.0])
     history.extend("cost", [0.5])
-    history.extend("accuracy", [0.9])
+    history.extend("accuracy", [0.8])
+    history.extend("accuracy", [0.9])  # once more for the same epoch
     np.testing.assert_array_equal(history["accuracy"], [0.5, 0.75, math.nan, 0.9])
 
 
