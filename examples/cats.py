@@ -8,6 +8,7 @@ costs can be compared digit by digit.
 """
 
 import sys
+from pathlib import Path
 
 import numpy as np
 
@@ -40,7 +41,7 @@ def deep_network(X: np.ndarray, y: np.ndarray) -> tuple[fn.Network, fn.History]:
 
 
 def main() -> None:
-    if len(sys.argv) != 2:
+    if len(sys.argv) != 2 or not Path(sys.argv[1]).is_file():
         sys.exit(__doc__)
     X, y, X_test, y_test = load(sys.argv[1])
     for name, train in [("logistic regression", logistic_regression), ("deep network", deep_network)]:

@@ -1,9 +1,12 @@
 """Handwritten digits, with images that are moved about while training.
 
-python examples/mnist.py DATA.npz      (arrays X, (m, 28, 28) uint8, and y, (m,); the last fifth is held out)
+    python examples/mnist.py DATA.npz
+
+The file holds X (m, 28, 28) of uint8 and y (m,); the last fifth is held out.
 """
 
 import sys
+from pathlib import Path
 
 import numpy as np
 
@@ -43,4 +46,6 @@ def main(path: str, epochs: int = 30) -> dict[str, float]:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2 or not Path(sys.argv[1]).is_file():
+        sys.exit(__doc__)
     main(sys.argv[1])

@@ -2,10 +2,11 @@
 
     python examples/planar.py planar.png
 
-Prints both accuracies and draws both decision boundaries (needs matplotlib, extra [plot]).
+Prints both accuracies and draws both decision boundaries (needs matplotlib, extra [plot]) into a folder that is there.
 """
 
 import sys
+from pathlib import Path
 
 import matplotlib
 
@@ -14,7 +15,6 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
 import fastnet as fn
-from fastnet.plots import plot_boundary
 
 
 def main(path: str = "planar.png") -> dict[str, float]:
@@ -27,7 +27,7 @@ def main(path: str = "planar.png") -> dict[str, float]:
         net.fit(X, y, epochs=10_000, batch_size=None, optimizer=fn.SGD(1.2))
         accuracy[name] = net.evaluate(X, y)["accuracy"]
         print(f"{name}: {accuracy[name]:.1%}")
-        plot_boundary(net.predict, X, y, ax=ax)
+        fn.plots.plot_boundary(net.predict, X, y, ax=ax)
         ax.set_title(f"{name}: {accuracy[name]:.1%}")
     figure.tight_layout()
     figure.savefig(path, dpi=120)
@@ -36,4 +36,6 @@ def main(path: str = "planar.png") -> dict[str, float]:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) > 2 or not Path(*sys.argv[1:]).parent.is_dir():
+        sys.exit(__doc__)
     main(*sys.argv[1:])

@@ -8,7 +8,11 @@
 0
 """
 
-from . import callbacks, datasets, losses, metrics, schedules
+from pathlib import Path as _Path
+
+from fastnet_kernels.distribution import warn_of_mixture as _warn_of_mixture
+
+from . import callbacks, datasets, losses, metrics, plots, schedules
 from .benchmarks.comparison import compare
 from .callbacks import CSVLogger, EarlyStopping, LearningRateLogger, ModelCheckpoint, TensorBoard
 from .cpu import set_num_threads
@@ -22,6 +26,8 @@ from .storage import load
 from .training import DivergenceError
 
 __version__ = "0.1.0"
+
+_warn_of_mixture(_Path(__file__).parent)
 
 __all__ = [
     "SGD",
@@ -49,6 +55,7 @@ __all__ = [
     "load",
     "losses",
     "metrics",
+    "plots",
     "schedules",
     "set_num_threads",
 ]

@@ -9,7 +9,8 @@ Any callable will do; what it returns is True, or else False or None. Those with
   file: a dict of numbers, strings, lists, dicts and NumPy arrays. `load_state_dict` comes before `start`, and gets an
   empty dict where there is nothing to remember.
 
-The callbacks are called in the order given, but checkpoints last: they save what the others have done.
+Those that have a `state_dict`, or add to the history as `LearningRateLogger` does, are called first, so that a checkpoint
+of the same epoch has what they remember; the others in the order given.
 """
 
 import csv
@@ -142,6 +143,7 @@ class EarlyStopping:
         value = history[self.monitor][best_epoch - 1] if best_epoch else math.nan
         self.reason = (
             f"{self.monitor} has not become better for {since} epochs; its best is {value:.4g}, in epoch {best_epoch}"
+            + (", whose parameters the network has" if self.restore_best else "")
         )
         return True
 
@@ -276,7 +278,7 @@ class TensorBoard:
 
     def __call__(self, epoch: int, history: History, network: "Network") -> None:
         for name, values in history.items():
-            if len(values) == history.epochs:
+            if not math.isnan(values[-1]):
                 self._writer.add_scalar(name, values[-1], epoch)
 
     def finish(self, network: "Network", history: History) -> None:
@@ -315,8 +317,12 @@ def checked(callbacks: Any) -> list[Callback]:
 
 
 def in_order(callbacks: Sequence[Callback]) -> list[Callback]:
-    """The order in which they are called: checkpoints last, so that they save what the others have done."""
-    return sorted(callbacks, key=lambda callback: isinstance(callback, ModelCheckpoint))
+    """The order in which they are called: first those with a memory, which checkpoints save."""
+
+    def has_memory(callback: Callback) -> bool:
+        return hasattr(callback, "state_dict") or isinstance(callback, LearningRateLogger)
+
+    return sorted(callbacks, key=has_memory, reverse=True)
 
 
 def names_of(callbacks: Sequence[Callback]) -> list[str]:

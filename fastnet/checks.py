@@ -1,8 +1,10 @@
 """Checks of arguments: each says what was given, what is expected and what to do."""
 
+import contextlib
 import math
 import numbers
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +16,15 @@ def known(name: str, value: object, choices: Iterable[str]) -> None:
     choices = list(choices)
     if value not in choices:
         raise ValueError(f"{name}={value!r} is not known: choose one of {', '.join(map(repr, choices))}")
+
+
+def float_dtype(name: str, value: Any) -> np.dtype:
+    """float32 or float64, as a NumPy dtype, from all that NumPy understands as one: "f4", np.float64, float, ..."""
+    with contextlib.suppress(TypeError):
+        dtype: np.dtype = np.dtype(value)
+        if value is not None and dtype in (np.float32, np.float64):
+            return dtype
+    raise ValueError(f"{name}={value!r} is not known: choose one of 'float32', 'float64'")
 
 
 def whole_number(name: str, value: object, at_least: int = 0) -> int:

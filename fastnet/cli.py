@@ -7,22 +7,32 @@ from pathlib import Path
 from typing import Any
 
 from . import __doc__ as package_doc
+from . import __version__
 from .checks import positive_integer
 from .demo import demo
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="fastnet", description=(package_doc or "").splitlines()[0])
-    commands = parser.add_subparsers(dest="command", required=True)
-    _add_demo(commands)
-    _add_compare(commands)
+    parser = make_parser()
     options = parser.parse_args(arguments)
     try:
         run: Any = options.run
         return int(run(options))
-    except (ValueError, TypeError, OSError, ImportError) as error:
+    except BrokenPipeError:
+        raise  # an OSError that is nobody's fault
+    except (ValueError, TypeError, OSError, ImportError, RuntimeError) as error:
         parser.error(str(error))
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """All commands and their options."""
+    parser = argparse.ArgumentParser(prog="fastnet", description=(package_doc or "").splitlines()[0])
+    parser.add_argument("--version", action="version", version=f"fastnet-numba {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True)
+    _add_demo(commands)
+    _add_compare(commands)
+    return parser
 
 
 def _add_demo(commands: Any) -> None:
@@ -110,7 +120,10 @@ def _compare(options: Any) -> int:
 
 def _check_plot(path: Path) -> None:
     """Refuse what could not be drawn before anything is measured."""
-    import matplotlib
+    try:
+        import matplotlib
+    except ImportError as error:
+        raise ImportError("--plot needs matplotlib: pip install 'fastnet-numba[plot]'") from error
 
     matplotlib.use("Agg")
     from matplotlib.figure import Figure
@@ -123,8 +136,14 @@ def _check_plot(path: Path) -> None:
 
 
 def _integers(text: str) -> list[int]:
-    return [int(part) for part in text.split(",")]
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of whole numbers: give 1 or 1,2") from None
 
 
 def _shapes(text: str) -> list[tuple[int, ...]]:
-    return [tuple(int(extent) for extent in part.split("x")) for part in text.split(",")]
+    try:
+        return [tuple(int(extent) for extent in part.split("x")) for part in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of shapes: give 128x784x128 or 64x64,256x256") from None

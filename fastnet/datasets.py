@@ -4,6 +4,8 @@ from importlib import resources
 
 import numpy as np
 
+from .checks import whole_number
+
 
 def _load(name: str) -> dict[str, np.ndarray]:
     with resources.files(__package__).joinpath("data", name).open("rb") as file, np.load(file) as arrays:
@@ -56,8 +58,8 @@ def planar(m: int = 400, *, seed: int = 1) -> tuple[np.ndarray, np.ndarray]:
 
     Raises
     ------
-    ValueError
-        If m is below 2.
+    ValueError, TypeError
+        If m is no whole number of 2 or more, or the seed none of 0 or more.
 
     Examples
     --------
@@ -66,9 +68,8 @@ def planar(m: int = 400, *, seed: int = 1) -> tuple[np.ndarray, np.ndarray]:
     >>> X.shape, y.tolist()
     ((10, 2), [0, 0, 0, 0, 0, 1, 1, 1, 1, 1])
     """
-    if m < 2:
-        raise ValueError(f"m={m} is below 2: give at least one sample a class")
-    rng = np.random.default_rng(seed)
+    m = whole_number("m", m, at_least=2)  # a sample a class
+    rng = np.random.default_rng(whole_number("seed", seed))
     X, y = np.empty((m, 2)), np.zeros(m, np.int64)
     y[m // 2 :] = 1
     for label in (0, 1):

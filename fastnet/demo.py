@@ -1,11 +1,13 @@
 """What `fastnet demo` does: digits from raw pixels to predictions, in one look."""
 
+import os
 import time
 from pathlib import Path
 
 import numpy as np
 
 from . import datasets
+from .checks import positive_integer, whole_number
 from .history import History
 from .layers import Dense
 from .network import Network
@@ -13,7 +15,11 @@ from .optimizers import SGD
 
 
 def demo(epochs: int = 100, seed: int = 0, output: Path = Path()) -> int:
-    """Train on three quarters of the digits, test on the rest, and write two pictures."""
+    """Train on three quarters of the digits, test on the rest, and write two pictures into the folder `output`."""
+    epochs, seed = positive_integer("epochs", epochs), whole_number("seed", seed)
+    draws = _has_matplotlib()
+    if draws:
+        _make_folder(output)
     X, y = datasets.digits()
     rows = np.random.default_rng(seed).permutation(len(X))
     train, test = rows[450:], rows[:450]
@@ -31,7 +37,10 @@ def demo(epochs: int = 100, seed: int = 0, output: Path = Path()) -> int:
     print(f"\nheld-out accuracy  {held_out['accuracy']:.1%}")
     print(f"compiling or loading the kernels  {seconds_to_prepare:.1f} s")
     print(f"training  {sum(history['seconds']):.2f} s, {sum(history['seconds']) / epochs * 1e3:.1f} ms an epoch")
-    _draw(net, history, X[test], y[test], output)
+    if draws:
+        _draw(net, history, X[test], y[test], output)
+    else:
+        print("no pictures: install them with pip install 'fastnet-numba[plot]'")
     return 0
 
 
@@ -45,16 +54,27 @@ def _print_history(history: History, lines: int = 8) -> None:
         print(f"{epoch:>5}  {cost:>7.4f}  {accuracy:>8.1%}  {held_out:>8.1%}")
 
 
-def _draw(net: Network, history: History, X: np.ndarray, y: np.ndarray, output: Path) -> None:
+def _has_matplotlib() -> bool:
     try:
         import matplotlib
     except ImportError:
-        print("no pictures: install them with pip install 'fastnet[plot]'")
-        return
+        return False
     matplotlib.use("Agg")
+    return True
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"output={folder} cannot be made a folder ({error.strerror}): give another") from error
+    if not os.access(folder, os.W_OK):
+        raise ValueError(f"output={folder} is a folder that cannot be written to: give another")
+
+
+def _draw(net: Network, history: History, X: np.ndarray, y: np.ndarray, output: Path) -> None:
     from .plots import plot_images
 
-    output.mkdir(parents=True, exist_ok=True)
     axes = history.plot()
     axes.set_title("cost by epoch")
     cost_path, digits_path = output / "fastnet-demo-cost.png", output / "fastnet-demo-digits.png"

@@ -48,11 +48,10 @@ class History(dict[str, list[float]]):
         self[name][-1] = float(value)
 
     def extend(self, name: str, values: Sequence[float]) -> None:
-        """Add `values` of the last epochs to the list `name`; those of "cost", which come first, begin these epochs."""
-        if name == "cost":
-            self.complete()
-        self._pad([name], self.epochs - len(values))
-        self.setdefault(name, []).extend(values)
+        """Begin epochs with their "cost", or set the last epochs' entries of another list."""
+        start = self.epochs - (0 if name == "cost" else len(values))
+        self._pad([name], start)
+        self[name][start:] = values
 
     def declare(self, names: Iterable[str]) -> None:
         """Make the lists that are not there yet, in this order, with NaN for the epochs before."""

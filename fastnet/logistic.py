@@ -1,5 +1,7 @@
 """The network that the course begins with."""
 
+from numpy.typing import DTypeLike
+
 from .layers import Dense, Rescale
 from .network import Network
 
@@ -24,6 +26,6 @@ class LogisticRegression(Network):
     True
     """
 
-    def __init__(self, *, scale: float | None = None, seed: int = 0, dtype: str = "float32") -> None:
+    def __init__(self, *, scale: float | None = None, seed: int = 0, dtype: DTypeLike = "float32") -> None:
         output = Dense(1, "sigmoid", init="zeros")
         super().__init__([output] if scale is None else [Rescale(scale), output], seed=seed, dtype=dtype)

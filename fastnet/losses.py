@@ -80,9 +80,16 @@ def loss_for(activation: str, given: str | Loss | None = None) -> Loss:
     ------
     ValueError
         For an unknown loss, or one that does not fit the activation.
+    TypeError
+        For what is neither a name nor a `Loss`.
     """
     if given is None:
         return Loss({"sigmoid": "log_loss", "softmax": "cross_entropy"}.get(activation, "squared_error"))
+    if not isinstance(given, str | Loss):
+        raise TypeError(
+            f"loss={given!r} is a {type(given).__name__}: give a name, such as 'huber', or a loss with its setting, "
+            "such as fastnet.losses.huber(0.5)"
+        )
     name = given.name if isinstance(given, Loss) else given
     known("loss", name, OUTPUTS)
     if activation not in OUTPUTS[name]:

@@ -13,11 +13,12 @@ from typing import Any, TypeVar
 
 import numpy as np
 from fastnet_kernels import codes
+from numpy.typing import DTypeLike
 
 from .architecture import checked_layers
 from .batches import Augment, Stream, is_stream, stream_of_batches
 from .callbacks import Callback, checked
-from .checks import all_finite, known, positive_integer, whole_number
+from .checks import all_finite, float_dtype, positive_integer, whole_number
 from .contexts import ContextPool
 from .cpu_plan import parts_for
 from .devices import Batches, ExecutionContext, device_for
@@ -39,7 +40,7 @@ from .metrics import Metric, check_metrics, direction, measured, named
 from .optimizers import SGD, Optimizer, as_optimizer
 from .samples import as_rows
 from .state import TrainingState
-from .summary import summary_of
+from .summary import summary_of, table_of
 from .targets import Classification, Regression, as_targets, sample_weights, task_for
 from .training import Trainer
 
@@ -71,7 +72,7 @@ class Network:
     seed : int
         Seeds the network's one random generator: first weights, then shuffles. The same seed gives the same bits on
         any number of threads.
-    dtype : str
+    dtype : str or NumPy dtype
         "float32" or "float64", of parameters and all arithmetic.
     device : str
         "cpu", or "cuda" for a GPU: where everything runs.
@@ -94,11 +95,10 @@ class Network:
     """
 
     def __init__(
-        self, layers: Sequence[Layer], *, loss: str | Loss | None = None, seed: int = 0, dtype: str = "float32",
+        self, layers: Sequence[Layer], *, loss: str | Loss | None = None, seed: int = 0, dtype: DTypeLike = "float32",
         device: str = "cpu",
     ) -> None:  # fmt: skip
         self.layers = checked_layers(layers)
-        known("dtype", str(dtype), ("float32", "float64"))
         output = self.layers[-1]
         assert isinstance(output, Dense)
         self.loss_and_setting = loss_for(output.activation, loss)
@@ -108,7 +108,7 @@ class Network:
                 f"loss='hinge' is for two classes, with one linear unit: this output layer has {output.units}"
             )
         self.seed = whole_number("seed", seed)
-        self.dtype = np.dtype(str(dtype))
+        self.dtype = float_dtype("dtype", dtype)
         self.rng = np.random.default_rng(seed)
         self.device = device_for(device, self.dtype)
         self.n_inputs: int | None = None
@@ -639,7 +639,7 @@ class Network:
         self.alone(move)
         return self
 
-    def copy(self, *, dtype: str | None = None) -> "Network":
+    def copy(self, *, dtype: DTypeLike | None = None) -> "Network":
         """A network of its own with the same layers, labels and parameters, in another dtype if one is given.
 
         It has the state of the random generator, but not that of training: `copy.deepcopy` and `pickle` keep both.
@@ -648,7 +648,7 @@ class Network:
         """
         twin = type(self).__new__(type(self))
         Network.__init__(
-            twin, self.layers, loss=self.loss_and_setting, seed=self.seed, dtype=dtype or str(self.dtype),
+            twin, self.layers, loss=self.loss_and_setting, seed=self.seed, dtype=self.dtype if dtype is None else dtype,
             device=self.device.name,
         )  # fmt: skip
         twin.task = self.task
@@ -704,6 +704,9 @@ class Network:
 
     def __repr__(self) -> str:
         return f"Network([{', '.join(map(repr, self.layers))}], loss={self.loss!r}, dtype='{self.dtype}')"
+
+    def __str__(self) -> str:
+        return table_of(self)
 
     # ---------------------------------------------------------------- running the program
 

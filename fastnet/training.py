@@ -1,6 +1,7 @@
 """The training loop: epochs, mini-batches, progress, and what to do when training diverges or is interrupted."""
 
 import itertools
+import reprlib
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -81,16 +82,21 @@ class Trainer:
             self.bar.update(self.history.epochs * (self.source.steps or 0) + (unfinished.step if unfinished else 0))
             try:
                 self._begin()
-                stops = False
-                while self.history.epochs < self.epochs and not stops:
-                    self.history.complete()
+                stopped_by = None
+                while self.history.epochs < self.epochs and stopped_by is None:
                     self._train()
-                    stops = self._end_epochs()
+                    stopped_by = self._end_epochs()
                 self._tell("end")
+                if stopped_by is not None:
+                    self.bar.end(self._why(stopped_by))
             finally:
                 self.history.complete()
                 self._tell("finish")
         return self.history
+
+    def _why(self, stopped_by: Callback) -> str:
+        reason = getattr(stopped_by, "reason", "") or f"as {reprlib.repr(stopped_by)} asked for"
+        return f"stopped after epoch {self.history.epochs} of {self.epochs}: {reason}"
 
     def _begin(self) -> None:
         if self.validation is not None:
@@ -106,23 +112,23 @@ class Trainer:
             if function is not None:
                 function(self.network, self.history)
 
-    def _end_epochs(self) -> bool:
-        """What comes after epochs; returns whether training is to stop."""
+    def _end_epochs(self) -> Callback | None:
+        """What comes after epochs; returns the callback that stops training, if one does."""
         number, history = self.history.epochs, self.history
         if self.validation is not None:
             for name, value in self.validation.measure(self.network).items():
                 history.add(name, value)
-        stops = False
+        history.complete()
+        stopped_by = None
         for name, callback in zip(self.names, self.callbacks, strict=True):
-            stops |= stops_training(callback, callback(number, history, self.network))
+            if stops_training(callback, callback(number, history, self.network)) and stopped_by is None:
+                stopped_by = callback
             if hasattr(callback, "state_dict"):
                 self.state.callbacks[name] = callback.state_dict()
-        self.bar.set_description(f"epoch {number}/{self.epochs}", refresh=False)
-        shown = {name: f"{values[-1]:.4g}" for name, values in history.items() if name != "seconds" and values}
-        self.bar.set_postfix(shown, refresh=False)
+        self.bar.show(number, self.epochs, history)
         if self.interrupts.came:
             self._interrupt()
-        return stops
+        return stopped_by
 
     def _train(self) -> None:
         """Train one or more epochs and add them to the history."""

@@ -4,6 +4,11 @@ import threading
 
 import numba
 import pytest
+from fastnet_kernels.distribution import conflict
+
+_fault = conflict()
+if _fault is not None:
+    pytest.exit(_fault, returncode=pytest.ExitCode.USAGE_ERROR)
 
 if os.environ.get("NUMBA_ENABLE_CUDASIM") == "1":
     from numba.cuda.simulator.kernelapi import FakeCUDAShared

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..checks import known, positive_integer
+from ..checks import float_dtype, known, positive_integer
 from .kernels import SUBJECTS, Shape, largest_error, make_case, rooms
 from .limits import gpu_limit_seconds, limit_seconds
 from .timing import samples, spread
@@ -16,7 +16,7 @@ def compare(
     kernels: Sequence[str] | None = None,
     shapes: Sequence[Shape] | None = None,
     *,
-    dtype: str = "float32",
+    dtype: Any = "float32",
     threads: int | None = None,
     rounds: int = 15,
     progress: Callable[[str], object] = lambda line: None,
@@ -65,7 +65,7 @@ def compare(
     names = list(SUBJECTS) if kernels is None else list(kernels)
     for name in names:
         known("kernel", name, SUBJECTS)
-    known("dtype", dtype, ("float32", "float64"))
+    dtype = str(float_dtype("dtype", dtype))
     rounds = positive_integer("rounds", rounds)
     threads = numba.get_num_threads() if threads is None else positive_integer("threads", threads)
     if threads > numba.config.NUMBA_NUM_THREADS:

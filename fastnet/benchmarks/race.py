@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..checks import known, positive_integer
+from ..checks import float_dtype, known, positive_integer
 from .kernels import rooms
 from .peers import PEERS
 from .timing import spread
@@ -72,7 +72,7 @@ def compare_peers(
     workloads: Sequence[str] | None = None,
     peers: Sequence[str] | None = None,
     *,
-    dtype: str = "float32",
+    dtype: Any = "float32",
     threads: Sequence[int] = (1,),
     rounds: int = 7,
     progress: Progress = lambda line: None,
@@ -118,7 +118,7 @@ def compare_peers(
     names = _peers_here() if peers is None else [OURS, *(name for name in peers if name != OURS)]
     for name in names:
         known("peer", name, PEERS)
-    known("dtype", dtype, ("float32", "float64"))
+    dtype = str(float_dtype("dtype", dtype))
     rounds = positive_integer("rounds", rounds)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     for count in threads:

@@ -149,13 +149,22 @@ def test_labels_not_seen_in_training():
         (lambda: fn.Network([fn.Dense(1)], loss="mse"), "'squared_error'"),
         (lambda: fn.Network([fn.Dense(1)], loss="log_loss"), "does not fit"),
         (lambda: fn.Network([fn.Dense(3, "softmax")], loss="squared_error"), "does not fit"),
+        (
+            lambda: fn.Network([fn.Dense(1)], loss=fn.losses.huber),
+            r"losses.huber\(0\.5\)",
+        ),
         (lambda: fn.Network([fn.Dense(1)], dtype="float16"), "'float32', 'float64'"),
+        (lambda: fn.Network([fn.Dense(1)], dtype=np.int64), "'float32', 'float64'"),
+        (lambda: fn.Network([fn.Dense(1)], dtype=None), "'float32', 'float64'"),
+        (lambda: fn.Network([fn.Dense(1)], dtype=">f4"), "'float32', 'float64'"),
         (lambda: fn.Network([fn.Dense(1)]).build(0), "n_inputs=0"),
         (lambda: classifier().build(4).summary(batch_size=0), "batch_size=0"),
         (lambda: classifier().build(4).predict(X, threshold=0.5), "has no effect"),
         (lambda: fn.Network([fn.Dense(1, "sigmoid")]).build(4).predict(X, threshold=2), "above 1"),
         (lambda: fn.Network([fn.Dense(1)]).build(4).predict_proba(X), "use predict"),
-        (lambda: fn.datasets.planar(1), "below 2"),
+        (lambda: fn.datasets.planar(1), "m=1 is below 2"),
+        (lambda: fn.datasets.planar(10.5), "m=10.5 is a float"),
+        (lambda: fn.datasets.planar(seed=-1), "seed=-1 is below 0"),
     ],
 )
 def test_refuses(make, message):
@@ -178,7 +187,7 @@ def test_predictions_of_what_is_not_finite(layers, m):
             net.predict(bad)
     huge = X.copy()
     huge[m // 2] = 3e38  # finite, though its sums are not: refused where they become NaN, which is no class
-    outputs = net._outputs(huge)
+    outputs = net.outputs(huge)
     if np.isnan(outputs).any():
         with pytest.raises(ValueError, match=rf"row {m // 2} is NaN.*scale the inputs"):
             net.predict(huge)

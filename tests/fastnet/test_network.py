@@ -312,6 +312,26 @@ def test_summary_tells_shapes_and_memory():
     assert net.summary(batch_size=1024) != text
 
 
+def test_print_shows_the_layers():
+    net = fn.Network([fn.Rescale(2), fn.Dense(30), fn.BatchNorm("relu"), fn.Dense(10, "softmax")])
+    before = str(net)
+    for part in ("(m, ?)", "(m, 30)", "?  linear", "fit(X, y) makes them, or build(n_inputs)"):
+        assert part in before
+    after = str(net.build(784))
+    assert "?" not in after
+    for part in ("(m, 784)", "23,550  linear", "120  relu", "310  softmax", "23,980 parameters of float32"):
+        assert part in after
+    assert net.summary().startswith(after), "the summary is the table and what is needed of memory"
+    assert "\n" not in repr(net)
+
+
+@pytest.mark.parametrize("dtype", ["float64", np.float64, np.dtype("float64"), "f8", float, "d"])
+def test_dtype_in_any_form(dtype):
+    net = fn.Network([fn.Dense(1)], dtype=dtype).build(2)
+    assert net.dtype == net.parameters["W1"].dtype == np.dtype("float64")
+    assert fn.Network([fn.Dense(1)], dtype=np.float32).dtype == np.dtype("float32")
+
+
 def test_copy_is_independent():
     net = small_net().build(4)
     twin = net.copy(dtype="float64")

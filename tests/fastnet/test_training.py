@@ -166,8 +166,9 @@ def test_early_stopping_counts_small_steps_together():
     net = network().build(12)
     net.training = TrainingState.new(fn.SGD(), net.buffer, 0, ["cost"])
     stop, history = fn.EarlyStopping("cost", patience=2, min_delta=0.1), net.training.history
+    stop.start(net, history)
     for epoch, cost in enumerate([1.0, 0.95, 0.89, 0.9], start=1):
-        history.add("cost", cost)
+        history.extend("cost", [cost])
         net.buffer[:] = epoch
         assert not stop(epoch, history, net)
     stop.finish(net, history)

@@ -14,7 +14,7 @@ from ..sources import SOURCES
 from .sizes import IS_SIMULATED, MOST_BLOCKS, THREADS
 
 if importlib.util.find_spec("numba_cuda") is None:
-    raise ImportError("CUDA kernels need the package numba-cuda: pip install 'fastnet[cuda]'")
+    raise ImportError("CUDA kernels need the package numba-cuda: pip install 'fastnet-numba[cuda]'")
 
 # numba-cuda 0.30 looks for a function that NumPy 2.5 has dropped, once, when it imports this module.
 if IS_SIMULATED or hasattr(np, "row_stack"):
