@@ -153,7 +153,7 @@ class CSVLogger:
     path: str | os.PathLike[str]
 
     def __call__(self, epoch: int, history: History, network: "Network") -> None:
-        from .storage import replacing
+        from .writing import replacing
 
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
