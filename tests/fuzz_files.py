@@ -290,6 +290,7 @@ def use(network: fn.Network, path: str) -> None:
     found = network.predict(np.repeat(X, 50, axis=0)[:1000])
     assert found.dtype == first.dtype
     if isinstance(network.task, Classification):
+        assert len(network.labels) == network.task.n_classes
         y = network.labels[np.arange(24) % len(network.labels)]
     else:
         y = rng.integers(0, 2, (24, network.task.n_units))

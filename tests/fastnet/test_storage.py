@@ -3,6 +3,7 @@
 import json
 import os
 import runpy
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -381,6 +382,23 @@ def test_rows_with_gaps_and_bytes_as_a_path(tmp_path):
     path = os.fsencode(tmp_path / "net")
     network.save(path)
     np.testing.assert_array_equal(fn.load(path).buffer, network.buffer)
+
+
+def test_memory(tmp_path):
+    """Saving needs no second copy of the network, and loading only one of the largest tensor."""
+    network = fn.Network([fn.Dense(500, "relu"), fn.Dense(500, "relu"), fn.Dense(1)]).build(500)
+    size = network.buffer.nbytes
+
+    def peak(function):
+        function()  # imports
+        tracemalloc.start()
+        function()
+        found = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return found
+
+    assert peak(lambda: network.save(tmp_path / "net")) < 0.2 * size
+    assert peak(lambda: fn.load(tmp_path / "net")) < 3.2 * size, "parameters, gradients, and a copy of a tensor or two"
 
 
 def test_random_damage():
