@@ -20,6 +20,7 @@ from .gradient_check import check_gradients
 from .history import History
 from .layers import BatchNorm, Dense, Dropout, LayerNorm, Rescale
 from .logistic import LogisticRegression
+from .model_file import ModelFileError
 from .network import Network
 from .optimizers import SGD, Adam, AdamW, RMSProp
 from .storage import load
@@ -44,6 +45,7 @@ __all__ = [
     "LearningRateLogger",
     "LogisticRegression",
     "ModelCheckpoint",
+    "ModelFileError",
     "Network",
     "RMSProp",
     "Rescale",

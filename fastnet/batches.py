@@ -32,6 +32,8 @@ class Stream:
 
     steps: int | None
     epoch: Callable[[Unfinished | None], Iterator[Batches]]
+    m: int | None = None  # samples of all mini-batches, and of one, where they are of arrays
+    batch_size: int | None = None
 
 
 @dataclass
@@ -75,7 +77,7 @@ def stream_of_arrays(
             batch = network.as_batches(rows, Y[chosen], None, weights[chosen] if weights.size else weights)
             yield replace(batch, batch_size=batch_size)  # of the last one too: so it is computed as arrays' are
 
-    return Stream(-(-m // batch_size), epoch)
+    return Stream(-(-m // batch_size), epoch, m, batch_size)
 
 
 def stream_of_batches(

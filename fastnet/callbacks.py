@@ -9,8 +9,8 @@ Any callable will do; what it returns is True, or else False or None. Those with
   file: a dict of numbers, strings, lists, dicts and NumPy arrays. `load_state_dict` comes before `start`, and gets an
   empty dict where there is nothing to remember.
 
-Those that have a `state_dict`, or add to the history as `LearningRateLogger` does, are called first, so that a checkpoint
-of the same epoch has what they remember; the others in the order given.
+Those that have a `state_dict`, and `LearningRateLogger`, are called first, so that a checkpoint of the same epoch has
+what they remember; the others in the order given.
 """
 
 import csv
@@ -259,9 +259,7 @@ class CSVLogger:
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(["epoch", *history])
-        # What has no number of this epoch yet is not measured any more, or by a callback that comes later.
-        lists = [[*values, *[math.nan] * (history.epochs - len(values))] for values in history.values()]
-        writer.writerows([number, *values] for number, values in enumerate(zip(*lists, strict=True), start=1))
+        writer.writerows([number, *row] for number, row in enumerate(zip(*history.values(), strict=True), start=1))
         with replacing(self.path) as file:
             file.write(text.getvalue().encode())
 

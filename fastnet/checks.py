@@ -45,7 +45,10 @@ def real_number(name: str, value: object, *, at_least: float | None = None, abov
     """`value` as a finite float within its bounds."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise TypeError(f"{name}={value!r} is a {type(value).__name__}: give a number")
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:  # a whole number beyond all floats
+        number = math.inf
     if not math.isfinite(number):
         raise ValueError(f"{name}={value} is not finite: give an ordinary number")
     if at_least is not None and number < at_least:

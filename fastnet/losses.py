@@ -73,6 +73,17 @@ def _smoothing(value: float) -> float:
     return value
 
 
+def with_setting(name: str, setting: float) -> Loss:
+    """The loss of that name with its one setting; ValueError or TypeError unless it can have it."""
+    known("loss", name, OUTPUTS)
+    makers = {"huber": huber, "quantile": quantile, "cross_entropy": cross_entropy, "log_loss": log_loss}
+    if name in makers:
+        return makers[name](setting)
+    if real_number("loss_setting", setting) != 0:
+        raise ValueError(f"loss_setting={setting} is for other losses: {name} has none, give 0")
+    return Loss(name)
+
+
 def loss_for(activation: str, given: str | Loss | None = None) -> Loss:
     """The loss that was given, by name or whole, or the one that an output layer of this activation means.
 

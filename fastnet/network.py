@@ -345,9 +345,7 @@ class Network:
                 self.training = self._new_training(optimizer, names)
             assert self.training is not None
             self.training.directions = {name: direction(name, metrics_by_name) for name in metrics_by_name}
-            trainer = Trainer(
-                self, self.training, source, validation, epochs, optimizer, shuffle, callbacks, verbose
-            )
+            trainer = Trainer(self, self.training, source, validation, epochs, optimizer, shuffle, callbacks, verbose)
             return trainer.run()
         finally:
             if self._trained_by is me:
@@ -363,11 +361,14 @@ class Network:
         unfinished = None if self.training is None else self.training.unfinished
         if unfinished is None:
             return
-        if source.steps != unfinished.steps or isinstance(source, Stream) != bool(unfinished.seen):
+        sizes = (unfinished.m, unfinished.batch_size)  # None where an older file did not say
+        if (
+            source.steps != unfinished.steps
+            or isinstance(source, Stream) != bool(unfinished.seen)
+            or sizes not in ((None, None), (source.m, source.batch_size))
+        ):
             epoch = "an epoch" if unfinished.steps is None else f"an epoch of {unfinished.steps} steps"
-            raise ValueError(
-                f"training was interrupted in {epoch}: resume it with the same samples and batch_size"
-            )
+            raise ValueError(f"training was interrupted in {epoch}: resume it with the same samples and batch_size")
 
     @staticmethod
     def _check_schedule(optimizer: Optimizer, source: Batches | Stream) -> None:
@@ -386,7 +387,7 @@ class Network:
         self.training.last = self._put_back_parameters = None
 
     def put_back(self, parameters: np.ndarray) -> None:
-        """Take the `parameters` of an earlier epoch, as `buffer` was then; `fit(resume=True)` goes on from those of now."""
+        """Take the `parameters` that `buffer` had in an earlier epoch; `fit(resume=True)` goes on from those of now."""
         if np.array_equal(self.buffer, parameters):
             return
         if self.training is not None and self.training.last is None:

@@ -21,6 +21,9 @@ class Unfinished:
     costs: np.ndarray  # (step,) float64
     scores: np.ndarray  # (step,) float64
     seconds: float = 0.0  # of training so far
+    # Of arrays, how many samples there are and how many make a mini-batch, which must be the same to go on.
+    m: int | None = None
+    batch_size: int | None = None
     # What a stream has given so far: "sizes" (step,) int64, "targets" (m, n_targets), and where metrics are measured
     # "outputs" (m, n_L).
     seen: dict[str, np.ndarray] = field(default_factory=dict)
@@ -40,7 +43,6 @@ class TrainingState:
     last: np.ndarray | None = None
     # What callbacks remember, by the callback's name: what JSON can say, and arrays.
     callbacks: dict[str, dict[str, Any]] = field(default_factory=dict)
-
     # Whether a metric of this training should become small, "min", or large, "max"; None where nobody has said.
     directions: dict[str, str | None] = field(default_factory=dict)
 

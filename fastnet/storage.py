@@ -1,32 +1,37 @@
-"""A network in one safetensors file: parameters as tensors, everything else as JSON in the file's metadata."""
+"""A network in one safetensors file: parameters as tensors, everything else as JSON in the file's metadata.
 
-import contextlib
+Numbers in that JSON may be NaN and Infinity, as Python writes them. A file is checked whole, by what its header says of
+its tensors, before a network of its sizes is made; and what is saved goes through the same checks first, so that all
+that was written can be loaded.
+"""
+
 import dataclasses
 import json
 import os
-import tempfile
-from collections.abc import Iterator
-from pathlib import Path
+import re
 from typing import Any
 
 import numpy as np
 
-from .history import History
+from .checks import known, positive_integer, whole_number
+from .devices import device_for
+from .json_checks import fields, mapping, parsed, sequence
 from .layers import BatchNorm, Dense, Dropout, Layer, LayerNorm, Rescale
-from .losses import Loss
+from .layout import places
+from .losses import with_setting
+from .model_file import ModelFileError, Tensor, Tensors, reading, shortened, take, write
 from .network import Network
-from .state import TrainingState, Unfinished
+from .saved_labels import labels_from_json, labels_to_json
+from .saved_training import describe, restore
 from .targets import Classification
+from .writing import AnyPath
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 _LAYERS: dict[str, Any] = {layer.__name__: layer for layer in (Dense, BatchNorm, LayerNorm, Dropout, Rescale)}
-_TRAINING = "training."  # begins the names of tensors that are no parameters
 
 
-def save(network: Network, path: str | os.PathLike[str], *, training: bool = False) -> None:
+def save(network: Network, path: AnyPath, *, training: bool = False) -> None:
     """Write `network` to `path`, whole or not at all, with what `training` needs to go on if that is asked for."""
-    from safetensors.numpy import save as to_bytes
-
     labels = network.task.classes if isinstance(network.task, Classification) else None
     description = {
         "layers": [{"layer": type(layer).__name__, **dataclasses.asdict(layer)} for layer in network.layers],
@@ -35,28 +40,35 @@ def save(network: Network, path: str | os.PathLike[str], *, training: bool = Fal
         "dtype": str(network.dtype),
         "seed": network.seed,
         "n_inputs": network.n_inputs,
-        "labels": None if labels is None else {"dtype": labels.dtype.str, "values": labels.tolist()},
+        "labels": None if labels is None else labels_to_json(labels),
     }
-    tensors = {name: np.ascontiguousarray(array) for name, array in network.parameters.items()}
-    metadata = {"format": "fastnet", "version": str(FORMAT_VERSION), "network": json.dumps(description)}
+    arrays = dict(network.parameters)
+    of_training = None
     if training and network.training is not None:
-        metadata["training"] = json.dumps(_describe(network.training, network))
-        tensors |= {_TRAINING + name: array for name, array in _tensors(network.training).items()}
-    data = to_bytes(tensors, metadata)
-    with replacing(path) as file:
-        file.write(data)
+        of_training, more = describe(network.training, network.rng)
+        arrays |= more
+    try:
+        metadata = {"format": "fastnet", "version": str(FORMAT_VERSION), "network": json.dumps(description)}
+        if of_training is not None:
+            metadata["training"] = json.dumps(of_training)
+        _Model(metadata, {name: Tensor.of(array) for name, array in arrays.items()})
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"this network could not be loaded again, and was not saved: {error}") from error
+    write(path, metadata, arrays)
 
 
-def load(path: str | os.PathLike[str], *, device: str = "cpu") -> Network:
+def load(path: AnyPath, *, device: str = "cpu") -> Network:
     """The network that `Network.save` wrote to `path`, to be run on "cpu" or "cuda", wherever it was trained.
 
     Raises
     ------
-    FileNotFoundError
-        If there is no such file.
+    FileNotFoundError, OSError
+        If there is no such file, or it cannot be read.
+    ModelFileError
+        A ValueError, if it is not a fastnet model, is damaged or cut short, or was written by a newer version of
+        fastnet. Nothing is made of the sizes that a file claims before they were found to be those of its tensors.
     ValueError
-        If it is not a fastnet model, is cut short, or was written by a newer version of fastnet; or for an unknown
-        device.
+        For an unknown device.
     RuntimeError
         For a device that cannot be used here.
 
@@ -72,110 +84,81 @@ def load(path: str | os.PathLike[str], *, device: str = "cpu") -> Network:
     >>> (again.parameters["W1"] == net.parameters["W1"]).all()
     np.True_
     """
-    from safetensors import SafetensorError, safe_open
-
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} is no file: give the path of a model written by Network.save")
-    try:
-        with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-    except SafetensorError as error:
-        raise ValueError(f"{path} is not a fastnet model, or is cut short ({error}): save it again") from error
-    if metadata.get("format") != "fastnet":
-        raise ValueError(f"{path} is a safetensors file but not a fastnet model: give one written by Network.save")
-    try:
-        version = int(metadata["version"])
-        if version <= FORMAT_VERSION:
-            network = _network(json.loads(metadata["network"]), tensors)
-            if "training" in metadata:
-                _restore(network, json.loads(metadata["training"]), tensors)
-            return network.to(device)
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} is a damaged fastnet model ({error!r}): save it again") from error
-    raise ValueError(
-        f"{path} has format version {version}, and this fastnet reads up to {FORMAT_VERSION}: upgrade fastnet"
-    )
+    device_for(device, np.dtype(np.float32))  # before anything is read
+    given = os.fsdecode(path)
+    with reading(given) as (metadata, tensors):
+        if metadata.get("format") != "fastnet":
+            raise ModelFileError(
+                f"{given} is a safetensors file but not a fastnet model: give one written by Network.save"
+            )
+        version = metadata.get("version", "")
+        if re.fullmatch("[1-9][0-9]{0,8}", version) and int(version) > FORMAT_VERSION:
+            raise ModelFileError(
+                f"{given} has format version {version}, and this fastnet reads up to {FORMAT_VERSION}: upgrade fastnet"
+            )
+        try:
+            network = _Model(metadata, tensors).made()
+        except (TypeError, ValueError) as error:
+            raise ModelFileError(f"{given} is a damaged fastnet model ({shortened(error)}): save it again") from error
+    return network.to(device)
 
 
-def _network(description: dict[str, Any], tensors: dict[str, np.ndarray]) -> Network:
+class _Model:
+    """What a file says, checked; ValueError or TypeError for what does not fit."""
+
+    def __init__(self, metadata: dict[str, str], tensors: Tensors):
+        tensors = dict(tensors)
+        version = metadata.get("version", "")
+        known("version", version, [str(number + 1) for number in range(FORMAT_VERSION)])
+        if "network" not in metadata:
+            raise ValueError("the description of the network is missing")
+        description = parsed("network", metadata["network"])
+        self.network, self.n_inputs = _network(description, int(version))
+        slots = places(self.network.layers, self.n_inputs, self.network.dtype)
+        self.parameters = {slot.name: take(tensors, slot.name, self.network.dtype, slot.shape) for slot in slots}
+        self.training = None
+        if "training" in metadata:
+            of_training = parsed("training", metadata["training"])
+            self.training = restore(of_training, int(version), tensors, self.network, slots[-1].end)
+        if tensors:
+            raise ValueError(f"the tensor {min(tensors)} belongs to nothing")
+
+    def made(self) -> Network:
+        """The network, with its parameters."""
+        self.network._allocate(self.n_inputs)
+        for name, parameter in self.network.parameters.items():
+            parameter[...] = self.parameters[name].read()
+        self.network.training = self.training
+        return self.network
+
+
+def _network(description: Any, version: int) -> tuple[Network, int]:
+    """A network without parameters, and the number of its inputs."""
+    names = ("layers", "loss", "loss_setting", "dtype", "seed", "n_inputs", "labels")
+    given = fields("network", description, names, optional=("loss_setting",) if version == 1 else ())
+    layers = [_layer(f"layers[{i}]", layer, version) for i, layer in enumerate(sequence("layers", given["layers"]))]
     network = Network(
-        [_layer(dict(settings)) for settings in description["layers"]],
-        loss=Loss(description["loss"], description.get("loss_setting", 0.0)),
-        seed=description["seed"],
-        dtype=description["dtype"],
+        layers,
+        loss=with_setting(given["loss"], given.get("loss_setting", 0.0)),
+        seed=whole_number("seed", given["seed"]),
+        dtype=given["dtype"],
     )
-    network.build(description["n_inputs"])
-    for name, parameter in network.parameters.items():
-        if tensors[name].shape != parameter.shape:
-            raise TypeError(f"{name} has shape {tensors[name].shape} and not {parameter.shape}")
-        parameter[...] = tensors[name]
-    labels = description["labels"]
-    if labels is not None:
-        assert isinstance(network.task, Classification)
-        network.task = dataclasses.replace(network.task, classes=np.array(labels["values"], labels["dtype"]))
-    return network
+    if given["labels"] is not None:
+        if not isinstance(network.task, Classification):
+            raise ValueError("labels are given, and this network does not choose one of several classes")
+        labels = labels_from_json("labels", given["labels"], network.task.n_classes)
+        network.task = dataclasses.replace(network.task, classes=labels)
+    return network, positive_integer("n_inputs", given["n_inputs"])
 
 
-def _describe(training: TrainingState, network: Network) -> dict[str, Any]:
-    unfinished = training.unfinished
-    return {
-        "optimizer": training.optimizer,
-        "noise": training.noise,
-        "steps": training.steps,
-        "history": dict(training.history),
-        "rng": network.rng.bit_generator.state,
-        "unfinished": unfinished and {"rng": unfinished.rng_before, "step": unfinished.step},
-    }
-
-
-def _tensors(training: TrainingState) -> dict[str, np.ndarray]:
-    """The arrays of a training. All are 1-D, and those that are empty are left out."""
-    found = {f"state{i}": state for i, state in enumerate(training.states) if state.size}
-    if training.unfinished is not None:
-        found |= {"costs": training.unfinished.costs, "scores": training.unfinished.scores}
-    return found
-
-
-def _restore(network: Network, description: dict[str, Any], tensors: dict[str, np.ndarray]) -> None:
-    arrays = {name.removeprefix(_TRAINING): array for name, array in tensors.items() if name.startswith(_TRAINING)}
-    empty = np.zeros(0, network.dtype)
-    for name in {"state0", "state1", "best"} & set(arrays):
-        if arrays[name].shape != network.buffer.shape:
-            raise TypeError(f"{name} has shape {arrays[name].shape} and not {network.buffer.shape}")
-    history = History()
-    for name, values in description["history"].items():
-        history.extend(name, values)
-    unfinished = description["unfinished"]
-    network.rng.bit_generator.state = description["rng"]
-    network.training = TrainingState(
-        description["optimizer"],
-        (arrays.get("state0", empty), arrays.get("state1", empty)),
-        description["noise"],
-        description["steps"],
-        history,
-        unfinished and Unfinished(unfinished["rng"], unfinished["rng"], unfinished["step"], 10, arrays["costs"], arrays["scores"]),
-    )
-
-
-def _layer(settings: dict[str, Any]) -> Layer:
-    layer: Layer = _LAYERS[settings.pop("layer")](**settings)
-    return layer
-
-
-@contextlib.contextmanager
-def replacing(path: str | os.PathLike[str]) -> Iterator[Any]:
-    """A binary file that takes the place of `path` once it is whole: a crash leaves the old one."""
-    path = Path(path)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+def _layer(where: str, given: Any, version: int) -> Layer:
+    name = mapping(where, given).get("layer", "")
+    known(f"{where}.layer", name, _LAYERS)
+    names = [field.name for field in dataclasses.fields(_LAYERS[name])]
+    optional = names[1:] if version == 1 else ()  # there were fewer then
+    settings = fields(where, given, ("layer", *names), optional)
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
-        raise
+        layer: Layer = _LAYERS[name](**{key: value for key, value in settings.items() if key != "layer"})
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{where}.{error}") from error
+    return layer

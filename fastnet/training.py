@@ -179,9 +179,7 @@ class Trainer:
         """Of steps `first` to `last`, counted from the last whole epoch."""
         rates, before = np.empty(last), self.state.steps
         if last > first:
-            rates[first:] = checked_rates(
-                self.schedule, before + first, before + last, self.total_steps, self.history
-            )
+            rates[first:] = checked_rates(self.schedule, before + first, before + last, self.total_steps, self.history)
             self.network.learning_rate = float(rates[-1])
         return Updates(self.settings, rates, self.state.states, before)
 
@@ -216,7 +214,10 @@ class Trainer:
             return self._back_to_finite(training, updates, unfinished, min(reached, last - 1))
         if reached < last:
             rng, done = network.rng.bit_generator.state, slice(reached)
-            return Unfinished(rng_before, rng, reached, training.steps, costs[0, done], scores[0, done], seconds)
+            return Unfinished(
+                rng_before, rng, reached, training.steps, costs[0, done], scores[0, done], seconds, training.m,
+                training.batch_size,
+            )  # fmt: skip
         state.steps += last
         self._record(training, costs, scores, seconds / epochs)
         return None
@@ -312,14 +313,14 @@ class Trainer:
             network.rng.bit_generator.state, state.unfinished = rng_before, unfinished
             return self._diverged(self.history.epochs + 1, len(epoch.costs) - 1)
         if not is_whole:
-            return epoch.unfinished(rng_before, network.rng.bit_generator.state, source.steps)
+            return epoch.unfinished(rng_before, network.rng.bit_generator.state, source)
         state.steps += len(epoch.costs)
         targets = np.concatenate(epoch.targets)
         self.history.extend("cost", [epoch.cost])
         self.history.extend(network.task.metric, network.task.score(np.array([sum(epoch.scores)]), targets).tolist())
         self.history.extend("seconds", [epoch.seconds])
-        if self.validation is not None and self.validation.is_streamed:
-            self.validation.seen = np.concatenate(epoch.outputs), targets
+        if self.validation is not None:
+            self.validation.seen = (np.concatenate(epoch.outputs), targets) if epoch.metrics else None
         return None
 
     def _run_batches(self, batches: Iterator[Batches], epoch: "StreamedEpoch") -> tuple[bool, bool]:
@@ -365,7 +366,8 @@ class StreamedEpoch:
     """What the mini-batches of a stream have given in one epoch."""
 
     def __init__(self, unfinished: Unfinished | None, *, metrics: bool) -> None:
-        self.metrics = metrics  # whether outputs are kept for them
+        # Whether outputs are kept for them; those of mini-batches that were trained without cannot be known any more.
+        self.metrics = metrics and (unfinished is None or "outputs" in unfinished.seen)
         self.costs: list[float] = []
         self.scores: list[float] = []
         self.sizes: list[int] = []
@@ -375,7 +377,7 @@ class StreamedEpoch:
         if unfinished is not None:
             self.costs, self.scores = unfinished.costs.tolist(), unfinished.scores.tolist()
             self.sizes, self.targets = unfinished.seen["sizes"].tolist(), [unfinished.seen["targets"]]
-            self.outputs = [unfinished.seen["outputs"]] if metrics else []
+            self.outputs = [unfinished.seen["outputs"]] if self.metrics else []
             self.seconds = unfinished.seconds
 
     def add(self, batch: Batches, cost: float, score: float) -> None:
@@ -388,13 +390,15 @@ class StreamedEpoch:
     def cost(self) -> float:
         return float(np.array(self.costs) @ np.array(self.sizes) / sum(self.sizes))
 
-    def unfinished(self, rng_before: dict[str, Any], rng: dict[str, Any], steps: int | None) -> Unfinished:
+    def unfinished(self, rng_before: dict[str, Any], rng: dict[str, Any], source: Stream) -> Unfinished:
         """To go on from."""
         seen = {"sizes": np.array(self.sizes), "targets": np.concatenate(self.targets)}
         if self.metrics:
             seen["outputs"] = np.concatenate(self.outputs)
         costs, scores = np.array(self.costs), np.array(self.scores)
-        return Unfinished(rng_before, rng, len(costs), steps, costs, scores, self.seconds, seen)
+        return Unfinished(
+            rng_before, rng, len(costs), source.steps, costs, scores, self.seconds, source.m, source.batch_size, seen
+        )
 
 
 @dataclass
@@ -420,6 +424,8 @@ class Validation:
     def measure(self, network: "Network") -> dict[str, float]:
         """By the same names."""
         found = [] if self.batches is None else list(network.measure(self.batches).values())
+        if self.is_streamed and self.seen is None:
+            return {}
         if self.metrics:
             outputs, Y = self.seen or (network.outputs(self.samples[0]), self.samples[1])  # type: ignore[index]
             found += measured_numbers(self.metrics, network.task.truth(Y), network.task.measurable(outputs)).values()

@@ -99,7 +99,8 @@ def _place(given: str) -> _Place | None:
             status = None
     if given.endswith((os.sep, os.altsep or os.sep)) or (status is not None and stat.S_ISDIR(status.st_mode)):
         raise OSError(errno.EISDIR, "this is a folder, give the path of a file", given)
-    if status is not None and not os.access(given, os.W_OK):
+    by_effective_user = os.access in os.supports_effective_ids
+    if status is not None and not os.access(given, os.W_OK, effective_ids=by_effective_user):
         raise OSError(errno.EACCES, "this file may not be written to, choose another or change its mode", given)
     if status is not None and not stat.S_ISREG(status.st_mode):
         return None
@@ -128,7 +129,7 @@ def _naming(given: str) -> Iterator[None]:
 
 
 def _create(place: _Place) -> tuple[int, str]:
-    """A new file beside the target, open, and its name: with the mode that the umask gives, or no more than the old one's."""
+    """A new file beside the target, open, and its name. Its mode is the umask's, or no more than the old one's."""
     mode = 0o666 if place.replaced is None else stat.S_IMODE(place.replaced.st_mode) & 0o666
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     temporary = os.path.join(place.folder, place.prefix + secrets.token_hex(8))

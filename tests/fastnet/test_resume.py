@@ -191,7 +191,11 @@ def test_what_cannot_go_on_in_the_middle_is_refused(monkeypatch):
         interrupting(patched, 7)
         net.fit(X, Y, batch_size=29, verbose=False)
     before = net.buffer.copy()
-    for given in ({"X": X, "y": Y, "batch_size": 30}, {"X": BATCHES}, {"X": X, "y": Y, "batch_size": 29, "augment": noisy}):
+    for given in (
+        {"X": X, "y": Y, "batch_size": 30},
+        {"X": BATCHES},
+        {"X": X, "y": Y, "batch_size": 29, "augment": noisy},
+    ):
         with pytest.raises(ValueError, match="in an epoch of 5 steps: resume it with the same"):
             net.fit(**given, resume=True, verbose=False)
     np.testing.assert_array_equal(net.buffer, before)
