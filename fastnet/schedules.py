@@ -113,6 +113,8 @@ class _OnPlateau(Schedule):
             raise ValueError(f"monitor={self.monitor!r} is not in the history: choose one of {', '.join(history)}")
         rate, best, waited = self.rate, math.inf, 0
         for value in history[self.monitor]:
+            if math.isnan(value):  # nothing was measured
+                continue
             waited = 0 if value < best else waited + 1
             best = min(best, value)
             if waited > self.patience:
