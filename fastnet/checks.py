@@ -76,9 +76,10 @@ def finite(name: str, array: np.ndarray, original: np.ndarray) -> None:
             place = np.argwhere(bad)[0]
             row = start + int(place[0])
             value = original[(row, *place[1:])]
+            at = f"row {row}" if array[0].size == 1 else f"row {row}, column {int(place[-1])}"
             if np.isfinite(value):
                 raise ValueError(
-                    f"{name} holds {value} in row {row}, which is too large for {array.dtype}: "
+                    f"{name} holds {value} in {at}, which is too large for {array.dtype}: "
                     "scale it, or make the network with dtype='float64'"
                 )
-            raise ValueError(f"{name} holds {value} in row {row}: replace or leave out what is NaN or infinite")
+            raise ValueError(f"{name} holds {value} in {at}: replace or leave out what is NaN or infinite")

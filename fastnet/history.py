@@ -61,6 +61,11 @@ class History(dict[str, list[float]]):
         """End each list that nothing was added to in the last epochs with NaN."""
         self._pad(self, self.epochs)
 
+    def keep(self, epochs: int) -> None:
+        """Forget what is beyond so many epochs."""
+        for values in self.values():
+            del values[epochs:]
+
     def _pad(self, names: Iterable[str], epochs: int) -> None:
         for name in names:
             values = self.setdefault(name, [])

@@ -1,12 +1,12 @@
 """The layers a network is described with: what they are called, how many units they have, how they start."""
 
-import dataclasses
 import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from .checks import known, positive_integer, real_number
+from .shown import as_call
 
 ACTIVATIONS = (
     "linear",
@@ -38,14 +38,7 @@ class Layer:
     """What all layers share: a text that names what differs from the defaults, and units that follow those before."""
 
     def __repr__(self) -> str:
-        shown = []
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if field.default is dataclasses.MISSING:
-                shown.append(repr(value))
-            elif value != field.default:
-                shown.append(f"{field.name}={value!r}")
-        return f"{type(self).__name__}({', '.join(shown)})"
+        return as_call(self, type(self).__name__)
 
     def units_after(self, n_inputs: int) -> int:
         """Number of outputs for so many inputs."""

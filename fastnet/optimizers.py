@@ -14,17 +14,21 @@ from fastnet_kernels import codes
 
 from .checks import real_number
 from .schedules import Schedule, as_schedule
+from .shown import as_call
 
 Rate = float | Schedule | Callable[[int], float]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Optimizer:
     """What all optimizers share: how much weights shrink with every step, and how gradients are cut."""
 
     weight_decay: float = 0.0
     clip_value: float | None = None
     clip_norm: float | None = None
+
+    def __repr__(self) -> str:
+        return as_call(self, type(self).__name__, always=["learning_rate"])
 
     @property
     def schedule(self) -> Schedule:
@@ -59,7 +63,7 @@ class Optimizer:
                 raise ValueError(f"{name}={getattr(self, name)} is too large: give a share from 0 to below 1")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SGD(Optimizer):
     """Gradient descent: parameters -= learning_rate * gradient of the mini-batch's cost.
 
@@ -107,7 +111,7 @@ class SGD(Optimizer):
         return found
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class RMSProp(Optimizer):
     """Steps of about equal size for all parameters: gradient / (sqrt(mean square of gradients) + epsilon).
 
@@ -148,7 +152,7 @@ class RMSProp(Optimizer):
         return found
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Adam(Optimizer):
     """Means of gradients over the root of their mean squares, both corrected for their start from 0.
 
@@ -188,7 +192,7 @@ class Adam(Optimizer):
         return found
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class AdamW(Adam):
     """Adam with weight decay beside the gradients: parameters *= 1 - learning_rate * weight_decay at each step.
 

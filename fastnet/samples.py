@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from .arrays import as_numbers
 from .checks import finite
 
 
@@ -15,17 +16,13 @@ def as_rows(X: Any, dtype: np.dtype, n_inputs: int | None = None, *, must_be_fin
     Raises
     ------
     TypeError
-        If X does not hold real numbers.
+        If X does not hold real numbers, or is no array.
     ValueError
-        If X is empty, of rank 0 or 1, not finite, or has other than `n_inputs` features. Unless they
-        `must_be_finite`, numbers are not looked at.
+        If values are missing or masked, or X is empty, of rank 0 or 1, not finite, or has other than `n_inputs`
+        features. Unless they `must_be_finite`, the numbers of an array are not looked at.
     """
-    try:
-        given = np.asarray(X)
-    except ValueError as error:
-        raise ValueError(f"X is no array ({error}): give every sample the same number of features") from error
-    if given.dtype.kind not in "buif":
-        raise TypeError(f"X holds {given.dtype}: give an array of real numbers (integers, floats or uint8 pixels)")
+    is_plain = type(X) is np.ndarray and X.dtype.kind in "buif"
+    given = X if is_plain else as_numbers("X", X)
     if given.ndim < 2:
         raise ValueError(
             f"X has shape {given.shape}: expected (m, n) with one sample a row; "

@@ -33,7 +33,7 @@ BAD_FITS = {
     "ragged": (([[1.0, 2.0], [3.0]], Y[:2]), {}, "same number of features"),
     "strings": ((X.astype(str), Y), {}, "real numbers"),
     "complex": ((X.astype(complex), Y), {}, "real numbers"),
-    "NaN label": ((X, with_value(Y, 2, np.nan)), {}, "y holds NaN"),
+    "NaN label": ((X, with_value(Y, 2, np.nan)), {}, "y holds nan in row 2"),
     "fractions": ((X, Y + 0.5), {}, "no label"),
     "complex labels": ((X, Y.astype(complex)), {}, "labels"),
     "too many classes": ((X, np.arange(12)), {}, "12 classes"),
@@ -159,7 +159,8 @@ def test_labels_not_seen_in_training():
         (lambda: fn.Network([fn.Dense(1)], dtype=">f4"), "'float32', 'float64'"),
         (lambda: fn.Network([fn.Dense(1)]).build(0), "n_inputs=0"),
         (lambda: classifier().build(4).summary(batch_size=0), "batch_size=0"),
-        (lambda: classifier().build(4).predict(X, threshold=2), "above 1"),
+        (lambda: classifier().build(4).predict(X, threshold=0.5), "has no effect"),
+        (lambda: fn.Network([fn.Dense(1, "sigmoid")]).build(4).predict(X, threshold=2), "above 1"),
         (lambda: fn.Network([fn.Dense(1)]).build(4).predict_proba(X), "use predict"),
         (lambda: fn.datasets.planar(1), "m=1 is below 2"),
         (lambda: fn.datasets.planar(10.5), "m=10.5 is a float"),
@@ -185,6 +186,13 @@ def test_predictions_of_what_is_not_finite(layers, m):
         with pytest.raises(ValueError, match=f"in row {m // 2}"):
             net.predict(bad)
     huge = X.copy()
-    huge[m // 2] = 3e38  # finite, though its sums are not: all others are predicted as ever
-    found = np.delete(net.predict(huge), m // 2, axis=0)
-    np.testing.assert_array_equal(found, np.delete(expected, m // 2, axis=0))
+    huge[m // 2] = 3e38  # finite, though its sums are not: refused where they become NaN, which is no class
+    outputs = net._outputs(huge)
+    if np.isnan(outputs).any():
+        with pytest.raises(ValueError, match=rf"row {m // 2} is NaN.*scale the inputs"):
+            net.predict(huge)
+    else:
+        np.testing.assert_array_equal(np.delete(net.predict(huge), m // 2), np.delete(expected, m // 2))
+    others = np.delete(np.arange(m), m // 2)
+    np.testing.assert_array_equal(np.isnan(outputs[others]).any(), False)
+    np.testing.assert_array_equal(net.task.predict(outputs[others], 0.5), expected[others])
