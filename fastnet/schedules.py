@@ -4,6 +4,7 @@ A schedule is asked once for all steps of a call of the compiled program. Any ca
 and returns a number does as well.
 """
 
+import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -212,7 +213,7 @@ class _OnPlateau(Schedule):
             raise ValueError(f"monitor={self.monitor!r} is not in the history: choose one of {', '.join(history)}")
         sign = -1 if (self.mode or direction(self.monitor)) == "max" else 1
         rate, best, waited = self.rate, math.inf, 0
-        for value in history[self.monitor]:
+        for value in itertools.dropwhile(math.isnan, history[self.monitor]):  # from the first that was measured on
             now = math.inf if math.isnan(value) else sign * value
             waited = 0 if now < best else waited + 1
             best = min(best, now)

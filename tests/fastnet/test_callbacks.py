@@ -1,5 +1,6 @@
 """Callbacks: what they may return, which way a list of the history should go, and files that cannot be written."""
 
+import functools
 import os
 import stat
 
@@ -81,9 +82,7 @@ def test_the_best_epoch_by_the_direction_that_was_given():
     values, best = best_of(mode="min")
     assert best == int(np.argmin(values))
 
-    def metric(truth, outputs):
-        return balanced_accuracy(truth, outputs)
-
+    metric = functools.partial(balanced_accuracy)
     metric.__name__, metric.greater_is_better = "balanced_accuracy", True
     values, best = best_of()
     assert best == int(np.argmax(values))
@@ -117,7 +116,7 @@ def test_the_epoch_in_a_checkpoint_s_name(tmp_path):
 @pytest.mark.parametrize("callback", [fn.CSVLogger, lambda path: fn.ModelCheckpoint(path, best_only=False)])
 def test_a_missing_folder_is_said_before_training(callback, tmp_path):
     net, path = network(), tmp_path / "nowhere" / "file"
-    with pytest.raises(FileNotFoundError, match="there is no folder .*nowhere.*make it first") as error:
+    with pytest.raises(FileNotFoundError, match=r"there is no folder .*nowhere.*make it first") as error:
         net.fit(X, Y, callbacks=[callback(path)], **QUIET)
     assert os.fspath(path) in str(error.value)
     assert net.history.epochs == 0

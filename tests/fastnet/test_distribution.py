@@ -31,8 +31,9 @@ def run(site, *arguments):
     )
 
 
-def command(site):
-    return run(site, "-c", "import sys; from fastnet_kernels.command import main; sys.exit(main())", "--version")
+def command(site, *options):
+    script = "import sys; from fastnet_kernels.command import main; sys.exit(main())"
+    return run(site, *options, "-c", script, "--version")
 
 
 def add_other(site):
@@ -56,7 +57,7 @@ def test_the_command_tells_another_project(site):
 def test_the_command_tells_what_a_removal_left(site):
     add_ours(site)
     (site / "fastnet" / "__init__.py").unlink()
-    assert REPAIR in command(site).stderr
+    assert REPAIR in command(site, "-S").stderr, "without other folders, where the whole package may be"
 
 
 def test_both_installed(site):

@@ -88,6 +88,13 @@ def test_a_metric_added_and_dropped_between_fits():
     assert [math.isnan(value) for value in history["learning_rate"]] == [True] * 4 + [False]
 
 
+def test_a_plateau_begins_with_what_was_measured():
+    schedule = fn.schedules.reduce_on_plateau(1.0, patience=1)
+    rate_after = lambda values: schedule.rates(0, 1, 9, {"validation_cost": values})[0]  # noqa: E731
+    assert rate_after([math.nan, math.nan, math.nan, 3, 2]) == 1
+    assert rate_after([math.nan, 2, 3, 3]) == 0.1
+
+
 def test_plot():
     matplotlib = pytest.importorskip("matplotlib")
     matplotlib.use("Agg")
