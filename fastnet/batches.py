@@ -14,7 +14,8 @@ import numpy as np
 from .checks import positive_integer
 from .devices import Batches
 from .samples import as_rows
-from .targets import as_targets, sample_weights
+from .state import Unfinished
+from .targets import Task, as_targets, sample_weights
 
 if TYPE_CHECKING:
     from .network import Network
@@ -24,10 +25,23 @@ Augment = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
 @dataclass
 class Stream:
-    """Mini-batches one by one; `steps` an epoch where that is known."""
+    """Mini-batches one by one; `steps` an epoch where that is known.
+
+    `epoch` begins one, or goes on in the middle of an unfinished one.
+    """
 
     steps: int | None
-    epoch: Callable[[], Iterator[Batches]]
+    epoch: Callable[[Unfinished | None], Iterator[Batches]]
+
+
+@dataclass
+class Encoded:
+    """A mini-batch of an iterable, checked and encoded, and the task with what its targets tell."""
+
+    rows: np.ndarray
+    Y: np.ndarray
+    weights: np.ndarray
+    task: Task
 
 
 def is_stream(X: Any, y: Any) -> bool:
@@ -42,9 +56,13 @@ def stream_of_arrays(
     """Mini-batches of arrays, converted, and changed by `augment(X, rng)`, one at a time."""
     m = len(X)
 
-    def epoch() -> Iterator[Batches]:
+    def epoch(unfinished: Unfinished | None) -> Iterator[Batches]:
         order = network.rng.permutation(m) if shuffle else np.arange(m)
-        for start in range(0, m, batch_size):
+        first = 0
+        if unfinished is not None:
+            first = unfinished.step * batch_size
+            network.rng.bit_generator.state = unfinished.rng
+        for start in range(first, m, batch_size):
             chosen = order[start : start + batch_size]
             given = X[chosen]
             if augment is not None:
@@ -60,20 +78,39 @@ def stream_of_arrays(
     return Stream(-(-m // batch_size), epoch)
 
 
-def stream_of_batches(network: "Network", given: Iterable[Any], class_weight: Any, steps: int | None) -> Stream:
-    """Mini-batches of an iterable: all of it each epoch, or the next `steps` of one that goes on and on."""
+def stream_of_batches(
+    network: "Network", given: Iterable[Any], class_weight: Any, steps: int | None
+) -> tuple[Stream, Encoded]:
+    """Mini-batches of an iterable: all of it each epoch, or the next `steps` of one that goes on and on.
+
+    The first mini-batch comes along, so that it can be checked, and the network built for it. Nothing else changes.
+    """
     if steps is not None:
         steps = positive_integer("steps_per_epoch", steps)
-    endless = iter(given) if steps is not None else None
+    items = iter(given)
+    first = next(items, _NOTHING)
+    if first is _NOTHING:
+        raise ValueError("the iterable is empty: give at least one mini-batch (X, y)")
+    is_iterator = items is given
+    endless = itertools.chain([first], items) if steps is not None else None
+    begun = [itertools.chain([first], items)]  # the first epoch, which has been looked into
 
-    def epoch() -> Iterator[Batches]:
-        count = 0
-        for batch in endless if endless is not None else given:
-            yield _encoded(network, batch, class_weight)
+    def epoch(unfinished: Unfinished | None) -> Iterator[Batches]:
+        count = done = 0 if unfinished is None else unfinished.step
+        if endless is not None:
+            rest: Iterator[Any] = endless
+        else:
+            rest = begun.pop() if begun else iter(given)
+            # An iterator is where the interruption left it; anything else begins anew.
+            rest = rest if is_iterator else itertools.islice(rest, done, None)
+        while count != steps:
+            batch = next(rest, _NOTHING)
+            if batch is _NOTHING:
+                break
+            found = encoded(network, batch, class_weight)
+            yield network.as_batches(found.rows, found.Y, None, found.weights)
             count += 1
-            if count == steps:
-                return
-        if count == 0 or steps is not None:
+        if count == 0 or (steps is not None and count < steps):
             wanted = "another epoch" if steps is None else f"{steps} mini-batches"
             raise ValueError(
                 f"the iterable ended after {count} mini-batches, when {wanted} was wanted: give one that can be "
@@ -81,30 +118,20 @@ def stream_of_batches(network: "Network", given: Iterable[Any], class_weight: An
             )
 
     length = len(given) if isinstance(given, Sized) else None
-    if length == 0:
-        raise ValueError("the iterable is empty: give at least one mini-batch (X, y)")
-    return Stream(length if steps is None else steps, epoch)
+    return Stream(length if steps is None else steps, epoch), encoded(network, first, class_weight)
 
 
-def _encoded(network: "Network", batch: Any, class_weight: Any) -> Batches:
+_NOTHING = object()
+
+
+def encoded(network: "Network", batch: Any, class_weight: Any) -> Encoded:
+    """A mini-batch (X, y) or (X, y, sample_weight) of an iterable."""
     if not isinstance(batch, tuple | list) or len(batch) not in (2, 3):
         raise TypeError("a mini-batch of the iterable is no pair: give (X, y), or (X, y, sample_weight)")
     X, y, *rest = batch
     rows = as_rows(X, network.dtype, network.n_inputs)
     targets = as_targets(y, len(rows))
-    if network.n_inputs is None:
-        network.build(rows.shape[1])
-    network.task = network.task.learn(targets)
-    Y = network.task.encode(targets, network.dtype)
-    weights = sample_weights(network.task, Y, rest[0] if rest else None, class_weight, network.dtype)
-    return network.as_batches(rows, Y, None, weights)
-
-
-def with_first_batch(stream: Stream) -> Stream:
-    """The same stream, whose first mini-batch has been read, so that the network is built."""
-    batches = stream.epoch()
-    first = next(batches, None)
-    if first is None:
-        raise ValueError("the iterable is empty: give at least one mini-batch (X, y)")
-    begun = [itertools.chain([first], batches)]
-    return Stream(stream.steps, lambda: begun.pop() if begun else stream.epoch())
+    task = network.task.learn(targets)
+    Y = task.encode(targets, network.dtype)
+    weights = sample_weights(task, Y, rest[0] if rest else None, class_weight, network.dtype, may_be_idle=True)
+    return Encoded(rows, Y, weights, task)

@@ -1,42 +1,63 @@
 """What can be done after each epoch: `callback(epoch, history, network)`, which stops training by returning True.
 
-Any callable will do. The classes here may also have `start(network, history)` and `finish(network, history)`, which are
-called around the whole training.
+Any callable will do; what it returns is True, or else False or None. Those with more to say may also have
+
+- `start(network, history)` and `finish(network, history)`, which are called around the whole training, however it ends;
+- `end(network, history)`, before `finish`, if training has come to its end by itself: all epochs are trained, or a
+  callback has stopped it. After Ctrl-C or an error it has not, and may be resumed.
+- `state_dict()` and `load_state_dict(state)`: what the callback has to remember when training is resumed, also from a
+  file: a dict of numbers, strings, lists, dicts and NumPy arrays. `load_state_dict` comes before `start`, and gets an
+  empty dict where there is nothing to remember.
+
+The callbacks are called in the order given, but checkpoints last: they save what the others have done.
 """
 
 import csv
 import io
 import math
 import os
-from collections.abc import Callable
+import re
+import reprlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .checks import positive_integer, real_number, whole_number
+import numpy as np
+
+from .checks import known, positive_integer, real_number
 from .history import History
+from .metrics import direction
+from .writing import check_writable, replacing
 
 if TYPE_CHECKING:
     from .network import Network
 
 Callback = Callable[[int, History, "Network"], Any]
 
-_SHOULD_GROW = ("accuracy", "r2", "f1", "auc", "precision", "recall", "top_")
 
+class _Monitored:
+    """A list of the history, in which smaller or larger numbers are better."""
 
-def _watched(history: History, monitor: str) -> list[float]:
-    """The list `monitor` of the history, turned so that smaller is better, and NaN is worst."""
-    if monitor not in history:
-        raise ValueError(f"monitor={monitor!r} is not in the history: choose one of {', '.join(history)}")
-    name = monitor.removeprefix("validation_")
-    sign = -1 if name.startswith(_SHOULD_GROW) else 1
-    return [math.inf if math.isnan(value) else sign * value for value in history[monitor]]
+    def __init__(self, name: str, mode: str | None) -> None:
+        self.name, self.mode, self.is_largest_best = name, mode, mode == "max"
+        if mode is not None:
+            known("mode", mode, ("min", "max"))
 
+    def start(self, network: "Network", history: History) -> None:
+        """ValueError if the history has no such list, or it is not known which way it should go."""
+        if self.name not in history:
+            raise ValueError(f"monitor={self.name!r} is not in the history: choose one of {', '.join(history)}")
+        directions = {} if network.training is None else network.training.directions
+        mode = self.mode or directions.get(self.name.removeprefix("validation_")) or direction(self.name)
+        if mode is None:
+            raise ValueError(f"monitor={self.name!r} may be meant to fall or to grow: give mode='min' or mode='max'")
+        self.is_largest_best = mode == "max"
 
-def _is_best(history: History, monitor: str) -> bool:
-    """Whether the last epoch is better than all before it."""
-    *before, last = _watched(history, monitor)
-    return last < min(before, default=math.inf)
+    def values(self, history: Mapping[str, Sequence[float]]) -> list[float]:
+        """One for each epoch, turned so that smaller is better, and NaN is worst."""
+        sign = -1 if self.is_largest_best else 1
+        return [math.inf if math.isnan(value) else sign * value for value in history[self.name]]
 
 
 @dataclass
@@ -46,13 +67,23 @@ class EarlyStopping:
     Parameters
     ----------
     monitor : str
-        A list of the history. Costs and errors should fall, accuracy, r2, f1, auc, precision and recall grow.
+        A list of the history.
     patience : int
         At least 1.
     min_delta : float
         At least 0.
     restore_best : bool
-        Whether the network goes back to the parameters of the best epoch when training ends, however it ends.
+        Whether the network goes back to the parameters of the best epoch when training ends by itself. After Ctrl-C it
+        keeps those of the last step, so that training can be resumed; `restore` goes back then.
+    mode : str, optional
+        "min" if `monitor` should fall, "max" if it should grow. Costs and errors should fall, accuracy, r2, f1, auc,
+        precision, recall and top_k grow; for anything else it must be given.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For bad settings, and at the start of training for a `monitor` that will not be in the history, or of which it
+        is not known whether it should fall.
 
     Examples
     --------
@@ -71,27 +102,74 @@ class EarlyStopping:
     patience: int = 5
     min_delta: float = 0.0
     restore_best: bool = True
+    mode: str | None = None
+    reason: str = field(default="", init=False, repr=False, compare=False)  # why training has been stopped
+    _best: np.ndarray | None = field(default=None, init=False, repr=False, compare=False)
+    # The one that `_best` is of; 0 for none, None where an older file did not say.
+    _best_epoch: int | None = field(default=0, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         self.patience = positive_integer("patience", self.patience)
         self.min_delta = real_number("min_delta", self.min_delta, at_least=0)
+        self._monitored = _Monitored(self.monitor, self.mode)
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state_dict` gave; forget everything where `state` is empty, or of another monitor."""
+        is_mine = state.get("monitor") in (self.monitor, None)
+        self._best = np.array(state["best"]) if is_mine and state.get("best") is not None else None
+        self._best_epoch = state.get("epoch") if is_mine and self._best is not None else 0
+        self.reason = ""
+
+    def state_dict(self) -> dict[str, Any]:
+        """The best epoch, and its parameters where they are to be restored."""
+        state: dict[str, Any] = {"monitor": self.monitor, "epoch": self._best_epoch}
+        return state if self._best is None else state | {"best": self._best}
 
     def start(self, network: "Network", history: History) -> None:
-        _watched(history, self.monitor)
+        self._monitored.start(network, history)
+        best_epoch, _ = self._look_back(history)
+        if self.restore_best and self._best_epoch is not None and best_epoch != self._best_epoch:
+            # What is remembered is not of the best epoch: but if that is the last one, the network itself has its
+            # parameters.
+            self._keep(network, best_epoch if best_epoch == history.epochs else 0)
 
     def __call__(self, epoch: int, history: History, network: "Network") -> bool:
-        best, since = math.inf, 0
-        for value in _watched(history, self.monitor):
-            since = 0 if value < best - self.min_delta else since + 1
-            best = value if since == 0 else best
-        if self.restore_best and (since == 0 or history.epochs == 1):
-            assert network.training is not None
-            network.training.best = network.buffer.copy()
-        return since >= self.patience
+        best_epoch, since = self._look_back(history)
+        if since == 0 or history.epochs == 1:
+            self._keep(network, history.epochs)
+        if since < self.patience:
+            return False
+        value = history[self.monitor][best_epoch - 1] if best_epoch else math.nan
+        self.reason = (
+            f"{self.monitor} has not become better for {since} epochs; its best is {value:.4g}, in epoch {best_epoch}"
+        )
+        return True
 
-    def finish(self, network: "Network", history: History) -> None:
-        if self.restore_best and network.training is not None and network.training.best is not None:
-            network.buffer[:] = network.training.best
+    def end(self, network: "Network", history: History) -> None:
+        if self.restore_best:
+            self.restore(network)
+
+    def restore(self, network: "Network") -> None:
+        """Put the parameters of the best epoch into the network, if they are known. `fit(resume=True)` still goes on
+        from those of the last one."""
+        if self._best is not None:
+            network.put_back(self._best)
+
+    def _keep(self, network: "Network", epoch: int) -> None:
+        self._best = network.buffer.copy() if self.restore_best and epoch else None
+        self._best_epoch = epoch
+
+    def _look_back(self, history: History) -> tuple[int, int]:
+        """The best epoch, 0 for none, and how many there have been since."""
+        best, best_epoch, since = math.inf, 0, 0
+        for epoch, value in enumerate(self._monitored.values(history), start=1):
+            since += 1
+            if value < best - self.min_delta:
+                best, best_epoch, since = value, epoch, 0
+        return best_epoch, since
+
+
+_EPOCH = re.compile(r"\{epoch(:[^{}]*)?\}")
 
 
 @dataclass
@@ -101,13 +179,16 @@ class ModelCheckpoint:
     Parameters
     ----------
     path : str or path
-        "{epoch}" in it becomes the epoch's number.
+        "{epoch}" in it becomes the epoch's number, "{epoch:03d}" the same in three digits at least. The folder must be
+        there.
     monitor : str
         A list of the history, for `best_only`; see `EarlyStopping`.
     best_only : bool
         Whether only an epoch better than all before it is saved.
     every : int
         Of how many epochs one is saved.
+    mode : str, optional
+        "min" or "max", as of `EarlyStopping`.
 
     Examples
     --------
@@ -126,17 +207,34 @@ class ModelCheckpoint:
     monitor: str = "validation_cost"
     best_only: bool = True
     every: int = 1
+    mode: str | None = None
 
     def __post_init__(self) -> None:
         self.every = positive_integer("every", self.every)
+        self._monitored = _Monitored(self.monitor, self.mode)
+        try:
+            self._path_of(1)
+        except ValueError as error:
+            raise ValueError(
+                f"path={os.fspath(self.path)!r} cannot be filled in ({error}): write the epoch's number as {{epoch}}, "
+                "or as {epoch:03d}"
+            ) from None
+
+    def _path_of(self, epoch: int) -> str:
+        return _EPOCH.sub(lambda found: format(epoch, (found[1] or ":")[1:]), os.fspath(self.path))
 
     def start(self, network: "Network", history: History) -> None:
         if self.best_only:
-            _watched(history, self.monitor)
+            self._monitored.start(network, history)
+        check_writable(self._path_of(1))
 
     def __call__(self, epoch: int, history: History, network: "Network") -> None:
-        if epoch % self.every == 0 and (not self.best_only or _is_best(history, self.monitor) or history.epochs == 1):
-            network.save(os.fspath(self.path).replace("{epoch}", str(epoch)), training=True)
+        if epoch % self.every == 0 and (not self.best_only or self._is_best(history)):
+            network.save(self._path_of(epoch), training=True)
+
+    def _is_best(self, history: History) -> bool:
+        *before, last = self._monitored.values(history)
+        return last < min(before, default=math.inf) or history.epochs == 1
 
 
 class LearningRateLogger:
@@ -152,13 +250,15 @@ class CSVLogger:
 
     path: str | os.PathLike[str]
 
-    def __call__(self, epoch: int, history: History, network: "Network") -> None:
-        from .storage import replacing
+    def start(self, network: "Network", history: History) -> None:
+        check_writable(self.path)
 
+    def __call__(self, epoch: int, history: History, network: "Network") -> None:
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(["epoch", *history])
-        lists = [[math.nan] * (history.epochs - len(values)) + values for values in history.values()]
+        # What has no number of this epoch yet is not measured any more, or by a callback that comes later.
+        lists = [[*values, *[math.nan] * (history.epochs - len(values))] for values in history.values()]
         writer.writerows([number, *values] for number, values in enumerate(zip(*lists, strict=True), start=1))
         with replacing(self.path) as file:
             file.write(text.getvalue().encode())
@@ -176,10 +276,13 @@ class TensorBoard:
 
     def __call__(self, epoch: int, history: History, network: "Network") -> None:
         for name, values in history.items():
-            self._writer.add_scalar(name, values[-1], whole_number("epoch", epoch))
+            if len(values) == history.epochs:
+                self._writer.add_scalar(name, values[-1], epoch)
 
     def finish(self, network: "Network", history: History) -> None:
-        self._writer.close()
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
 
 
 def _summary_writer() -> Any:
@@ -195,8 +298,13 @@ def _summary_writer() -> Any:
     return SummaryWriter
 
 
+# ---------------------------------------------------------------- for training
+
+
 def checked(callbacks: Any) -> list[Callback]:
     """The callbacks as a list; TypeError for what cannot be called."""
+    if callable(callbacks) or not isinstance(callbacks, Sequence):
+        raise TypeError(f"callbacks={callbacks!r} is no list: give [{callbacks!r}]")
     found = list(callbacks)
     for callback in found:
         if isinstance(callback, type) or not callable(callback):
@@ -204,3 +312,28 @@ def checked(callbacks: Any) -> list[Callback]:
                 f"callback {callback!r} is no callable: give a function of epoch, history and network, or ...()"
             )
     return found
+
+
+def in_order(callbacks: Sequence[Callback]) -> list[Callback]:
+    """The order in which they are called: checkpoints last, so that they save what the others have done."""
+    return sorted(callbacks, key=lambda callback: isinstance(callback, ModelCheckpoint))
+
+
+def names_of(callbacks: Sequence[Callback]) -> list[str]:
+    """What the training's state calls them: by their kind, and from the second of a kind on by number."""
+    names: list[str] = []
+    for callback in callbacks:
+        kind = type(callback).__name__
+        count = sum(name.split(" ")[0] == kind for name in names)
+        names.append(f"{kind} {count + 1}" if count else kind)
+    return names
+
+
+def stops_training(callback: Callback, returned: object) -> bool:
+    """Whether what a callback has returned means to stop: only True does."""
+    if returned is None or isinstance(returned, bool | np.bool_):
+        return bool(returned)
+    raise TypeError(
+        f"callback {reprlib.repr(callback)} returned {reprlib.repr(returned)}: return True to stop training, and "
+        "otherwise False or None"
+    )

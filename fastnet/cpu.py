@@ -68,7 +68,7 @@ def _no_batches() -> None:
 
 
 @dataclass
-class Room:
+class ExecutionContext:
     """A plan, with the memory that its runs use."""
 
     plan: codes.Plan
@@ -115,11 +115,11 @@ class CPU:
             repeats=repeats, has_unit=self.has_unit,
         )  # fmt: skip
 
-    def room_for(self, plan: codes.Plan, size: int) -> Room:
+    def allocate(self, plan: codes.Plan, size: int) -> ExecutionContext:
         self.prepare(parts_of(plan, self.panel // 2))
         blocks = -(-plan.batch_size // plan.block_rows)
         rows = np.zeros(blocks * plan.block_rows + codes.ROWS_BEYOND, np.int64)
-        return Room(plan, aligned_zeros(size, self.dtype), rows)
+        return ExecutionContext(plan, aligned_zeros(size, self.dtype), rows)
 
     def holding(self, *arrays: np.ndarray) -> contextlib.AbstractContextManager[None]:
         return contextlib.nullcontext()
@@ -175,8 +175,8 @@ class CPU:
 
     def run(
         self,
+        context: ExecutionContext,
         mode: int,
-        room: Room,
         parameters: np.ndarray,
         gradients: np.ndarray,
         batches: Batches,
@@ -192,25 +192,27 @@ class CPU:
         if self._run is None:
             self.prepare()
         left = batches.m % batches.batch_size
-        if left and goes_by_few(room.plan, left, self.panel // 2):
+        if left and goes_by_few(context.plan, left, self.panel // 2):
             self.prepare({codes.SAMPLE_ROWS})
         updates = updates or self._no_updates
-        workers = self._workers(mode, room.plan, parameters.size, min(batches.batch_size, batches.m))
+        workers = self._workers(mode, context.plan, parameters.size, min(batches.batch_size, batches.m))
+        if _threads_in_use.locked():  # rather on one thread now than on all of them later: the bits are the same
+            workers = 1
         arguments = (
             mode,
-            room.plan,
+            context.plan,
             parameters,
             gradients,
             *updates.states,
-            room.workspace,
+            context.workspace,
             batches.samples,
             batches.are_bytes,
             batches.targets,
             batches.weights,
             self._no_outputs if outputs is None else outputs,
             batches.order,
-            room.rows,
-            room.inputs_of() is batches,
+            context.rows,
+            context.inputs_of() is batches,
             batches.batch_size,
             first_step,
             last_step,
@@ -228,7 +230,7 @@ class CPU:
             with _threads_in_use:
                 reached = self._run(*arguments)
         has_kept = mode == codes.TRAIN and reached > first_step and batches.steps == 1 and batches.order.size == 0
-        room.inputs_of = weakref.ref(batches) if has_kept else _no_batches
+        context.inputs_of = weakref.ref(batches) if has_kept else _no_batches
         return reached
 
     @staticmethod

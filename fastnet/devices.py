@@ -61,7 +61,7 @@ class Batches:
         return found
 
 
-class Room(Protocol):
+class ExecutionContext(Protocol):
     """A plan, with the memory that its runs use."""
 
     @property
@@ -78,14 +78,14 @@ class Device(Protocol):
         """Load the compiled program and, of `codes`, some `parts`; compile them first where that was never done."""
 
     def form(self, layers: "Sequence[Layer]", n_inputs: int, batch_size: int, *, repeats: bool = False) -> "Hashable":
-        """What mini-batches of different sizes can share a plan by: one that has room for the largest."""
+        """What mini-batches of different sizes can share a plan by: one that was made for the largest."""
 
     def make_plan(
         self, layers: "Sequence[Layer]", n_inputs: int, loss: "Loss", batch_size: int, *, repeats: bool = False
     ) -> tuple[Any, int]:
         """The network, laid out for mini-batches of up to `batch_size`, and the number of elements of its workspace."""
 
-    def room_for(self, plan: Any, size: int) -> Room:
+    def allocate(self, plan: Any, size: int) -> ExecutionContext:
         """The plan, with a workspace of `size` elements."""
 
     def holding(self, *arrays: np.ndarray) -> contextlib.AbstractContextManager[None]:
@@ -93,8 +93,8 @@ class Device(Protocol):
 
     def run(
         self,
+        context: Any,
         mode: int,
-        room: Any,
         parameters: np.ndarray,
         gradients: np.ndarray,
         batches: Batches,

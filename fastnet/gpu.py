@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from types import ModuleType
@@ -32,6 +33,11 @@ def _kernels() -> ModuleType:
     if reason is not None:
         raise RuntimeError(f"device='cuda' cannot be used: {reason}, or use device='cpu'")
     return compiling  # type: ignore[no-any-return]
+
+
+# A run has the whole GPU: threads that want to run take turns. Not while arrays are held: predictions come in between
+# the steps of a training, whose parameters they then find there.
+_one_at_a_time = threading.RLock()
 
 
 @dataclass
@@ -69,7 +75,7 @@ class _Launch:
     outputs: Any
 
 
-class Room(NamedTuple):
+class ExecutionContext(NamedTuple):
     """A plan, with the memory that its runs use."""
 
     plan: GPUPlan
@@ -150,9 +156,9 @@ class GPU:
             return 4
         return int(self.cuda.get_current_device().MULTIPROCESSOR_COUNT)
 
-    def room_for(self, plan: GPUPlan, size: int) -> Room:
+    def allocate(self, plan: GPUPlan, size: int) -> ExecutionContext:
         tables = {name: self._copied(getattr(plan, name)) for name in ("layers", "settings", "whole", "real")}
-        return Room(plan, self._copied(np.zeros(size, self.dtype)), tables)
+        return ExecutionContext(plan, self._copied(np.zeros(size, self.dtype)), tables)
 
     # ---------------------------------------------------------------- memory
 
@@ -162,14 +168,16 @@ class GPU:
 
     @contextlib.contextmanager
     def holding(self, *arrays: np.ndarray) -> Iterator[None]:
-        changing = [array for array in arrays if array.size and id(array) not in self._held]
-        for array in changing:
-            self._held[id(array)] = self._copied(array)
+        with _one_at_a_time:
+            changing = [array for array in arrays if array.size and id(array) not in self._held]
+            for array in changing:
+                self._held[id(array)] = self._copied(array)
         try:
             yield
         finally:
-            for array in changing:
-                self._held.pop(id(array)).copy_to_host(array)
+            with _one_at_a_time:
+                for array in changing:
+                    self._held.pop(id(array)).copy_to_host(array)
 
     def _copy_of(self, array: np.ndarray) -> Any:
         """The copy of an array that is held; of an empty one another."""
@@ -236,8 +244,8 @@ class GPU:
 
     def run(
         self,
+        context: ExecutionContext,
         mode: int,
-        room: Room,
         parameters: np.ndarray,
         gradients: np.ndarray,
         batches: Batches,
@@ -255,7 +263,7 @@ class GPU:
             return first_step
         updates = updates or no_updates(self.nothing)
         reached = first_step
-        with self.holding(parameters, *updates.states):
+        with _one_at_a_time, self.holding(parameters, *updates.states):
             launched: _Launch | None = None
             # A part starts when its data is there and the part before has ended well.
             for part in self._parts(batches, first_step, last_step):
@@ -263,7 +271,7 @@ class GPU:
                     reached = self._end(launched, batches, outputs, costs, scores)
                     if mode == codes.TRAIN and reached < part.begins:
                         return reached
-                launched = self._start(mode, room, parameters, gradients, batches, part, updates, noise)
+                launched = self._start(context, mode, parameters, gradients, batches, part, updates, noise)
             if launched is not None:
                 reached = self._end(launched, batches, outputs, costs, scores)
         if mode == codes.GRADIENT:
@@ -272,8 +280,8 @@ class GPU:
 
     def _start(
         self,
+        context: ExecutionContext,
         mode: int,
-        room: Room,
         parameters: np.ndarray,
         gradients: np.ndarray,
         batches: Batches,
@@ -284,7 +292,7 @@ class GPU:
         from fastnet_kernels.cuda.dropout import keys_of
         from fastnet_kernels.cuda.program import start
 
-        plan, workspace, tables = room
+        plan, workspace, tables = context
         if self._gradients is None or self._gradients.size != gradients.size:
             self._gradients = self._copied(np.zeros(gradients.size, self.dtype))
         count, data, stream = part.last - part.first, part.data, part.stream

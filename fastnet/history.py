@@ -1,53 +1,88 @@
 """What happened in training, epoch by epoch."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 
-class History(Mapping[str, list[float]]):
-    """A mapping of lists with one entry an epoch.
+class History(dict[str, list[float]]):
+    """Lists by name, each with one entry an epoch, NaN where nothing was measured.
 
     "cost" (the mean over the epoch's mini-batches, each taken before its update) and "seconds" (of training, without
     compilation); "accuracy" for classification or "r2" for regression; with validation data also "validation_cost"
-    and "validation_accuracy" or "validation_r2"; and what other metrics and callbacks add.
+    and "validation_accuracy" or "validation_r2"; and what other metrics and callbacks add. It is a dict, so that
+    `pandas.DataFrame(history)` is a table with a row an epoch.
+
+    Parameters
+    ----------
+    lists : mapping of lists, or names of lists that are still empty
+
+    Examples
+    --------
+    >>> import fastnet as fn
+    >>> history = fn.History({"cost": [0.7, 0.5]})
+    >>> history.add("learning_rate", 0.1)
+    >>> history
+    History(2 epochs; last: cost=0.5, learning_rate=0.1)
+    >>> history["learning_rate"]
+    [nan, 0.1]
     """
 
-    def __init__(self, names: Iterable[str] = ()):
-        self._lists: dict[str, list[float]] = {name: [] for name in names}
+    def __init__(self, lists: Mapping[str, Iterable[float]] | Iterable[str] = ()):
+        given = lists if isinstance(lists, Mapping) else dict.fromkeys(lists, ())
+        super().__init__({name: list(values) for name, values in given.items()})
 
     @property
     def epochs(self) -> int:
-        """How many epochs there are."""
-        return len(self._lists.get("cost", ()))
+        """How many epochs there are: the length of "cost"."""
+        return len(self.get("cost", ()))
 
     def add(self, name: str, value: float) -> None:
-        """Add the last epoch's `value` to the list `name`, which begins with NaN where it is new."""
-        values = self._lists.setdefault(name, [])
-        values.extend([math.nan] * (self.epochs - 1 - len(values)))
-        values.append(float(value))
+        """Set the last epoch's entry of the list `name`, which begins with NaN where it is new.
 
-    def extend(self, name: str, values: Iterable[float]) -> None:
-        """Add `values` of several epochs to the list `name`."""
-        self._lists.setdefault(name, []).extend(values)
+        Raises ValueError before the first epoch has ended.
+        """
+        if not self.epochs:
+            raise ValueError(f"no epoch has ended yet, which {name}={value!r} could belong to: add it after an epoch")
+        self._pad([name], self.epochs)
+        self[name][-1] = float(value)
 
-    def __getitem__(self, name: str) -> list[float]:
-        return self._lists[name]
+    def extend(self, name: str, values: Sequence[float]) -> None:
+        """Add `values` of the last epochs to the list `name`; those of "cost", which come first, begin these epochs."""
+        if name == "cost":
+            self.complete()
+        self._pad([name], self.epochs - len(values))
+        self.setdefault(name, []).extend(values)
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._lists)
+    def declare(self, names: Iterable[str]) -> None:
+        """Make the lists that are not there yet, in this order, with NaN for the epochs before."""
+        self._pad([name for name in names if name not in self], self.epochs)
 
-    def __len__(self) -> int:
-        return len(self._lists)
+    def complete(self) -> None:
+        """End each list that nothing was added to in the last epochs with NaN."""
+        self._pad(self, self.epochs)
+
+    def keep(self, epochs: int) -> None:
+        """Forget what is beyond so many epochs."""
+        for values in self.values():
+            del values[epochs:]
+
+    def _pad(self, names: Iterable[str], epochs: int) -> None:
+        for name in names:
+            values = self.setdefault(name, [])
+            values.extend([math.nan] * (epochs - len(values)))
 
     def __repr__(self) -> str:
         if not self.epochs:
             return "History(no epochs)"
-        last = ", ".join(f"{name}={values[-1]:.4g}" for name, values in self.items() if name != "seconds")
+        last = ", ".join(f"{name}={values[-1]:.4g}" for name, values in self.items() if name != "seconds" and values)
         return f"History({self.epochs} epochs; last: {last})"
 
-    def plot(self, ax: Any = None) -> Any:
-        """Draw the cost curves with matplotlib (extra `[plot]`); returns the axes."""
+    def plot(self, names: str | Sequence[str] = "cost", *, ax: Any = None) -> Any:
+        """Draw lists by epoch with matplotlib (extra `[plot]`), each with its "validation_" twin; returns the axes.
+
+        Raises ValueError for a name that is not in the history.
+        """
         from .plots import plot_history
 
-        return plot_history(self, ax)
+        return plot_history(self, names, ax=ax)

@@ -4,31 +4,57 @@ import copy
 import dataclasses
 import math
 import os
-from collections.abc import Hashable, Mapping, Sequence
+import threading
+import warnings
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from fastnet_kernels import codes
 
 from .architecture import checked_layers
-from .batches import Augment, Stream, is_stream, stream_of_batches, with_first_batch
+from .batches import Augment, Stream, is_stream, stream_of_batches
 from .callbacks import Callback, checked
 from .checks import all_finite, known, positive_integer, whole_number
+from .contexts import ContextPool
 from .cpu_plan import parts_for
-from .devices import Batches, Room, device_for
-from .fitting import ROWS_AT_ONCE, checked_arrays, source_of, validation_of
+from .devices import Batches, ExecutionContext, device_for
+from .fitting import (
+    ROWS_AT_ONCE,
+    check_batch_sizes,
+    checked_arrays,
+    is_converted_one_by_one,
+    learns_statistics,
+    source_of,
+    validation_of,
+    warn_user,
+)
 from .history import History
 from .layers import BatchNorm, Dense, Dropout, Layer, LayerNorm
 from .layout import Place, aligned_zeros, places
 from .losses import Loss, loss_for
-from .metrics import Metric, measured, named
+from .metrics import Metric, check_metrics, direction, measured, named
 from .optimizers import SGD, Optimizer, as_optimizer
 from .samples import as_rows
 from .state import TrainingState
 from .summary import summary_of
 from .targets import Classification, Regression, as_targets, sample_weights, task_for
 from .training import Trainer
+
+Result = TypeVar("Result")
+
+_MADE_ANEW = ("_parameters", "_places", "gradient_buffer", "_contexts", "_trained_by", "device")  # of a copy
+_ROWS_CONVERTED = 1 << 16  # of a file in memory, at a time, where it has another dtype
+
+
+@dataclass(frozen=True, eq=False)
+class _Training:
+    """One call that trains a network: in which process and thread. A forked child has none of its parent's."""
+
+    process: int = field(default_factory=os.getpid)
+    thread: int = field(default_factory=threading.get_ident)
 
 
 class Network:
@@ -88,8 +114,9 @@ class Network:
         self.n_inputs: int | None = None
         self.training: TrainingState | None = None  # of the last training
         self.learning_rate = 0.0  # of its last step
-        self._forms: dict[tuple[int, bool], Hashable] = {}  # by batch size, and whether every step has the same samples
-        self._rooms: dict[Hashable, Room] = {}
+        self._put_back_parameters: np.ndarray | None = None  # by a callback, in place of `training.last`
+        self._trained_by: _Training | None = None
+        self._contexts = ContextPool(self._plan_key, self._allocate_context)
 
     @property
     def loss(self) -> str:
@@ -102,12 +129,19 @@ class Network:
         """Make the parameters for samples of `n_inputs` features: W random by each layer's `init`, b zero.
 
         Building again draws new parameters. Returns the network.
+
+        Raises ValueError or TypeError for less than 1, and RuntimeError while the network is trained.
         """
-        self._allocate(positive_integer("n_inputs", n_inputs))
+        n_inputs = positive_integer("n_inputs", n_inputs)
+        self._refuse_while_trained("build")
+        self.alone(lambda: self._draw_parameters(n_inputs))
+        return self
+
+    def _draw_parameters(self, n_inputs: int) -> None:
+        self._allocate(n_inputs)
         for l, layer in enumerate(self.dense_layers, start=1):
             W = self._parameters[f"W{l}"]
             W[...] = layer.initial_weights(self.rng, W.shape[1])
-        return self
 
     def _allocate(self, n_inputs: int) -> None:
         """Make the buffers and the views into them; all is 0, but the gamma and variance of normalisations 1."""
@@ -120,11 +154,7 @@ class Network:
         self._parameters = {place.name: place.view(self.buffer) for place in self._places}
         for place in self._places:
             self._parameters[place.name][...] = place.first_value
-        self._forget_rooms()
-
-    def _forget_rooms(self) -> None:
-        self._rooms.clear()
-        self._forms.clear()
+        self._contexts.clear()
 
     @property
     def dense_layers(self) -> list[Dense]:
@@ -160,6 +190,29 @@ class Network:
                 raise ValueError(f"{name} holds NaN or infinity: set the parameters anew, or build(n_inputs) again")
 
     # ---------------------------------------------------------------- training
+
+    def _begin_training(self, me: "_Training", what: str) -> None:
+        """Refuse to train what is being trained; the caller gives the network free again, whatever happens."""
+        with self._contexts.claiming:
+            trainer = self._trained_by
+            if trainer is None or trainer.process != os.getpid():
+                self._trained_by = me
+        if self._trained_by is not me:
+            self._refuse_while_trained(what)
+
+    def _refuse_while_trained(self, what: str, *, by_others: bool = False) -> None:
+        """RuntimeError if the network is being trained; or only if it is by another thread, so that a callback may."""
+        trainer = self._trained_by
+        if trainer is None or trainer.process != os.getpid():
+            return
+        is_own = trainer.thread == threading.get_ident()
+        if is_own and by_others:
+            return
+        who = "this thread, in a callback or in what gives it samples" if is_own else "another thread"
+        raise RuntimeError(
+            f"{what} was asked for while this network is being trained (by {who}): do it when fit has returned, or "
+            "with a copy, net.copy()"
+        )
 
     def fit(
         self,
@@ -231,49 +284,114 @@ class Network:
             For bad input, before anything has changed.
         DivergenceError
             If the cost becomes NaN or infinite; the parameters of the last finite epoch are kept.
+        RuntimeError
+            If the network is being trained already, by another thread or by the `fit` that called a callback.
         KeyboardInterrupt
             After Ctrl-C, when the steps that were running have ended; `fit(..., resume=True)` goes on from there.
         """
         epochs = positive_integer("epochs", epochs)
         if batch_size is not None:
             batch_size = positive_integer("batch_size", batch_size)
-        optimizer, metrics_by_name, callbacks = as_optimizer(optimizer), named(metrics, self.task), checked(callbacks)
-        if resume and (self.training is None or not self.training.fits(optimizer, self.buffer)):
-            raise ValueError(
-                "there is no training to resume: call fit without resume first, or load a checkpoint"
-                if self.training is None
-                else f"the training to resume was with {self.training.optimizer}: give the same optimizer again"
-            )
-        source: Batches | Stream
-        if is_stream(X, y):
-            if sample_weight is not None or augment is not None:
-                raise ValueError("an iterable gives its own weights and changes its own samples: leave these out")
-            source = stream_of_batches(self, X, class_weight, steps_per_epoch)
-            if self.n_inputs is None:
-                source = with_first_batch(source)
-            validation = validation_of(self, validation_data, metrics_by_name, None, self.task)
-        else:
-            if steps_per_epoch is not None:
+        optimizer, callbacks = as_optimizer(optimizer), checked(callbacks)
+        me = _Training()
+        try:
+            self._begin_training(me, "fit")
+            if resume and (self.training is None or not self.training.fits(optimizer, self.buffer)):
                 raise ValueError(
-                    "steps_per_epoch is for an iterable of mini-batches: an epoch of arrays is all of them"
+                    "there is no training to resume: call fit without resume first, or load a checkpoint"
+                    if self.training is None
+                    else f"the training to resume was with {self.training.optimizer}: give the same optimizer again"
                 )
-            found = checked_arrays(self, X, y, sample_weight, class_weight, is_changed=augment is not None)
-            samples = None if found.one_by_one else (found.rows, found.Y)
-            validation = validation_of(self, validation_data, metrics_by_name, samples, found.task, found.rows.shape[1])
-            source = source_of(self, found, batch_size, shuffle, augment)
-        unfinished = self.training.unfinished if resume and self.training is not None else None
-        if unfinished is not None and (isinstance(source, Stream) or source.steps != len(unfinished.costs)):
-            raise ValueError(
-                f"training was interrupted in an epoch of {len(unfinished.costs)} steps: resume it with the same "
-                "samples and batch_size"
+            source: Batches | Stream
+            samples: tuple[Any, np.ndarray] | None = None
+            if is_stream(X, y):
+                if sample_weight is not None or augment is not None:
+                    raise ValueError("an iterable gives its own weights and changes its own samples: leave these out")
+                source, first = stream_of_batches(self, X, class_weight, steps_per_epoch)
+                task, n_inputs = first.task, first.rows.shape[1]
+                if learns_statistics(self.layers):
+                    check_batch_sizes(self.layers, len(first.rows), None, warn_user)
+                metrics_by_name = named(metrics, self.task)
+            else:
+                if steps_per_epoch is not None:
+                    raise ValueError(
+                        "steps_per_epoch is for an iterable of mini-batches: an epoch of arrays is all of them"
+                    )
+                found = checked_arrays(
+                    self, self.task, X, y, sample_weight, class_weight, is_changed=augment is not None
+                )
+                task, n_inputs = found.task, found.rows.shape[1]
+                check_batch_sizes(self.layers, len(found.Y), batch_size, warn_user)
+                metrics_by_name = named(metrics, self.task)
+                samples = (found.given if found.one_by_one else found.rows), found.Y
+                source = source_of(self, found, batch_size, shuffle, augment)
+            validation = validation_of(self, validation_data, metrics_by_name, samples, task, n_inputs)
+            if validation is not None and validation.samples is not None:
+                check_metrics(metrics_by_name, task, task.truth(validation.samples[1]), self.dtype)
+            if resume:
+                self._check_unfinished(source)
+            self._check_schedule(optimizer, source)
+            if not any(getattr(layer, "trainable", False) for layer in self.layers):
+                raise ValueError("no layer is trainable: call unfreeze()")
+            if self.n_inputs is None:
+                self.alone(lambda: self._draw_parameters(n_inputs))
+            else:
+                self._require_finite_parameters()
+            self.task = task
+            if resume:
+                self._take_up_training()
+            else:
+                names = [] if validation is None else validation.names(task)
+                self.training = self._new_training(optimizer, names)
+            assert self.training is not None
+            self.training.directions = {name: direction(name, metrics_by_name) for name in metrics_by_name}
+            trainer = Trainer(
+                self, self.training, source, validation, epochs, optimizer, shuffle, callbacks, verbose
             )
-        self._require_finite_parameters()
-        if not any(place.is_trained for place in self._places):
-            raise ValueError("no layer is trainable: call unfreeze()")
-        if not resume:
-            self.training = self._new_training(optimizer, [] if validation is None else validation.names(self.task))
+            return trainer.run()
+        finally:
+            if self._trained_by is me:
+                self._trained_by = None
+
+    @property
+    def history(self) -> History:
+        """Of the last training, epoch by epoch, also of one that was interrupted; without epochs before the first."""
+        return History() if self.training is None else self.training.history
+
+    def _check_unfinished(self, source: Batches | Stream) -> None:
+        """Whether an epoch that was interrupted can go on with these samples."""
+        unfinished = None if self.training is None else self.training.unfinished
+        if unfinished is None:
+            return
+        if source.steps != unfinished.steps or isinstance(source, Stream) != bool(unfinished.seen):
+            epoch = "an epoch" if unfinished.steps is None else f"an epoch of {unfinished.steps} steps"
+            raise ValueError(
+                f"training was interrupted in {epoch}: resume it with the same samples and batch_size"
+            )
+
+    @staticmethod
+    def _check_schedule(optimizer: Optimizer, source: Batches | Stream) -> None:
+        if source.steps is None and optimizer.schedule.needs_total:
+            raise ValueError(
+                f"learning_rate={optimizer.schedule!r} needs to know how many steps there will be, and this source of "
+                "mini-batches does not say: give the schedule steps=, or fit steps_per_epoch="
+            )
+
+    def _take_up_training(self) -> None:
+        """Go back to the parameters after the last epoch, if a callback has put others in their place at the end."""
         assert self.training is not None
-        return Trainer(self, self.training, source, validation, epochs, optimizer, shuffle, callbacks, verbose).run()
+        last, put_back = self.training.last, self._put_back_parameters
+        if last is not None and (put_back is None or np.array_equal(self.buffer, put_back)):
+            self.alone(lambda: np.copyto(self.buffer, last))
+        self.training.last = self._put_back_parameters = None
+
+    def put_back(self, parameters: np.ndarray) -> None:
+        """Take the `parameters` of an earlier epoch, as `buffer` was then; `fit(resume=True)` goes on from those of now."""
+        if np.array_equal(self.buffer, parameters):
+            return
+        if self.training is not None and self.training.last is None:
+            self.training.last, self._put_back_parameters = self.buffer.copy(), parameters
+        self.alone(lambda: np.copyto(self.buffer, parameters))
 
     def _new_training(self, optimizer: Optimizer, names: Sequence[str] = ()) -> TrainingState:
         has_noise = any(isinstance(layer, Dropout) for layer in self.layers)
@@ -302,16 +420,30 @@ class Network:
         ['no', 'yes']
         """
         optimizer = as_optimizer(optimizer)
-        task = self.task if classes is None else self.task.with_classes(classes)
-        found = checked_arrays(self, X, y, sample_weight, None, task=task)
-        if self.n_inputs is not None:
-            self._require_finite_parameters()
-        source = source_of(self, found, None, False, None)
-        if self.training is None or not self.training.fits(optimizer, self.buffer):
-            self.training = self._new_training(optimizer)
-        stream = Stream(1, lambda: iter([source]))  # type: ignore[arg-type, list-item]
-        epochs = self.training.history.epochs + 1
-        Trainer(self, self.training, stream, None, epochs, optimizer, verbose=False).run()
+        me = _Training()
+        try:
+            self._begin_training(me, "partial_fit")
+            task = self.task if classes is None else self.task.with_classes(classes)
+            found = checked_arrays(self, task, X, y, sample_weight, None)
+            check_batch_sizes(self.layers, len(found.Y), None, warn_user)
+            batches = source_of(self, found, None, False, None)
+            stream = Stream(None, lambda unfinished: iter([batches]))  # type: ignore[arg-type, list-item]
+            self._check_schedule(optimizer, stream)
+            if self.n_inputs is None:
+                self.alone(lambda: self._draw_parameters(found.rows.shape[1]))
+            else:
+                self._require_finite_parameters()
+            self.task = found.task
+            training = self.training
+            if training is None or not training.fits(optimizer, self.buffer):
+                training = self.training = self._new_training(optimizer)
+            if training.unfinished is not None:  # its steps have been made, and count
+                training.steps, training.unfinished = training.steps + training.unfinished.step, None
+            training.last = self._put_back_parameters = None
+            Trainer(self, training, stream, None, training.history.epochs + 1, optimizer, verbose=False).run()
+        finally:
+            if self._trained_by is me:
+                self._trained_by = None
         return self
 
     def gradients(self, X: Any, y: Any) -> dict[str, np.ndarray]:
@@ -320,13 +452,22 @@ class Network:
         {"W1": (n_1, n_0), "b1": (n_1,), ...}. Raises ValueError before the network is built, and ValueError or
         TypeError for bad input.
         """
-        self.training_cost(self.batches(X, y))
-        return {place.name: place.view(self.gradient_buffer).copy() for place in self._places if place.is_trained}
+        batches = self.batches(X, y)
+
+        def copies() -> dict[str, np.ndarray]:
+            self._run_gradient(batches)
+            return {place.name: place.view(self.gradient_buffer).copy() for place in self._places if place.is_trained}
+
+        return self.alone(copies)
 
     def training_cost(self, batches: Batches) -> float:
         """The cost of one mini-batch as training sees it: with penalties, Dropout and the mini-batch's statistics."""
+        return self.alone(lambda: self._run_gradient(batches))
+
+    def _run_gradient(self, batches: Batches) -> float:
         costs, scores = np.zeros((2, 1))
-        self.run(codes.GRADIENT, batches, 0, 1, costs=costs, scores=scores, noise=self.seed)
+        noise = self.seed % (1 << 62)  # a seed may be of any size
+        self._run(codes.GRADIENT, batches, 0, 1, costs=costs, scores=scores, noise=noise)
         return float(costs[0])
 
     # ---------------------------------------------------------------- transfer
@@ -352,12 +493,17 @@ class Network:
         return self._set_trainable([True] * len(self.layers))
 
     def _set_trainable(self, flags: list[bool]) -> "Network":
-        for index, (layer, flag) in enumerate(zip(self.layers, flags, strict=True)):
-            if isinstance(layer, Dense | BatchNorm | LayerNorm):
-                self.layers[index] = dataclasses.replace(layer, trainable=flag)
-        if self.n_inputs is not None:
-            self._places = places(self.layers, self.n_inputs, self.dtype)
-            self._forget_rooms()
+        self._refuse_while_trained("freeze", by_others=True)
+
+        def replace_layers() -> None:
+            for index, (layer, flag) in enumerate(zip(self.layers, flags, strict=True)):
+                if isinstance(layer, Dense | BatchNorm | LayerNorm):
+                    self.layers[index] = dataclasses.replace(layer, trainable=flag)
+            if self.n_inputs is not None:
+                self._places = places(self.layers, self.n_inputs, self.dtype)
+                self._contexts.clear()
+
+        self.alone(replace_layers)
         return self
 
     def take_parameters(self, other: "Network", names: Sequence[str] | None = None) -> list[str]:
@@ -389,8 +535,14 @@ class Network:
                 raise ValueError(f"{name} is {shapes[0]} here and {shapes[1]} there: take parameters of the same shape")
         if not names:
             raise ValueError("the networks have no parameters of the same name and shape: nothing can be taken")
-        for name in names:
-            mine[name][...] = given[name]
+        with other._contexts.reading():
+            taken = {name: given[name].copy() for name in names}
+
+        def write() -> None:
+            for name, array in taken.items():
+                mine[name][...] = array
+
+        self.alone(write)
         return list(names)
 
     # ---------------------------------------------------------------- use
@@ -406,14 +558,16 @@ class Network:
         Raises ValueError before the network is built, for labels it was not trained with and for bad input.
         """
         wanted = named(metrics, self.task)
-        rows, Y = self._encoded(X, y)
-        weights = sample_weights(self.task, Y, sample_weight, None, self.dtype)
-        found: dict[str, Any] = self.measure(self.as_batches(rows, Y, ROWS_AT_ONCE, weights))
-        return found | self.metrics_of(rows, Y, wanted) if wanted else found
+        with self._contexts.reading():  # both of the same parameters
+            rows, Y = self._encoded(X, y)
+            weights = sample_weights(self.task, Y, sample_weight, None, self.dtype)
+            found: dict[str, Any] = self.measure(self.as_batches(rows, Y, ROWS_AT_ONCE, weights))
+            outputs = self.outputs(rows) if wanted else None
+        return found if outputs is None else found | self.metrics_of(outputs, Y, wanted)
 
-    def metrics_of(self, rows: np.ndarray, Y: np.ndarray, metrics: Mapping[str, Metric]) -> dict[str, Any]:
-        """Metrics on rows and Y, as `samples` and `targets` make them."""
-        return measured(metrics, self.task.truth(Y), self.task.measurable(self._outputs(rows)))
+    def metrics_of(self, outputs: np.ndarray, Y: np.ndarray, metrics: Mapping[str, Metric]) -> dict[str, Any]:
+        """Metrics of outputs (m, n_L) and the targets Y."""
+        return measured(metrics, self.task.truth(Y), self.task.measurable(outputs))
 
     def predict(self, X: Any, *, threshold: float | None = None) -> np.ndarray:
         """Labels (m,) for classification; 0 or 1 for several answers (m, n_L); numbers (m,) or (m, n_L) for regression.
@@ -423,7 +577,7 @@ class Network:
         that would have no effect, and for samples whose probabilities are NaN.
         """
         limit = self.task.checked_threshold(threshold)
-        outputs = self._outputs(X)
+        outputs = self.outputs(X)
         if not isinstance(self.task, Regression):
             self._refuse_nan(outputs)
         return self.task.predict(outputs, limit)
@@ -436,7 +590,7 @@ class Network:
         """
         if isinstance(self.task, Regression) or self.loss == "hinge":
             raise ValueError("this network predicts numbers and no probabilities: use predict")
-        outputs = self._outputs(X)
+        outputs = self.outputs(X)
         self._refuse_nan(outputs)
         return self.task.measurable(outputs)
 
@@ -475,22 +629,66 @@ class Network:
         >>> fn.Network([fn.Dense(1)]).to("cpu").device.name
         'cpu'
         """
-        self.device = device_for(device, self.dtype)
-        self._forget_rooms()
+        self._refuse_while_trained("to", by_others=True)
+        found = device_for(device, self.dtype)
+
+        def move() -> None:
+            self.device = found
+            self._contexts.clear()
+
+        self.alone(move)
         return self
 
     def copy(self, *, dtype: str | None = None) -> "Network":
-        """A network of its own with the same layers, labels and parameters, in another dtype if one is given."""
-        twin = Network(
-            self.layers, loss=self.loss_and_setting, seed=self.seed, dtype=dtype or str(self.dtype),
+        """A network of its own with the same layers, labels and parameters, in another dtype if one is given.
+
+        It has the state of the random generator, but not that of training: `copy.deepcopy` and `pickle` keep both.
+
+        Raises ValueError for an unknown dtype, or for parameters that are too large for it.
+        """
+        twin = type(self).__new__(type(self))
+        Network.__init__(
+            twin, self.layers, loss=self.loss_and_setting, seed=self.seed, dtype=dtype or str(self.dtype),
             device=self.device.name,
         )  # fmt: skip
         twin.task = self.task
         twin.rng = copy.deepcopy(self.rng)
         if self.n_inputs is not None:
             twin._allocate(self.n_inputs)
-            twin.buffer[:] = self.buffer
+            with self._contexts.reading(), np.errstate(over="ignore"):
+                # By name: where rows lie in the buffer depends on the dtype.
+                for name, array in self._parameters.items():
+                    twin._parameters[name][...] = array
+            if not all_finite(twin.buffer) and all_finite(self.buffer):
+                raise ValueError(f"some parameters are too large for {twin.dtype}: keep {self.dtype}")
         return twin
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All of the network, with the state of its training: for `pickle` and `copy.deepcopy`."""
+        self._refuse_while_trained("a copy with the state of training", by_others=True)
+        state = {name: value for name, value in self.__dict__.items() if name not in _MADE_ANEW}
+        if self.n_inputs is not None:
+            with self._contexts.reading():
+                state["buffer"] = self.buffer.copy()
+        return state | {"device": self.device.name}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._trained_by = None
+        self._contexts = ContextPool(self._plan_key, self._allocate_context)
+        try:
+            self.device = device_for(state["device"], self.dtype)
+        except RuntimeError as error:
+            warnings.warn(f"{error}: this copy of a network from a GPU runs on the CPU", stacklevel=2)
+            self.device = device_for("cpu", self.dtype)
+        if self.n_inputs is not None:
+            training = self.training
+            self._allocate(self.n_inputs)
+            self.buffer[:], self.training = state["buffer"], training
+
+    def __copy__(self) -> "Network":
+        """A network shares its parameters with no other one: the same as a deep copy."""
+        return copy.deepcopy(self)
 
     def save(self, path: str | os.PathLike[str], *, training: bool = False) -> None:
         """Write architecture, parameters and labels to one safetensors file, which `fastnet.load` reads.
@@ -500,6 +698,8 @@ class Network:
         from .storage import save
 
         self._require_parameters()
+        if training:
+            self._refuse_while_trained("save with training=True", by_others=True)
         save(self, path, training=training)
 
     def __repr__(self) -> str:
@@ -507,15 +707,30 @@ class Network:
 
     # ---------------------------------------------------------------- running the program
 
+    def alone(self, call: Callable[[], Result]) -> Result:
+        """`call()`, while no other thread reads or changes this network."""
+        return self._contexts.alone(call)
+
     def run(
         self, mode: int, batches: Batches, first_step: int, last_step: int, *, repeats: bool = False, **options: Any
     ) -> int:
         """Run steps of the compiled program on this network's buffers; returns the step that comes next.
 
-        `repeats` tells that all of many steps have the same samples.
+        Other threads may run it at the same time, unless this changes parameters. `repeats` tells that all of many
+        steps have the same samples.
         """
-        room = self._room(batches.batch_size, repeats)
-        return self.device.run(mode, room, self.buffer, self.gradient_buffer, batches, first_step, last_step, **options)
+        if mode >= codes.GRADIENT:
+            return self.alone(lambda: self._run(mode, batches, first_step, last_step, repeats, **options))
+        with self._contexts.reading():
+            return self._run(mode, batches, first_step, last_step, repeats, **options)
+
+    def _run(
+        self, mode: int, batches: Batches, first_step: int, last_step: int, repeats: bool = False, **options: Any
+    ) -> int:
+        return self._contexts.run(
+            batches.batch_size, repeats, self.device.run, mode, self.buffer, self.gradient_buffer, batches, first_step,
+            last_step, **options,
+        )  # fmt: skip
 
     def measure(self, batches: Batches) -> dict[str, float]:
         """Cost and metric on all of `batches`."""
@@ -524,10 +739,10 @@ class Network:
         while step < batches.steps:
             # A run also ends at a step whose cost is not finite; the next one goes on behind it.
             step = self.run(codes.EVALUATE, batches, step, batches.steps, costs=costs, scores=scores) + 1
-        cost = float(costs @ batches.sizes / batches.m) + self._penalty()
+        cost = float(costs @ batches.sizes / batches.m) + self.penalty()
         return {"cost": cost, self.task.metric: float(self.task.score(scores.sum(), batches.targets))}
 
-    def _penalty(self) -> float:
+    def penalty(self) -> float:
         """What the weights add to the cost."""
         total = 0.0
         for l, layer in enumerate(self.dense_layers, start=1):
@@ -536,19 +751,35 @@ class Network:
                 total += layer.l1 * float(np.abs(W).sum()) + layer.l2 / 2 * float((W * W).sum())
         return total
 
-    def _outputs(self, X: Any) -> np.ndarray:
+    def outputs(self, X: Any) -> np.ndarray:
         """The last layer's activations (m, n_L)."""
-        n_inputs = self._require_parameters()
-        rows = as_rows(X, self.dtype, n_inputs, must_be_finite=False)  # the program notices it on its way
-        outputs = np.empty((len(rows), self.task.n_units), self.dtype)
-        batches = self.as_batches(rows, outputs, ROWS_AT_ONCE)
-        step = self.run(codes.PREDICT, batches, 0, batches.steps, outputs=outputs)
-        if step < batches.steps:
-            as_rows(X, self.dtype, n_inputs)
-            # All inputs are finite, but what they add up to is not: that is the answer then.
-            while step < batches.steps:
-                step = self.run(codes.PREDICT, batches, step + 1, batches.steps, outputs=outputs)
+        if is_converted_one_by_one(X, self.dtype) and len(X) > _ROWS_CONVERTED:
+            return np.concatenate(
+                [self.outputs(X[first : first + _ROWS_CONVERTED]) for first in range(0, len(X), _ROWS_CONVERTED)]
+            )
+        with self._contexts.reading():
+            n_inputs = self._require_parameters()
+            rows = as_rows(X, self.dtype, n_inputs, must_be_finite=False)  # the program notices it on its way
+            outputs = np.empty((len(rows), self.task.n_units), self.dtype)
+            if not self._predict(self.as_batches(rows, outputs, ROWS_AT_ONCE), outputs):
+                as_rows(X, self.dtype, n_inputs)
         return outputs
+
+    def outputs_of(self, batches: Batches) -> np.ndarray:
+        """The last layer's activations (m, n_L) of samples that have been checked and encoded."""
+        outputs = np.empty((batches.m, self.task.n_units), self.dtype)
+        with self._contexts.reading():
+            self._predict(batches, outputs)
+        return outputs
+
+    def _predict(self, batches: Batches, outputs: np.ndarray) -> bool:
+        """Write the last layer's activations; returns whether the samples' sums were finite."""
+        step = self._run(codes.PREDICT, batches, 0, batches.steps, outputs=outputs)
+        is_finite = step == batches.steps
+        while step < batches.steps:
+            # If the inputs are finite, and only what they add up to is not, that is the answer.
+            step = self._run(codes.PREDICT, batches, step + 1, batches.steps, outputs=outputs)
+        return is_finite
 
     def batches(self, X: Any, y: Any, batch_size: int | None = None) -> Batches:
         """X and y, checked and encoded for the program, in mini-batches (by default all in one)."""
@@ -583,17 +814,12 @@ class Network:
         """Whether the weights add to the cost."""
         return any(layer.trainable and (layer.l1 > 0 or layer.l2 > 0) for layer in self.dense_layers)
 
-    def _room(self, batch_size: int, repeats: bool = False) -> Room:
-        """A plan for mini-batches of this size and what it needs of memory, kept for the next call."""
-        form = self._forms.get((batch_size, repeats))
-        if form is None:
-            form = self.device.form(self.layers, self._require_parameters(), batch_size, repeats=repeats)
-            self._forms[batch_size, repeats] = form
-        room = self._rooms.get(form)
-        if room is None or room.plan.batch_size < batch_size:
-            self.prepare()
-            room = self._rooms[form] = self.device.room_for(*self._make_plan(batch_size, repeats))
-        return room
+    def _plan_key(self, batch_size: int, repeats: bool) -> Hashable:
+        return self.device.form(self.layers, self._require_parameters(), batch_size, repeats=repeats)
+
+    def _allocate_context(self, batch_size: int, repeats: bool) -> ExecutionContext:
+        self.prepare()
+        return self.device.allocate(*self._make_plan(batch_size, repeats))
 
     def _make_plan(self, batch_size: int, repeats: bool = False) -> tuple[Any, int]:
         n_inputs = self._require_parameters()

@@ -12,12 +12,18 @@ from .optimizers import Optimizer
 
 @dataclass
 class Unfinished:
-    """An epoch that was interrupted: the random generator before it, and its steps so far."""
+    """An epoch that was interrupted after `step` of its mini-batches: enough to go on in the middle of it."""
 
-    rng_state: dict[str, Any]
-    step: int  # the one that comes next
-    costs: np.ndarray  # (steps of the epoch,)
-    scores: np.ndarray
+    rng_before: dict[str, Any]  # the random generator before the epoch: the order of samples is drawn from it
+    rng: dict[str, Any]  # the random generator at the interruption, after what `augment` has drawn
+    step: int  # mini-batches that are done
+    steps: int | None  # mini-batches of the whole epoch; None where a stream does not say
+    costs: np.ndarray  # (step,) float64
+    scores: np.ndarray  # (step,) float64
+    seconds: float = 0.0  # of training so far
+    # What a stream has given so far: "sizes" (step,) int64, "targets" (m, n_targets), and where metrics are measured
+    # "outputs" (m, n_L).
+    seen: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 @dataclass
@@ -30,7 +36,13 @@ class TrainingState:
     steps: int = 0
     history: History = field(default_factory=History)
     unfinished: Unfinished | None = None
-    best: np.ndarray | None = None  # the parameters that `EarlyStopping` will restore
+    # The parameters after the last epoch, where a callback has put better ones in their place at the end of training.
+    last: np.ndarray | None = None
+    # What callbacks remember, by the callback's name: what JSON can say, and arrays.
+    callbacks: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    # Whether a metric of this training should become small, "min", or large, "max"; None where nobody has said.
+    directions: dict[str, str | None] = field(default_factory=dict)
 
     @classmethod
     def new(cls, optimizer: Optimizer, buffer: np.ndarray, noise: int, names: Iterable[str]) -> "TrainingState":

@@ -126,15 +126,13 @@ def _describe(training: TrainingState, network: Network) -> dict[str, Any]:
         "steps": training.steps,
         "history": dict(training.history),
         "rng": network.rng.bit_generator.state,
-        "unfinished": unfinished and {"rng": unfinished.rng_state, "step": unfinished.step},
+        "unfinished": unfinished and {"rng": unfinished.rng_before, "step": unfinished.step},
     }
 
 
 def _tensors(training: TrainingState) -> dict[str, np.ndarray]:
     """The arrays of a training. All are 1-D, and those that are empty are left out."""
     found = {f"state{i}": state for i, state in enumerate(training.states) if state.size}
-    if training.best is not None:
-        found["best"] = training.best
     if training.unfinished is not None:
         found |= {"costs": training.unfinished.costs, "scores": training.unfinished.scores}
     return found
@@ -157,8 +155,7 @@ def _restore(network: Network, description: dict[str, Any], tensors: dict[str, n
         description["noise"],
         description["steps"],
         history,
-        unfinished and Unfinished(unfinished["rng"], unfinished["step"], arrays["costs"], arrays["scores"]),
-        arrays.get("best"),
+        unfinished and Unfinished(unfinished["rng"], unfinished["rng"], unfinished["step"], 10, arrays["costs"], arrays["scores"]),
     )
 
 

@@ -278,13 +278,15 @@ def task_for(loss: str, n_units: int) -> Task:
     return Regression(n_units)
 
 
-def sample_weights(task: Task, Y: np.ndarray, sample_weight: Any, class_weight: Any, dtype: np.dtype) -> np.ndarray:
+def sample_weights(
+    task: Task, Y: np.ndarray, sample_weight: Any, class_weight: Any, dtype: np.dtype, *, may_be_idle: bool = False
+) -> np.ndarray:
     """(m,) of the samples' losses, the product of both kinds; empty where neither is given.
 
     Raises
     ------
     ValueError, TypeError
-        For weights of another shape, below 0, not finite, or all 0.
+        For weights of another shape, below 0, not finite, or, unless they `may_be_idle`, all 0.
     """
     weights = np.ones(len(Y))
     if sample_weight is None and class_weight is None:
@@ -302,7 +304,7 @@ def sample_weights(task: Task, Y: np.ndarray, sample_weight: Any, class_weight: 
         found: np.ndarray = weights.astype(dtype)
     if not np.isfinite(found).all():
         raise ValueError(f"weights up to {weights.max():g} are too large for {dtype}: divide all of them")
-    if not found.any():
+    if not found.any() and not may_be_idle:
         raise ValueError("all samples have weight 0: nothing would be learned")
     return found
 

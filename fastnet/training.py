@@ -1,7 +1,8 @@
 """The training loop: epochs, mini-batches, progress, and what to do when training diverges or is interrupted."""
 
+import itertools
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -9,13 +10,15 @@ import numpy as np
 from fastnet_kernels import codes
 
 from .batches import Stream
-from .callbacks import Callback
+from .callbacks import Callback, in_order, names_of, stops_training
 from .checks import all_finite
 from .devices import NO_ORDER, Batches, Updates
 from .history import History
 from .interrupts import Interrupts
+from .metrics import measured_numbers
 from .optimizers import Optimizer
 from .progress import progress_bar
+from .schedules import checked_rates
 from .state import TrainingState, Unfinished
 from .targets import Task
 
@@ -34,7 +37,11 @@ class DivergenceError(ArithmeticError):
 
 @dataclass
 class Trainer:
-    """One call of `fit`: everything is checked and encoded, the network is built and has its training state."""
+    """One call of `fit`: everything is checked and encoded, the network is built and has its training state.
+
+    An epoch is trained whole, or not at all: whatever goes wrong in the middle of one, network and state are then as
+    they were before it. Only Ctrl-C, which waits for the steps that are running, leaves an `unfinished` one behind.
+    """
 
     network: "Network"
     state: TrainingState
@@ -49,34 +56,49 @@ class Trainer:
 
     def __post_init__(self) -> None:
         self.settings, self.schedule = self.optimizer.settings(), self.optimizer.schedule
+        self.total_steps = None if self.source.steps is None else self.epochs * self.source.steps
         # Until measured, more than it takes on any machine: small networks then need a single call.
         batch_size = 0 if isinstance(self.source, Stream) else self.source.batch_size
         self.seconds_a_step = _SECONDS_OF_A_STEP + _SECONDS_OF_A_WEIGHT * self.network.buffer.size * batch_size
         # Of the epochs that are being trained: parameters, and what the optimizer remembers.
         self.changing = [self.network.buffer, *self.state.states]
         self.before = [np.empty_like(array) for array in self.changing]
+        self.callbacks = in_order(self.callbacks)
+        self.names = names_of(self.callbacks)
 
     @property
     def history(self) -> History:
         return self.state.history
 
+    # ---------------------------------------------------------------- epochs
+
     def run(self) -> History:
         self.network.prepare()
         if self.settings[codes.OPTIMIZER] != codes.PLAIN or self.network.has_penalty:
             self.network.device.prepare({codes.OPTIMIZERS})
-        steps, done = self.source.steps, self.history.epochs
-        total = None if steps is None else self.epochs * steps
-        with self.interrupts.noted(), progress_bar(total, is_shown=self.verbose) as self.bar:
-            self.bar.update(done * (steps or 0))
-            self._tell("start")
+        with self.interrupts.noted(), progress_bar(self.total_steps, is_shown=self.verbose) as self.bar:
+            unfinished = self.state.unfinished
+            self.bar.update(self.history.epochs * (self.source.steps or 0) + (unfinished.step if unfinished else 0))
             try:
+                self._begin()
                 stops = False
                 while self.history.epochs < self.epochs and not stops:
+                    self.history.complete()
                     self._train()
                     stops = self._end_epochs()
+                self._tell("end")
             finally:
+                self.history.complete()
                 self._tell("finish")
         return self.history
+
+    def _begin(self) -> None:
+        if self.validation is not None:
+            self.history.declare(self.validation.names(self.network.task))
+        for name, callback in zip(self.names, self.callbacks, strict=True):
+            if hasattr(callback, "load_state_dict"):
+                callback.load_state_dict(self.state.callbacks.get(name, {}))
+        self._tell("start")
 
     def _tell(self, what: str) -> None:
         for callback in self.callbacks:
@@ -84,75 +106,114 @@ class Trainer:
             if function is not None:
                 function(self.network, self.history)
 
-    def _train(self) -> None:
-        """Train one or more epochs and add them to the history."""
-        for array, copy in zip(self.changing, self.before, strict=True):
-            np.copyto(copy, array)
-        if isinstance(self.source, Stream):
-            self._train_stream(self.source)
-        else:
-            self._train_arrays(self.source)
-
     def _end_epochs(self) -> bool:
         """What comes after epochs; returns whether training is to stop."""
         number, history = self.history.epochs, self.history
         if self.validation is not None:
             for name, value in self.validation.measure(self.network).items():
                 history.add(name, value)
-        stops = [bool(callback(number, history, self.network)) for callback in self.callbacks]
+        stops = False
+        for name, callback in zip(self.names, self.callbacks, strict=True):
+            stops |= stops_training(callback, callback(number, history, self.network))
+            if hasattr(callback, "state_dict"):
+                self.state.callbacks[name] = callback.state_dict()
         self.bar.set_description(f"epoch {number}/{self.epochs}", refresh=False)
         shown = {name: f"{values[-1]:.4g}" for name, values in history.items() if name != "seconds" and values}
         self.bar.set_postfix(shown, refresh=False)
         if self.interrupts.came:
             self._interrupt()
-        return any(stops)
+        return stops
+
+    def _train(self) -> None:
+        """Train one or more epochs and add them to the history."""
+        state, unfinished = self.state, self.state.unfinished
+        epochs, steps = self.history.epochs, state.steps
+        for array, copy in zip(self.changing, self.before, strict=True):
+            np.copyto(copy, array)
+        rng = self.network.rng.bit_generator
+        rng_state, state.unfinished = rng.state, None
+        try:
+            if unfinished is not None:
+                rng.state = unfinished.rng_before
+            train = self._train_stream if isinstance(self.source, Stream) else self._train_arrays
+            found = train(self.source, unfinished)  # type: ignore[arg-type]
+        except BaseException:
+            self._go_back()
+            rng.state, state.steps, state.unfinished = rng_state, steps, unfinished
+            self.history.keep(epochs)
+            raise
+        if isinstance(found, Unfinished):
+            state.unfinished = found
+            self._interrupt()
+        if found is not None:
+            raise found
+
+    def _go_back(self) -> None:
+        def copy_back() -> None:
+            for array, copy in zip(self.changing, self.before, strict=True):
+                np.copyto(array, copy)
+
+        self.network.alone(copy_back)
 
     def _interrupt(self) -> None:
         raise KeyboardInterrupt(
-            f"training stopped in epoch {min(self.history.epochs + 1, self.epochs)}: the network keeps its parameters "
-            "and history, and fit(..., resume=True) goes on from here"
+            f"training stopped in epoch {min(self.history.epochs + 1, self.epochs)}: the network keeps its parameters, "
+            "and net.history what was measured; fit(..., resume=True) goes on from here"
         )
 
-    def _updates(self, last: int, total: int | None, first: int = 0) -> Updates:
+    def _diverged(self, epoch: int, step: int) -> DivergenceError:
+        rate, kept = self.network.learning_rate, self.history.epochs
+        return DivergenceError(
+            f"the cost is no longer finite in epoch {epoch}, step {step + 1}: try a smaller learning rate "
+            f"than {rate:g} (say {rate / 10:g}), or scale the inputs. The network keeps the parameters of "
+            + (f"epoch {kept}" if kept else "before the training")
+        )
+
+    def _updates(self, last: int, first: int = 0) -> Updates:
         """Of steps `first` to `last`, counted from the last whole epoch."""
-        rates = np.empty(last)
-        before = self.state.steps
+        rates, before = np.empty(last), self.state.steps
         if last > first:
-            rates[first:] = self.schedule.rates(before + first, before + last, total or 0, self.history)
+            rates[first:] = checked_rates(
+                self.schedule, before + first, before + last, self.total_steps, self.history
+            )
             self.network.learning_rate = float(rates[-1])
         return Updates(self.settings, rates, self.state.states, before)
 
     # ---------------------------------------------------------------- arrays
 
-    def _epochs_a_call(self, training: Batches) -> int:
-        """How many whole epochs one compiled call runs: many tiny ones, or one that takes several calls."""
-        if self.validation is not None or self.callbacks or self.state.unfinished is not None:
+    def _epochs_a_call(self, training: Batches, unfinished: Unfinished | None) -> int:
+        """How many whole epochs one compiled call runs: many tiny ones, or one that takes several calls.
+
+        How many depends on the clock, so nothing may be decided in between: neither by a callback nor by a schedule.
+        """
+        if self.validation or self.callbacks or unfinished is not None or self.schedule.follows_history:
             return 1
         by_time = int(_SECONDS_A_CALL / (self.seconds_a_step * training.steps))
         return max(1, min(self.epochs - self.history.epochs, by_time, _ROWS_A_CALL // training.m))
 
-    def _train_arrays(self, training: Batches) -> None:
+    def _train_arrays(self, training: Batches, unfinished: Unfinished | None) -> Unfinished | DivergenceError | None:
         network, state = self.network, self.state
-        epochs = self._epochs_a_call(training)
-        last, first = epochs * training.steps, 0
+        epochs = self._epochs_a_call(training, unfinished)
+        last, first, seconds = epochs * training.steps, 0, 0.0
         costs, scores = np.zeros((2, epochs, training.steps))
-        if state.unfinished is not None:
-            network.rng.bit_generator.state = state.unfinished.rng_state
-            first, costs[0], scores[0] = state.unfinished.step, state.unfinished.costs, state.unfinished.scores
-            state.unfinished = None
-        rng_state = dict(network.rng.bit_generator.state)
+        if unfinished is not None:
+            first, seconds = unfinished.step, unfinished.seconds
+            costs[0, :first], scores[0, :first] = unfinished.costs, unfinished.scores
+        rng_before = network.rng.bit_generator.state
         training.order = self._order(training, epochs)
-        updates = self._updates(last, self.epochs * training.steps, first)
-        start = time.perf_counter()
+        updates = self._updates(last, first)
+        clock = time.perf_counter()
         reached, is_finite = self._run_steps(training, updates, first, last, costs, scores)
-        seconds = time.perf_counter() - start
+        seconds += time.perf_counter() - clock
         if not is_finite or not all_finite(network.buffer):
-            self._restore(training, updates, first, min(reached, last - 1))
+            network.rng.bit_generator.state = rng_before
+            return self._back_to_finite(training, updates, unfinished, min(reached, last - 1))
         if reached < last:
-            state.unfinished = Unfinished(rng_state, reached, costs[0], scores[0])
-            self._interrupt()
+            rng, done = network.rng.bit_generator.state, slice(reached)
+            return Unfinished(rng_before, rng, reached, training.steps, costs[0, done], scores[0, done], seconds)
         state.steps += last
         self._record(training, costs, scores, seconds / epochs)
+        return None
 
     def _order(self, training: Batches, epochs: int) -> np.ndarray:
         """The rows in order of use; empty where they are used as they lie."""
@@ -169,61 +230,58 @@ class Trainer:
         Between calls a single epoch can be interrupted, unless it `is_repeated`.
         """
         with self.network.device.holding(*self.changing):
-            return self._run_calls(training, updates, step, last, costs, scores, is_repeated)
-
-    def _run_calls(
-        self, training: Batches, updates: Updates, step: int, last: int, costs: np.ndarray, scores: np.ndarray,
-        is_repeated: bool,
-    ) -> tuple[int, bool]:  # fmt: skip
-        while step < last:
-            if self.interrupts.came and not is_repeated and len(costs) == 1:
-                break
-            stop = min(last, step + max(1, int(_SECONDS_A_CALL / self.seconds_a_step)))
-            start = time.perf_counter()
-            reached = self.network.run(
-                codes.TRAIN,
-                training,
-                step,
-                stop,
-                updates=updates,
-                noise=self.state.noise,
-                costs=costs.reshape(-1),
-                scores=scores.reshape(-1),
-                repeats=training.steps == 1,
-            )
-            self.seconds_a_step = max(1e-7, (time.perf_counter() - start) / (stop - step))
-            if not is_repeated:
-                self.bar.update(reached - step)
-            step = reached
-            if reached < stop:
-                return step, False
+            for first, stop, is_idle in _runs(_idle_steps(training, len(costs)), step, last):
+                step = first
+                while step < stop:
+                    if self.interrupts.came and not is_repeated and len(costs) == 1:
+                        return step, True
+                    end = min(stop, step + max(1, int(_SECONDS_A_CALL / self.seconds_a_step)))
+                    clock = time.perf_counter()
+                    reached = self._run(
+                        training, updates, step, end, costs.reshape(-1), scores.reshape(-1), is_idle,
+                        repeats=training.steps == 1,
+                    )  # fmt: skip
+                    self.seconds_a_step = max(1e-7, (time.perf_counter() - clock) / (end - step))
+                    if not is_repeated:
+                        self.bar.update(reached - step)
+                    step = reached
+                    if reached < end:
+                        return step, False
         return step, True
 
-    def _restore(self, training: Batches, updates: Updates, first: int, step: int) -> None:
-        """Go back to the end of the last finite epoch and say what happened."""
+    def _run(
+        self, batches: Batches, updates: Updates, first: int, last: int, costs: np.ndarray, scores: np.ndarray,
+        is_idle: bool, *, repeats: bool = False,
+    ) -> int:  # fmt: skip
+        """Steps of training; where all weights are 0 there is nothing to learn, and the parameters stay as they are."""
+        network, found = self.network, {"costs": costs, "scores": scores}
+        if not is_idle:
+            return network.run(
+                codes.TRAIN, batches, first, last, updates=updates, noise=self.state.noise, repeats=repeats, **found
+            )
+        reached = network.run(codes.EVALUATE, batches, first, last, **found)
+        costs[first:reached] += network.penalty()
+        return reached
+
+    def _back_to_finite(
+        self, training: Batches, updates: Updates, unfinished: Unfinished | None, step: int
+    ) -> DivergenceError:
+        """Go back to the end of the last finite epoch; what happened is returned."""
         epoch, batch = divmod(step, training.steps)
         for last_finite in range(epoch, -1, -1):  # the cost was finite until here, the updates perhaps not
             self._go_back()
             costs, scores = np.zeros((2, max(1, last_finite), training.steps))
             last = last_finite * training.steps
-            self._run_steps(training, updates, first, last, costs, scores, is_repeated=True)  # the same bits once more
+            self._run_steps(training, updates, 0, last, costs, scores, is_repeated=True)  # the same bits once more
             if all_finite(self.network.buffer):
                 break
+        if last_finite:
+            self._order(training, last_finite)  # the random numbers too are those of the epochs that are kept
+        else:
+            self.state.unfinished = unfinished
         self.state.steps += last
         self._record(training, costs[:last_finite], scores[:last_finite], 0.0)
-        self._diverge(self.history.epochs + epoch - last_finite + 1, batch)
-
-    def _go_back(self) -> None:
-        for array, copy in zip(self.changing, self.before, strict=True):
-            np.copyto(array, copy)
-
-    def _diverge(self, epoch: int, step: int) -> None:
-        rate, kept = self.network.learning_rate, self.history.epochs
-        raise DivergenceError(
-            f"the cost is no longer finite in epoch {epoch}, step {step + 1}: try a smaller learning rate "
-            f"than {rate:g} (say {rate / 10:g}), or scale the inputs. The network keeps the parameters of "
-            + (f"epoch {kept}" if kept else "before the training")
-        )
+        return self._diverged(self.history.epochs + epoch - last_finite + 1, batch)
 
     def _record(self, training: Batches, costs: np.ndarray, scores: np.ndarray, seconds: float) -> None:
         """Add epochs (n_epochs, n_steps) to the history; the last, shorter mini-batch weighs less."""
@@ -235,43 +293,102 @@ class Trainer:
 
     # ---------------------------------------------------------------- streams
 
-    def _train_stream(self, source: Stream) -> None:
-        network, state, start = self.network, self.state, time.perf_counter()
+    def _train_stream(self, source: Stream, unfinished: Unfinished | None) -> Unfinished | DivergenceError | None:
+        network, state = self.network, self.state
+        rng_before = network.rng.bit_generator.state
+        epoch = StreamedEpoch(unfinished, metrics=self.validation is not None and self.validation.is_streamed)
+        clock = time.perf_counter()
         with network.device.holding(*self.changing):
-            found, is_finite = self._run_batches(source)
+            is_whole, is_finite = self._run_batches(source.epoch(unfinished), epoch)
+        epoch.seconds += time.perf_counter() - clock
         if not is_finite or not all_finite(network.buffer):
             self._go_back()
-            self._diverge(self.history.epochs + 1, len(found) - 1)
-        state.steps += len(found)
-        sizes = np.array([len(targets) for _, _, targets in found])
-        cost = float(np.array([cost for cost, _, _ in found]) @ sizes / sizes.sum())
-        targets = np.concatenate([targets for _, _, targets in found])
-        score = network.task.score(np.array([sum(score for _, score, _ in found)]), targets)
-        self.history.add("cost", cost)
-        self.history.add(network.task.metric, float(score[0]))
-        self.history.add("seconds", time.perf_counter() - start)
+            network.rng.bit_generator.state, state.unfinished = rng_before, unfinished
+            return self._diverged(self.history.epochs + 1, len(epoch.costs) - 1)
+        if not is_whole:
+            return epoch.unfinished(rng_before, network.rng.bit_generator.state, source.steps)
+        state.steps += len(epoch.costs)
+        targets = np.concatenate(epoch.targets)
+        self.history.extend("cost", [epoch.cost])
+        self.history.extend(network.task.metric, network.task.score(np.array([sum(epoch.scores)]), targets).tolist())
+        self.history.extend("seconds", [epoch.seconds])
+        if self.validation is not None and self.validation.is_streamed:
+            self.validation.seen = np.concatenate(epoch.outputs), targets
+        return None
 
-    def _run_batches(self, source: Stream) -> tuple[list[tuple[float, float, np.ndarray]], bool]:
-        """A step for each mini-batch: cost, score and targets of each, and whether all costs were finite."""
+    def _run_batches(self, batches: Iterator[Batches], epoch: "StreamedEpoch") -> tuple[bool, bool]:
+        """A step for each mini-batch; returns whether the epoch is whole, and whether all costs were finite."""
         network, state = self.network, self.state
-        found: list[tuple[float, float, np.ndarray]] = []
-        total = None if source.steps is None else self.epochs * source.steps
-        for step, batch in enumerate(source.epoch()):
-            if self.interrupts.came:
-                state.steps += step
-                self._interrupt()
-            rates = self.schedule.rates(state.steps + step, state.steps + step + 1, total or 0, self.history)
+        for batch in batches:
+            step = state.steps + len(epoch.costs)
+            rates = checked_rates(self.schedule, step, step + 1, self.total_steps, self.history)
             network.learning_rate = float(rates[0])
-            updates = Updates(self.settings, rates, state.states, state.steps + step)
             costs, scores = np.zeros((2, 1))
-            reached = network.run(
-                codes.TRAIN, batch, 0, 1, updates=updates, noise=state.noise, costs=costs, scores=scores
-            )
-            found.append((costs[0], scores[0], batch.targets))
+            if epoch.metrics:
+                epoch.outputs.append(network.outputs_of(batch))
+            is_idle = batch.weights.size > 0 and not batch.weights.any()
+            reached = self._run(batch, Updates(self.settings, rates, state.states, step), 0, 1, costs, scores, is_idle)
+            epoch.add(batch, costs[0], scores[0])
             if reached < 1:
-                return found, False
+                return False, False
             self.bar.update(1)
-        return found, True
+            if self.interrupts.came:
+                return False, True
+        return True, True
+
+
+def _idle_steps(training: Batches, epochs: int) -> np.ndarray:
+    """(epochs * steps,): whether all samples of a step have weight 0."""
+    if training.weights.all():  # also where there are none
+        return np.zeros(epochs * training.steps, bool)
+    weights = training.weights[training.order] if training.order.size else np.tile(training.weights, epochs)
+    starts = np.arange(0, training.m, training.batch_size)
+    has_weight = np.logical_or.reduceat(weights.reshape(epochs, training.m) > 0, starts, axis=1)
+    return ~has_weight.reshape(-1)
+
+
+def _runs(flags: np.ndarray, first: int, last: int) -> Iterator[tuple[int, int, bool]]:
+    """`first:last` in pieces of equal flags: where each begins, where it ends, and its flag."""
+    bounds = [first, *(first + 1 + np.flatnonzero(np.diff(flags[first:last]))).tolist(), last]
+    for start, stop in itertools.pairwise(bounds):
+        if start < stop:
+            yield start, stop, bool(flags[start])
+
+
+class StreamedEpoch:
+    """What the mini-batches of a stream have given in one epoch."""
+
+    def __init__(self, unfinished: Unfinished | None, *, metrics: bool) -> None:
+        self.metrics = metrics  # whether outputs are kept for them
+        self.costs: list[float] = []
+        self.scores: list[float] = []
+        self.sizes: list[int] = []
+        self.targets: list[np.ndarray] = []
+        self.outputs: list[np.ndarray] = []
+        self.seconds = 0.0
+        if unfinished is not None:
+            self.costs, self.scores = unfinished.costs.tolist(), unfinished.scores.tolist()
+            self.sizes, self.targets = unfinished.seen["sizes"].tolist(), [unfinished.seen["targets"]]
+            self.outputs = [unfinished.seen["outputs"]] if metrics else []
+            self.seconds = unfinished.seconds
+
+    def add(self, batch: Batches, cost: float, score: float) -> None:
+        self.costs.append(float(cost))
+        self.scores.append(float(score))
+        self.sizes.append(batch.m)
+        self.targets.append(batch.targets)
+
+    @property
+    def cost(self) -> float:
+        return float(np.array(self.costs) @ np.array(self.sizes) / sum(self.sizes))
+
+    def unfinished(self, rng_before: dict[str, Any], rng: dict[str, Any], steps: int | None) -> Unfinished:
+        """To go on from."""
+        seen = {"sizes": np.array(self.sizes), "targets": np.concatenate(self.targets)}
+        if self.metrics:
+            seen["outputs"] = np.concatenate(self.outputs)
+        costs, scores = np.array(self.costs), np.array(self.scores)
+        return Unfinished(rng_before, rng, len(costs), steps, costs, scores, self.seconds, seen)
 
 
 @dataclass
@@ -279,8 +396,14 @@ class Validation:
     """What is measured after every epoch, and on which samples."""
 
     batches: Batches | None  # validation data
-    samples: tuple[np.ndarray, np.ndarray] | None  # rows and Y for the metrics
+    samples: tuple[Any, np.ndarray] | None  # X and Y for the metrics
     metrics: dict[str, Any]
+    seen: tuple[np.ndarray, np.ndarray] | None = None  # outputs and Y of a stream's epoch
+
+    @property
+    def is_streamed(self) -> bool:
+        """Whether metrics are of outputs that a stream's mini-batches had before their steps."""
+        return self.batches is None and self.samples is None
 
     def names(self, task: Task) -> list[str]:
         """What the history calls what is measured."""
@@ -291,6 +414,7 @@ class Validation:
     def measure(self, network: "Network") -> dict[str, float]:
         """By the same names."""
         found = [] if self.batches is None else list(network.measure(self.batches).values())
-        if self.metrics and self.samples is not None:
-            found += network.metrics_of(*self.samples, self.metrics).values()
+        if self.metrics:
+            outputs, Y = self.seen or (network.outputs(self.samples[0]), self.samples[1])  # type: ignore[index]
+            found += measured_numbers(self.metrics, network.task.truth(Y), network.task.measurable(outputs)).values()
         return dict(zip(self.names(network.task), found, strict=True))

@@ -1,0 +1,112 @@
+"""Memory and order for threads that share a network.
+
+Any number of threads may read a network's parameters at once, each in an execution context of its own. What changes
+parameters runs alone, between the others: whoever predicts beside a training sees the parameters of one of its steps.
+"""
+
+import os
+import threading
+import weakref
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any, TypeVar
+
+from .devices import ExecutionContext
+
+Result = TypeVar("Result")
+
+
+class ContextPool:
+    """The execution contexts of one network, as many as there were threads that ran it at once, and who may use them.
+
+    `plan_key(batch_size, repeats)` tells which mini-batches can share a context, if it was made for the largest of
+    them, and `make(batch_size, repeats)` makes one.
+
+    Ctrl-C may come between any two lines of a thread. So a context is taken by a `pop`, and one that is never given
+    back is merely made anew; and locks are held by `with` statements alone, which no interrupt can tear.
+    """
+
+    def __init__(
+        self, plan_key: Callable[[int, bool], Hashable], make: Callable[[int, bool], ExecutionContext]
+    ) -> None:
+        self._plan_key, self._make = plan_key, make
+        self._reset()
+        _pools.add(self)
+
+    def _reset(self) -> None:
+        self._own = threading.local()  # `lock`: a thread's own, which it holds while it reads
+        self._locks: weakref.WeakSet[Any] = weakref.WeakSet()  # of all threads
+        self._lock = threading.Lock()  # of `_locks`, and of what runs alone
+        self.claiming = threading.Lock()  # of the network's owner's notes
+        self.clear()
+
+    # ---------------------------------------------------------------- who may use the network
+
+    def reading(self) -> Any:
+        """To be held, by `with`, while the calling thread reads parameters: nobody changes them meanwhile.
+
+        Nobody else's code may be called inside: it might want to change them.
+        """
+        try:
+            return self._own.lock
+        except AttributeError:
+            lock = threading.RLock()
+            with self._lock:
+                self._locks.add(lock)
+            self._own.lock = lock
+            return lock
+
+    def alone(self, call: Callable[[], Result]) -> Result:
+        """`call()`, while no other thread reads or changes the network."""
+        with self._lock:
+            return _while_locked(list(self._locks), call)
+
+    # ---------------------------------------------------------------- memory
+
+    def clear(self) -> None:
+        """Forget all contexts; those that are in use do not come back."""
+        self._idle: dict[tuple[int, bool], list[ExecutionContext]] = {}  # the same list for all that share a plan's key
+        self._idle_of_plan: dict[Hashable, list[ExecutionContext]] = {}
+
+    def run(
+        self, batch_size: int, repeats: bool, call: Callable[..., Result], *arguments: Any, **options: Any
+    ) -> Result:
+        """`call(context, ...)`, in a context that no other thread uses."""
+        idle = self._idle.get((batch_size, repeats))
+        if idle is None:
+            idle = self._idle_of_plan.setdefault(self._plan_key(batch_size, repeats), [])
+            self._idle[batch_size, repeats] = idle
+        context = self._take(idle, batch_size, repeats)
+        result = call(context, *arguments, **options)
+        idle.append(context)
+        return result
+
+    def _take(self, idle: list[ExecutionContext], batch_size: int, repeats: bool) -> ExecutionContext:
+        while idle:
+            try:
+                context = idle.pop()
+            except IndexError:  # another thread was faster
+                break
+            if context.plan.batch_size >= batch_size:
+                return context
+        return self._make(batch_size, repeats)
+
+
+def _while_locked(locks: Sequence[Any], call: Callable[[], Result]) -> Result:
+    """`call()`, holding all locks: by `with` statements inside each other, whatever their number."""
+    if not locks:
+        return call()
+    with locks[0]:
+        return _while_locked(locks[1:], call)
+
+
+_pools: "weakref.WeakSet[ContextPool]" = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    """A forked child has only the thread that forked: what the others held would stay locked for ever."""
+    for pool in list(_pools):
+        pool._reset()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
