@@ -178,7 +178,7 @@ def test_predictions_of_what_is_not_finite(layers, m):
             net.predict(bad)
     huge = X.copy()
     huge[m // 2] = 3e38  # finite, though its sums are not: refused where they become NaN, which is no class
-    outputs = net._outputs(huge)
+    outputs = net.outputs(huge)
     if np.isnan(outputs).any():
         with pytest.raises(ValueError, match=rf"row {m // 2} is NaN.*scale the inputs"):
             net.predict(huge)

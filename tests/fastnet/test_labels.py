@@ -163,11 +163,14 @@ def test_data_frames_of_polars():
             encoded(Classification(2), pl.Series(values))
 
 
-def test_tensors_and_sparse_matrices():
+def test_tensors():
     torch = pytest.importorskip("torch")
     np.testing.assert_array_equal(encoded(Classification(2), torch.tensor(INDEX))[1][:, 0], INDEX)
     with pytest.raises(TypeError, match=r"y.detach\(\)"):
         encoded(Regression(1), torch.ones(6, requires_grad=True))
+
+
+def test_sparse_matrices():
     sparse = pytest.importorskip("scipy.sparse")
     with pytest.raises(TypeError, match=r"y.toarray\(\)"):
         encoded(MultiLabel(2), sparse.csr_array(np.eye(6, 2)))
