@@ -213,9 +213,8 @@ class _OnPlateau(Schedule):
         sign = -1 if (self.mode or direction(self.monitor)) == "max" else 1
         rate, best, waited = self.rate, math.inf, 0
         for value in history[self.monitor]:
-            now = math.inf if math.isnan(value) else sign * value
-            waited = 0 if now < best else waited + 1
-            best = min(best, now)
+            waited = 0 if sign * value < best else waited + 1  # NaN is not
+            best = min(best, sign * value)
             if waited > self.patience:
                 rate, waited = max(self.least, rate * self.factor), 0
         return np.full(last - first, rate)

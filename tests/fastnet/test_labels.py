@@ -30,14 +30,14 @@ USED = {
     "float16": (INDEX.astype(np.float16), np.int64, [0, 1]),
     "long double": (INDEX.astype(np.longdouble), np.int64, [0, 1]),
     "booleans": (INDEX == 1, bool, [False, True]),
-    "booleans, one of them": (INDEX == 0, bool, [False, True]),
+    "no is one of two": (INDEX > 1, bool, [False, True]),
+    "zero is one of two": (INDEX * 0, np.int64, [0, 1]),
     "strings": (NAMES, "<U3", ["no", "yes"]),
     "objects": (NAMES.astype(object), "<U3", ["no", "yes"]),
     "integer objects": (INDEX.astype(object), np.int64, [0, 1]),
     "boolean objects": ((INDEX == 1).astype(object), bool, [False, True]),
     "list": (NAMES.tolist(), "<U3", ["no", "yes"]),
     "column": (NAMES[:, None], "<U3", ["no", "yes"]),
-    "range": (range(0, 6), None, None),
     "masked nowhere": (np.ma.array(INDEX), np.int64, [0, 1]),
     "one-hot": (np.eye(2, dtype=np.uint8)[INDEX], np.int64, [0, 1]),
     "Decimal": ([Decimal(1), Decimal(2)] * 3, np.int64, [1, 2]),
@@ -47,13 +47,10 @@ USED = {
 @pytest.mark.parametrize("case", USED)
 def test_labels_are_used(case):
     y, dtype, classes = USED[case]
-    if classes is None:
-        assert as_targets(y, 6).tolist() == list(y)
-        return
     task, Y = encoded(Classification(2), y)
     assert task.labels.dtype == dtype
     assert task.labels.tolist() == classes
-    np.testing.assert_array_equal(Y[:, 0], INDEX == 0 if case == "booleans, one of them" else INDEX)
+    np.testing.assert_array_equal(Y[:, 0], INDEX * 0 if "one of two" in case else INDEX)
 
 
 ANY_TASK = (Classification(2), Regression(1), MultiLabel(2))
@@ -71,6 +68,7 @@ REFUSED = {
     "complex objects": ((INDEX * 1j).astype(object), ANY_TASK, "give real numbers"),
     "dates": (np.array(["2020", "2021"] * 3, "M8[D]"), (Classification(2), Regression(1)), "datetime64"),
     "date objects": (np.array(["2020", "2021"] * 3, "M8[D]").astype(object), ANY_TASK, "in row 0"),
+    "time objects": (np.array([np.timedelta64(1, "s"), None], object)[INDEX * 0], ANY_TASK, "timedelta.* in row 0"),
     "generator": ((label for label in NAMES), ANY_TASK, r"y is a generator: give list\(y\)"),
     "set": ({"no", "yes"}, ANY_TASK, r"y is a set: give list\(y\)"),
     "dict": ({"no": 1}, ANY_TASK, "y is a dict: give an array"),
@@ -119,6 +117,7 @@ def test_a_refused_call_leaves_nothing(layers):
 def test_numbers():
     for y in (INDEX == 1, INDEX.astype(object), [Fraction(n) for n in INDEX.tolist()], np.ma.array(INDEX * 1.0)):
         np.testing.assert_array_equal(encoded(Regression(1), y)[1][:, 0], INDEX)
+    np.testing.assert_array_equal(encoded(Regression(1), range(6))[1][:, 0], range(6))
     for y in (np.eye(2)[INDEX], np.eye(2)[INDEX] == 1, (np.eye(2)[INDEX] == 1).tolist()):
         np.testing.assert_array_equal(encoded(MultiLabel(2), y)[1], np.eye(2)[INDEX])
 
