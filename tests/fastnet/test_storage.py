@@ -238,7 +238,7 @@ def trained(optimizer=None, y=NETWORKS[0][1], layers=NETWORKS[0][0]):
     targets, outputs = np.array([[0], [1], [2], [0]], np.float32), np.eye(4, 3, dtype=np.float32)
     seen = {"sizes": np.array([3, 1]), "targets": targets, "outputs": outputs}
     costs, scores = np.array([1.0, np.nan]), np.array([3.0, 4.0])
-    network.training.unfinished = Unfinished(before, now, 2, None, costs, scores, 1.5, seen)
+    network.training.unfinished = Unfinished(before, now, 2, None, costs, scores, 1.5, seen=seen)
     return network
 
 
