@@ -378,8 +378,8 @@ class Network:
         schedule, steps = optimizer.schedule, source.steps
         if steps is None and schedule.needs_total:
             raise ValueError(
-                f"learning_rate={schedule!r} needs to know how many steps there will be, and this source of mini-batches "
-                "does not say: give the schedule steps=, or fit steps_per_epoch="
+                f"learning_rate={schedule!r} needs to know how many steps there will be, and this source of "
+                "mini-batches does not say: give the schedule steps=, or fit steps_per_epoch="
             )
         if not schedule.follows_history:
             checked_rates(schedule, 0, 1, None if steps is None else epochs * steps, History())

@@ -159,8 +159,10 @@ def _unfinished(value: Any, tensors: Tensors, network: Network) -> Unfinished:
         costs.read(),
         scores.read(),
         real_number(f"{where}.seconds", given["seconds"], at_least=0),
-        *(None if given[name] is None else whole(f"{where}.{name}", given[name], _MOST_STEPS) for name in _SIZES),
-        _seen(f"{where}.seen", step, tensors, network),
+        seen=_seen(f"{where}.seen", step, tensors, network),
+        **{
+            name: None if given[name] is None else whole(f"{where}.{name}", given[name], _MOST_STEPS) for name in _SIZES
+        },
     )
 
 

@@ -3,7 +3,7 @@
 import itertools
 import reprlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -141,8 +141,10 @@ class Trainer:
         try:
             if unfinished is not None:
                 rng.state = unfinished.rng_before
-            train = self._train_stream if isinstance(self.source, Stream) else self._train_arrays
-            found = train(self.source, unfinished)  # type: ignore[arg-type]
+            if isinstance(self.source, Stream):
+                found = self._train_stream(self.source, unfinished)
+            else:
+                found = self._train_arrays(self.source, unfinished)
         except BaseException:
             self._go_back()
             rng.state, state.steps, state.unfinished = rng_state, steps, unfinished
@@ -261,7 +263,7 @@ class Trainer:
         is_idle: bool, *, repeats: bool = False,
     ) -> int:  # fmt: skip
         """Steps of training; where all weights are 0 there is nothing to learn, and the parameters stay as they are."""
-        network, found = self.network, {"costs": costs, "scores": scores}
+        network, found = self.network, dict[str, Any](costs=costs, scores=scores)
         if not is_idle:
             return network.run(
                 codes.TRAIN, batches, first, last, updates=updates, noise=self.state.noise, repeats=repeats, **found
@@ -397,7 +399,7 @@ class StreamedEpoch:
     def cost(self) -> float:
         return float(np.array(self.costs) @ np.array(self.sizes) / sum(self.sizes))
 
-    def unfinished(self, rng_before: dict[str, Any], rng: dict[str, Any], source: Stream) -> Unfinished:
+    def unfinished(self, rng_before: Mapping[str, Any], rng: Mapping[str, Any], source: Stream) -> Unfinished:
         """To go on from."""
         seen = {"sizes": np.array(self.sizes), "targets": np.concatenate(self.targets)}
         if self.metrics:

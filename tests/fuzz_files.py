@@ -286,9 +286,12 @@ def use(network: fn.Network, path: str) -> None:
     rng = np.random.default_rng(0)
     assert network.n_inputs is not None
     X = rng.random((24, network.n_inputs)).astype(network.dtype)
-    first = network.predict(X)
-    found = network.predict(np.repeat(X, 50, axis=0)[:1000])
-    assert found.dtype == first.dtype
+    try:
+        first = network.predict(X)
+        found = network.predict(np.repeat(X, 50, axis=0)[:1000])
+        assert found.dtype == first.dtype
+    except ValueError as error:  # parameters may be anything, and then the class is none
+        assert "holds NaN or infinity" in str(error) or "as sums over it are beyond" in str(error)
     if isinstance(network.task, Classification):
         assert len(network.labels) == network.task.n_classes
         y = network.labels[np.arange(24) % len(network.labels)]
