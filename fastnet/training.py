@@ -5,7 +5,7 @@ import reprlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 from fastnet_kernels import codes
@@ -137,6 +137,7 @@ class Trainer:
         for array, copy in zip(self.changing, self.before, strict=True):
             np.copyto(copy, array)
         rng = self.network.rng.bit_generator
+        found: Unfinished | DivergenceError | None
         rng_state, state.unfinished = rng.state, None
         try:
             if unfinished is not None:
@@ -163,7 +164,7 @@ class Trainer:
 
         self.network.alone(copy_back)
 
-    def _interrupt(self) -> None:
+    def _interrupt(self) -> NoReturn:
         raise KeyboardInterrupt(
             f"training stopped in epoch {min(self.history.epochs + 1, self.epochs)}: the network keeps its parameters, "
             "and net.history what was measured; fit(..., resume=True) goes on from here"

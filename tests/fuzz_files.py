@@ -291,7 +291,8 @@ def use(network: fn.Network, path: str) -> None:
         found = network.predict(np.repeat(X, 50, axis=0)[:1000])
         assert found.dtype == first.dtype
     except ValueError as error:  # parameters may be anything, and then the class is none
-        assert "holds NaN or infinity" in str(error) or "as sums over it are beyond" in str(error)
+        if "holds NaN or infinity" not in str(error) and "as sums over it are beyond" not in str(error):
+            raise
     if isinstance(network.task, Classification):
         assert len(network.labels) == network.task.n_classes
         y = network.labels[np.arange(24) % len(network.labels)]

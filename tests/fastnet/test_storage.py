@@ -447,7 +447,6 @@ def test_an_interrupted_training_of_format_2_is_read():
     assert (early["best"] == 0.5).all()
 
 
-@pytest.mark.xfail(reason="the training loop does not yet go on from the new state", raises=ValueError)
 def test_an_interrupted_training_of_format_2_goes_on():
     whole, again = old_network(), fn.load(FILES / "format2-interrupted.safetensors")
     history = whole.fit(OLD_X, OLD_Y, epochs=4, **OLD_OPTIONS)
