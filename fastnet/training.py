@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 from fastnet_kernels import codes
 
+from .announcing import seconds_compiling
 from .batches import Stream
 from .callbacks import Callback, in_order, names_of, stops_training
 from .checks import all_finite
@@ -209,9 +210,9 @@ class Trainer:
         rng_before = network.rng.bit_generator.state
         training.order = self._order(training, epochs)
         updates = self._updates(last, first)
-        clock = time.perf_counter()
+        clock = _clock()
         reached, is_finite = self._run_steps(training, updates, first, last, costs, scores)
-        seconds += time.perf_counter() - clock
+        seconds += _clock() - clock
         if not is_finite or not all_finite(network.buffer):
             network.rng.bit_generator.state = rng_before
             return self._back_to_finite(training, updates, unfinished, min(reached, last - 1))
@@ -246,12 +247,12 @@ class Trainer:
                     if self.interrupts.came and not is_repeated and len(costs) == 1:
                         return step, True
                     end = min(stop, step + max(1, int(_SECONDS_A_CALL / self.seconds_a_step)))
-                    clock = time.perf_counter()
+                    clock = _clock()
                     reached = self._run(
                         training, updates, step, end, costs.reshape(-1), scores.reshape(-1), is_idle,
                         repeats=training.steps == 1,
                     )  # fmt: skip
-                    self.seconds_a_step = max(1e-7, (time.perf_counter() - clock) / (end - step))
+                    self.seconds_a_step = max(1e-7, (_clock() - clock) / (end - step))
                     if not is_repeated:
                         self.bar.update(reached - step)
                     step = reached
@@ -315,10 +316,10 @@ class Trainer:
         epoch = StreamedEpoch(unfinished, metrics=self.validation is not None and self.validation.is_streamed)
         if unfinished is not None:  # also where no step is left
             self._rate(state.steps + unfinished.step - 1)
-        clock = time.perf_counter()
+        clock = _clock()
         with network.device.holding(*self.changing):
             is_whole, is_finite = self._run_batches(source.epoch(unfinished), epoch)
-        epoch.seconds += time.perf_counter() - clock
+        epoch.seconds += _clock() - clock
         if not is_finite or not all_finite(network.buffer):
             self._go_back()
             network.rng.bit_generator.state, state.unfinished = rng_before, unfinished
@@ -352,6 +353,11 @@ class Trainer:
             if self.interrupts.came:
                 return False, True
         return True, True
+
+
+def _clock() -> float:
+    """Seconds, while which no kernels are compiled or loaded."""
+    return time.perf_counter() - seconds_compiling()
 
 
 def _idle_steps(training: Batches, epochs: int) -> np.ndarray:

@@ -7,7 +7,7 @@ import numpy as np
 # Kinds of layer.
 DENSE, BATCH_NORM, LAYER_NORM, DROPOUT = range(4)
 
-# Activations. Softmax is for the output layer only; the derivatives of SOFTPLUS, SILU, GELU and HARD_SILU need Z.
+# Activations. Softmax is for the output layer only; the derivatives of ELU, SOFTPLUS, SILU, GELU and HARD_SILU need Z.
 LINEAR, SIGMOID, TANH, RELU, LEAKY_RELU, SOFTMAX, ELU, HARD_SIGMOID, SOFTPLUS, SILU, GELU, HARD_SILU = range(12)
 
 # Losses.
