@@ -2,6 +2,8 @@
 
 Any callable will do; what it returns is True, or else False or None. Those with more to say may also have
 
+- `check(history)`, which raises what training would end in, before anything changes: `history` has the lists that there
+  will be;
 - `start(network, history)` and `finish(network, history)`, which are called around the whole training, however it ends;
 - `end(network, history)`, before `finish`, if training has come to its end by itself: all epochs are trained, or a
   callback has stopped it. After Ctrl-C or an error it has not, and may be resumed.
@@ -28,7 +30,6 @@ import numpy as np
 
 from .checks import known, positive_integer, real_number
 from .history import History
-from .metrics import direction
 from .writing import check_writable, replacing
 
 if TYPE_CHECKING:
@@ -41,23 +42,20 @@ class _Monitored:
     """A list of the history, in which smaller or larger numbers are better."""
 
     def __init__(self, name: str, mode: str | None) -> None:
-        self.name, self.mode, self.is_largest_best = name, mode, mode == "max"
+        self.name, self.mode = name, mode
         if mode is not None:
             known("mode", mode, ("min", "max"))
 
-    def start(self, network: "Network", history: History) -> None:
+    def check(self, history: History) -> None:
         """ValueError if the history has no such list, or it is not known which way it should go."""
         if self.name not in history:
             raise ValueError(f"monitor={self.name!r} is not in the history: choose one of {', '.join(history)}")
-        directions = {} if network.training is None else network.training.directions
-        mode = self.mode or directions.get(self.name.removeprefix("validation_")) or direction(self.name)
-        if mode is None:
+        if self.mode is None and history.direction(self.name) is None:
             raise ValueError(f"monitor={self.name!r} may be meant to fall or to grow: give mode='min' or mode='max'")
-        self.is_largest_best = mode == "max"
 
-    def values(self, history: Mapping[str, Sequence[float]]) -> list[float]:
+    def values(self, history: History) -> list[float]:
         """One for each epoch, turned so that smaller is better, and NaN is worst."""
-        sign = -1 if self.is_largest_best else 1
+        sign = -1 if (self.mode or history.direction(self.name)) == "max" else 1
         return [math.inf if math.isnan(value) else sign * value for value in history[self.name]]
 
 
@@ -126,8 +124,10 @@ class EarlyStopping:
         state: dict[str, Any] = {"monitor": self.monitor, "epoch": self._best_epoch}
         return state if self._best is None else state | {"best": self._best}
 
+    def check(self, history: History) -> None:
+        self._monitored.check(history)
+
     def start(self, network: "Network", history: History) -> None:
-        self._monitored.start(network, history)
         best_epoch, _ = self._look_back(history)
         if self.restore_best and self._best_epoch is not None and best_epoch != self._best_epoch:
             # What is remembered is not of the best epoch: but if that is the last one, the network itself has its
@@ -225,9 +225,9 @@ class ModelCheckpoint:
     def _path_of(self, epoch: int) -> str:
         return _EPOCH.sub(lambda found: format(epoch, (found[1] or ":")[1:]), os.fspath(self.path))
 
-    def start(self, network: "Network", history: History) -> None:
+    def check(self, history: History) -> None:
         if self.best_only:
-            self._monitored.start(network, history)
+            self._monitored.check(history)
         check_writable(self._path_of(1))
 
     def __call__(self, epoch: int, history: History, network: "Network") -> None:
@@ -252,7 +252,7 @@ class CSVLogger:
 
     path: str | os.PathLike[str]
 
-    def start(self, network: "Network", history: History) -> None:
+    def check(self, history: History) -> None:
         check_writable(self.path)
 
     def __call__(self, epoch: int, history: History, network: "Network") -> None:
@@ -312,6 +312,14 @@ def checked(callbacks: Any) -> list[Callback]:
                 f"callback {callback!r} is no callable: give a function of epoch, history and network, or ...()"
             )
     return found
+
+
+def check_all(callbacks: Sequence[Callback], history: History) -> None:
+    """Let the callbacks raise what training would end in."""
+    for callback in callbacks:
+        check = getattr(callback, "check", None)
+        if check is not None:
+            check(history)
 
 
 def in_order(callbacks: Sequence[Callback]) -> list[Callback]:

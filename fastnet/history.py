@@ -4,6 +4,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from .metrics import direction
+
 
 class History(dict[str, list[float]]):
     """Lists by name, each with one entry an epoch, NaN where nothing was measured.
@@ -31,6 +33,12 @@ class History(dict[str, list[float]]):
     def __init__(self, lists: Mapping[str, Iterable[float]] | Iterable[str] = ()):
         given = lists if isinstance(lists, Mapping) else dict.fromkeys(lists, ())
         super().__init__({name: list(values) for name, values in given.items()})
+        # Whether a metric of one's own should become small, "min", or large, "max", where it says so.
+        self.directions: dict[str, str] = {}
+
+    def direction(self, name: str) -> str | None:
+        """Whether the list `name` should fall, "min", or grow, "max"; None where nobody knows."""
+        return self.directions.get(name.removeprefix("validation_")) or direction(name)
 
     @property
     def epochs(self) -> int:

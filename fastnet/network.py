@@ -18,7 +18,7 @@ from numpy.typing import DTypeLike
 
 from .architecture import checked_layers
 from .batches import Augment, Stream, is_stream, stream_of_batches
-from .callbacks import Callback, checked
+from .callbacks import Callback, check_all, checked
 from .checks import all_finite, float_dtype, positive_integer, whole_number
 from .contexts import ContextPool
 from .cpu_plan import parts_for
@@ -43,8 +43,8 @@ from .samples import as_rows
 from .schedules import checked_rates
 from .state import TrainingState
 from .summary import summary_of, table_of
-from .targets import Classification, Regression, as_targets, sample_weights, task_for
-from .training import Trainer
+from .targets import Classification, Regression, Task, as_targets, sample_weights, task_for
+from .training import Trainer, Validation
 
 Result = TypeVar("Result")
 
@@ -333,7 +333,9 @@ class Network:
                     check_metrics(metrics_by_name, task, task.truth(first.Y), self.dtype)
             if resume:
                 self._check_unfinished(source)
-            self._check_schedule(optimizer, source, epochs)
+            history = self._history_to_be(resume, task, validation, metrics_by_name)
+            self._check_schedule(optimizer, source, epochs, history)
+            check_all(callbacks, history)
             if not any(getattr(layer, "trainable", False) for layer in self.layers):
                 raise ValueError("no layer is trainable: call unfreeze()")
             if self.n_inputs is None:
@@ -341,13 +343,11 @@ class Network:
             else:
                 self._require_finite_parameters()
             self.task = task
-            if resume:
-                self._take_up_training()
+            if self.training is not None and resume:
+                self._take_up(self.training)
+                self.training.history = history
             else:
-                names = [] if validation is None else validation.names(task)
-                self.training = self._new_training(optimizer, names)
-            assert self.training is not None
-            self.training.directions = {name: direction(name, metrics_by_name) for name in metrics_by_name}
+                self.training = self._new_training(optimizer, history)
             trainer = Trainer(self, self.training, source, validation, epochs, optimizer, shuffle, callbacks, verbose)
             return trainer.run()
         finally:
@@ -373,7 +373,19 @@ class Network:
             epoch = "an epoch" if unfinished.steps is None else f"an epoch of {unfinished.steps} steps"
             raise ValueError(f"training was interrupted in {epoch}: resume it with the same samples and batch_size")
 
-    def _check_schedule(self, optimizer: Optimizer, source: Batches | Stream, epochs: int) -> None:
+    def _history_to_be(
+        self, resume: bool, task: Task, validation: Validation | None, metrics: Mapping[str, Metric]
+    ) -> History:
+        """The history that training begins with: the one there is, or a new one, with the lists that it will fill."""
+        names = [] if validation is None else validation.names(task)
+        history = History(self.history if resume else ["cost", task.metric, *names, "seconds"])
+        history.declare(names)
+        history.directions = {name: way for name in metrics if (way := direction(name, metrics)) is not None}
+        return history
+
+    def _check_schedule(
+        self, optimizer: Optimizer, source: Batches | Stream, epochs: int, history: Mapping[str, Sequence[float]]
+    ) -> None:
         """Whether the learning rate can be known, and is one, as far as that can be seen before the first step."""
         schedule, steps = optimizer.schedule, source.steps
         if steps is None and schedule.needs_total:
@@ -381,16 +393,14 @@ class Network:
                 f"learning_rate={schedule!r} needs to know how many steps there will be, and this source of "
                 "mini-batches does not say: give the schedule steps=, or fit steps_per_epoch="
             )
-        if not schedule.follows_history:
-            checked_rates(schedule, 0, 1, None if steps is None else epochs * steps, History())
+        checked_rates(schedule, 0, 1, None if steps is None else epochs * steps, history)
 
-    def _take_up_training(self) -> None:
+    def _take_up(self, training: TrainingState) -> None:
         """Go back to the parameters after the last epoch, if a callback has put others in their place at the end."""
-        assert self.training is not None
-        last, put_back = self.training.last, self._put_back_parameters
+        last, put_back = training.last, self._put_back_parameters
         if last is not None and (put_back is None or np.array_equal(self.buffer, put_back)):
             self.alone(lambda: np.copyto(self.buffer, last))
-        self.training.last = self._put_back_parameters = None
+        training.last = self._put_back_parameters = None
 
     def put_back(self, parameters: np.ndarray) -> None:
         """Take the `parameters` that `buffer` had in an earlier epoch; `fit(resume=True)` goes on from those of now."""
@@ -400,10 +410,10 @@ class Network:
             self.training.last, self._put_back_parameters = self.buffer.copy(), parameters
         self.alone(lambda: np.copyto(self.buffer, parameters))
 
-    def _new_training(self, optimizer: Optimizer, names: Sequence[str] = ()) -> TrainingState:
+    def _new_training(self, optimizer: Optimizer, history: History) -> TrainingState:
         has_noise = any(isinstance(layer, Dropout) for layer in self.layers)
         noise = int(self.rng.integers(1 << 62)) if has_noise else 0
-        return TrainingState.new(optimizer, self.buffer, noise, ["cost", self.task.metric, *names, "seconds"])
+        return TrainingState.new(optimizer, self.buffer, noise, history)
 
     def partial_fit(
         self,
@@ -435,15 +445,16 @@ class Network:
             check_batch_sizes(self.layers, len(found.Y), None, warn_user)
             batches = source_of(self, found, None, False, None)
             stream = Stream(None, lambda unfinished: iter([batches]))  # type: ignore[arg-type, list-item]
-            self._check_schedule(optimizer, stream, 1)
+            training = self.training
+            history = History() if training is None else training.history
+            self._check_schedule(optimizer, stream, 1, history)
             if self.n_inputs is None:
                 self.alone(lambda: self._draw_parameters(found.rows.shape[1]))
             else:
                 self._require_finite_parameters()
             self.task = found.task
-            training = self.training
             if training is None or not training.fits(optimizer, self.buffer):
-                training = self.training = self._new_training(optimizer)
+                training = self.training = self._new_training(optimizer, History(["cost", self.task.metric, "seconds"]))
             if training.unfinished is not None:  # its steps have been made, and count
                 training.steps, training.unfinished = training.steps + training.unfinished.step, None
             training.last = self._put_back_parameters = None

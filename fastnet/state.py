@@ -1,6 +1,6 @@
 """What training remembers from one call to the next, and in a file: enough to go on as if it had never stopped."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -43,15 +43,13 @@ class TrainingState:
     last: np.ndarray | None = None
     # What callbacks remember, by the callback's name: what JSON can say, and arrays.
     callbacks: dict[str, dict[str, Any]] = field(default_factory=dict)
-    # Whether a metric of this training should become small, "min", or large, "max"; None where nobody has said.
-    directions: dict[str, str | None] = field(default_factory=dict)
 
     @classmethod
-    def new(cls, optimizer: Optimizer, buffer: np.ndarray, noise: int, names: Iterable[str]) -> "TrainingState":
-        """Before the first step; `names` are those of the history."""
+    def new(cls, optimizer: Optimizer, buffer: np.ndarray, noise: int, history: History) -> "TrainingState":
+        """Before the first step."""
         empty = np.zeros(0, buffer.dtype)
         first, second = (np.zeros_like(buffer) if optimizer.n_states > i else empty for i in range(2))
-        return cls(type(optimizer).__name__, (first, second), noise, history=History(names))
+        return cls(type(optimizer).__name__, (first, second), noise, history=history)
 
     def fits(self, optimizer: Optimizer, buffer: np.ndarray) -> bool:
         """Whether training can go on with this optimizer."""

@@ -100,8 +100,6 @@ class Trainer:
         return f"stopped after epoch {self.history.epochs} of {self.epochs}: {reason}"
 
     def _begin(self) -> None:
-        if self.validation is not None:
-            self.history.declare(self.validation.names(self.network.task))
         for name, callback in zip(self.names, self.callbacks, strict=True):
             if hasattr(callback, "load_state_dict"):
                 callback.load_state_dict(self.state.callbacks.get(name, {}))

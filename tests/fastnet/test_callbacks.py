@@ -58,6 +58,7 @@ def test_a_direction_that_nobody_knows_must_be_given(make, tmp_path, monkeypatch
     with pytest.raises(ValueError, match="give mode='min' or mode='max'"):
         net.fit(X, Y, callbacks=[make("validation_balanced_accuracy")], **options)
     assert net.history.epochs == 0
+    assert net.n_inputs is None
     with pytest.raises(ValueError, match="mode='up' is not known"):
         make("validation_cost", mode="up")
     net.fit(X, Y, callbacks=[make("validation_balanced_accuracy", mode="max")], **options)
@@ -119,7 +120,7 @@ def test_a_missing_folder_is_said_before_training(callback, tmp_path):
     with pytest.raises(FileNotFoundError, match=r"there is no folder .*nowhere.*make it first") as error:
         net.fit(X, Y, callbacks=[callback(path)], **QUIET)
     assert os.fspath(path) in str(error.value)
-    assert net.history.epochs == 0
+    assert net.n_inputs is None, "nothing has changed"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="modes")

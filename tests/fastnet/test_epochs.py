@@ -189,6 +189,10 @@ def test_what_is_refused_leaves_no_trace():
         lambda net: net.partial_fit(X[:, :0], ["a"] * 60, classes=["a", "b"]),
         lambda net: net.partial_fit(X, ["c"] * 60, classes=["a", "b"]),
         lambda net: net.fit(X, Y, class_weight={5: 1.0}, **QUIET),
+        lambda net: net.fit(X, Y, callbacks=[fn.EarlyStopping()], **QUIET),
+        lambda net: net.fit(X, Y, optimizer=fn.SGD(fn.schedules.reduce_on_plateau(0.1)), **QUIET),
+        lambda net: net.fit(X, Y, optimizer=fn.SGD(lambda step: -1.0), **QUIET),
+        lambda net: net.partial_fit(X, Y, optimizer=fn.SGD(lambda step: -1.0)),
     ):
         net = network()
         with pytest.raises(ValueError):  # noqa: PT011 - each another one

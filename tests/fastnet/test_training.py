@@ -164,7 +164,7 @@ def test_early_stopping_goes_back_to_the_best_epoch():
 def test_early_stopping_counts_small_steps_together():
     """What resets the patience is also what is restored: 0.89 is better than 1 by more than 0.1, if not than 0.95."""
     net = network().build(12)
-    net.training = TrainingState.new(fn.SGD(), net.buffer, 0, ["cost"])
+    net.training = TrainingState.new(fn.SGD(), net.buffer, 0, fn.History(["cost"]))
     stop, history = fn.EarlyStopping("cost", patience=2, min_delta=0.1), net.training.history
     stop.start(net, history)
     for epoch, cost in enumerate([1.0, 0.95, 0.89, 0.9], start=1):
