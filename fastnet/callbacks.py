@@ -116,8 +116,9 @@ class EarlyStopping:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from what `state_dict` gave; forget everything where `state` is empty, or of another monitor."""
-        is_mine = state.get("monitor") in (self.monitor, None)
-        self._best = np.array(state["best"]) if is_mine and state.get("best") is not None else None
+        best = state.get("best")
+        is_mine = state.get("monitor") in (self.monitor, None) and isinstance(best, np.ndarray)
+        self._best = np.array(best) if is_mine else None
         self._best_epoch = state.get("epoch") if is_mine and self._best is not None else 0
         self.reason = ""
 
@@ -128,6 +129,9 @@ class EarlyStopping:
 
     def start(self, network: "Network", history: History) -> None:
         self._monitored.start(network, history)
+        best, buffer = self._best, network.buffer
+        if best is not None and (best.shape, best.dtype) != (buffer.shape, buffer.dtype):  # of another network
+            self._best, self._best_epoch = None, 0
         best_epoch, _ = self._look_back(history)
         if self.restore_best and self._best_epoch is not None and best_epoch != self._best_epoch:
             # What is remembered is not of the best epoch: but if that is the last one, the network itself has its

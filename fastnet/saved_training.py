@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from .checks import known, real_number
+from .checks import known, positive_integer, real_number
 from .history import History
 from .json_checks import check_plain, fields, mapping, number, sequence, whole
 from .layout import n_targets
@@ -15,7 +15,7 @@ from .targets import Classification, MultiLabel
 
 _PREFIX = "training."  # begins the names of tensors that are no parameters
 _STATES = {"SGD": (0, 1), "RMSProp": (2,), "Adam": (2,), "AdamW": (2,)}  # how many of them an optimizer may have
-_SIZES = ("m", "batch_size")
+_SIZES = ("m", "batch_size")  # of an unfinished epoch
 _MOST_STEPS = 1 << 50  # whole numbers that floats still tell apart, with some to spare
 
 
@@ -150,6 +150,7 @@ def _unfinished(value: Any, tensors: Tensors, network: Network) -> Unfinished:
     steps = given["steps"]
     if steps is not None and step > whole(f"{where}.steps", steps, _MOST_STEPS):
         raise ValueError(f"{where}.step={step} is beyond the epoch's {steps} steps")
+    sizes = _sizes(where, given, steps)
     costs, scores = (take(tensors, f"{where}.{name}", np.float64, (step,)) for name in ("costs", "scores"))
     return Unfinished(
         _rng_state(f"{where}.rng_before", given["rng_before"]),
@@ -159,9 +160,19 @@ def _unfinished(value: Any, tensors: Tensors, network: Network) -> Unfinished:
         costs.read(),
         scores.read(),
         real_number(f"{where}.seconds", given["seconds"], at_least=0),
-        *(None if given[name] is None else whole(f"{where}.{name}", given[name], _MOST_STEPS) for name in _SIZES),
+        *sizes,
         _seen(f"{where}.seen", step, tensors, network),
     )
+
+
+def _sizes(where: str, given: dict[str, Any], steps: int | None) -> tuple[int | None, int | None]:
+    """How many samples an epoch of arrays has, and how many a mini-batch."""
+    if all(given[name] is None for name in _SIZES):
+        return None, None
+    m, batch_size = (positive_integer(f"{where}.{name}", given[name]) for name in _SIZES)
+    if steps != -(-m // batch_size):
+        raise ValueError(f"{where}.m={m} in mini-batches of {batch_size} are not {steps} steps")
+    return m, batch_size
 
 
 def _seen(where: str, step: int, tensors: Tensors, network: Network) -> dict[str, np.ndarray]:
