@@ -1,45 +1,33 @@
-"""The word that kernels are being compiled, which takes a while, the first time only."""
+"""The word that kernels are being compiled, which takes a while, the first time only; and how long that was."""
 
 import contextlib
-import gc
-import sys
-import threading
 import time
 from collections.abc import Iterator
 from types import ModuleType
 
+from fastnet_kernels.first_use import is_apart, seconds_waited, tell
+
+
+def seconds_compiling() -> float:
+    """How long the calling thread has waited, since it began, for kernels to be compiled or loaded."""
+    return seconds_waited()
+
 
 @contextlib.contextmanager
-def announced_compilation(event: ModuleType) -> Iterator[None]:
-    """Say on standard error that kernels are compiled, if they are, with a dot a second as a sign of life.
-
-    `event` is the compiler's module of events.
-    """
-    done = threading.Event()
+def announced(what: str, event: ModuleType) -> Iterator[None]:
+    """Inside of work that is done `apart`, say what is compiled, if anything is. `event` is the compiler's module."""
     started: list[float] = []
-
-    def tick() -> None:
-        while not done.wait(1.0):
-            print(".", end="", file=sys.stderr, flush=True)
 
     class Listener(event.Listener):  # type: ignore[misc, name-defined]
         def on_start(self, _: object) -> None:
-            if not started:
+            if not started and is_apart():  # another thread may compile something of its own
                 started.append(time.perf_counter())
-                print("fastnet: compiling kernels, first run only ", end="", file=sys.stderr, flush=True)
-                threading.Thread(target=tick, daemon=True).start()
+                tell(f"fastnet: compiling {what} ...")
 
         def on_end(self, _: object) -> None:
             pass
 
-    pauses = gc.isenabled()  # compiling makes millions of objects, of which the collector finds nothing to take away
-    gc.disable()
     with event.install_listener("numba:compile", Listener()):
-        try:
-            yield
-        finally:
-            done.set()
-            if pauses:
-                gc.enable()
+        yield
     if started:
-        print(f" done in {time.perf_counter() - started[0]:.1f} s", file=sys.stderr, flush=True)
+        tell(f" done in {time.perf_counter() - started[0]:.1f} s\n")

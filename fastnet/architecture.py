@@ -11,7 +11,7 @@ def checked_layers(layers: Sequence[Layer]) -> list[Layer]:
         raise TypeError(f"layers={layers!r} is no list: give the layers in order, as in [Dense(64, 'relu'), Dense(1)]")
     layers = list(layers)
     for place, layer in enumerate(layers, start=1):
-        if not isinstance(layer, Dense | BatchNorm | LayerNorm | Dropout | Rescale):
+        if type(layer) not in (Dense, BatchNorm, LayerNorm, Dropout, Rescale):
             raise TypeError(
                 f"layer {place} is {layer!r}: give fastnet.Dense(...), another layer, or, first, Rescale(...)"
             )
@@ -19,6 +19,11 @@ def checked_layers(layers: Sequence[Layer]) -> list[Layer]:
             raise ValueError(f"layer {place} is Rescale: it can only be the first layer")
         if isinstance(layer, Dense) and layer.activation == "softmax" and place < len(layers):
             raise ValueError(f"layer {place} is hidden and softmax: softmax is for the output layer only")
+        if isinstance(layer, Dense) and layer.activation == "softmax" and layer.units == 1:
+            raise ValueError(
+                f"layer {place} is softmax and has units=1, whose probability is always 1: give it a unit a class, or "
+                "use Dense(1, 'sigmoid') for two classes"
+            )
         if isinstance(layer, Dense) and layer.init == "zeros" and place < len(layers) and layer.units > 1:
             warnings.warn(
                 f"layer {place} is hidden and starts at zeros: its units get the same gradient and stay alike, as if "

@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 from fastnet_kernels import codes
+from fastnet_kernels.first_use import apart, imported
 
-from .announcing import announced_compilation
+from .announcing import announced
 from .checks import positive_integer
 from .cpu_form import Form, form_for, worth_threads
 from .cpu_plan import goes_by_few, make_plan, parts_of
@@ -36,8 +37,7 @@ def set_num_threads(count: int) -> None:
     >>> import fastnet as fn
     >>> fn.set_num_threads(numba.get_num_threads())
     """
-    import numba
-
+    numba = imported("numba")
     count, most = positive_integer("count", count), int(numba.config.NUMBA_NUM_THREADS)
     if count > most:
         raise ValueError(f"count={count} is above {most}: there are no more cores, or set NUMBA_NUM_THREADS before")
@@ -58,6 +58,10 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 _NOTHING = np.zeros(0)
+
+# Of this process: programs by dtype, and the parts that all of them can call.
+_programs: dict[np.dtype, Any] = {}
+_loaded_parts: set[int] = set()
 
 # One parallel run at a time: it uses all threads, and Numba's fallback "workqueue" layer allows no second one.
 _threads_in_use = threading.Lock()
@@ -86,23 +90,18 @@ class CPU:
     def __init__(self, dtype: np.dtype):
         self.dtype = dtype
         self._run: Any = None
-        self._parts: set[int] = set()
         self._no_outputs, self.nothing = np.zeros((0, 0), dtype), np.zeros(0, dtype)
         self._no_updates = no_updates(self.nothing)
 
     @functools.cached_property
     def panel(self) -> int:
         """How many numbers the kernels compute side by side."""
-        from fastnet_kernels.cpu.machine import PANEL_BYTES
-
-        return int(PANEL_BYTES) // self.dtype.itemsize
+        return int(imported("fastnet_kernels.cpu.machine").PANEL_BYTES) // self.dtype.itemsize
 
     @functools.cached_property
     def has_unit(self) -> bool:
         """Whether a matrix unit can make the products."""
-        from fastnet_kernels.cpu.matrix_unit import may_be_used
-
-        return self.dtype == np.float32 and may_be_used()
+        return self.dtype == np.float32 and bool(imported("fastnet_kernels.cpu.matrix_unit").may_be_used())
 
     def form(self, layers: Sequence[Layer], n_inputs: int, batch_size: int, *, repeats: bool = False) -> Form:
         return form_for(layers, n_inputs, batch_size, self.dtype, self.panel, repeats=repeats, has_unit=self.has_unit)
@@ -127,29 +126,30 @@ class CPU:
     @property
     def most_workers(self) -> int:
         """How many threads there can be."""
-        import numba
-
-        return int(numba.config.NUMBA_NUM_THREADS)
+        return int(imported("numba").config.NUMBA_NUM_THREADS)
 
     def prepare(self, parts: Iterable[int] = ()) -> None:
-        missing = set(parts) - self._parts
-        if self._run is not None and not missing:
-            return
-        from numba.core import event
+        wanted, program = set(parts), _programs.get(self.dtype)
+        if program is None or not wanted <= _loaded_parts:
+            program = apart(lambda: self._loaded(wanted))
+        self._run = program
 
-        with announced_compilation(event):
-            if self._run is None:
-                self._load_program()
-            from fastnet_kernels.cpu.compiling import load_part
+    def _loaded(self, parts: set[int]) -> Any:
+        """The program of this dtype; it and the parts are compiled, or loaded, if that was not done before."""
+        compiling, event = imported("fastnet_kernels.cpu.compiling"), imported("numba.core.event")
+        if self.dtype not in _programs:
+            where = "" if compiling.folder is None else f"; once, kept in {compiling.folder}"
+            with announced(f"the kernels ({self.dtype}{where})", event):
+                _programs[self.dtype] = self._load_program()
+        for part in sorted(parts - _loaded_parts):
+            name = codes.PART_NAMES[part]
+            with announced(f"the part for {name}, which this network is the first to use", event):
+                compiling.load_part(part)
+            _loaded_parts.add(part)
+        return _programs[self.dtype]
 
-            for part in sorted(missing):
-                load_part(part)
-        self._parts |= missing
-
-    def _load_program(self) -> None:
-        import numba
-        from fastnet_kernels.cpu.program import run
-
+    def _load_program(self) -> Any:
+        numba, run = imported("numba"), imported("fastnet_kernels.cpu.program").run
         number = numba.from_dtype(self.dtype)
         numbers, integers = number[::1], numba.int64[::1]
         fields: dict[str, Any] = dict.fromkeys(codes.Plan._fields, numba.int64)
@@ -171,7 +171,7 @@ class CPU:
         )  # fmt: skip
         run.compile(signature)
         # The machine code itself: finding it by the types of the arguments would take longer than one sample does.
-        self._run = run.overloads[signature].entry_point
+        return run.overloads[signature].entry_point
 
     def run(
         self,
@@ -239,6 +239,4 @@ class CPU:
         blocks = -(-m // plan.block_rows)
         if not worth_threads(n_parameters, m, blocks, trains=mode >= codes.GRADIENT) or _state["lost_threads"]:
             return 1
-        import numba
-
-        return min(int(numba.get_num_threads()), plan.workers)
+        return min(int(imported("numba").get_num_threads()), plan.workers)

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from fastnet_kernels import codes
+from fastnet_kernels.first_use import apart, imported
 
-from .announcing import announced_compilation
+from .announcing import announced
 from .checks import all_finite
 from .devices import NO_ORDER, Batches, Updates, no_updates
 from .gpu_calls import Calls
@@ -26,13 +27,13 @@ _PART_BYTES = 1 << 28  # of data that goes to the GPU in parts, at the most
 def _kernels() -> ModuleType:
     """The module that compiles CUDA kernels; RuntimeError with what is missing where they cannot run."""
     try:
-        from fastnet_kernels.cuda import compiling
+        compiling = imported("fastnet_kernels.cuda.compiling")
     except ImportError as error:
         raise RuntimeError(f"device='cuda' cannot be used: {error}") from None
     reason = compiling.why_not()
     if reason is not None:
         raise RuntimeError(f"device='cuda' cannot be used: {reason}, or use device='cpu'")
-    return compiling  # type: ignore[no-any-return]
+    return compiling
 
 
 # A run has the whole GPU: threads that want to run take turns. Not while arrays are held: predictions come in between
@@ -108,22 +109,25 @@ class GPU:
         """Load the compiled program; compile it first where that was never done. It has no parts."""
         if self._grid:
             return
-        from fastnet_kernels.cuda import program, sizes
-
+        sizes = imported("fastnet_kernels.cuda.sizes")
         if self.compiling.IS_SIMULATED:
             self._grid = sizes.MOST_BLOCKS
             return
-        import numba
+        device = self.cuda.get_current_device().id  # of this thread: others may have another one
+        self._grid = apart(lambda: self._load_program(device, sizes.THREADS))
 
+    def _load_program(self, device: int, threads: int) -> int:
+        """Returns how many blocks of so many threads can wait for each other on a GPU."""
+        numba, program = imported("numba"), imported("fastnet_kernels.cuda.program")
         number, whole, real = numba.from_dtype(self.dtype)[::1], numba.int64, numba.float64
         signature = (
             whole[:, ::1], whole, whole, whole, whole[:, ::1], real[:, ::1], whole[::1], real[::1], *(number,) * 5,
             numba.uint8[::1], *(number,) * 4, whole[::1], real[::1], real[:, ::1], whole[:, :, ::1], real[::1],
             real[::1], whole[::1], *(whole,) * 6,
         )  # fmt: skip
-        with announced_compilation(self.compiling.event):
+        with self.cuda.gpus[device], announced(f"the CUDA kernels ({self.dtype}; once)", self.compiling.event):
             compiled = program.run.compile(signature)
-        self._grid = compiled.max_cooperative_grid_blocks(sizes.THREADS)
+            return int(compiled.max_cooperative_grid_blocks(threads))
 
     def form(self, layers: Sequence[Layer], n_inputs: int, batch_size: int, *, repeats: bool = False) -> int:
         return form_for(batch_size)

@@ -6,6 +6,8 @@ import threading
 from collections.abc import Iterator
 from types import FrameType
 
+from fastnet_kernels.first_use import main_thread_waits
+
 
 class Interrupts:
     """Whether Ctrl-C was pressed inside the block; a second one ends at once."""
@@ -14,7 +16,7 @@ class Interrupts:
         self.came = False
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        if self.came:
+        if self.came or main_thread_waits():  # for kernels that are compiled, which nothing can tear
             raise KeyboardInterrupt
         self.came = True
 

@@ -66,7 +66,7 @@ class Dense(Layer):
     Parameters
     ----------
     units : int
-        Number of units n, at least 1: W is (n, n_prev), b is (n,).
+        Number of units n, at least 1, and 2 of softmax: W is (n, n_prev), b is (n,).
     activation : str
         g: "linear", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "softplus", "silu", "gelu", "hard_sigmoid",
         "hard_silu", or, for the output layer, "softmax". `fastnet_kernels.reference.activations` has the formulas.
@@ -132,7 +132,8 @@ class BatchNorm(Layer):
     """Each unit normalised over the mini-batch: g(gamma X + beta), X = (A_prev - mean) / sqrt(variance + epsilon).
 
     After Ioffe and Szegedy (2015). gamma (n,) starts at 1, beta (n,) at 0. Evaluation and prediction use a mean and a
-    variance (n,) that training remembers; so does training itself where the layer is not `trainable`.
+    variance (n,) that training remembers; so does training itself where the layer is not `trainable`, and with a
+    mini-batch of a single sample: that has no variance, and nothing of it is remembered.
 
     Parameters
     ----------

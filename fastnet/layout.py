@@ -15,9 +15,10 @@ _KIND_CODES = {
     LayerNorm: codes.LAYER_NORM,
     Dropout: codes.DROPOUT,
 }
+_KIND_NAMES = [kind.__name__ for kind in _KIND_CODES]
 _ACTIVATION_CODES = {name: getattr(codes, name.upper()) for name in ACTIVATIONS}
 LOSS_CODES = {name: getattr(codes, name.upper()) for name in OUTPUTS}
-_DERIVED_FROM_Z = ("softplus", "silu", "gelu", "hard_silu")
+_DERIVED_FROM_Z = ("elu", "softplus", "silu", "gelu", "hard_silu")
 
 ALIGNMENT = 64  # bytes: a cache line, and the longest vector register
 _CONFLICT = 2048  # bytes: rows this far apart, or a multiple of it, compete for the same places in a cache
@@ -121,7 +122,12 @@ def rescale_of(layers: Sequence[Layer]) -> Rescale:
 
 
 def describe(layer: Layer, n_in: int, n_out: int, row: np.ndarray, settings: np.ndarray) -> None:
-    """What a layer says of itself, in its rows of a plan's tables."""
+    """What a layer says of itself, in its rows of a plan's tables.
+
+    Raises TypeError for a layer of a kind that the compiled programs do not know.
+    """
+    if type(layer) not in _KIND_CODES:
+        raise TypeError(f"{layer!r} is no layer that can be run: give one of {', '.join(_KIND_NAMES)}")
     row[codes.KIND], row[codes.N_IN], row[codes.N_OUT] = _KIND_CODES[type(layer)], n_in, n_out
     if isinstance(layer, Dropout):
         settings[codes.RATE] = layer.rate

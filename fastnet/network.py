@@ -1,5 +1,6 @@
 """The network: layers and their parameters, and what people do with them."""
 
+import contextlib
 import copy
 import dataclasses
 import math
@@ -39,6 +40,7 @@ from .losses import Loss, loss_for
 from .metrics import Metric, check_metrics, direction, measured, named
 from .optimizers import SGD, Optimizer, as_optimizer
 from .samples import as_rows
+from .schedules import checked_rates
 from .state import TrainingState
 from .summary import summary_of, table_of
 from .targets import Classification, Regression, as_targets, sample_weights, task_for
@@ -292,7 +294,7 @@ class Network:
         epochs = positive_integer("epochs", epochs)
         if batch_size is not None:
             batch_size = positive_integer("batch_size", batch_size)
-        optimizer, callbacks = as_optimizer(optimizer), checked(callbacks)
+        optimizer, metrics_by_name, callbacks = as_optimizer(optimizer), named(metrics, self.task), checked(callbacks)
         me = _Training()
         try:
             self._begin_training(me, "fit")
@@ -311,7 +313,6 @@ class Network:
                 task, n_inputs = first.task, first.rows.shape[1]
                 if learns_statistics(self.layers):
                     check_batch_sizes(self.layers, len(first.rows), None, warn_user)
-                metrics_by_name = named(metrics, self.task)
             else:
                 if steps_per_epoch is not None:
                     raise ValueError(
@@ -322,15 +323,17 @@ class Network:
                 )
                 task, n_inputs = found.task, found.rows.shape[1]
                 check_batch_sizes(self.layers, len(found.Y), batch_size, warn_user)
-                metrics_by_name = named(metrics, self.task)
                 samples = (found.given if found.one_by_one else found.rows), found.Y
                 source = source_of(self, found, batch_size, shuffle, augment)
             validation = validation_of(self, validation_data, metrics_by_name, samples, task, n_inputs)
             if validation is not None and validation.samples is not None:
                 check_metrics(metrics_by_name, task, task.truth(validation.samples[1]), self.dtype)
+            elif validation is not None:
+                with contextlib.suppress(ValueError):  # one mini-batch may be too little for a metric
+                    check_metrics(metrics_by_name, task, task.truth(first.Y), self.dtype)
             if resume:
                 self._check_unfinished(source)
-            self._check_schedule(optimizer, source)
+            self._check_schedule(optimizer, source, epochs)
             if not any(getattr(layer, "trainable", False) for layer in self.layers):
                 raise ValueError("no layer is trainable: call unfreeze()")
             if self.n_inputs is None:
@@ -370,13 +373,16 @@ class Network:
             epoch = "an epoch" if unfinished.steps is None else f"an epoch of {unfinished.steps} steps"
             raise ValueError(f"training was interrupted in {epoch}: resume it with the same samples and batch_size")
 
-    @staticmethod
-    def _check_schedule(optimizer: Optimizer, source: Batches | Stream) -> None:
-        if source.steps is None and optimizer.schedule.needs_total:
+    def _check_schedule(self, optimizer: Optimizer, source: Batches | Stream, epochs: int) -> None:
+        """Whether the learning rate can be known, and is one, as far as that can be seen before the first step."""
+        schedule, steps = optimizer.schedule, source.steps
+        if steps is None and schedule.needs_total:
             raise ValueError(
-                f"learning_rate={optimizer.schedule!r} needs to know how many steps there will be, and this source of "
+                f"learning_rate={schedule!r} needs to know how many steps there will be, and this source of "
                 "mini-batches does not say: give the schedule steps=, or fit steps_per_epoch="
             )
+        if not schedule.follows_history:
+            checked_rates(schedule, 0, 1, None if steps is None else epochs * steps, History())
 
     def _take_up_training(self) -> None:
         """Go back to the parameters after the last epoch, if a callback has put others in their place at the end."""
@@ -429,7 +435,7 @@ class Network:
             check_batch_sizes(self.layers, len(found.Y), None, warn_user)
             batches = source_of(self, found, None, False, None)
             stream = Stream(None, lambda unfinished: iter([batches]))  # type: ignore[arg-type, list-item]
-            self._check_schedule(optimizer, stream)
+            self._check_schedule(optimizer, stream, 1)
             if self.n_inputs is None:
                 self.alone(lambda: self._draw_parameters(found.rows.shape[1]))
             else:

@@ -22,7 +22,7 @@ _MOST_STEPS = 1 << 50  # whole numbers that floats still tell apart, with some t
 # ---------------------------------------------------------------- writing
 
 
-def describe(training: TrainingState, rng: np.random.Generator) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+def describe(training: TrainingState, network: Network) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """As JSON, and arrays by the names of their tensors; TypeError for what a callback remembers and no file holds."""
     arrays = {f"{_PREFIX}state{i}": state for i, state in enumerate(training.states) if state.size}
     if training.last is not None:
@@ -43,7 +43,8 @@ def describe(training: TrainingState, rng: np.random.Generator) -> tuple[dict[st
         "noise": training.noise,
         "steps": training.steps,
         "history": {name: [float(value) for value in values] for name, values in training.history.items()},
-        "rng": rng.bit_generator.state,
+        "rng": network.rng.bit_generator.state,
+        "learning_rate": network.learning_rate,
         "unfinished": unfinished,
         "callbacks": callbacks,
     }
@@ -78,13 +79,13 @@ def _describe_callback(name: object, state: object, kept: list[np.ndarray]) -> d
 
 
 def restore(description: Any, version: int, tensors: Tensors, network: Network, size: int) -> TrainingState:
-    """The state of a training of `network`, whose buffer has `size` numbers; it gets the random generator's state.
+    """The state of a training of `network`, whose buffer has `size` numbers; its random generator and rate are set.
 
     Its tensors are taken out. Raises ValueError or TypeError for what does not fit.
     """
     if version < 3:
         description = _upgraded(description, tensors, network, size)
-    names = ("optimizer", "noise", "steps", "history", "rng", "unfinished", "callbacks")
+    names = ("optimizer", "noise", "steps", "history", "rng", "learning_rate", "unfinished", "callbacks")
     given = fields("training", description, names)
     optimizer = given["optimizer"]
     if not isinstance(optimizer, str) or not optimizer.isidentifier():
@@ -96,6 +97,7 @@ def restore(description: Any, version: int, tensors: Tensors, network: Network, 
     states = [take(tensors, name, network.dtype, (size,)) for name in state_names[:n_states]]
     last = take(tensors, f"{_PREFIX}last", network.dtype, (size,)) if f"{_PREFIX}last" in tensors else None
     rng = _rng_state("training.rng", given["rng"])
+    learning_rate = real_number("training.learning_rate", given["learning_rate"], at_least=0)
     state = TrainingState(
         optimizer,
         (np.zeros(0, network.dtype), np.zeros(0, network.dtype)),
@@ -110,6 +112,7 @@ def restore(description: Any, version: int, tensors: Tensors, network: Network, 
     state.states = (found[0], found[1])
     state.last = None if last is None else last.read()
     network.rng.bit_generator.state = rng
+    network.learning_rate = learning_rate
     return state
 
 
@@ -239,4 +242,4 @@ def _upgraded(description: Any, tensors: Tensors, network: Network, size: int) -
     if f"{_PREFIX}best" in tensors:
         tensors[f"{_PREFIX}callbacks.0"] = take(tensors, f"{_PREFIX}best", network.dtype, (size,))
         callbacks = {"EarlyStopping": {"values": {"monitor": None}, "arrays": {"best": 0}}}
-    return {**given, "unfinished": unfinished, "callbacks": callbacks}
+    return {**given, "learning_rate": 0.0, "unfinished": unfinished, "callbacks": callbacks}

@@ -1,6 +1,6 @@
 """What training remembers from one call to the next, and in a file: enough to go on as if it had never stopped."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,8 +14,8 @@ from .optimizers import Optimizer
 class Unfinished:
     """An epoch that was interrupted after `step` of its mini-batches: enough to go on in the middle of it."""
 
-    rng_before: dict[str, Any]  # the random generator before the epoch: the order of samples is drawn from it
-    rng: dict[str, Any]  # the random generator at the interruption, after what `augment` has drawn
+    rng_before: Mapping[str, Any]  # the random generator before the epoch: the order of samples is drawn from it
+    rng: Mapping[str, Any]  # the random generator at the interruption, after what `augment` has drawn
     step: int  # mini-batches that are done
     steps: int | None  # mini-batches of the whole epoch; None where a stream does not say
     costs: np.ndarray  # (step,) float64

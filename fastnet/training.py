@@ -3,13 +3,14 @@
 import itertools
 import reprlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 from fastnet_kernels import codes
 
+from .announcing import seconds_compiling
 from .batches import Stream
 from .callbacks import Callback, in_order, names_of, stops_training
 from .checks import all_finite
@@ -137,12 +138,15 @@ class Trainer:
         for array, copy in zip(self.changing, self.before, strict=True):
             np.copyto(copy, array)
         rng = self.network.rng.bit_generator
+        found: Unfinished | DivergenceError | None
         rng_state, state.unfinished = rng.state, None
         try:
             if unfinished is not None:
                 rng.state = unfinished.rng_before
-            train = self._train_stream if isinstance(self.source, Stream) else self._train_arrays
-            found = train(self.source, unfinished)  # type: ignore[arg-type]
+            if isinstance(self.source, Stream):
+                found = self._train_stream(self.source, unfinished)
+            else:
+                found = self._train_arrays(self.source, unfinished)
         except BaseException:
             self._go_back()
             rng.state, state.steps, state.unfinished = rng_state, steps, unfinished
@@ -161,7 +165,7 @@ class Trainer:
 
         self.network.alone(copy_back)
 
-    def _interrupt(self) -> None:
+    def _interrupt(self) -> NoReturn:
         raise KeyboardInterrupt(
             f"training stopped in epoch {min(self.history.epochs + 1, self.epochs)}: the network keeps its parameters, "
             "and net.history what was measured; fit(..., resume=True) goes on from here"
@@ -206,9 +210,9 @@ class Trainer:
         rng_before = network.rng.bit_generator.state
         training.order = self._order(training, epochs)
         updates = self._updates(last, first)
-        clock = time.perf_counter()
+        clock = _clock()
         reached, is_finite = self._run_steps(training, updates, first, last, costs, scores)
-        seconds += time.perf_counter() - clock
+        seconds += _clock() - clock
         if not is_finite or not all_finite(network.buffer):
             network.rng.bit_generator.state = rng_before
             return self._back_to_finite(training, updates, unfinished, min(reached, last - 1))
@@ -243,12 +247,12 @@ class Trainer:
                     if self.interrupts.came and not is_repeated and len(costs) == 1:
                         return step, True
                     end = min(stop, step + max(1, int(_SECONDS_A_CALL / self.seconds_a_step)))
-                    clock = time.perf_counter()
+                    clock = _clock()
                     reached = self._run(
                         training, updates, step, end, costs.reshape(-1), scores.reshape(-1), is_idle,
                         repeats=training.steps == 1,
                     )  # fmt: skip
-                    self.seconds_a_step = max(1e-7, (time.perf_counter() - clock) / (end - step))
+                    self.seconds_a_step = max(1e-7, (_clock() - clock) / (end - step))
                     if not is_repeated:
                         self.bar.update(reached - step)
                     step = reached
@@ -261,7 +265,7 @@ class Trainer:
         is_idle: bool, *, repeats: bool = False,
     ) -> int:  # fmt: skip
         """Steps of training; where all weights are 0 there is nothing to learn, and the parameters stay as they are."""
-        network, found = self.network, {"costs": costs, "scores": scores}
+        network, found = self.network, dict[str, Any](costs=costs, scores=scores)
         if not is_idle:
             return network.run(
                 codes.TRAIN, batches, first, last, updates=updates, noise=self.state.noise, repeats=repeats, **found
@@ -300,14 +304,22 @@ class Trainer:
 
     # ---------------------------------------------------------------- streams
 
+    def _rate(self, step: int) -> np.ndarray:
+        """(1,): the learning rate of a step since training began, which becomes the network's."""
+        rates = checked_rates(self.schedule, step, step + 1, self.total_steps, self.history)
+        self.network.learning_rate = float(rates[0])
+        return rates
+
     def _train_stream(self, source: Stream, unfinished: Unfinished | None) -> Unfinished | DivergenceError | None:
         network, state = self.network, self.state
         rng_before = network.rng.bit_generator.state
         epoch = StreamedEpoch(unfinished, metrics=self.validation is not None and self.validation.is_streamed)
-        clock = time.perf_counter()
+        if unfinished is not None:  # also where no step is left
+            self._rate(state.steps + unfinished.step - 1)
+        clock = _clock()
         with network.device.holding(*self.changing):
             is_whole, is_finite = self._run_batches(source.epoch(unfinished), epoch)
-        epoch.seconds += time.perf_counter() - clock
+        epoch.seconds += _clock() - clock
         if not is_finite or not all_finite(network.buffer):
             self._go_back()
             network.rng.bit_generator.state, state.unfinished = rng_before, unfinished
@@ -328,8 +340,7 @@ class Trainer:
         network, state = self.network, self.state
         for batch in batches:
             step = state.steps + len(epoch.costs)
-            rates = checked_rates(self.schedule, step, step + 1, self.total_steps, self.history)
-            network.learning_rate = float(rates[0])
+            rates = self._rate(step)
             costs, scores = np.zeros((2, 1))
             if epoch.metrics:
                 epoch.outputs.append(network.outputs_of(batch))
@@ -342,6 +353,11 @@ class Trainer:
             if self.interrupts.came:
                 return False, True
         return True, True
+
+
+def _clock() -> float:
+    """Seconds, while which no kernels are compiled or loaded."""
+    return time.perf_counter() - seconds_compiling()
 
 
 def _idle_steps(training: Batches, epochs: int) -> np.ndarray:
@@ -390,7 +406,7 @@ class StreamedEpoch:
     def cost(self) -> float:
         return float(np.array(self.costs) @ np.array(self.sizes) / sum(self.sizes))
 
-    def unfinished(self, rng_before: dict[str, Any], rng: dict[str, Any], source: Stream) -> Unfinished:
+    def unfinished(self, rng_before: Mapping[str, Any], rng: Mapping[str, Any], source: Stream) -> Unfinished:
         """To go on from."""
         seen = {"sizes": np.array(self.sizes), "targets": np.concatenate(self.targets)}
         if self.metrics:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
+from fastnet_kernels.first_use import imported
 
 from ..checks import float_dtype, known, positive_integer
 from .kernels import SUBJECTS, Shape, largest_error, make_case, rooms
@@ -60,8 +61,7 @@ def compare(
     >>> [record["room"] for record in records][:2]
     ['reference', 'cpu']
     """
-    import numba
-
+    numba = imported("numba")
     names = list(SUBJECTS) if kernels is None else list(kernels)
     for name in names:
         known("kernel", name, SUBJECTS)
@@ -129,8 +129,7 @@ def _measure(name: str, shape: Shape, dtype: str, threads: int, rounds: int) -> 
 @contextlib.contextmanager
 def _threads(count: int) -> Iterator[None]:
     """Numba, and NumPy's BLAS where that can be done, on `count` threads."""
-    import numba
-
+    numba = imported("numba")
     before = numba.get_num_threads()
     numba.set_num_threads(count)
     with contextlib.ExitStack() as stack:

@@ -109,7 +109,7 @@ SUBJECTS: dict[str, Subject] = {
     },
     "hard_sigmoid_backward": _elementwise("dA", "A", shapes=_ONE_MATRIX),
     "elu": _elementwise("Z", "alpha", shapes=_ONE_MATRIX),
-    "elu_backward": _elementwise("dA", "A", "alpha", shapes=_ONE_MATRIX),
+    "elu_backward": _elementwise("dA", "Z", "alpha", shapes=_ONE_MATRIX),
     "absolute_error": _loss("A", "mn", shapes=_ONE_MATRIX),
     "huber": _loss("A", "mn", "delta", shapes=_ONE_MATRIX),
     "quantile": _loss("A", "mn", "q", shapes=_ONE_MATRIX),

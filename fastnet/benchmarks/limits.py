@@ -5,14 +5,14 @@ import platform
 from pathlib import Path
 
 import numpy as np
+from fastnet_kernels.first_use import imported
 
 from .timing import Queued, samples
 
 
 def processor() -> str:
     """The processor's name and the number of cores this process may use."""
-    import numba
-
+    numba = imported("numba")
     name = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():

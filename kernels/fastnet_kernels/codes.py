@@ -7,7 +7,7 @@ import numpy as np
 # Kinds of layer.
 DENSE, BATCH_NORM, LAYER_NORM, DROPOUT = range(4)
 
-# Activations. Softmax is for the output layer only; the derivatives of SOFTPLUS, SILU, GELU and HARD_SILU need Z.
+# Activations. Softmax is for the output layer only; the derivatives of ELU, SOFTPLUS, SILU, GELU and HARD_SILU need Z.
 LINEAR, SIGMOID, TANH, RELU, LEAKY_RELU, SOFTMAX, ELU, HARD_SIGMOID, SOFTPLUS, SILU, GELU, HARD_SILU = range(12)
 
 # Losses.
@@ -21,6 +21,17 @@ PLAIN, MOMENTUM, RMSPROP, ADAM, ADAMW = range(5)
 # are bytes; samples that are used as rows, since they or the first layer's units are few; one sample at a time; W so
 # large that it is packed; and products by a matrix unit, where there is one.
 PARTS = PASSING, RARE_ACTIVATIONS, RARE_LOSSES, OPTIMIZERS, BYTES, SAMPLE_ROWS, ONLINE, LARGE_W, MATRIX_UNIT = range(9)
+PART_NAMES = {
+    PASSING: "normalisations and Dropout",
+    RARE_ACTIVATIONS: "rarer activations",
+    RARE_LOSSES: "rarer losses, sample weights and label smoothing",
+    OPTIMIZERS: "optimizers, clipping and penalties",
+    BYTES: "uint8 samples",
+    SAMPLE_ROWS: "few samples or few units",
+    ONLINE: "one sample at a time",
+    LARGE_W: "large weight matrices",
+    MATRIX_UNIT: "the matrix unit",
+}
 
 # What one run of the program does with every mini-batch.
 PREDICT = 0  # forward; the output activations are stored

@@ -229,6 +229,81 @@ def test_a_step_whose_cost_is_not_finite_changes_no_weights(has_library, monkeyp
         np.testing.assert_allclose(on_gpu, on_cpu, rtol=1e-12)
 
 
+def test_a_penalty_that_is_not_finite_ends_the_run():
+    from fastnet.devices import Updates
+
+    for net in two([Dense(2, l2=1e38), Dense(1)], seed=1):
+        net.build(1).parameters["W1"][0, 0] = 1e3
+        net.device.prepare({codes.OPTIMIZERS})
+        batches, costs, scores = net.batches([[1.0], [2.0]], [0.0, 0.0], 1), *np.zeros((2, 2))
+        updates = Updates(fn.SGD().settings(), np.full(2, 1e-38), (np.zeros(0, np.float32),) * 2)
+        assert net.run(codes.TRAIN, batches, 0, 2, updates=updates, costs=costs, scores=scores) == 0
+        assert costs[0] == np.inf
+
+
+def test_batch_norm_of_one_sample_is_that_of_evaluation():
+    """It has no variance: what is remembered stands in for it, and stays."""
+    layers = [Dense(5, "tanh"), fn.BatchNorm("tanh"), Dense(4), fn.BatchNorm("relu"), Dense(3, "softmax")]
+    X, y = data(layers, 3, 4)
+    rng, found = np.random.default_rng(0), []
+    remembered = {name: rng.random(n) + 0.5 for name, n in (("mean1", 5), ("variance1", 5), ("variance2", 4))}
+    for net in two(layers, dtype="float64"):
+        net.build(4)
+        for name, numbers in remembered.items():
+            net.parameters[name][:] = numbers
+        gradients = net.gradients(X[:1], y[:1])
+        found.append([gradients[key] for key in sorted(gradients)])
+        net.fit(X, y, epochs=1, batch_size=1, optimizer=fn.SGD(0.1), verbose=False)
+        for name, numbers in remembered.items():
+            np.testing.assert_array_equal(net.parameters[name], numbers)
+        found[-1].append(net.buffer)
+    for on_cpu, on_gpu in zip(*found, strict=True):
+        np.testing.assert_allclose(on_gpu, on_cpu, rtol=1e-11, atol=1e-13)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_predictions_are_what_logits_say(dtype):
+    """However close to each other they are, or to 0."""
+    rng = np.random.default_rng(0)
+    X = rng.integers(-2, 3, (60, 3)) * 10.0 ** rng.uniform(-30, 0, (60, 1)) + rng.choice([0, 0, 70], (60, 1))
+    X = X.astype(dtype)
+    X[::3, 2] = np.nextafter(X[::3, 0], np.array(np.inf, dtype))
+    for activation, expected in (("softmax", X.argmax(axis=1)), ("sigmoid", X > 0)):
+        net = fn.Network([Dense(3, activation)], dtype=dtype, device="cuda").build(3)
+        net.parameters["W1"][:] = np.eye(3)
+        np.testing.assert_array_equal(net.predict(X), expected)
+        y = rng.integers(0, 2, expected.shape)
+        assert net.evaluate(X, y)["accuracy"] == np.mean(net.predict(X) == y)
+
+
+@pytest.mark.parametrize("what", ["layer", "activation", "loss", "optimizer"])
+def test_what_is_unknown_gives_nan(what):
+    from fastnet.devices import Updates
+
+    net = fn.Network([Dense(3, "tanh"), fn.LayerNorm(), Dense(2)], device="cuda").build(2)
+    batches, costs, scores = net.batches(np.ones((2, 2)), np.ones((2, 2))), *np.zeros((2, 1))
+    room, settings = net._room(2), fn.Adam().settings()
+    if what == "loss":
+        room.tables["whole"][codes.LOSS] = 99
+    elif what == "optimizer":
+        settings[codes.OPTIMIZER] = 99
+    else:
+        room.tables["layers"][1, codes.KIND if what == "layer" else codes.ACTIVATION] = 99
+    updates = Updates(settings, np.ones(1), (np.zeros_like(net.buffer), np.zeros_like(net.buffer)))
+    net.run(codes.TRAIN, batches, 0, 1, updates=updates, costs=costs, scores=scores)
+    changed = {"layer": ["gamma1", "beta1"], "optimizer": net.parameters}.get(what, [])
+    assert np.isnan(costs[0]) == (what in ("loss", "activation"))
+    for name in changed:
+        assert np.isnan(net.parameters[name]).all()
+
+
+def test_a_norm_that_is_infinite_is_seen():
+    """In float32 squares of 1e30 are; a step of nothing would not be noticed."""
+    net = fn.Network([Dense(1, init="zeros")], loss="absolute_error", device="cuda").build(2)
+    with pytest.raises(fn.DivergenceError):
+        net.fit([[1e30, 1e30]], [1.0], epochs=1, optimizer=fn.SGD(1.0, clip_norm=1.0), verbose=False)
+
+
 def test_of_the_same_numbers_the_first_is_the_prediction():
     X, y = np.ones((6, 2)), np.array([0, 0, 0, 0, 1, 2])
     layers = [Dense(3, "softmax", init="zeros")]

@@ -36,13 +36,73 @@ LAYERS = {
 }
 
 
-@pytest.mark.parametrize("m", [2, 3, 15, 16, 17, 33, 100, 300])
+@pytest.mark.parametrize("m", [1, 2, 3, 15, 16, 17, 33, 100, 300])
 @pytest.mark.parametrize("name", LAYERS)
 def test_gradients_of_layers(name, m, threads):
     X, y = RNG.standard_normal((m, 9)), RNG.integers(0, 4, m)
     assert error_of([*LAYERS[name], fn.Dense(4, "softmax", l2=0.01)], y, X=X) < (
         1e-4 if m == 2 else 1e-6
     )  # two samples are steep
+
+
+def remembering(layers, n=9, **options):
+    """A network whose batch normalisations remember something."""
+    net, rng = fn.Network(layers, dtype="float64", seed=3, **options).build(n), np.random.default_rng(5)
+    for name, array in net.parameters.items():
+        if not name.startswith("W"):
+            array[:] = rng.random(array.shape) + 0.5
+    return net
+
+
+def remembered(net):
+    return {name: array.copy() for name, array in net.parameters.items() if name.startswith(("mean", "variance"))}
+
+
+def test_batch_norm_of_one_sample_is_that_of_evaluation():
+    """A variance of one number is not defined: what is remembered stands in for it, and does not depend on it."""
+    net = remembering([fn.Dense(7, "tanh"), fn.BatchNorm("tanh", epsilon=0.1), fn.Dense(4, "softmax")])
+    p, x = net.parameters, X[:1]
+    A = np.tanh(x @ p["W1"].T + p["b1"])
+    rate = 1 / np.sqrt(p["variance1"] + 0.1)
+    normalised = (A - p["mean1"]) * rate
+    B = np.tanh(p["gamma1"] * normalised + p["beta1"])
+    Z = B @ p["W2"].T + p["b2"]
+    dZ = np.exp(Z) / np.exp(Z).sum()
+    cost = -np.log(dZ[0, CLASSES[0]])
+    dZ[0, CLASSES[0]] -= 1
+    dB = dZ @ p["W2"] * (1 - B * B)
+    dA = dB * p["gamma1"] * rate * (1 - A * A)
+    expected = {
+        "W1": dA.T @ x, "b1": dA[0], "gamma1": (dB * normalised)[0], "beta1": dB[0], "W2": dZ.T @ B, "b2": dZ[0],
+    }  # fmt: skip
+    assert net.training_cost(net.batches(x, CLASSES[:1])) == pytest.approx(cost, rel=1e-12)
+    for name, gradient in net.gradients(x, CLASSES[:1]).items():
+        np.testing.assert_allclose(gradient, expected[name], rtol=1e-10, atol=1e-14, err_msg=name)
+    before = {name: array.copy() for name, array in p.items()}
+    net.fit(x, CLASSES[:1], epochs=1, batch_size=1, optimizer=fn.SGD(0.1), verbose=False)
+    for name, array in net.parameters.items():
+        change = -0.1 * expected[name] if name in expected else 0
+        np.testing.assert_allclose(array, before[name] + change, rtol=1e-12, err_msg=name)
+
+
+@pytest.mark.parametrize("name", ["batch norm", "two batch norms", "all", "frozen batch norm", "frozen between"])
+def test_gradients_of_one_sample_with_what_is_remembered(name, threads):
+    net = remembering([*LAYERS[name], fn.Dense(4, "softmax", l2=0.01)])
+    before = remembered(net)
+    assert fn.check_gradients(net, X[:1], CLASSES[:1]) < 1e-7
+    net.fit(X, CLASSES, epochs=2, batch_size=1, optimizer=fn.Adam(), verbose=False)
+    for key, array in remembered(net).items():
+        np.testing.assert_array_equal(array, before[key])
+
+
+def test_a_last_mini_batch_of_one_sample_is_not_remembered():
+    net = remembering([fn.Dense(7), fn.BatchNorm("tanh"), fn.Dense(4, "softmax")])
+    twin = net.copy()
+    options = {"epochs": 1, "batch_size": 12, "shuffle": False, "optimizer": fn.SGD(1e-9), "verbose": False}
+    net.fit(X, CLASSES, **options)
+    twin.fit(X[:36], CLASSES[:36], **options)
+    for key, array in remembered(net).items():
+        np.testing.assert_array_equal(array, twin.parameters[key])
 
 
 @pytest.mark.parametrize(
@@ -270,6 +330,7 @@ def test_hinge_tells_two_classes_apart():
     ("make", "message"),
     [
         (lambda: fn.Dropout(1), "leave out everything"),
+        (lambda: fn.Network([fn.Dense(3), fn.Dense(1, "softmax")]), r"use Dense\(1, 'sigmoid'\) for two classes"),
         (lambda: fn.BatchNorm("softmax"), "'softmax' is not known"),
         (lambda: fn.BatchNorm(momentum=2), "above 1"),
         (lambda: fn.LayerNorm(epsilon=0), "epsilon=0"),

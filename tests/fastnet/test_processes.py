@@ -62,17 +62,6 @@ def test_import_is_light():
     assert result.stdout.strip() == "[]"
 
 
-def test_a_first_run_says_that_it_compiles(tmp_path):
-    script = "import fastnet as fn; fn.Network([fn.Dense(1)]).build(2).predict([[1.0, 2.0]])"
-    command = [sys.executable, "-c", script]
-    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
-    first = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    assert "compiling kernels, first run only ..." in first.stderr
-    assert "done in" in first.stderr
-    second = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    assert second.stderr == ""
-
-
 def test_the_number_of_threads():
     import numba
 

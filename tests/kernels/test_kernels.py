@@ -5,6 +5,7 @@ in Numba's simulator, which is slow and gets small shapes.
 """
 
 import importlib
+import math
 import os
 
 import numpy as np
@@ -91,9 +92,7 @@ def test_activation(name, shape, layout, dtype, rng):
 def test_elu(shape, alpha, dtype, rng):
     Z = rng.standard_normal(shape).astype(dtype)
     compare("elu", [Z, alpha], [shape], dtype)
-    A = np.empty(shape, dtype)
-    reference.elu(Z, alpha, A)
-    compare("elu_backward", [rng.standard_normal(shape).astype(dtype), A, alpha], [shape], dtype)
+    compare("elu_backward", [rng.standard_normal(shape).astype(dtype), Z, alpha], [shape], dtype)
 
 
 @pytest.mark.parametrize("slope", [0.0, 0.01, 0.3])
@@ -119,6 +118,44 @@ def test_activation_backward(name, shape, layout, dtype, rng):
     A = np.empty(shape, dtype)
     getattr(reference, name)(rng.standard_normal(shape).astype(dtype), A)
     compare(f"{name}_backward", [rng.standard_normal(shape).astype(dtype), A], [shape], dtype, layout)
+
+
+def slopes(z):
+    """Derivatives at float64 numbers by name, and how large the terms are that each is the sum of."""
+    small, far = np.exp(-np.abs(z)), 1 / (1 + np.exp(np.abs(z)))
+    sigmoid, rest = np.where(z > 0, 1 - far, far), np.where(z > 0, far, 1 - far)
+    normal = np.array([math.erfc(-x / math.sqrt(2)) / 2 for x in z])
+    density = np.exp(-z * z / 2) / math.sqrt(2 * math.pi)
+    return {
+        "relu": (z > 0, 1),
+        "leaky_relu": (np.where(z > 0, 1, 0.01), 1),
+        "elu": (np.where(z > 0, 1, 0.7 * small), np.where(z > 0, 1, 0.7 * small)),
+        "softplus": (sigmoid, sigmoid),
+        "silu": (sigmoid * (1 + z * rest), sigmoid * (1 + np.abs(z) * rest)),
+        "gelu": (normal + z * density, normal + np.abs(z) * density),
+        "hard_sigmoid": (np.where(np.abs(z) < 3, 1 / 6, 0), 1),
+        "hard_silu": (np.where(z >= 3, 1, np.where(z <= -3, 0, z / 3 + 0.5)), 1 + np.abs(z) / 3),
+        # Made of A, which float32 rounds to 1: by design they are exact only where A is not near that.
+        "sigmoid": (sigmoid * rest, np.where(z < 0, sigmoid, 1)),
+        "tanh": (1 / np.cosh(z) ** 2, 1),
+    }
+
+
+@pytest.mark.parametrize("name", slopes(np.ones(1)))
+def test_derivatives_are_exact_far_from_zero(name, dtype):
+    """Each of them is right to a few units of its terms, which have one sign far from 0, down to 1e-30."""
+    Z = np.linspace(-100, 100, 401 if IS_SIMULATED else 20_001).astype(dtype)[:, None]
+    setting = {"leaky_relu": (0.01,), "elu": (0.7,)}.get(name, ())
+    given = Z
+    if name not in (*RARER, "elu"):
+        given = np.empty_like(Z)
+        getattr(room, name)(Z, *setting, given)
+    dZ = np.empty_like(Z)
+    getattr(room, f"{name}_backward")(np.ones_like(Z), given, *setting, dZ)
+    exact, terms = np.broadcast_arrays(*slopes(Z[:, 0].astype(np.float64))[name])
+    counts = (np.abs(exact) >= 1e-30) & (np.abs(np.abs(Z[:, 0]) - 3) > 1e-3)  # where lines meet, rounding decides
+    # Squares of z up to 69 are exponents of gelu's density: their rounding is as much of the result.
+    assert (np.abs(dZ[:, 0] - exact)[counts] / terms[counts]).max() <= 100 * np.finfo(dtype).eps
 
 
 @pytest.mark.parametrize("name", ["sigmoid", "tanh", "relu", "softmax", "linear", *RARER, "hard_sigmoid"])
@@ -208,6 +245,48 @@ def test_losses_are_stable_far_from_zero(name, dtype):
         np.testing.assert_allclose(np.abs(dZ).sum(axis=1), np.array([0, n, 0, n]) / 4)
 
 
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("scale", [1, 100, 1e4])
+def test_cross_entropy_of_large_logits(scale, smoothing, dtype, rng):
+    """No loss is the small difference of large numbers, and no probability depends on how far from 0 logits are."""
+    m, n = small([(33, 8), (200, 10)])[-1]
+    Z = (rng.standard_normal((m, n)) * scale).astype(dtype)
+    Y = Z.argmax(axis=1)[:, None].astype(dtype)
+    Y[::2] = rng.integers(0, n, Y[::2].shape)
+    Z[:9] = scale * np.arange(9)[:, None] + np.linspace(0, 8, n)
+    L, dZ, wider = np.empty(m, dtype), np.empty_like(Z), np.longdouble
+    room.cross_entropy(Z, Y, smoothing, L, dZ)
+    exact_L, exact_dZ = np.empty(m, wider), np.empty(Z.shape, wider)
+    reference.cross_entropy(Z.astype(wider), Y, smoothing, exact_L, exact_dZ)
+    eps = np.finfo(dtype).eps
+    np.testing.assert_allclose(L, exact_L.astype(np.float64), rtol=20 * eps, atol=2 * eps)
+    np.testing.assert_allclose(dZ * m, (exact_dZ * m).astype(np.float64), rtol=100 * eps, atol=4 * eps)
+
+
+@pytest.mark.parametrize("label", [-1, 3, 1e9, -1e9, 0.5])
+def test_a_label_that_is_no_class_gives_nan(label, dtype, rng):
+    """And nothing is read or written beyond the sample's own numbers."""
+    Z, Y = rng.standard_normal((5, 3)).astype(dtype), np.array([[0], [1], [label], [2], [0]], dtype)
+    for tested in (reference, room):
+        L, dZ = np.empty(5, dtype), np.empty_like(Z)
+        tested.cross_entropy(Z, Y, 0.0, L, dZ)
+        np.testing.assert_array_equal(np.isnan(L), [False, False, True, False, False])
+        np.testing.assert_array_equal(np.isnan(dZ).all(axis=1), np.isnan(L))
+        assert np.isfinite(dZ[np.isfinite(L)]).all()
+
+
+def test_softmax_is_largest_where_its_numbers_are(dtype, rng):
+    m = 33 if IS_SIMULATED else 3000
+    Z = rng.integers(-1, 2, (m, 5)) * 10.0 ** rng.uniform(-20, 0, (m, 1))
+    Z = (Z + rng.choice([0, 1, 100], (m, 1))).astype(dtype)
+    Z[::3, 2] = np.nextafter(Z[::3, 1], dtype(np.inf))
+    for some in (Z, Z[:1]):
+        A = np.empty_like(some)
+        room.softmax(some, A)
+        np.testing.assert_array_equal(A.argmax(axis=1), some.argmax(axis=1))
+        np.testing.assert_allclose(A.sum(axis=1), 1, rtol=10 * np.finfo(dtype).eps)
+
+
 @pytest.mark.parametrize("size", small([0, 1, 33, 16384, 16385, 50_000], int))
 def test_sgd(size, dtype, rng):
     parameters = rng.standard_normal(size).astype(dtype)
@@ -239,6 +318,22 @@ def test_updates(name, states, settings, size, dtype, rng):
     for a, b in zip(found, expected, strict=True):
         np.testing.assert_allclose(a, b, **tolerance(dtype))
     np.testing.assert_array_equal(found[1], given[1])
+
+
+@pytest.mark.parametrize(("name", "settings"), [("adam", (1, 0.1, 0.9, 0.999)), ("rmsprop", (0.1, 0.99, 0.0))])
+def test_updates_by_large_gradients(name, settings, dtype):
+    """Squares that are too large only before they are weighed make a step like any other; too large ones are seen."""
+    large, too_large = (1e20, 1e25) if dtype == np.float32 else (1e154, 1e180)
+    parameters, gradients = np.zeros(33, dtype), np.full(33, large, dtype)
+    gradients[1::2] *= -1
+    gradients[7] = too_large
+    room_for = np.zeros((2, 33), dtype)
+    with np.errstate(over="ignore", invalid="ignore"):
+        getattr(room, name)(parameters, gradients, *room_for, *settings, 1e-8, 0.0)
+    assert np.isnan(parameters[7]), "a step of nothing would not be noticed"
+    rest = np.arange(33) != 7
+    step = 0.1 if name == "adam" else 1.0
+    np.testing.assert_allclose(parameters[rest], -step * np.sign(gradients[rest]), rtol=1e-5)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

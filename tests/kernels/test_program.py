@@ -197,7 +197,7 @@ def test_every_form_gives_the_same_bits_on_any_threads(name, as_bytes, monkeypat
         ([fn.Dense(10, "softmax")], 4),
         ([fn.Dense(31, "leaky_relu", slope=0.2), fn.Dense(3, "softmax")], 3),
         ([fn.Dense(3, "sigmoid"), fn.Dense(17, "relu"), fn.Dense(2, "tanh"), fn.Dense(1, "sigmoid")], 9),
-        ([fn.Dense(2, "elu"), fn.Dense(3, "softmax")], 1000),
+        ([fn.Dense(2, "hard_sigmoid"), fn.Dense(3, "softmax")], 1000),
         ([fn.Dense(5, "tanh"), fn.Dense(3)], 6),
         ([fn.Dense(2, "sigmoid")], 33),
     ],
@@ -261,6 +261,42 @@ def test_an_online_step_whose_cost_is_not_finite_changes_nothing(layers):
     assert net.run(codes.TRAIN, batches, 3, 10, updates=updates, costs=costs, scores=scores) == 3
     assert not np.isfinite(costs[3])
     np.testing.assert_array_equal(net.buffer, before)
+
+
+@pytest.mark.parametrize("penalty", ["l1", "l2"])
+@pytest.mark.parametrize("optimizer", [fn.SGD(1e-3), fn.Adam(1e-3)], ids=repr)
+def test_a_penalty_that_is_not_finite_ends_the_run(optimizer, penalty, threads):
+    layers = [fn.Dense(5, "tanh", **{penalty: 1e38}), fn.Dense(1)]
+    X, y = np.random.default_rng(0).standard_normal((40, 4)), np.zeros(40)
+    net = fn.Network(layers, seed=1).build(4)
+    net.parameters["W1"][0, 0] = 1e3
+    batches, costs, scores = net.batches(X, y, 10), *np.zeros((2, 4))
+    net.device.prepare({codes.OPTIMIZERS})
+    before = net.buffer.copy()
+    updates = Updates(optimizer.settings(), np.full(4, 1e-38), tuple(np.zeros((2, before.size), np.float32)))
+    assert net.run(codes.TRAIN, batches, 1, 4, updates=updates, costs=costs, scores=scores) == 1
+    assert costs[1] == np.inf
+    net.buffer[:] = before
+    with pytest.raises(fn.DivergenceError):
+        net.fit(X, y, epochs=2, batch_size=10, optimizer=optimizer, verbose=False)
+    np.testing.assert_array_equal(net.buffer, before)
+
+
+def step_along(gradient, dtype, **options):
+    """How a step of gradient descent at rate 1 changes W of one linear unit with such a gradient."""
+    net = fn.Network([fn.Dense(1, init="zeros")], loss="absolute_error", dtype=dtype).build(len(gradient))
+    batches, (costs, scores) = net.batches(np.array([gradient]), [-1.0]), np.zeros((2, 1))
+    updates = Updates(fn.SGD(1.0, **options).settings(), np.ones(1), (np.zeros_like(net.buffer),) * 2)
+    net.device.prepare({codes.OPTIMIZERS})
+    assert net.run(codes.TRAIN, batches, 0, 1, updates=updates, costs=costs, scores=scores) == 1
+    return -net.parameters["W1"][0]
+
+
+@pytest.mark.parametrize(("dtype", "size"), [("float32", 1e30), ("float64", 1e200), ("float64", 1.0)])
+def test_a_large_gradient_is_cut_to_its_norm(dtype, size):
+    """Though the square of its norm is infinite."""
+    found = step_along([3 * size, -4 * size, 0], dtype, clip_norm=10.0)
+    np.testing.assert_allclose(found, [6, -8, 0], rtol=1e-5 if size > 1 else 1.0)
 
 
 @pytest.mark.parametrize("name", FORMS)

@@ -65,6 +65,14 @@ def test_mini_batches_of_any_size(m, dtype, threads):
     check([fn.Dense(1, "sigmoid")], m, 37, dtype)
 
 
+@pytest.mark.parametrize("m", [300, 512, 1100])
+def test_blocks_of_many_samples(m):
+    """Their losses are made some samples at a time."""
+    layers = [fn.Dense(4, "tanh"), fn.Dense(3, "softmax")]
+    assert fn.Network(layers).build(2).device.form(layers, 2, m).block_rows > 128
+    check(layers, m, 2, "float32")
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("n", [1, 2, 15, 16, 17, 31, 32, 33, 127, 128, 129, 255, 257, 512, 1023, 1024, 2048, 3000])
 def test_any_number_of_features(n, dtype):

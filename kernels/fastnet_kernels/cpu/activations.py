@@ -4,6 +4,7 @@ A derivative is written through A where it can be, so that a network need not ke
 an input, and nothing else may overlap.
 """
 
+import numpy as np
 from numba import prange
 
 from ..codes import (
@@ -42,6 +43,16 @@ def _hard_sigmoid_of(z):
     return zero if a <= 0 else one if a >= 1 else a
 
 
+@inner
+def _numerator_of(d, below_one):
+    """exp(d) for a distance d <= 0 from the largest number, less than 1 unless d is 0: `below_one` then, if need be.
+
+    So the probabilities are largest where the numbers are, however close to these others come.
+    """
+    e = exp(d)
+    return below_one if d < 0 and e > below_one else e
+
+
 @routine
 def softmax_columns(A):
     """A[:, i] = softmax(A[:, i]), in place, for A (n, m): a sample is a column, so that a vector holds many of them."""
@@ -52,10 +63,11 @@ def softmax_columns(A):
             largest = A[j, i] if A[j, i] > largest else largest
         for j in range(n):
             A[j, i] -= largest
+    below_one = A.dtype.type(1) - A.dtype.type(np.finfo(A.dtype).eps)
     for j in range(n):
         a = A[j]
         for i in range(m):
-            a[i] = exp(a[i])
+            a[i] = _numerator_of(a[i], below_one)
     for i in range(m):
         total = A[0, i]
         for j in range(1, n):
@@ -70,8 +82,9 @@ def softmax_of_one(a):
     highest, total = a[0], a.dtype.type(0)
     for j in range(1, a.size):
         highest = a[j] if a[j] > highest else highest
+    below_one = a.dtype.type(1) - a.dtype.type(np.finfo(a.dtype).eps)
     for j in range(a.size):
-        a[j] = exp(a[j] - highest)
+        a[j] = _numerator_of(a[j] - highest, below_one)
     for j in range(a.size):
         total += a[j]
     for j in range(a.size):
@@ -98,7 +111,7 @@ def activate(activation, slope, A):
     elif activation == LEAKY_RELU:
         for j in range(A.size):
             A[j] = below * A[j] if A[j] <= 0 else A[j]
-    elif activation != LINEAR:
+    elif activation != LINEAR:  # what is unknown as well, which gives NaN there
         _activate_by_rarer(activation, slope, A)
 
 
@@ -123,6 +136,8 @@ def _activate_by_rarer(activation, slope, A):
     elif activation == HARD_SILU:
         for j in range(A.size):
             A[j] *= _hard_sigmoid_of(A[j])
+    else:
+        A[:] = np.nan
 
 
 @routine
@@ -154,7 +169,7 @@ def _derive_by_rarer(activation, slope, A, dZ):
     third, peak = A.dtype.type(1 / 3), A.dtype.type(0.3989422804014327)  # 1 / sqrt(2 pi)
     if activation == ELU:
         for j in range(A.size):
-            dZ[j] = dZ[j] if A[j] > 0 else dZ[j] * (A[j] + below)
+            dZ[j] *= one if A[j] > 0 else below * exp(A[j])
     elif activation == SOFTPLUS:
         for j in range(A.size):
             dZ[j] *= sigmoid_of(A[j])
@@ -172,6 +187,8 @@ def _derive_by_rarer(activation, slope, A, dZ):
         for j in range(A.size):
             slope_there = third * A[j] + half
             dZ[j] *= one if A[j] >= 3 else zero if A[j] <= -3 else slope_there
+    else:
+        dZ[:] = np.nan
 
 
 @inner
@@ -281,11 +298,11 @@ def elu(Z, alpha, A):
 
 
 @kernel
-def elu_backward(dA, A, alpha, dZ):
-    """dZ = dA where A > 0, else dA * (A + alpha); dA, A and dZ (m, n)."""
-    for block in prange(n_blocks(A.shape[0], ROWS)):
-        first, last = bounds(block, A.shape[0], ROWS)
-        _derive_rows(ELU, alpha, dA, A, dZ, first, last)
+def elu_backward(dA, Z, alpha, dZ):
+    """dZ = dA where Z > 0, else dA * alpha * exp(Z); dA, Z and dZ (m, n)."""
+    for block in prange(n_blocks(Z.shape[0], ROWS)):
+        first, last = bounds(block, Z.shape[0], ROWS)
+        _derive_rows(ELU, alpha, dA, Z, dZ, first, last)
 
 
 @kernel
@@ -370,7 +387,10 @@ def hard_silu_backward(dA, Z, dZ):
 
 @kernel
 def softmax(Z, A):
-    """A[i] = exp(Z[i]) / sum(exp(Z[i])), each row for itself; both (m, n), n >= 1."""
+    """A[i] = exp(Z[i]) / sum(exp(Z[i])), each row for itself; both (m, n), n >= 1.
+
+    The largest numbers of A are those of Z, and no others, also where rounding would make others the same.
+    """
     for block in prange(n_blocks(Z.shape[0], ROWS)):
         first, last = bounds(block, Z.shape[0], ROWS)
         _activate_rows(LINEAR, 0.0, Z, A, first, last)

@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from ..codes import (
+    ADAM,
     ADAMW,
     CLIP_NORM,
     CLIP_VALUE,
@@ -34,6 +35,7 @@ from ..codes import (
     W,
 )
 from .compiling import inner, routine
+from .functions import is_finite
 from .places import scratch_of
 from .sums import sum_gradients
 from .updates import adam_of, rmsprop_of, sgd_momentum_of, sgd_of
@@ -60,11 +62,13 @@ def _update(job, place, count):
         sgd_momentum_of(parameters, gradients, first, rate, first_decay, decay, settings[NESTEROV] != 0)
     elif kind == RMSPROP:
         rmsprop_of(parameters, gradients, first, second, rate, second_decay, first_decay, epsilon, decay)
-    else:
+    elif kind in (ADAM, ADAMW):
         beside = kind == ADAMW
         adam_of(
             parameters, gradients, first, second, job.count, rate, first_decay, second_decay, epsilon, decay, beside
         )
+    else:
+        parameters[:] = math.nan
 
 
 @inner
@@ -158,13 +162,37 @@ def sum_of_penalties(plan, workspace):
     return total
 
 
+@inner
+def _norm_of_large(job):
+    """The norm of gradients whose squares are too large to be summed: of their shares of the largest one."""
+    plan, largest, total = job.plan, 0.0, 0.0
+    for turn in range(2):
+        for index in range(plan.tasks.shape[0]):
+            task = plan.tasks[index]
+            l, first_row, last_row = task[TASK_LAYER], task[FIRST_ROW], task[LAST_ROW]
+            for j in range(first_row, last_row + 1):
+                place, count = _numbers_of_row(plan, l, j, first_row, last_row, task[FIRST_COLUMN], task[LAST_COLUMN])
+                gradients = vector(job.gradients, place, count)
+                for i in range(count):
+                    g = np.float64(gradients[i])
+                    if turn == 0:
+                        largest = abs(g) if abs(g) > largest else largest
+                    else:
+                        total += (g / largest) * (g / largest)
+    return largest * math.sqrt(total)
+
+
 @routine(part=OPTIMIZERS)
 def cut_norm(job):
     """After phase 2: what the gradients are to be multiplied with, so that their norm is at most the limit."""
     plan, limit, total = job.plan, job.optimizer[CLIP_NORM], 0.0
     for index in range(plan.tasks.shape[0]):
         total += job.workspace[plan.of_tasks + 2 * index + 1]
-    job.workspace[plan.of_tasks + 2 * plan.tasks.shape[0]] = min(1.0, limit / (math.sqrt(total) + 1e-6))
+    norm = math.sqrt(total) if is_finite(total) else _norm_of_large(job)
+    factor = limit / (norm + 1e-6)
+    # NaN stays NaN; and a norm that is infinite would make a step of nothing, which nobody would see.
+    factor = math.nan if norm == math.inf else 1.0 if factor > 1 else factor
+    job.workspace[plan.of_tasks + 2 * plan.tasks.shape[0]] = factor
 
 
 @routine(part=OPTIMIZERS)

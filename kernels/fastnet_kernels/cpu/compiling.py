@@ -7,22 +7,37 @@ Numba also copies the code of whatever a function calls into the function's own 
 once more, at every level of the calls. `routine` is what the larger parts are instead: compiled once, kept in a file of
 its own, and called through a symbol. What only some networks need is `routine(part=...)`, called through a pointer that
 is empty until that part is loaded, at the latest by the first call. Nobody waits for what he does not use.
+
+All of this happens `apart`, one at a time. A name is registered when there is code behind it, never before: whatever
+ends the work early, the next call goes on with what there is.
 """
 
-import contextlib
+import _thread
 import ctypes
 import hashlib
+import os
+import threading
+import traceback
 
 import llvmlite.binding
+import numba
 from llvmlite import ir
 from numba import njit, types
-from numba.core import cgutils
-from numba.core.caching import FunctionCache, IndexDataCacheFile
+from numba.core import cgutils, config
+from numba.core.caching import FunctionCache
+from numba.core.compiler_lock import global_compiler_lock
+from numba.core.serialize import dumps
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import lower_builtin
 
+from ..codes import PART_NAMES
+from ..first_use import apart, complain, safe_point, tell
+from ..kept import Kept
 from ..sources import SOURCES
 from .lean import lean
+
+if config.DISABLE_JIT:
+    raise RuntimeError("fastnet's kernels exist only compiled: unset NUMBA_DISABLE_JIT")
 
 # Everything of fastmath except "nnan" and "ninf": those would let LLVM assume that no NaN can occur, and a diverging
 # training could no longer be seen.
@@ -35,46 +50,58 @@ _parts = {}  # the part, of `codes`, that a routine belongs to, by full name
 _symbols = {}  # name of a compiled routine in machine code: (full name, types of its arguments)
 _pointers = {}  # by name in machine code: what a routine of a part is called through
 _loaded_parts = set()
+folder = None  # where machine code is kept
 _LOAD = "fastnet_kernels.load_part"
 
 
 class _PackageCache(FunctionCache):
     """Numba's on-disk cache of one function, fresh only while no source of the package has changed.
 
-    Beside each entry stands which routines it calls: they must be in memory before it is.
+    With each entry stands which routines it calls: they must be in memory before it is.
     """
 
     def __init__(self, py_func):
         super().__init__(py_func)
-        self._cache_file = IndexDataCacheFile(self._cache_path, self._impl.filename_base, source_stamp=SOURCES)
-
-    def _called_key(self, sig, target_context):
-        return ("called routines", *self._index_key(sig, target_context.codegen()))
+        self._cache_file = Kept(py_func, self._cache_path, numba.__version__, dumps)
 
     def save_overload(self, sig, data):
+        if not self._impl.check_cachable(data):
+            return
         module = data.library._final_module
         names = [found.name for found in (*module.functions, *module.global_variables)]
         called = [_symbols[name] for name in names if name in _symbols]
-        with self._guard_against_spurious_io_errors():
-            self._cache_file.save(self._called_key(sig, data.target_context), called)
-        super().save_overload(sig, data)
+        self._cache_file.save(self._index_key(sig, data.codegen), (called, self._impl.reduce(data)))
 
     def load_overload(self, sig, target_context):
         target_context.refresh()
-        with self._guard_against_spurious_io_errors():
-            called = self._cache_file.load(self._called_key(sig, target_context))
-            if called is None:
-                return None
-            for name, argument_types in called:
-                _load(name, argument_types)
-        return super().load_overload(sig, target_context)
+        found = self._cache_file.load(self._index_key(sig, target_context.codegen()))
+        if found is None:
+            return None
+        called, code = found
+        for name, argument_types in called:
+            _load(name, argument_types)
+        return self._impl.rebuild(target_context, code)
 
 
 def _compiled(function, **options):
+    global folder
     dispatcher = njit(**options, **_OPTIONS)(function)
-    # Where no folder can be written to, Numba finds no place for a cache: then every process compiles anew.
-    with contextlib.suppress(RuntimeError):
+    try:
         dispatcher._cache = _PackageCache(function)
+        folder = dispatcher._cache.cache_path
+    except RuntimeError:  # Numba finds no folder
+        complain(
+            "save",
+            "compiled kernels cannot be kept, and every run compiles again: set NUMBA_CACHE_DIR to a folder that can be"
+            " written to",
+        )
+    compile_here = dispatcher.compile
+
+    def compile_apart(sig):
+        # Whoever compiles a function that calls this one has Numba's own lock: another thread would wait for it.
+        return compile_here(sig) if global_compiler_lock.is_locked() else apart(lambda: compile_here(sig))
+
+    dispatcher.compile = compile_apart
     return dispatcher
 
 
@@ -152,28 +179,46 @@ def _load(name, argument_types):
     symbol = _symbol(name, argument_types)
     if symbol in _symbols:
         return
-    _symbols[symbol] = (name, argument_types)
+    safe_point()
     if name not in _parts:
         llvmlite.binding.add_symbol(symbol, _address(name, argument_types))
-        return
-    _pointers[symbol] = ctypes.c_void_p()
-    llvmlite.binding.add_symbol(symbol, ctypes.addressof(_pointers[symbol]))
-    if _parts[name] in _loaded_parts:
-        _pointers[symbol].value = _address(name, argument_types)
+    else:
+        is_wanted = _parts[name] in _loaded_parts
+        pointer = ctypes.c_void_p(_address(name, argument_types) if is_wanted else None)
+        llvmlite.binding.add_symbol(symbol, ctypes.addressof(pointer))
+        _pointers[symbol] = pointer
+    _symbols[symbol] = (name, argument_types)
 
 
 def load_part(part):
     """Compile a part, or load it from its cache: for all dtypes that are in use, now and later."""
+    while empty := [symbol for symbol in _pointers if _parts[_symbols[symbol][0]] == part and not _pointers[symbol]]:
+        for symbol in empty:
+            safe_point()
+            _pointers[symbol].value = _address(*_symbols[symbol])
     _loaded_parts.add(part)
-    for symbol, pointer in list(_pointers.items()):
-        name, argument_types = _symbols[symbol]
-        if _parts[name] == part and not pointer.value:
-            pointer.value = _address(name, argument_types)
 
 
 @ctypes.CFUNCTYPE(None, ctypes.c_int64)
-def _load_from_compiled_code(number):
-    load_part(number)
+def _load_from_compiled_code(part):
+    """The last resort, for whoever calls kernels himself.
+
+    No exception can pass through compiled code, which goes on with a call of what is loaded here.
+    """
+    is_interrupted = False
+    while part not in _loaded_parts:
+        try:
+            apart(lambda: load_part(part))
+        except Exception:
+            traceback.print_exc()
+            tell(
+                f"fastnet: the part for {PART_NAMES[part]} cannot be compiled: the kernel that needs it cannot go on\n"
+            )
+            os.abort()
+        except BaseException:
+            is_interrupted = True
+    if is_interrupted:  # when the kernel has ended, or before: a handler runs once Python does
+        threading.Timer(0.1, _thread.interrupt_main).start()
 
 
 llvmlite.binding.add_symbol(_LOAD, ctypes.cast(_load_from_compiled_code, ctypes.c_void_p).value)

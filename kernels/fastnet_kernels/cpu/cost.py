@@ -1,5 +1,7 @@
 """The end of the forward pass: outputs, or losses, scores and the last layer's dZ."""
 
+import numpy as np
+
 from ..codes import ACTIVATION, CROSS_ENTROPY, DZ, HINGE, LOG_LOSS, N_OUT, RARE_LOSSES, SOFTMAX, SQUARED_ERROR, A
 from .activations import softmax_columns, softmax_of_one
 from .backward import derive_layer
@@ -95,7 +97,7 @@ def cost_of_block(job, block):
         _count_hits(plan.loss, Z, Y, L, scores)
         if size == 1:
             z, dz = numbers_of(job, last_layer, A, block), numbers_of(job, last_layer, DZ, block)
-            cross_entropy_of_one(z, int(Y[0, 0]), setting, L, dz, weight)
+            cross_entropy_of_one(z, Y[0, 0], setting, L, dz, weight)
         else:
             cross_entropy_columns(Z, Y, setting, L, dZ, weight)
     else:
@@ -116,6 +118,18 @@ def cost_of_block(job, block):
             dZ[j, i] = 0
 
 
+@inner
+def _keep_above_half(numbers):
+    """Numbers so little above 0 that their sigmoid would be rounded to 1/2 become the least ones that are not.
+
+    So a probability is above 1/2 where the logit is above 0, and nowhere else; it moves by 2 units of the last place.
+    """
+    least = numbers.dtype.type(4 * np.finfo(numbers.dtype).eps)
+    for i in range(numbers.size):
+        z = numbers[i]
+        numbers[i] = least if z > 0 and z < least else z
+
+
 @routine
 def store_outputs(job, block):
     plan, outputs = job.plan, job.outputs
@@ -127,6 +141,8 @@ def store_outputs(job, block):
     elif plan.layers[last_layer, ACTIVATION] == SOFTMAX:
         softmax_columns(Z)
     else:
+        if plan.loss == LOG_LOSS:
+            _keep_above_half(numbers_of(job, last_layer, A, block))
         activate_layer(job, last_layer, block)
     place = job.start + first
     for i in range(count_of(job, block)):

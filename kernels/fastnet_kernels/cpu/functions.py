@@ -28,6 +28,15 @@ _exact = njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, **_OPTIONS)
 _MANTISSAS, _BIASES = {32: 23, 64: 52}, {32: 127, 64: 1023}
 
 
+@_exact
+def is_finite(x):
+    """Whether x is neither NaN nor infinite.
+
+    By a comparison: Numba's own asks x - x, which is 0 for LLVM where x is a sum whose terms it may reorder.
+    """
+    return abs(x) < math.inf
+
+
 def _shift(kind):
     """What a number is added to, to be rounded to a whole one whose last bits are those of an exponent."""
     size = kind().itemsize * 8

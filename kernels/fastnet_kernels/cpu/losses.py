@@ -12,6 +12,7 @@ from ..codes import ABSOLUTE_ERROR, HINGE, HUBER, QUANTILE, RARE_LOSSES, SAMPLE_
 from .blocks import ROWS, bounds, n_blocks
 from .compiling import inner, kernel, routine
 from .functions import exp, log, log1p_of
+from .views import ON_STACK, numbers_on_stack
 
 
 @routine
@@ -33,6 +34,7 @@ def robust_columns(loss, setting, A, Y, L, dA, weight):
     """The same for the losses of numbers that grow slower than squares, and hinge; `setting` is delta or q."""
     n, m = A.shape
     zero, one, half, limit = A.dtype.type(0), A.dtype.type(1), A.dtype.type(0.5), A.dtype.type(setting)
+    nan = A.dtype.type(math.nan)
     for i in range(m):
         L[i] = 0
     for j in range(n):
@@ -49,9 +51,11 @@ def robust_columns(loss, setting, A, Y, L, dA, weight):
             elif loss == QUANTILE:
                 cost = (limit - one) * -d if d > 0 else limit * -d
                 slope = one - limit if d > 0 else -limit if d < 0 else d
-            else:  # HINGE
+            elif loss == HINGE:
                 margin = one - y * a
                 cost, slope = (zero if margin <= 0 else margin), (-y if margin > 0 else zero * margin)
+            else:
+                cost = slope = nan
             L[i] += cost
             dA[j, i] = slope * weight
 
@@ -78,56 +82,67 @@ def log_loss_columns(Z, Y, L, dZ, weight):
 def cross_entropy_columns(Z, Y, smoothing, L, dZ, weight):
     """L[i] = log(sum_j exp(Z[j, i])) - sum_j T[j] Z[j, i], and dZ = weight * (softmax(Z) - T).
 
-    T is smoothing / n for every class, and 1 - smoothing more for c = Y[0, i].
+    T is smoothing / n for every class, and 1 - smoothing more for c = Y[0, i]. The largest Z[j, i] is taken off all
+    others first: so no loss is the small difference of large numbers. Of a label that is no class all is NaN.
     """
     n, m = Z.shape
     share, rest = Z.dtype.type(smoothing / n), Z.dtype.type(1 - smoothing)
-    for i in range(m):
-        L[i] = Z[0, i]
-    for j in range(1, n):
-        z = Z[j]
-        for i in range(m):
-            L[i] = z[i] if z[i] > L[i] else L[i]
-    # A loop for each step, of few arrays: of more that might overlap, LLVM makes no vectors.
-    total = dZ[0]
-    for j in range(n):
-        z, dz = Z[j], dZ[j]
-        for i in range(m):
-            dz[i] = z[i] - L[i]
-        for i in range(m):
-            dz[i] = exp(dz[i])
-        if j > 0:
-            for i in range(m):
-                total[i] += dz[i]
-    for i in range(m):
-        L[i] += log(total[i])
-    for i in range(m):
-        total[i] = weight / total[i]
-    for j in range(1, n):
-        dz = dZ[j]
-        for i in range(m):
-            dz[i] *= total[i]
-    # The first row held the sums; now it gets its own numbers.
-    z = Z[0]
-    for i in range(m):
-        total[i] = weight * exp(z[i] - L[i])
-    for i in range(m):
-        label = int(Y[0, i])
-        L[i] -= rest * Z[label, i]
-        dZ[label, i] -= rest * weight
-    if smoothing > 0:
+    highest, scale = numbers_on_stack(Z), numbers_on_stack(Z)
+    for first in range(0, m, ON_STACK):
+        last = min(first + ON_STACK, m)
+        losses, labels = L[first:last], Y[0, first:last]
+        # A loop for each step, of few arrays: of more that might overlap, LLVM makes no vectors.
+        for i in range(losses.size):
+            highest[i] = Z[0, first + i]
+            losses[i] = 0
+        for j in range(1, n):
+            z = Z[j, first:last]
+            for i in range(z.size):
+                highest[i] = z[i] if z[i] > highest[i] else highest[i]
         for j in range(n):
-            z, dz = Z[j], dZ[j]
-            for i in range(m):
-                L[i] -= share * z[i]
-                dz[i] -= share * weight
+            z, dz = Z[j, first:last], dZ[j, first:last]
+            for i in range(z.size):
+                dz[i] = z[i] - highest[i]
+            for i in range(z.size):
+                dz[i] = exp(dz[i])
+            for i in range(z.size):
+                losses[i] += dz[i]
+        for i in range(losses.size):
+            scale[i] = weight / losses[i]
+        for i in range(losses.size):
+            losses[i] = log(losses[i])
+        for j in range(n):
+            dz = dZ[j, first:last]
+            for i in range(dz.size):
+                dz[i] *= scale[i]
+        for i in range(losses.size):
+            label = int(labels[i])
+            if 0 <= label < n and label == labels[i]:
+                losses[i] += rest * (highest[i] - Z[label, first + i])
+                dZ[label, first + i] -= rest * weight
+            else:
+                losses[i] = math.nan
+                for j in range(n):
+                    dZ[j, first + i] = math.nan
+        if smoothing > 0:
+            for j in range(n):
+                z, dz = Z[j, first:last], dZ[j, first:last]
+                for i in range(z.size):
+                    losses[i] += share * (highest[i] - z[i])
+                for i in range(z.size):
+                    dz[i] -= share * weight
 
 
 @routine(part=SAMPLE_ROWS)
-def cross_entropy_of_one(z, label, smoothing, L, dz, weight):
-    """The same for a single sample, whose classes are side by side: z and dz (n,), L (1,)."""
-    n = z.size
+def cross_entropy_of_one(z, y, smoothing, L, dz, weight):
+    """The same for a single sample of label y, whose classes are side by side: z and dz (n,), L (1,)."""
+    n, label = z.size, int(y)
     share, rest = z.dtype.type(smoothing / n), z.dtype.type(1 - smoothing)
+    if not (0 <= label < n and label == y):
+        L[0] = math.nan
+        for j in range(n):
+            dz[j] = math.nan
+        return
     highest, total = z[0], z.dtype.type(0)
     for j in range(1, n):
         highest = z[j] if z[j] > highest else highest
@@ -135,14 +150,14 @@ def cross_entropy_of_one(z, label, smoothing, L, dz, weight):
         dz[j] = exp(z[j] - highest)
     for j in range(n):
         total += dz[j]
-    L[0] = highest + log(total) - rest * z[label]
+    L[0] = log(total) + rest * (highest - z[label])
     total = weight / total
     for j in range(n):
         dz[j] *= total
     dz[label] -= rest * weight
     if smoothing > 0:
         for j in range(n):
-            L[0] -= share * z[j]
+            L[0] += share * (highest - z[j])
             dz[j] -= share * weight
 
 
@@ -171,7 +186,7 @@ def cross_entropy(Z, Y, smoothing, L, dZ):
     """L[i] = -sum_j T[i, j] log(A[i, j]) with A = softmax(Z), and dZ = (A - T) / m.
 
     T is 1 - smoothing at the sample's class c = Y[i, 0], and smoothing / n more everywhere. Z and dZ are (m, n), L is
-    (m,), and Y (m, 1) holds class indices 0 to n - 1 (in any dtype).
+    (m,), and Y (m, 1) holds class indices 0 to n - 1 (in any dtype); of a sample with another label, L and dZ are NaN.
     """
     m = Z.shape[0]
     weight = Z.dtype.type(1) / Z.dtype.type(m)

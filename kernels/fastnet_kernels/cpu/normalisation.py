@@ -54,9 +54,12 @@ def sums_of_rows(dA, A_prev, m, mean, rate, dgamma, dbeta):
 
 
 @routine
-def back_through_rows(dA, A_prev, m_all, mean, rate, gamma, dgamma, dbeta, dA_prev):
-    """dA_prev[j] = gamma[j] rate[j] (dA[j] - dbeta[j] / m_all - X[j] dgamma[j] / m_all)."""
-    share = dA.dtype.type(1 / m_all)
+def back_through_rows(dA, A_prev, share, mean, rate, gamma, dgamma, dbeta, dA_prev):
+    """dA_prev[j] = gamma[j] rate[j] (dA[j] - share dbeta[j] - share X[j] dgamma[j]).
+
+    The share is 1 / m for m samples that mean and rate are measured of, and 0 where they are given.
+    """
+    share = dA.dtype.type(share)
     for j in range(dA.shape[0]):
         d, a, result, centre = dA[j], A_prev[j], dA_prev[j], mean[j]
         factor, of_plain, of_weighted = gamma[j] * rate[j], share * dbeta[j], share * dgamma[j] * rate[j]
@@ -154,7 +157,7 @@ def batch_norm_backward(dA, A_prev, gamma, mean, rate, dgamma, dbeta, dA_prev):
         d, a = dA[:, i:end].T, A_prev[:, i:end].T
         sums_of_rows(d, a, m, mean[i:end], rate[i:end], dgamma[i:end], dbeta[i:end])
         back_through_rows(
-            d, a, m, mean[i:end], rate[i:end], gamma[i:end], dgamma[i:end], dbeta[i:end], dA_prev[:, i:end].T
+            d, a, 1 / m, mean[i:end], rate[i:end], gamma[i:end], dgamma[i:end], dbeta[i:end], dA_prev[:, i:end].T
         )
 
 

@@ -1,10 +1,10 @@
-"""One sample's prediction, or whole step: online learning, in plain loops.
+"""One sample's prediction, loss, or whole step: online learning, in plain loops.
 
 Each number of W is used once in the forward pass and twice on the way back, so that there is nothing to be kept in
 registers. Reading W is all there is to it, and in the smallest networks it is the calls between the pieces of a step.
 """
 
-import numpy as np
+import math
 
 from ..codes import (
     ACTIVATION,
@@ -16,6 +16,8 @@ from ..codes import (
     ONLINE,
     PREDICT,
     SLOPE,
+    SQUARED_ERROR,
+    TRAIN,
     W_STRIDE,
     A,
     B,
@@ -25,6 +27,7 @@ from .activations import activate, derive
 from .compiling import inner, routine
 from .cost import store_outputs
 from .forward import mark_what_is_not_finite
+from .functions import is_finite
 from .inputs import are_copied, few_inputs, find_rows, read_rows
 from .losses import cross_entropy_of_one, log_loss_columns
 from .views import matrix, vector
@@ -69,14 +72,14 @@ def _forward(job, samples, x):
 
 @inner
 def _cost(job):
-    """The loss, which is returned, the score, and the last layer's dZ."""
+    """The loss, which is returned, the score, and the last layer's dZ; weights of samples are for losses alone."""
     plan, workspace = job.plan, job.workspace
     last, row = plan.layers.shape[0] - 1, job.rows[0]
     n, L = plan.layers[last, N_OUT], vector(workspace, plan.L, 1)
     z, dz = vector(workspace, plan.layers[last, A], n), vector(workspace, plan.layers[last, DZ], n)
     one = workspace.dtype.type(1)
     if plan.loss == CROSS_ENTROPY:
-        label, top = int(job.targets[row, 0]), 0
+        label, top = job.targets[row, 0], 0
         for j in range(1, n):
             top = j if z[j] > z[top] else top
         score = one if top == label else one * 0
@@ -86,7 +89,7 @@ def _cost(job):
         y[0] = job.targets[row, 0]
         score = one if (z[0] > 0) == (y[0] > one / 2) else one * 0
         log_loss_columns(matrix(z, 0, 1, 1), matrix(y, 0, 1, 1), L, matrix(dz, 0, 1, 1), one)
-    else:  # SQUARED_ERROR
+    elif plan.loss == SQUARED_ERROR:
         activate(plan.layers[last, ACTIVATION], plan.settings[last, SLOPE], z)
         score = one * 0
         for j in range(n):
@@ -94,6 +97,11 @@ def _cost(job):
             score += dz[j] * dz[j]
         L[0] = score / 2
         derive(plan.layers[last, ACTIVATION], plan.settings[last, SLOPE], z, dz)
+    else:
+        score = one * 0
+        L[0] = math.nan
+    if job.weights.size:
+        L[0] *= job.weights[row]
     workspace[plan.scores] = score
     return L[0]
 
@@ -144,8 +152,8 @@ def predict_online(job):
 
 @routine(part=ONLINE)
 def online_step(job):
-    """One step of plain gradient descent; a loss that is not finite changes nothing."""
+    """One sample's loss, and in training a step of plain gradient descent; one that is not finite changes nothing."""
     samples, x = _sample(job)
     _forward(job, samples, x)
-    if np.isfinite(_cost(job)):
+    if is_finite(_cost(job)) and job.mode == TRAIN:
         _backward(job, samples, x)

@@ -12,6 +12,7 @@ from ..codes import (
     EPSILON,
     GRADIENT,
     KIND,
+    LAYER_NORM,
     MEASURES,
     N_OUT,
     PASSING,
@@ -60,8 +61,11 @@ def _statistic_of_samples(job, l, block, number):
 
 @inner
 def _is_measured(job, l):
-    """Whether a batch normalisation takes the mini-batch's statistics, as in training, and not what it remembers."""
-    return job.mode >= GRADIENT and job.plan.layers[l, MEASURES] != 0
+    """Whether a batch normalisation takes the mini-batch's statistics, as in training, and not what it remembers.
+
+    A single sample has no variance: it is normalised as in evaluation, and nothing of it is remembered.
+    """
+    return job.mode >= GRADIENT and job.plan.layers[l, MEASURES] != 0 and job.m > 1
 
 
 @routine
@@ -92,10 +96,12 @@ def passing_layer(job, l, block):
     gamma, beta = vector(parameters, plan.layers[l, W], n), vector(parameters, plan.layers[l, B], n)
     if kind == BATCH_NORM:
         normalise_rows(given, _statistic_of(job, l, 0), _statistic_of(job, l, 1), gamma, beta, result)
-    else:
+    elif kind == LAYER_NORM:
         mean, rate = _statistic_of_samples(job, l, block, 0), _statistic_of_samples(job, l, block, 1)
         moments_of_columns(given, mean, rate, plan.settings[l, EPSILON])
         normalise_columns(given, mean, rate, gamma, beta, result)
+    else:
+        result[:] = math.nan
 
 
 @routine(part=PASSING)
@@ -111,18 +117,21 @@ def back_of_passing(job, l, block):
     )  # fmt: skip
     gamma = vector(job.parameters, plan.layers[l, W], n)
     if plan.layers[l, KIND] == BATCH_NORM:
+        share = 1 / job.m if _is_measured(job, l) else 0.0  # what is remembered does not depend on the samples
         back_through_rows(
-            dA, A_prev, job.m, _statistic_of(job, l, 0), _statistic_of(job, l, 1), gamma, _statistic_of(job, l, 2),
+            dA, A_prev, share, _statistic_of(job, l, 0), _statistic_of(job, l, 1), gamma, _statistic_of(job, l, 2),
             _statistic_of(job, l, 3), dA_prev,
         )  # fmt: skip
         for j in range(n):  # what stands for no sample has no part in the sums that flow back to all
             for i in range(count, plan.block_rows):
                 dA_prev[j, i] = 0
-    else:
+    elif plan.layers[l, KIND] == LAYER_NORM:
         back_through_columns(
             dA, A_prev, _statistic_of_samples(job, l, block, 0), _statistic_of_samples(job, l, block, 1), gamma,
             _statistic_of_samples(job, l, block, 2), _statistic_of_samples(job, l, block, 3), dA_prev,
         )  # fmt: skip
+    else:
+        dA_prev[:] = math.nan
 
 
 @routine(part=PASSING)
@@ -163,6 +172,8 @@ def from_known_statistics(job):
 @routine(part=PASSING)
 def statistics_of_all(job, l):
     """Mean and rate over all blocks; in training, what is remembered moves towards them (the variance unbiased)."""
+    if not _is_measured(job, l):
+        return
     plan, parameters = job.plan, job.parameters
     n, running, share = plan.layers[l, N_OUT], plan.layers[l, RUNNING], plan.settings[l, RUNNING_RATE]
     mean, rate = _statistic_of(job, l, 0), _statistic_of(job, l, 1)
@@ -179,7 +190,7 @@ def statistics_of_all(job, l):
         rate[j] = 1 / math.sqrt(squares / job.m + plan.settings[l, EPSILON])
         if job.mode == TRAIN:
             parameters[running + j] += share * (centre - parameters[running + j])
-            parameters[running + n + j] += share * (squares / max(job.m - 1, 1) - parameters[running + n + j])
+            parameters[running + n + j] += share * (squares / (job.m - 1) - parameters[running + n + j])
 
 
 @routine(part=PASSING)
@@ -206,9 +217,12 @@ def add_back_of_normalisation(job, alpha, changed, l):
         for j in range(n):
             gamma[j] += alpha * dgamma[j]
             beta[j] += alpha * dbeta[j]
-        return
-    for block in range(n_blocks(job.m, plan.block_rows)):
-        add_sums_of_columns(
-            matrix_of(job, l, DZ, block), matrix_of(job, l - 1, A, block), count_of(job, block),
-            _statistic_of_samples(job, l, block, 0), _statistic_of_samples(job, l, block, 1), alpha, gamma, beta,
-        )  # fmt: skip
+    elif plan.layers[l, KIND] == LAYER_NORM:
+        for block in range(n_blocks(job.m, plan.block_rows)):
+            add_sums_of_columns(
+                matrix_of(job, l, DZ, block), matrix_of(job, l - 1, A, block), count_of(job, block),
+                _statistic_of_samples(job, l, block, 0), _statistic_of_samples(job, l, block, 1), alpha, gamma, beta,
+            )  # fmt: skip
+    else:
+        gamma[:] = math.nan
+        beta[:] = math.nan

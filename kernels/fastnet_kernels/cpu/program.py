@@ -40,6 +40,7 @@ from .blocks import n_blocks
 from .by_samples import by_samples
 from .by_weights import by_weights, change_weights, cut_norm, sum_of_penalties
 from .compiling import inner, kernel, routine
+from .functions import is_finite
 from .held import held, renew
 from .machine import VECTOR_BYTES
 from .online import online_step, predict_online
@@ -115,7 +116,7 @@ def _are_finite(plan, workspace, blocks):
     total = 0.0
     for block in range(blocks):
         total += workspace[plan.scores + block * plan.block_rows]
-    return np.isfinite(total)
+    return is_finite(total)
 
 
 @inner
@@ -180,7 +181,8 @@ def run(
 
     Steps go on from epoch to epoch: an epoch has as many as cover the m samples, the last one the rest of them.
     A step with a cost that is NaN or infinite changes no weights and ends the run: the returned step is then its
-    own, and its cost is in `costs`. So does PREDICT at samples that are NaN or infinite.
+    own, and its cost is in `costs`. If only its penalty is not finite, its weights may have changed. PREDICT ends at
+    samples that are NaN or infinite.
     """
     m_all = outputs.shape[0] if mode == PREDICT else targets.shape[0]
     steps_an_epoch = n_blocks(m_all, batch_size)
@@ -188,7 +190,7 @@ def run(
     turn, by_weight = n_segments - 1, 2 * n_segments - 1
     cuts_norm = mode == TRAIN and np.isfinite(optimizer[CLIP_NORM])
     is_plain = optimizer[OPTIMIZER] == PLAIN and not cuts_norm and not np.isfinite(optimizer[CLIP_VALUE])
-    is_online = plan.is_online and (mode == PREDICT or (mode == TRAIN and is_plain and weights.size == 0))
+    is_online = plan.is_online and (mode <= EVALUATE or (mode == TRAIN and is_plain and weights.size == 0))
     job = held(
         Job(
             mode, plan, parameters, gradients, first_state, second_state, workspace, samples, are_bytes, targets,
@@ -213,7 +215,7 @@ def run(
         if is_online:
             online_step(job)
             costs[step], scores[step] = workspace[plan.L], workspace[plan.scores]
-            if not np.isfinite(costs[step]):
+            if not is_finite(costs[step]):
                 return step
             continue
         if not plan.is_dense:
@@ -231,7 +233,7 @@ def run(
             if phase == turn:
                 costs[step] = _sum(vector(workspace, plan.L, m)) / m
                 scores[step] = _sum(vector(workspace, plan.scores, m))
-                if not np.isfinite(costs[step]):
+                if not is_finite(costs[step]):
                     return step
                 if mode == EVALUATE:
                     break
@@ -242,6 +244,8 @@ def run(
             elif phase == by_weight:
                 if plan.has_penalty:
                     costs[step] += sum_of_penalties(plan, workspace)
+                    if not is_finite(costs[step]):
+                        return step
                 if not cuts_norm:
                     break
                 cut_norm(job)

@@ -5,7 +5,7 @@ The building blocks `..._of` take the numbers of some parameters, 1-D, and chang
 
 import math
 
-from numba import prange
+from numba import njit, prange
 
 from .blocks import bounds, n_blocks
 from .compiling import inner, kernel
@@ -32,14 +32,26 @@ def sgd_momentum_of(parameters, gradients, velocity, learning_rate, momentum, we
         parameters[i] -= rate * (of_g * g + of_velocity * v)
 
 
+@njit(fastmath={"contract", "nsz"})  # no "reassoc": g * g is infinite sooner, for a g that is not too large yet
+def _share_of_square(share, g):
+    return share * g * g
+
+
+@inner
+def _mean_of_squares(old, mean_square, new, g, infinity, nan):
+    """old * mean_square + new * g^2; NaN where it is infinite, which would make steps of nothing, and nobody see it."""
+    square = old * mean_square + _share_of_square(new, g)
+    return square if square < infinity else nan
+
+
 @inner
 def rmsprop_of(parameters, gradients, velocity, mean_square, learning_rate, decay, momentum, epsilon, weight_decay):
     kind = parameters.dtype.type
     rate, mu, eps, shrink = kind(learning_rate), kind(momentum), kind(epsilon), kind(weight_decay)
-    old, new = kind(decay), kind(1 - decay)
+    old, new, most, nan = kind(decay), kind(1 - decay), kind(math.inf), kind(math.nan)
     for i in range(parameters.size):
         g = gradients[i] + shrink * parameters[i]
-        square = old * mean_square[i] + new * g * g
+        square = _mean_of_squares(old, mean_square[i], new, g, most, nan)
         v = mu * velocity[i] + g / (math.sqrt(square) + eps)
         mean_square[i], velocity[i] = square, v
         parameters[i] -= rate * v
@@ -53,10 +65,11 @@ def adam_of(parameters, gradients, mean, mean_square, step, learning_rate, beta1
     rate, unbias = kind(learning_rate / (1 - beta1**step)), kind(1 / math.sqrt(1 - beta2**step))
     keep = kind(1 - learning_rate * weight_decay if beside else 1)
     eps, shrink = kind(epsilon), kind(0 if beside else weight_decay)
+    most, nan = kind(math.inf), kind(math.nan)
     for i in range(parameters.size):
         g = gradients[i] + shrink * parameters[i]
         first = old1 * mean[i] + new1 * g
-        second = old2 * mean_square[i] + new2 * g * g
+        second = _mean_of_squares(old2, mean_square[i], new2, g, most, nan)
         mean[i], mean_square[i] = first, second
         parameters[i] = keep * parameters[i] - rate * first / (math.sqrt(second) * unbias + eps)
 

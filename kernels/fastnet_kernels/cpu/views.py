@@ -1,4 +1,4 @@
-"""Matrices inside flat buffers, without a copy, an allocation or a reference count.
+"""Matrices inside flat buffers, without a copy, an allocation or a reference count; and a few numbers on the stack.
 
 The views do not keep their buffer alive: they are for use inside a kernel, whose caller holds the buffers.
 """
@@ -6,6 +6,8 @@ The views do not keep their buffer alive: they are for use inside a kernel, whos
 from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
+
+ON_STACK = 128  # numbers
 
 
 def strides_without_gaps(builder, size, shape):
@@ -88,3 +90,15 @@ def distance(typing_context, target, source):
         return builder.sdiv(builder.sub(begins[1], begins[0]), ir.IntType(64)(target.dtype.bitwidth // 8))
 
     return types.intp(target, source), generate
+
+
+@intrinsic
+def numbers_on_stack(typing_context, like):
+    """Room for ON_STACK numbers of the dtype of the array `like`; the same at each turn of a loop."""
+    view = types.Array(like.dtype, 1, "C")
+
+    def generate(context, builder, signature, arguments):
+        room = cgutils.alloca_once(builder, ir.ArrayType(context.get_data_type(like.dtype), ON_STACK))
+        return _array(context, builder, view, room, [ir.Constant(ir.IntType(64), ON_STACK)])
+
+    return view(like), generate

@@ -21,6 +21,7 @@ from ..codes import (
 from .blocks import n_blocks
 from .compiling import cuda, flat, formula, inner, kernel, launch
 from .reducing import max_over, row_of, rows_at_once, sum_over
+from .registers import size_of
 from .sizes import PIECE, THREADS
 
 _ROOT_HALF, _ROOT_PI = math.sqrt(0.5), math.sqrt(2 * math.pi)
@@ -67,12 +68,12 @@ def activate(code, setting, z):
     if code == HARD_SILU:
         a = z / kind(6) + kind(0.5)
         return z * (kind(0) if a < 0 else kind(1) if a > 1 else a)
-    return z
+    return z if code == LINEAR else kind(math.nan)
 
 
 @formula
 def derive(code, setting, a, da):
-    """da * g'(z), from g(z), or from z itself for softplus, silu, gelu and hard_silu."""
+    """da * g'(z), from g(z), or from z itself for elu, softplus, silu, gelu and hard_silu."""
     kind = type(a)
     one = kind(1)
     if code == SIGMOID:
@@ -84,7 +85,7 @@ def derive(code, setting, a, da):
     if code == LEAKY_RELU:
         return da if a > 0 else kind(setting) * da
     if code == ELU:
-        return da if a > 0 else da * (a + kind(setting))
+        return da if a > 0 else da * kind(setting) * math.exp(a)
     if code == HARD_SIGMOID:
         return da / kind(6) if a > 0 and a < 1 else kind(0)
     if code == SOFTPLUS:
@@ -96,7 +97,7 @@ def derive(code, setting, a, da):
         return da * (_normal(a) + a * math.exp(-kind(0.5) * a * a) / kind(_ROOT_PI))
     if code == HARD_SILU:
         return da if a >= 3 else kind(0) if a <= -3 else da * (a / kind(3) + kind(0.5))
-    return da
+    return da if code == LINEAR else kind(math.nan)
 
 
 @kernel
@@ -129,6 +130,22 @@ def exponentials_of_row(Z, z, n, lanes, lane, shared):
     return most, sum_over(total, shared, first, 1, lanes)
 
 
+@formula
+def epsilon_of(numbers):
+    """From 1 to the next larger number of an array's dtype."""
+    return 2.0**-23 if size_of(numbers) == 4 else 2.0**-52
+
+
+@formula
+def numerator_of(d, Z):
+    """exp(d) for a distance d <= 0 from the largest number of Z, less than 1 unless d is 0.
+
+    So the probabilities are largest where the numbers are, however close to these others come.
+    """
+    e, below_one = math.exp(d), Z.dtype.type(1) - Z.dtype.type(epsilon_of(Z))
+    return below_one if d < 0 and e > below_one else e
+
+
 @kernel
 def _softmax(n, Z, A):
     shared = cuda.shared.array(THREADS, Z.dtype)
@@ -139,7 +156,7 @@ def _softmax(n, Z, A):
         most, total = exponentials_of_row(Z, z, n, lanes, lane, shared)
         if i < m:
             for j in range(lane, n, lanes):
-                A[z + j] = math.exp(Z[z + j] - most) / total
+                A[z + j] = numerator_of(Z[z + j] - most, Z) / total
 
 
 def _there(code, Z, A, setting=0.0):
@@ -205,9 +222,9 @@ def elu(Z, alpha, A):
     _there(ELU, Z, A, alpha)
 
 
-def elu_backward(dA, A, alpha, dZ):
-    """dZ = dA where A > 0, else dA * (A + alpha)."""
-    _back(ELU, dA, A, dZ, alpha)
+def elu_backward(dA, Z, alpha, dZ):
+    """dZ = dA where Z > 0, else dA * alpha * exp(Z)."""
+    _back(ELU, dA, Z, dZ, alpha)
 
 
 def softplus(Z, A):

@@ -22,7 +22,7 @@ from ..codes import (
     SOFTMAX,
     A,
 )
-from .activations import activate, derive, exponentials_of_row
+from .activations import activate, derive, epsilon_of, exponentials_of_row, numerator_of
 from .blocks import n_blocks
 from .compiling import cuda, inner
 from .losses import loss_of_row
@@ -41,7 +41,7 @@ def _score_of_row(job, z, y, n, lanes, lane, shared):
     kind, loss, numbers = job.workspace.dtype.type, job.whole[LOSS], job.workspace
     first, total = cuda.threadIdx.x - lane, kind(0)
     if loss == CROSS_ENTROPY:  # right if no number is larger than the label's, and no earlier one as large
-        label = int(job.targets[y])
+        label = int(job.targets[y]) if 0 <= job.targets[y] < n else 0  # of another one the loss is NaN
         for j in range(lane, n, lanes):
             larger = numbers[z + j] > numbers[z + label]
             if larger or (j < label and numbers[z + j] == numbers[z + label]):
@@ -94,12 +94,15 @@ def _store_outputs(job, l, i, is_real, lanes, lane, shared):
         most, total = exponentials_of_row(job.workspace, z, n, lanes, lane, shared)
         if is_real:
             for j in range(lane, n, lanes):
-                job.outputs[out + j] = math.exp(job.workspace[z + j] - most) / total
+                job.outputs[out + j] = numerator_of(job.workspace[z + j] - most, job.workspace) / total
     elif is_real:
+        # A probability is above 1/2 where the logit is above 0, and must not be rounded to 1/2.
+        least = job.workspace.dtype.type(4 * epsilon_of(job.workspace))
         for j in range(lane, n, lanes):
-            job.outputs[out + j] = activate(
-                job.layers[l, ACTIVATION], job.settings[l, SLOPE], job.workspace[z + j]
-            )  # fmt: skip
+            number = job.workspace[z + j]
+            if job.whole[LOSS] == LOG_LOSS and 0 < number < least:
+                number = least
+            job.outputs[out + j] = activate(job.layers[l, ACTIVATION], job.settings[l, SLOPE], number)
 
 
 @inner
@@ -130,5 +133,5 @@ def sum_totals(job, shared):
         penalties = sum_of_pieces(job, job.whole[PENALTIES], shared)
     if cuda.threadIdx.x == 0:
         job.costs[row], job.scores[row] = losses + penalties, scores
-        if not math.isfinite(losses):
+        if not math.isfinite(losses + penalties):
             job.flags[0] = job.step

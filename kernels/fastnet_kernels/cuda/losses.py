@@ -32,8 +32,10 @@ def _loss_of(loss, setting, a, y):
         return limit * (size - half * limit), limit if d > 0 else -limit if d < 0 else d
     if loss == QUANTILE:
         return (limit - one) * -d if d > 0 else limit * -d, one - limit if d > 0 else -limit if d < 0 else d
-    margin = one - y * a  # HINGE
-    return zero if margin <= 0 else margin, -y if margin > 0 else zero * margin
+    if loss == HINGE:
+        margin = one - y * a
+        return zero if margin <= 0 else margin, -y if margin > 0 else zero * margin
+    return kind(math.nan), kind(math.nan)
 
 
 @inner
@@ -45,12 +47,13 @@ def loss_of_row(loss, setting, weight, Z, z, Y, y, dZ, dz, n, lanes, lane, share
     kind = Z.dtype.type
     first, total = cuda.threadIdx.x - lane, kind(0)
     if loss == CROSS_ENTROPY:
-        label = int(Y[y])
-        rest, share = kind(1 - setting), kind(setting / n)
+        is_class = 0 <= Y[y] < n and Y[y] == int(Y[y])
+        label = int(Y[y]) if is_class else 0
+        rest, share = kind(1 - setting), kind(setting / n) if is_class else kind(math.nan)
         most, whole = exponentials_of_row(Z, z, n, lanes, lane, shared)
         for j in range(lane, n, lanes):
             target, shifted = share + (rest if j == label else kind(0)), Z[z + j] - most
-            if target > 0:
+            if not target <= 0:  # NaN as well
                 total += target * (math.log(whole) - shifted)
             if is_real:
                 dZ[dz + j] = (math.exp(shifted) / whole - target) * weight
@@ -117,6 +120,7 @@ def cross_entropy(Z, Y, smoothing, L, dZ):
     """L[i] = -sum_j T[i, j] log(A[i, j]) with A = softmax(Z), and dZ = (A - T) / m.
 
     T is 1 - smoothing at the sample's class c = Y[i, 0], and smoothing / n more everywhere (Szegedy et al., 2016). Z
-    and dZ are (m, n), L is (m,), and Y (m, 1) holds class indices 0 to n - 1 (in any dtype).
+    and dZ are (m, n), L is (m,), and Y (m, 1) holds class indices 0 to n - 1 (in any dtype); of a sample with another
+    label, L and dZ are NaN.
     """
     _launch(CROSS_ENTROPY, smoothing, Z, Y, L, dZ)

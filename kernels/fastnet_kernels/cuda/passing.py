@@ -34,6 +34,15 @@ from .sizes import PIECE, ROWS_AT_ONCE, THREADS
 
 
 @inner
+def _is_measured(job, l):
+    """Whether a batch normalisation takes the mini-batch's statistics, as in training, and not what it remembers.
+
+    A single sample has no variance: it is normalised as in evaluation, and nothing of it is remembered.
+    """
+    return job.mode >= GRADIENT and job.layers[l, MEASURES] != 0 and job.m > 1
+
+
+@inner
 def batch_normalise(job, l, task, shared):
     """A task: some units of a batch normalisation, by statistics of the mini-batch, or by those it remembers."""
     workspace, parameters, n, kind = job.workspace, job.parameters, job.layers[l, N_OUT], job.workspace.dtype.type
@@ -41,11 +50,11 @@ def batch_normalise(job, l, task, shared):
     j = min(unit, n - 1)
     given, running, statistics = job.layers[l - 1, A], job.layers[l, RUNNING] + j, job.layers[l, STATISTICS] + j
     writes, epsilon = first == 0 and unit < n, kind(job.settings[l, EPSILON])
-    if job.mode >= GRADIENT and job.layers[l, MEASURES] != 0:
+    if _is_measured(job, l):
         mean, squares = moments_of_column(workspace, given, job.m, n, j, first, shared)
         rate = kind(1) / math.sqrt(squares / kind(job.m) + epsilon)
         if writes and job.mode == TRAIN:
-            share, variance = kind(job.settings[l, RUNNING_RATE]), squares / kind(max(job.m - 1, 1))
+            share, variance = kind(job.settings[l, RUNNING_RATE]), squares / kind(job.m - 1)
             parameters[running] += share * (mean - parameters[running])
             parameters[running + n] += share * (variance - parameters[running + n])
     else:
@@ -67,7 +76,7 @@ def back_of_batch_norm(job, l, task, shared):
     j = min(unit, n - 1)
     given, dA, statistics = job.layers[l - 1, A], job.layers[l, DZ], job.layers[l, STATISTICS] + j
     mean, rate = workspace[statistics], workspace[statistics + n]
-    weighted, plain = kind(0), kind(0)  # remembered statistics do not depend on the samples
+    weighted, plain = kind(0), kind(0)
     if job.layers[l, MEASURES] != 0:
         weighted, plain = sums_of_column_back(
             workspace, dA, workspace, given, job.m, n, j, first, workspace, statistics, workspace, statistics + n, 0,
@@ -77,6 +86,8 @@ def back_of_batch_norm(job, l, task, shared):
             workspace[statistics + 2 * n], workspace[statistics + 3 * n] = weighted, plain
     if unit < n:
         gamma, count = job.parameters[job.layers[l, W] + j], kind(job.m)
+        if not _is_measured(job, l):  # what is remembered does not depend on the samples
+            weighted, plain = kind(0), kind(0)
         for i in range(first, job.m, ROWS_AT_ONCE):
             da, x = workspace[dA + i * n + j], workspace[given + i * n + j]
             da_prev = back_of_unit(da, x, mean, rate, gamma, weighted / count, plain / count)

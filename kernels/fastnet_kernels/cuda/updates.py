@@ -28,11 +28,18 @@ def sgd_momentum_of(p, g, velocity, rate, momentum, weight_decay, nesterov):
 
 
 @formula
+def _mean_of_squares(old, mean_square, new, g):
+    """old * mean_square + new * g^2; NaN where it is infinite, which would make steps of nothing, and nobody see it."""
+    square = old * mean_square + new * g * g
+    return square if square < math.inf else type(g)(math.nan)
+
+
+@formula
 def rmsprop_of(p, g, velocity, mean_square, rate, decay, momentum, epsilon, weight_decay):
     """The new parameter, velocity and mean square."""
     kind = type(p)
     g += kind(weight_decay) * p
-    mean_square = kind(decay) * mean_square + kind(1 - decay) * g * g
+    mean_square = _mean_of_squares(kind(decay), mean_square, kind(1 - decay), g)
     velocity = kind(momentum) * velocity + g / (math.sqrt(mean_square) + kind(epsilon))
     return p - kind(rate) * velocity, velocity, mean_square
 
@@ -46,7 +53,7 @@ def adam_of(p, g, mean, mean_square, of_mean, of_mean_square, rate, beta1, beta2
     kind = type(p)
     g += kind(0 if beside else weight_decay) * p
     mean = kind(beta1) * mean + kind(1 - beta1) * g
-    mean_square = kind(beta2) * mean_square + kind(1 - beta2) * g * g
+    mean_square = _mean_of_squares(kind(beta2), mean_square, kind(1 - beta2), g)
     keep = kind(1 - rate * weight_decay if beside else 1)
     step = kind(rate * of_mean) * mean / (math.sqrt(mean_square) * kind(of_mean_square) + kind(epsilon))
     return keep * p - step, mean, mean_square

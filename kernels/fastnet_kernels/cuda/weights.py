@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from ..codes import (
+    ADAM,
     ADAMW,
     BATCH_NORM,
     CLIP_NORM,
@@ -15,6 +16,7 @@ from ..codes import (
     KIND,
     L1,
     L2,
+    LAYER_NORM,
     LEARNING_RATE,
     MOMENTUM,
     N_OUT,
@@ -61,11 +63,13 @@ def _update(job, place, g):
         job.parameters[place], job.first_state[place], job.second_state[place] = rmsprop_of(
             p, g, job.first_state[place], job.second_state[place], rate, second_decay, first_decay, epsilon, decay
         )
-    else:
+    elif kind in (ADAM, ADAMW):
         job.parameters[place], job.first_state[place], job.second_state[place] = adam_of(
             p, g, job.first_state[place], job.second_state[place], job.rates[row, OF_MEAN],
             job.rates[row, OF_MEAN_SQUARE], rate, first_decay, second_decay, epsilon, decay, kind == ADAMW,
         )  # fmt: skip
+    else:
+        job.parameters[place] = math.nan
 
 
 @inner
@@ -99,11 +103,13 @@ def change_gain(job, l, task, shared):
     j, statistics = min(unit, n - 1), job.layers[l, STATISTICS]
     if job.layers[l, KIND] == BATCH_NORM:
         weighted, plain = job.workspace[statistics + 2 * n + j], job.workspace[statistics + 3 * n + j]
-    else:
+    elif job.layers[l, KIND] == LAYER_NORM:
         weighted, plain = sums_of_column_back(
             job.workspace, job.layers[l, DZ], job.workspace, job.layers[l - 1, A], job.m, n, j, first, job.workspace,
             statistics, job.workspace, statistics + job.batch_size, 1, shared,
         )  # fmt: skip
+    else:
+        weighted = plain = job.workspace.dtype.type(math.nan)
     if unit < n and first == 0:
         change(job, l, job.layers[l, W] + j, weighted, False)
         change(job, l, job.layers[l, B] + j, plain, False)
@@ -155,7 +161,9 @@ def update_piece(job, l, task, shared):
     """A task: a piece's parameters change by gradients that are cut to a norm of at most the limit."""
     kind = job.workspace.dtype.type
     norm = math.sqrt(sum_of_pieces(job, job.whole[SUMS_OF_SQUARES], shared))
-    factor = min(kind(1), kind(job.optimizer[CLIP_NORM]) / (norm + kind(1e-6)))
+    factor = kind(job.optimizer[CLIP_NORM]) / (norm + kind(1e-6))
+    # NaN stays NaN; and a norm that is infinite would make a step of nothing, which nobody would see.
+    factor = kind(math.nan) if norm == math.inf else kind(1) if factor > 1 else factor
     for e in range(task * PIECE + cuda.threadIdx.x, min((task + 1) * PIECE, count_of_parameters(job, l)), THREADS):
         place = job.layers[l, W] + e
         job.gradients[place] *= factor

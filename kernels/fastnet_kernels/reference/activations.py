@@ -1,14 +1,19 @@
 """Activations A = g(Z) and their derivatives dZ = dA * g'(Z), element by element on (m, n) matrices.
 
 A derivative is written through A where it can be, the way a network that keeps only its activations needs it; those of
-silu, gelu, softplus and hard_silu need Z.
+elu, silu, gelu, softplus and hard_silu need Z.
 """
 
 import math
 
 import numpy as np
 
-_erf = np.vectorize(math.erf, otypes=[np.float64])
+_erfc = np.vectorize(math.erfc, otypes=[np.float64])
+
+
+def _normal(Z):
+    """The normal distribution function. By erfc, since 1 + erf loses all digits far below 0."""
+    return _erfc(-Z / math.sqrt(2)) / 2
 
 
 def linear(Z, A):
@@ -67,9 +72,9 @@ def elu(Z, alpha, A):
     A[...] = np.where(Z > 0, Z, alpha * np.expm1(np.minimum(Z, 0)))
 
 
-def elu_backward(dA, A, alpha, dZ):
-    """dZ = dA where A > 0, else dA * (A + alpha)."""
-    dZ[...] = np.where(A > 0, dA, dA * (A + alpha))
+def elu_backward(dA, Z, alpha, dZ):
+    """dZ = dA where Z > 0, else dA * alpha * exp(Z)."""
+    dZ[...] = np.where(Z > 0, dA, dA * alpha * np.exp(np.minimum(Z, 0)))
 
 
 def softplus(Z, A):
@@ -99,12 +104,12 @@ def silu_backward(dA, Z, dZ):
 
 def gelu(Z, A):
     """A = Z * P(Z), with P the normal distribution function (Hendrycks and Gimpel, 2016)."""
-    A[...] = Z * (1 + _erf(Z / math.sqrt(2))) / 2
+    A[...] = Z * _normal(Z)
 
 
 def gelu_backward(dA, Z, dZ):
     """dZ = dA * (P(Z) + Z * p(Z)), with P the normal distribution function and p its density."""
-    dZ[...] = dA * ((1 + _erf(Z / math.sqrt(2))) / 2 + Z * np.exp(-Z * Z / 2) / math.sqrt(2 * math.pi))
+    dZ[...] = dA * (_normal(Z) + Z * np.exp(-Z * Z / 2) / math.sqrt(2 * math.pi))
 
 
 def hard_sigmoid(Z, A):

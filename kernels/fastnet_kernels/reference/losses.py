@@ -51,11 +51,13 @@ def cross_entropy(Z, Y, smoothing, L, dZ):
     """L[i] = -sum_j T[i, j] log(A[i, j]) with A = softmax(Z), and dZ = (A - T) / m.
 
     T is 1 - smoothing at the sample's class c = Y[i, 0], and smoothing / n more everywhere (Szegedy et al., 2016). Z
-    and dZ are (m, n), L is (m,), and Y (m, 1) holds class indices 0 to n - 1 (in any dtype).
+    and dZ are (m, n), L is (m,), and Y (m, 1) holds class indices 0 to n - 1 (in any dtype); of a sample with another
+    label, L and dZ are NaN.
     """
     m, n = Z.shape
-    T = np.full_like(Z, smoothing / n)
-    T[np.arange(m), Y[:, 0].astype(np.intp)] += 1 - smoothing
+    is_class = np.arange(n) == Y
+    T = np.where(is_class, smoothing / n + 1 - smoothing, smoothing / n)
+    T[~is_class.any(axis=1)] = np.nan
     shifted = Z - Z.max(axis=1, keepdims=True)
     E = np.exp(shifted)
     total = E.sum(axis=1, keepdims=True)

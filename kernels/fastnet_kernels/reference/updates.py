@@ -41,7 +41,7 @@ def adam(parameters, gradients, mean, mean_square, step, learning_rate, beta1, b
     g = gradients + weight_decay * parameters
     mean[...] = beta1 * mean + (1 - beta1) * g
     mean_square[...] = beta2 * mean_square + (1 - beta2) * g * g
-    corrected = np.sqrt(mean_square / (1 - beta2**step))
+    corrected = np.sqrt(mean_square) / np.sqrt(1 - beta2**step)
     parameters -= learning_rate / (1 - beta1**step) * mean / (corrected + epsilon)
 
 
