@@ -79,7 +79,7 @@ def _describe_callback(name: object, state: object, kept: list[np.ndarray]) -> d
 
 
 def restore(description: Any, version: int, tensors: Tensors, network: Network, size: int) -> TrainingState:
-    """The state of a training of `network`, whose buffer has `size` numbers; its random generator and rate are set.
+    """The state of a training of `network`, whose buffer has `size` numbers; its random generator is set, too.
 
     Its tensors are taken out. Raises ValueError or TypeError for what does not fit.
     """

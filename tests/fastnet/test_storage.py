@@ -466,7 +466,7 @@ def test_an_interrupted_training_of_format_2_goes_on():
     whole, again = old_network(), fn.load(FILES / "format2-interrupted.safetensors")
     history = whole.fit(OLD_X, OLD_Y, epochs=4, **OLD_OPTIONS)
     again.fit(OLD_X, OLD_Y, epochs=4, resume=True, **OLD_OPTIONS)
-    # Not b1: batch normalisation takes it away again, so that its gradient is rounding, of which Adam makes whole steps.
+    # Not b1: batch normalisation takes it away again, so its gradient is rounding, of which Adam makes whole steps.
     for name in ("W1", "gamma1", "beta1", "variance1", "W2", "b2"):
         np.testing.assert_allclose(again.parameters[name], whole.parameters[name], rtol=1e-3, atol=1e-4)
     np.testing.assert_allclose(again.history["cost"], history["cost"], rtol=1e-4)
