@@ -114,8 +114,9 @@ class EarlyStopping:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from what `state_dict` gave; forget everything where `state` is empty, or of another monitor."""
-        is_mine = state.get("monitor") in (self.monitor, None)
-        self._best = np.array(state["best"]) if is_mine and state.get("best") is not None else None
+        best = state.get("best")
+        is_mine = state.get("monitor") in (self.monitor, None) and isinstance(best, np.ndarray)
+        self._best = np.array(best) if is_mine else None
         self._best_epoch = state.get("epoch") if is_mine and self._best is not None else 0
         self.reason = ""
 
@@ -128,6 +129,9 @@ class EarlyStopping:
         self._monitored.check(history)
 
     def start(self, network: "Network", history: History) -> None:
+        best, buffer = self._best, network.buffer
+        if best is not None and (best.shape, best.dtype) != (buffer.shape, buffer.dtype):  # of another network
+            self._best, self._best_epoch = None, 0
         best_epoch, _ = self._look_back(history)
         if self.restore_best and self._best_epoch is not None and best_epoch != self._best_epoch:
             # What is remembered is not of the best epoch: but if that is the last one, the network itself has its
@@ -218,12 +222,12 @@ class ModelCheckpoint:
             self._path_of(1)
         except ValueError as error:
             raise ValueError(
-                f"path={os.fspath(self.path)!r} cannot be filled in ({error}): write the epoch's number as {{epoch}}, "
+                f"path={os.fsdecode(self.path)!r} cannot be filled in ({error}): write the epoch's number as {{epoch}}, "
                 "or as {epoch:03d}"
             ) from None
 
     def _path_of(self, epoch: int) -> str:
-        return _EPOCH.sub(lambda found: format(epoch, (found[1] or ":")[1:]), os.fspath(self.path))
+        return _EPOCH.sub(lambda found: format(epoch, (found[1] or ":")[1:]), os.fsdecode(self.path))
 
     def check(self, history: History) -> None:
         if self.best_only:

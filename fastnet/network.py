@@ -711,7 +711,17 @@ class Network:
     def save(self, path: str | os.PathLike[str], *, training: bool = False) -> None:
         """Write architecture, parameters and labels to one safetensors file, which `fastnet.load` reads.
 
-        With `training` also what `fit(resume=True)` needs: the file is larger, by what the optimizer remembers.
+        With `training` also what `fit(resume=True)` needs: the file is larger, by what the optimizer remembers. The file
+        is replaced whole or not at all.
+
+        Raises
+        ------
+        OSError
+            For a path that cannot be written to; it says what to do.
+        TypeError, ValueError
+            For what no file can hold, such as callbacks that remember other things than numbers, text and arrays.
+        RuntimeError
+            With `training`, while another thread trains the network.
         """
         from .storage import save
 

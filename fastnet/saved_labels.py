@@ -8,17 +8,14 @@ import numpy as np
 from .checks import whole_number
 from .json_checks import fields, sequence
 
-_DTYPE = re.compile(r"[<>|=]?(b1|[iu][1248]|[US][1-9]\d{0,7})")
+_DTYPE = re.compile(r"[<>|=]?(b1|[iu][1248]|U[1-9]\d{0,7})")
 _MOST_BYTES = 1 << 26  # of all labels: a width of texts that is a mere number in the file could be any
-_KINDS = {"b": bool, "i": int, "u": int, "U": str, "S": str}
+_KINDS = {"b": bool, "i": int, "u": int, "U": str}
 
 
 def labels_to_json(classes: np.ndarray) -> dict[str, Any]:
-    """{"dtype": ..., "values": [...]}, bytes as texts of the same codes."""
-    values = classes.tolist()
-    if classes.dtype.kind == "S":
-        values = [value.decode("latin-1") for value in values]
-    return {"dtype": classes.dtype.str, "values": values}
+    """{"dtype": ..., "values": [...]}."""
+    return {"dtype": classes.dtype.str, "values": classes.tolist()}
 
 
 def labels_from_json(where: str, given: Any, n_classes: int) -> np.ndarray:
@@ -28,14 +25,12 @@ def labels_from_json(where: str, given: Any, n_classes: int) -> np.ndarray:
     if len(values) != n_classes:
         raise ValueError(f"{where}.values has {len(values)} labels for {n_classes} classes")
     if not isinstance(found["dtype"], str) or not _DTYPE.fullmatch(found["dtype"]):
-        raise ValueError(f"{where}.dtype is {found['dtype']!r}: labels are integers, texts, bytes or booleans")
+        raise ValueError(f"{where}.dtype is {found['dtype']!r}: labels are integers, strings or booleans")
     dtype = np.dtype(found["dtype"])
     if len(values) * dtype.itemsize > _MOST_BYTES:
         raise ValueError(f"{where}.dtype is {dtype.str!r}, too wide for {n_classes} labels: {_MOST_BYTES} bytes in all")
     for i, value in enumerate(values):
         _check(f"{where}.values[{i}]", value, dtype)
-    if dtype.kind == "S":
-        values = [value.encode("latin-1") for value in values]
     labels: np.ndarray = np.array(values, dtype)
     if labels.tolist() != values or not (labels[:-1] < labels[1:]).all():
         raise ValueError(f"{where}.values are not sorted, not all different, or longer than {dtype.str}")
@@ -49,5 +44,3 @@ def _check(where: str, value: object, dtype: np.dtype) -> None:
         limits = np.iinfo(dtype)
         if whole_number(where, value, int(limits.min)) > limits.max:
             raise ValueError(f"{where}={value} is too large for {dtype}")
-    if dtype.kind == "S" and isinstance(value, str) and max(value, default="") > "\xff":
-        raise ValueError(f"{where} is {value!r}, which is no bytes")

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from .checks import known, real_number
+from .checks import known, positive_integer, real_number
 from .history import History
 from .json_checks import check_plain, fields, mapping, number, sequence, whole
 from .layout import n_targets
@@ -15,14 +15,14 @@ from .targets import Classification, MultiLabel
 
 _PREFIX = "training."  # begins the names of tensors that are no parameters
 _STATES = {"SGD": (0, 1), "RMSProp": (2,), "Adam": (2,), "AdamW": (2,)}  # how many of them an optimizer may have
-_SIZES = ("m", "batch_size")
+_SIZES = ("m", "batch_size")  # of an unfinished epoch
 _MOST_STEPS = 1 << 50  # whole numbers that floats still tell apart, with some to spare
 
 
 # ---------------------------------------------------------------- writing
 
 
-def describe(training: TrainingState, rng: np.random.Generator) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+def describe(training: TrainingState, network: Network) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """As JSON, and arrays by the names of their tensors; TypeError for what a callback remembers and no file holds."""
     arrays = {f"{_PREFIX}state{i}": state for i, state in enumerate(training.states) if state.size}
     if training.last is not None:
@@ -43,7 +43,8 @@ def describe(training: TrainingState, rng: np.random.Generator) -> tuple[dict[st
         "noise": training.noise,
         "steps": training.steps,
         "history": {name: [float(value) for value in values] for name, values in training.history.items()},
-        "rng": rng.bit_generator.state,
+        "rng": network.rng.bit_generator.state,
+        "learning_rate": network.learning_rate,
         "unfinished": unfinished,
         "callbacks": callbacks,
     }
@@ -78,13 +79,13 @@ def _describe_callback(name: object, state: object, kept: list[np.ndarray]) -> d
 
 
 def restore(description: Any, version: int, tensors: Tensors, network: Network, size: int) -> TrainingState:
-    """The state of a training of `network`, whose buffer has `size` numbers; it gets the random generator's state.
+    """The state of a training of `network`, whose buffer has `size` numbers; its random generator is set, too.
 
     Its tensors are taken out. Raises ValueError or TypeError for what does not fit.
     """
     if version < 3:
         description = _upgraded(description, tensors, network, size)
-    names = ("optimizer", "noise", "steps", "history", "rng", "unfinished", "callbacks")
+    names = ("optimizer", "noise", "steps", "history", "rng", "learning_rate", "unfinished", "callbacks")
     given = fields("training", description, names)
     optimizer = given["optimizer"]
     if not isinstance(optimizer, str) or not optimizer.isidentifier():
@@ -96,6 +97,7 @@ def restore(description: Any, version: int, tensors: Tensors, network: Network, 
     states = [take(tensors, name, network.dtype, (size,)) for name in state_names[:n_states]]
     last = take(tensors, f"{_PREFIX}last", network.dtype, (size,)) if f"{_PREFIX}last" in tensors else None
     rng = _rng_state("training.rng", given["rng"])
+    learning_rate = real_number("training.learning_rate", given["learning_rate"], at_least=0)
     state = TrainingState(
         optimizer,
         (np.zeros(0, network.dtype), np.zeros(0, network.dtype)),
@@ -110,6 +112,7 @@ def restore(description: Any, version: int, tensors: Tensors, network: Network, 
     state.states = (found[0], found[1])
     state.last = None if last is None else last.read()
     network.rng.bit_generator.state = rng
+    network.learning_rate = learning_rate
     return state
 
 
@@ -150,6 +153,7 @@ def _unfinished(value: Any, tensors: Tensors, network: Network) -> Unfinished:
     steps = given["steps"]
     if steps is not None and step > whole(f"{where}.steps", steps, _MOST_STEPS):
         raise ValueError(f"{where}.step={step} is beyond the epoch's {steps} steps")
+    sizes = _sizes(where, given, steps)
     costs, scores = (take(tensors, f"{where}.{name}", np.float64, (step,)) for name in ("costs", "scores"))
     return Unfinished(
         _rng_state(f"{where}.rng_before", given["rng_before"]),
@@ -159,11 +163,19 @@ def _unfinished(value: Any, tensors: Tensors, network: Network) -> Unfinished:
         costs.read(),
         scores.read(),
         real_number(f"{where}.seconds", given["seconds"], at_least=0),
-        seen=_seen(f"{where}.seen", step, tensors, network),
-        **{
-            name: None if given[name] is None else whole(f"{where}.{name}", given[name], _MOST_STEPS) for name in _SIZES
-        },
+        *sizes,
+        _seen(f"{where}.seen", step, tensors, network),
     )
+
+
+def _sizes(where: str, given: dict[str, Any], steps: int | None) -> tuple[int | None, int | None]:
+    """How many samples an epoch of arrays has, and how many a mini-batch."""
+    if all(given[name] is None for name in _SIZES):
+        return None, None
+    m, batch_size = (positive_integer(f"{where}.{name}", given[name]) for name in _SIZES)
+    if steps != -(-m // batch_size):
+        raise ValueError(f"{where}.m={m} in mini-batches of {batch_size} are not {steps} steps")
+    return m, batch_size
 
 
 def _seen(where: str, step: int, tensors: Tensors, network: Network) -> dict[str, np.ndarray]:
@@ -230,4 +242,4 @@ def _upgraded(description: Any, tensors: Tensors, network: Network, size: int) -
     if f"{_PREFIX}best" in tensors:
         tensors[f"{_PREFIX}callbacks.0"] = take(tensors, f"{_PREFIX}best", network.dtype, (size,))
         callbacks = {"EarlyStopping": {"values": {"monitor": None}, "arrays": {"best": 0}}}
-    return {**given, "unfinished": unfinished, "callbacks": callbacks}
+    return {**given, "learning_rate": 0.0, "unfinished": unfinished, "callbacks": callbacks}

@@ -45,7 +45,7 @@ def save(network: Network, path: AnyPath, *, training: bool = False) -> None:
     arrays = dict(network.parameters)
     of_training = None
     if training and network.training is not None:
-        of_training, more = describe(network.training, network.rng)
+        of_training, more = describe(network.training, network)
         arrays |= more
     try:
         metadata = {"format": "fastnet", "version": str(FORMAT_VERSION), "network": json.dumps(description)}

@@ -302,18 +302,10 @@ class Trainer:
 
     # ---------------------------------------------------------------- streams
 
-    def _rate(self, step: int) -> np.ndarray:
-        """(1,): the learning rate of a step since training began, which becomes the network's."""
-        rates = checked_rates(self.schedule, step, step + 1, self.total_steps, self.history)
-        self.network.learning_rate = float(rates[0])
-        return rates
-
     def _train_stream(self, source: Stream, unfinished: Unfinished | None) -> Unfinished | DivergenceError | None:
         network, state = self.network, self.state
         rng_before = network.rng.bit_generator.state
         epoch = StreamedEpoch(unfinished, metrics=self.validation is not None and self.validation.is_streamed)
-        if unfinished is not None:  # also where no step is left
-            self._rate(state.steps + unfinished.step - 1)
         clock = _clock()
         with network.device.holding(*self.changing):
             is_whole, is_finite = self._run_batches(source.epoch(unfinished), epoch)
@@ -338,7 +330,8 @@ class Trainer:
         network, state = self.network, self.state
         for batch in batches:
             step = state.steps + len(epoch.costs)
-            rates = self._rate(step)
+            rates = checked_rates(self.schedule, step, step + 1, self.total_steps, self.history)
+            network.learning_rate = float(rates[0])
             costs, scores = np.zeros((2, 1))
             if epoch.metrics:
                 epoch.outputs.append(network.outputs_of(batch))

@@ -72,9 +72,10 @@ def originals() -> list[bytes]:
             training.callbacks = {"EarlyStopping": best, "Own": {"n": [1, "x"]}}
             training.last = network.buffer.copy()
             state = network.rng.bit_generator.state
-            training.unfinished = Unfinished(state, state, 2, 3, np.ones(2), np.ones(2), 0.5)
+            training.unfinished = Unfinished(state, state, 2, 3, np.ones(2), np.ones(2), 0.5, 24, 8)
             files.append(saved(network, folder))
             Y = network.task.encode(y, network.dtype)[:16]
+            training.unfinished.m = training.unfinished.batch_size = None
             training.unfinished.seen = {"sizes": np.array([8, 8]), "targets": Y, "outputs": network.outputs(X[:16])}
             files.append(saved(network, folder))
     return files
@@ -286,13 +287,8 @@ def use(network: fn.Network, path: str) -> None:
     rng = np.random.default_rng(0)
     assert network.n_inputs is not None
     X = rng.random((24, network.n_inputs)).astype(network.dtype)
-    try:
-        first = network.predict(X)
-        found = network.predict(np.repeat(X, 50, axis=0)[:1000])
-        assert found.dtype == first.dtype
-    except ValueError as error:  # parameters may be anything, and then the class is none
-        if "holds NaN or infinity" not in str(error) and "as sums over it are beyond" not in str(error):
-            raise
+    if not np.isnan(network.outputs(X)).any():  # which is refused as a prediction
+        assert len(network.predict(X)) == 24
     if isinstance(network.task, Classification):
         assert len(network.labels) == network.task.n_classes
         y = network.labels[np.arange(24) % len(network.labels)]
@@ -307,10 +303,18 @@ def use(network: fn.Network, path: str) -> None:
     optimizer = OPTIMIZERS[training.optimizer]
     if isinstance(optimizer, fn.SGD) and training.states[0].size:
         optimizer = fn.SGD(0.01, momentum=0.9)
-    training.unfinished = None  # an epoch of other samples could not go on
-    epochs = training.history.epochs + 1
+    epochs, unfinished = training.history.epochs + 1, training.unfinished
+    options: dict[str, Any] = {"epochs": epochs, "optimizer": optimizer, "resume": True, "verbose": False}
+    options["callbacks"] = [fn.EarlyStopping("cost")]
+    if unfinished is not None:
+        sizes = (unfinished.steps, unfinished.m, unfinished.batch_size)
+        if sizes != ((3, None, None) if unfinished.seen else (3, 24, 8)):
+            return  # that was an epoch of other samples
     with contextlib.suppress(fn.DivergenceError):  # numbers may be anything
-        network.fit(X, y, epochs=epochs, batch_size=8, optimizer=optimizer, resume=True, verbose=False)
+        if unfinished is not None and unfinished.seen:
+            network.fit([(X[first : first + 8], y[first : first + 8]) for first in (0, 8, 16)], **options)
+        else:
+            network.fit(X, y, batch_size=8, **options)
         assert network.training is not None
         assert network.training.history.epochs == epochs
 

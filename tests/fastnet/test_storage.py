@@ -248,6 +248,7 @@ def test_a_whole_training_comes_back(tmp_path):
     again = fn.load(tmp_path / "net")
     assert again.seed == 2**70
     assert again.rng.bit_generator.state == network.rng.bit_generator.state
+    assert again.learning_rate == network.learning_rate == 0.001
     one, other = again.training, network.training
     np.testing.assert_equal(vars(one.unfinished), vars(other.unfinished))
     np.testing.assert_equal(one.callbacks, other.callbacks)
@@ -283,6 +284,7 @@ def test_damaged_trainings_are_refused(tmp_path):
         (training(history__cost=[1.0, 10**400]), "too large for a number"),
         (training(history__accuracy=[1.0]), r"\['accuracy'\] has not one number for each of 2 epochs"),
         (training(history=lambda was: {**was, "own": [1.0] * 3}), r"\['own'\] has 3 numbers for 2 epochs"),
+        (training(learning_rate=-0.1), "training.learning_rate=-0.1 is too small"),
         (training(rng__bit_generator="MT19937"), "'MT19937' is not known"),
         (training(rng__state__state=-1), "state=-1 is below 0"),
         (training(rng__state__state=2**128), "is too large"),
@@ -292,6 +294,9 @@ def test_damaged_trainings_are_refused(tmp_path):
         (training(unfinished=[]), "training.unfinished is \\[\\] and no mapping"),
         (training(unfinished__step=3), r"unfinished.costs is float64 \(2,\), and not float64 \(3,\)"),
         (training(unfinished__steps=1), "step=2 is beyond the epoch's 1 steps"),
+        (training(unfinished__m=8), "batch_size=None is a NoneType"),
+        (training(unfinished__m=8, unfinished__batch_size=0), "batch_size=0 is below 1"),
+        (training(unfinished__m=8, unfinished__batch_size=4, unfinished__steps=3), "of 4 are not 3 steps"),
         (training(unfinished__seconds=-1), "seconds=-1 is too small"),
         (training(unfinished__rng=None), "unfinished.rng is None"),
         (lambda metadata, tensors: tensors.pop(f"{seen}.sizes"), "sizes is missing"),
@@ -337,6 +342,17 @@ def test_what_no_file_can_hold_of_a_callback_is_refused(state, match, saved):
     assert saved.read_bytes() == before
 
 
+@pytest.mark.parametrize("best", [np.zeros(3, np.float32), [[1.0], [1.0, 2.0]], "x"])
+def test_early_stopping_forgets_what_is_not_of_its_network(best):
+    network = fn.Network([fn.Dense(1, "sigmoid")])
+    history = network.fit(X, np.arange(40) % 2, epochs=2, verbose=False)
+    before, stop = network.buffer.copy(), fn.EarlyStopping("cost")
+    stop.load_state_dict({"monitor": "cost", "epoch": None, "best": best})
+    stop.start(network, history)
+    stop.end(network, history)
+    np.testing.assert_array_equal(network.buffer, before)
+
+
 def test_what_could_not_be_loaded_is_not_saved(saved):
     before = saved.read_bytes()
     network = trained()
@@ -353,7 +369,6 @@ def test_what_could_not_be_loaded_is_not_saved(saved):
         np.array([0, 2**64 - 1], np.uint64),
         np.array([False, True]),
         np.array(["", "ü\ud800 x" * 3]),
-        np.array([b"a", b"\xff\x00b"]),
     ],
     ids=repr,
 )
@@ -451,10 +466,10 @@ def test_an_interrupted_training_of_format_2_goes_on():
     whole, again = old_network(), fn.load(FILES / "format2-interrupted.safetensors")
     history = whole.fit(OLD_X, OLD_Y, epochs=4, **OLD_OPTIONS)
     again.fit(OLD_X, OLD_Y, epochs=4, resume=True, **OLD_OPTIONS)
-    # b1 has no effect before a batch normalisation: its gradient is rounding, and Adam makes steps of any gradient.
-    for name in set(whole.parameters) - {"b1", "mean1"}:
+    # Not b1: batch normalisation takes it away again, so its gradient is rounding, of which Adam makes whole steps.
+    for name in ("W1", "gamma1", "beta1", "variance1", "W2", "b2"):
         np.testing.assert_allclose(again.parameters[name], whole.parameters[name], rtol=1e-3, atol=1e-4)
-    np.testing.assert_allclose(again.training.history["cost"], history["cost"], rtol=1e-5)
+    np.testing.assert_allclose(again.history["cost"], history["cost"], rtol=1e-4)
 
 
 # ---------------------------------------------------------------- writing
