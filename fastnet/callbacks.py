@@ -222,8 +222,8 @@ class ModelCheckpoint:
             self._path_of(1)
         except ValueError as error:
             raise ValueError(
-                f"path={os.fsdecode(self.path)!r} cannot be filled in ({error}): write the epoch's number as {{epoch}}, "
-                "or as {epoch:03d}"
+                f"path={os.fsdecode(self.path)!r} cannot be filled in ({error}): write the epoch's number as {{epoch}} "
+                "or {epoch:03d}"
             ) from None
 
     def _path_of(self, epoch: int) -> str:

@@ -36,7 +36,6 @@ class ContextPool:
         self._own = threading.local()  # `lock`: a thread's own, which it holds while it reads
         self._locks: weakref.WeakSet[Any] = weakref.WeakSet()  # of all threads
         self._lock = threading.Lock()  # of `_locks`, and of what runs alone
-        self.claiming = threading.Lock()  # of the network's owner's notes
         self.clear()
 
     # ---------------------------------------------------------------- who may use the network

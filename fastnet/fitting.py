@@ -1,108 +1,216 @@
-"""The arguments of `fit`, checked, and made into what training reads; the network stays as it is until all is right."""
+"""What `Network.fit` and `Network.partial_fit` do: check all that they are given, and only then begin to train."""
 
-import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .arrays import as_numbers
-from .batches import Augment, Stream, stream_of_arrays
+from .arguments import check_batch_sizes, checked_arrays, learns_statistics, source_of, validation_of
+from .batches import Augment, Stream, is_stream, stream_of_batches
+from .callbacks import Callback, check_all, checked
+from .checks import positive_integer
+from .claims import Claim
 from .devices import Batches
-from .layers import BatchNorm, Layer
-from .metrics import Metric
-from .samples import as_rows
-from .targets import Task, as_targets, sample_weights
-from .training import Validation
+from .history import History
+from .layers import Dropout
+from .metrics import Metric, check_metrics, direction, named
+from .optimizers import Optimizer, as_optimizer
+from .schedules import checked_rates
+from .state import TrainingState
+from .targets import Task
+from .training import Trainer, Validation
 
 if TYPE_CHECKING:
     from .network import Network
 
-ROWS_AT_ONCE = 1024  # of a prediction: enough to use all cores, few enough for a small workspace
+
+def fit(
+    network: "Network",
+    X: Any,
+    y: Any,
+    epochs: int,
+    batch_size: int | None,
+    optimizer: Optimizer,
+    validation_data: Any,
+    shuffle: bool,
+    sample_weight: Any,
+    class_weight: Any,
+    augment: Augment | None,
+    steps_per_epoch: int | None,
+    metrics: Sequence[str | Metric],
+    callbacks: Sequence[Callback],
+    resume: bool,
+    verbose: bool,
+) -> History:
+    """Train; see `Network.fit`."""
+    epochs = positive_integer("epochs", epochs)
+    if batch_size is not None:
+        batch_size = positive_integer("batch_size", batch_size)
+    optimizer, callbacks = as_optimizer(optimizer), checked(callbacks)
+    measured = named(metrics, network.task)
+    me = Claim()
+    try:
+        network.claim.take(me, "fit")
+        if resume:
+            _check_training(network, optimizer)
+        source: Batches | Stream
+        if is_stream(X, y):
+            if sample_weight is not None or augment is not None:
+                raise ValueError("an iterable gives its own weights and changes its own samples: leave these out")
+            source, first = stream_of_batches(network, X, class_weight, steps_per_epoch)
+            task, n_inputs, samples, Y = first.task, first.rows.shape[1], None, first.Y
+            if learns_statistics(network.layers):
+                check_batch_sizes(network.layers, len(Y), None)
+        else:
+            if steps_per_epoch is not None:
+                raise ValueError(
+                    "steps_per_epoch is for an iterable of mini-batches: an epoch of arrays is all of them"
+                )
+            found = checked_arrays(
+                network, network.task, X, y, sample_weight, class_weight, is_changed=augment is not None
+            )
+            check_batch_sizes(network.layers, len(found.Y), batch_size)
+            task, n_inputs, Y = found.task, found.rows.shape[1], found.Y
+            samples = (found.given if found.one_by_one else found.rows), Y
+            source = source_of(network, found, batch_size, shuffle, augment)
+        validation = validation_of(network, validation_data, measured, samples, task, n_inputs)
+        _check_metrics(network, measured, task, validation, Y)
+        if resume:
+            _check_unfinished(network, source)
+        history = _history_to_be(network, resume, task, validation, measured)
+        _check_schedule(optimizer, source, epochs, history)
+        check_all(callbacks, history)
+        _begin(network, task, n_inputs)
+        if resume and network.training is not None:
+            _take_up(network, network.training)
+            network.training.history = history
+        else:
+            network.training = _new_training(network, optimizer, history)
+        return Trainer(
+            network, network.training, source, validation, epochs, optimizer, shuffle, callbacks, verbose
+        ).run()
+    finally:
+        if network.claim.holder is me:
+            network.claim.holder = None
 
 
-@dataclass
-class Arrays:
-    """Samples and targets of `fit`, checked."""
-
-    given: Any
-    rows: np.ndarray  # of `samples`; only the first one where they are taken `one_by_one`
-    Y: np.ndarray
-    weights: np.ndarray
-    task: Task
-    one_by_one: bool
-
-
-def is_converted_one_by_one(X: Any, dtype: np.dtype) -> bool:
-    """Whether samples are so many, and of such a kind, that they are converted a mini-batch at a time."""
-    return isinstance(X, np.memmap) and X.dtype not in (np.dtype(np.uint8), dtype)
-
-
-def checked_arrays(
-    network: "Network", task: Task, X: Any, y: Any, sample_weight: Any, class_weight: Any, *, is_changed: bool = False
-) -> Arrays:
-    """X and y, checked and encoded for the network and a task of its kind; the network stays as it is."""
-    one_by_one = is_changed or is_converted_one_by_one(X, network.dtype)
-    given = as_numbers("X", X) if one_by_one else X
-    rows = as_rows(given[:1] if one_by_one else X, network.dtype, network.n_inputs)
-    y = as_targets(y, len(given))
-    task = task.learn(y)
-    Y = task.encode(y, network.dtype)
-    weights = sample_weights(task, Y, sample_weight, class_weight, network.dtype)
-    return Arrays(given, rows, Y, weights, task, one_by_one)
+def partial_fit(network: "Network", X: Any, y: Any, optimizer: Optimizer, classes: Any, sample_weight: Any) -> None:
+    """One step of training; see `Network.partial_fit`."""
+    optimizer = as_optimizer(optimizer)
+    me = Claim()
+    try:
+        network.claim.take(me, "partial_fit")
+        task = network.task if classes is None else network.task.with_classes(classes)
+        found = checked_arrays(network, task, X, y, sample_weight, None)
+        check_batch_sizes(network.layers, len(found.Y), None)
+        batches = source_of(network, found, None, False, None)
+        stream = Stream(None, lambda _: _only(batches))
+        training = network.training
+        history = History(["cost", task.metric, "seconds"]) if training is None else training.history
+        _check_schedule(optimizer, stream, 1, history)
+        _begin(network, found.task, found.rows.shape[1])
+        if training is None or not training.fits(optimizer, network.buffer):
+            training = network.training = _new_training(network, optimizer, History(["cost", task.metric, "seconds"]))
+        if training.unfinished is not None:  # its steps have been made, and count
+            training.steps, training.unfinished = training.steps + training.unfinished.step, None
+        training.last = network.put_back_parameters = None
+        Trainer(network, training, stream, None, training.history.epochs + 1, optimizer, verbose=False).run()
+    finally:
+        if network.claim.holder is me:
+            network.claim.holder = None
 
 
-def source_of(
-    network: "Network", found: Arrays, batch_size: int | None, shuffle: bool, augment: Augment | None
-) -> Batches | Stream:
-    """Where training takes its mini-batches from."""
-    if found.one_by_one:
-        size = len(found.given) if batch_size is None else batch_size
-        return stream_of_arrays(network, found.given, found.Y, found.weights, size, shuffle, augment)
-    return network.as_batches(found.rows, found.Y, batch_size, found.weights)
+def _only(batches: Batches | Stream) -> Iterator[Batches]:
+    assert isinstance(batches, Batches)
+    yield batches
 
 
-def validation_of(
-    network: "Network", data: Any, metrics: dict[str, Metric], samples: tuple[Any, np.ndarray] | None, task: Task,
-    n_inputs: int,
-) -> Validation | None:  # fmt: skip
-    """What is to be measured after each epoch: on validation data, or metrics on the training's own `samples`.
-
-    Where there are neither, as of a stream, metrics are measured while training, on each mini-batch before its step.
-    """
-    if data is None:
-        return Validation(None, samples, metrics) if metrics else None
-    if not isinstance(data, tuple | list) or len(data) != 2:
-        raise TypeError("validation_data is not a pair: give (X, y)")
-    rows = as_rows(data[0], network.dtype, network.n_inputs or n_inputs)
-    Y = task.encode(as_targets(data[1], len(rows)), network.dtype)
-    return Validation(network.as_batches(rows, Y, ROWS_AT_ONCE), (rows, Y), metrics)
+# ---------------------------------------------------------------- checks, which change nothing
 
 
-def learns_statistics(layers: Sequence[Layer]) -> bool:
-    """Whether a layer normalises by the mini-batch, and so needs two samples at least."""
-    return any(isinstance(layer, BatchNorm) and layer.trainable for layer in layers)
+def _check_training(network: "Network", optimizer: Optimizer) -> None:
+    """Whether there is a training that can go on with this optimizer."""
+    training = network.training
+    if training is None:
+        raise ValueError("there is no training to resume: call fit without resume first, or load a checkpoint")
+    if not training.fits(optimizer, network.buffer):
+        raise ValueError(f"the training to resume was with {training.optimizer}: give the same optimizer again")
 
 
-def check_batch_sizes(layers: Sequence[Layer], m: int, batch_size: int | None, warn: Callable[[str], None]) -> None:
-    """Refuse mini-batches of one sample where a batch normalisation would learn from them; warn of a last one."""
-    if not learns_statistics(layers):
+def _check_unfinished(network: "Network", source: Batches | Stream) -> None:
+    """Whether an epoch that was interrupted can go on with these samples."""
+    unfinished = None if network.training is None else network.training.unfinished
+    if unfinished is None:
         return
-    size = m if batch_size is None else min(batch_size, m)
-    if size == 1:
+    sizes = (unfinished.m, unfinished.batch_size)  # None where an older file did not say
+    if (
+        source.steps != unfinished.steps
+        or isinstance(source, Stream) != bool(unfinished.seen)
+        or sizes not in ((None, None), (source.m, source.batch_size))
+    ):
+        epoch = "an epoch" if unfinished.steps is None else f"an epoch of {unfinished.steps} steps"
+        raise ValueError(f"training was interrupted in {epoch}: resume it with the same samples and batch_size")
+
+
+def _check_metrics(
+    network: "Network", metrics: dict[str, Metric], task: Task, validation: Validation | None, Y: np.ndarray
+) -> None:
+    """Whether the metrics give numbers: of the targets that they will be measured on, or, of a stream, of its first."""
+    if validation is not None and validation.samples is not None:
+        check_metrics(metrics, task, task.truth(validation.samples[1]), network.dtype)
+    elif validation is not None:
+        with contextlib.suppress(ValueError):  # one mini-batch may be too little for a metric
+            check_metrics(metrics, task, task.truth(Y), network.dtype)
+
+
+def _check_schedule(
+    optimizer: Optimizer, source: Batches | Stream, epochs: int, history: Mapping[str, Sequence[float]]
+) -> None:
+    """Whether the learning rate can be known, and is one, as far as that can be seen before the first step."""
+    schedule, steps = optimizer.schedule, source.steps
+    if steps is None and schedule.needs_total:
         raise ValueError(
-            ("batch_size=1" if m > 1 else "a single sample")
-            + " gives BatchNorm no variance to learn from: train on mini-batches of 2 samples or more, use LayerNorm, "
-            "or BatchNorm(trainable=False)"
+            f"learning_rate={schedule!r} needs to know how many steps there will be, and this source of mini-batches "
+            "does not say: give the schedule steps=, or fit steps_per_epoch="
         )
-    if m % size == 1:
-        warn(
-            f"the last mini-batch of an epoch is a single sample ({m} in mini-batches of {size}), which has no "
-            "variance: there BatchNorm uses the statistics that it remembers; another batch_size avoids that"
-        )
+    checked_rates(schedule, 0, 1, None if steps is None else epochs * steps, history)
 
 
-def warn_user(message: str) -> None:
-    """A warning that names the line that called `fit`, whatever is in between."""
-    warnings.warn(message, UserWarning, stacklevel=4)
+def _history_to_be(
+    network: "Network", resume: bool, task: Task, validation: Validation | None, metrics: Mapping[str, Metric]
+) -> History:
+    """The history that training begins with: the one there is, or a new one, with the lists that it will fill."""
+    names = [] if validation is None else validation.names(task)
+    history = History(network.history if resume else ["cost", task.metric, *names, "seconds"])
+    history.declare(names)
+    history.directions = {name: way for name in metrics if (way := direction(name, metrics)) is not None}
+    return history
+
+
+# ---------------------------------------------------------------- the beginning
+
+
+def _begin(network: "Network", task: Task, n_inputs: int) -> None:
+    """The first change: a network that has no parameters gets them."""
+    if not any(getattr(layer, "trainable", False) for layer in network.layers):
+        raise ValueError("no layer is trainable: call unfreeze()")
+    if network.n_inputs is None:
+        network.alone(lambda: network.draw_parameters(n_inputs))
+    else:
+        network.require_finite_parameters()
+    network.task = task
+
+
+def _take_up(network: "Network", training: TrainingState) -> None:
+    """Go back to the parameters after the last epoch, if a callback has put others in their place at the end."""
+    last, put_back = training.last, network.put_back_parameters
+    if last is not None and (put_back is None or np.array_equal(network.buffer, put_back)):
+        network.alone(lambda: np.copyto(network.buffer, last))
+    training.last = network.put_back_parameters = None
+
+
+def _new_training(network: "Network", optimizer: Optimizer, history: History) -> TrainingState:
+    has_noise = any(isinstance(layer, Dropout) for layer in network.layers)
+    noise = int(network.rng.integers(1 << 62)) if has_noise else 0
+    return TrainingState.new(optimizer, network.buffer, noise, history)

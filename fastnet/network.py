@@ -1,14 +1,11 @@
 """The network: layers and their parameters, and what people do with them."""
 
-import contextlib
 import copy
 import dataclasses
 import math
 import os
-import threading
 import warnings
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -17,47 +14,30 @@ from fastnet_kernels import codes
 from numpy.typing import DTypeLike
 
 from .architecture import checked_layers
-from .batches import Augment, Stream, is_stream, stream_of_batches
-from .callbacks import Callback, check_all, checked
+from .arguments import ROWS_AT_ONCE, is_converted_one_by_one
+from .batches import Augment
+from .callbacks import Callback
 from .checks import all_finite, float_dtype, positive_integer, whole_number
+from .claims import TrainingClaim
 from .contexts import ContextPool
 from .cpu_plan import parts_for
 from .devices import Batches, ExecutionContext, device_for
-from .fitting import (
-    ROWS_AT_ONCE,
-    check_batch_sizes,
-    checked_arrays,
-    is_converted_one_by_one,
-    learns_statistics,
-    source_of,
-    validation_of,
-    warn_user,
-)
+from .fitting import fit, partial_fit
 from .history import History
-from .layers import BatchNorm, Dense, Dropout, Layer, LayerNorm
+from .layers import BatchNorm, Dense, Layer, LayerNorm
 from .layout import Place, aligned_zeros, places
 from .losses import Loss, loss_for
-from .metrics import Metric, check_metrics, direction, measured, named
-from .optimizers import SGD, Optimizer, as_optimizer
+from .metrics import Metric, measured, named
+from .optimizers import SGD, Optimizer
 from .samples import as_rows
-from .schedules import checked_rates
 from .state import TrainingState
 from .summary import summary_of, table_of
-from .targets import Classification, Regression, Task, as_targets, sample_weights, task_for
-from .training import Trainer, Validation
+from .targets import Classification, Regression, as_targets, sample_weights, task_for
 
 Result = TypeVar("Result")
 
-_MADE_ANEW = ("_parameters", "_places", "gradient_buffer", "_contexts", "_trained_by", "device")  # of a copy
+_MADE_ANEW = ("_parameters", "_places", "gradient_buffer", "_contexts", "claim", "device")  # of a copy
 _ROWS_CONVERTED = 1 << 16  # of a file in memory, at a time, where it has another dtype
-
-
-@dataclass(frozen=True, eq=False)
-class _Training:
-    """One call that trains a network: in which process and thread. A forked child has none of its parent's."""
-
-    process: int = field(default_factory=os.getpid)
-    thread: int = field(default_factory=threading.get_ident)
 
 
 class Network:
@@ -116,8 +96,8 @@ class Network:
         self.n_inputs: int | None = None
         self.training: TrainingState | None = None  # of the last training
         self.learning_rate = 0.0  # of its last step
-        self._put_back_parameters: np.ndarray | None = None  # by a callback, in place of `training.last`
-        self._trained_by: _Training | None = None
+        self.put_back_parameters: np.ndarray | None = None  # by a callback, in place of `training.last`
+        self.claim = TrainingClaim()
         self._contexts = ContextPool(self._plan_key, self._allocate_context)
 
     @property
@@ -135,11 +115,12 @@ class Network:
         Raises ValueError or TypeError for less than 1, and RuntimeError while the network is trained.
         """
         n_inputs = positive_integer("n_inputs", n_inputs)
-        self._refuse_while_trained("build")
-        self.alone(lambda: self._draw_parameters(n_inputs))
+        self.claim.refuse("build")
+        self.alone(lambda: self.draw_parameters(n_inputs))
         return self
 
-    def _draw_parameters(self, n_inputs: int) -> None:
+    def draw_parameters(self, n_inputs: int) -> None:
+        """Make the parameters, as `build` does."""
         self._allocate(n_inputs)
         for l, layer in enumerate(self.dense_layers, start=1):
             W = self._parameters[f"W{l}"]
@@ -184,7 +165,8 @@ class Network:
             raise ValueError("this network has no parameters yet: call fit(X, y), or build(n_inputs) and set them")
         return self.n_inputs
 
-    def _require_finite_parameters(self) -> None:
+    def require_finite_parameters(self) -> None:
+        """ValueError, which names the parameter, unless all are finite."""
         if all_finite(self.buffer):
             return
         for name, array in self._parameters.items():
@@ -192,29 +174,6 @@ class Network:
                 raise ValueError(f"{name} holds NaN or infinity: set the parameters anew, or build(n_inputs) again")
 
     # ---------------------------------------------------------------- training
-
-    def _begin_training(self, me: "_Training", what: str) -> None:
-        """Refuse to train what is being trained; the caller gives the network free again, whatever happens."""
-        with self._contexts.claiming:
-            trainer = self._trained_by
-            if trainer is None or trainer.process != os.getpid():
-                self._trained_by = me
-        if self._trained_by is not me:
-            self._refuse_while_trained(what)
-
-    def _refuse_while_trained(self, what: str, *, by_others: bool = False) -> None:
-        """RuntimeError if the network is being trained; or only if it is by another thread, so that a callback may."""
-        trainer = self._trained_by
-        if trainer is None or trainer.process != os.getpid():
-            return
-        is_own = trainer.thread == threading.get_ident()
-        if is_own and by_others:
-            return
-        who = "this thread, in a callback or in what gives it samples" if is_own else "another thread"
-        raise RuntimeError(
-            f"{what} was asked for while this network is being trained (by {who}): do it when fit has returned, or "
-            "with a copy, net.copy()"
-        )
 
     def fit(
         self,
@@ -291,129 +250,23 @@ class Network:
         KeyboardInterrupt
             After Ctrl-C, when the steps that were running have ended; `fit(..., resume=True)` goes on from there.
         """
-        epochs = positive_integer("epochs", epochs)
-        if batch_size is not None:
-            batch_size = positive_integer("batch_size", batch_size)
-        optimizer, metrics_by_name, callbacks = as_optimizer(optimizer), named(metrics, self.task), checked(callbacks)
-        me = _Training()
-        try:
-            self._begin_training(me, "fit")
-            if resume and (self.training is None or not self.training.fits(optimizer, self.buffer)):
-                raise ValueError(
-                    "there is no training to resume: call fit without resume first, or load a checkpoint"
-                    if self.training is None
-                    else f"the training to resume was with {self.training.optimizer}: give the same optimizer again"
-                )
-            source: Batches | Stream
-            samples: tuple[Any, np.ndarray] | None = None
-            if is_stream(X, y):
-                if sample_weight is not None or augment is not None:
-                    raise ValueError("an iterable gives its own weights and changes its own samples: leave these out")
-                source, first = stream_of_batches(self, X, class_weight, steps_per_epoch)
-                task, n_inputs = first.task, first.rows.shape[1]
-                if learns_statistics(self.layers):
-                    check_batch_sizes(self.layers, len(first.rows), None, warn_user)
-            else:
-                if steps_per_epoch is not None:
-                    raise ValueError(
-                        "steps_per_epoch is for an iterable of mini-batches: an epoch of arrays is all of them"
-                    )
-                found = checked_arrays(
-                    self, self.task, X, y, sample_weight, class_weight, is_changed=augment is not None
-                )
-                task, n_inputs = found.task, found.rows.shape[1]
-                check_batch_sizes(self.layers, len(found.Y), batch_size, warn_user)
-                samples = (found.given if found.one_by_one else found.rows), found.Y
-                source = source_of(self, found, batch_size, shuffle, augment)
-            validation = validation_of(self, validation_data, metrics_by_name, samples, task, n_inputs)
-            if validation is not None and validation.samples is not None:
-                check_metrics(metrics_by_name, task, task.truth(validation.samples[1]), self.dtype)
-            elif validation is not None:
-                with contextlib.suppress(ValueError):  # one mini-batch may be too little for a metric
-                    check_metrics(metrics_by_name, task, task.truth(first.Y), self.dtype)
-            if resume:
-                self._check_unfinished(source)
-            history = self._history_to_be(resume, task, validation, metrics_by_name)
-            self._check_schedule(optimizer, source, epochs, history)
-            check_all(callbacks, history)
-            if not any(getattr(layer, "trainable", False) for layer in self.layers):
-                raise ValueError("no layer is trainable: call unfreeze()")
-            if self.n_inputs is None:
-                self.alone(lambda: self._draw_parameters(n_inputs))
-            else:
-                self._require_finite_parameters()
-            self.task = task
-            if self.training is not None and resume:
-                self._take_up(self.training)
-                self.training.history = history
-            else:
-                self.training = self._new_training(optimizer, history)
-            trainer = Trainer(self, self.training, source, validation, epochs, optimizer, shuffle, callbacks, verbose)
-            return trainer.run()
-        finally:
-            if self._trained_by is me:
-                self._trained_by = None
+        return fit(
+            self, X, y, epochs, batch_size, optimizer, validation_data, shuffle, sample_weight, class_weight, augment,
+            steps_per_epoch, metrics, callbacks, resume, verbose,
+        )  # fmt: skip
 
     @property
     def history(self) -> History:
         """Of the last training, epoch by epoch, also of one that was interrupted; without epochs before the first."""
         return History() if self.training is None else self.training.history
 
-    def _check_unfinished(self, source: Batches | Stream) -> None:
-        """Whether an epoch that was interrupted can go on with these samples."""
-        unfinished = None if self.training is None else self.training.unfinished
-        if unfinished is None:
-            return
-        sizes = (unfinished.m, unfinished.batch_size)  # None where an older file did not say
-        if (
-            source.steps != unfinished.steps
-            or isinstance(source, Stream) != bool(unfinished.seen)
-            or sizes not in ((None, None), (source.m, source.batch_size))
-        ):
-            epoch = "an epoch" if unfinished.steps is None else f"an epoch of {unfinished.steps} steps"
-            raise ValueError(f"training was interrupted in {epoch}: resume it with the same samples and batch_size")
-
-    def _history_to_be(
-        self, resume: bool, task: Task, validation: Validation | None, metrics: Mapping[str, Metric]
-    ) -> History:
-        """The history that training begins with: the one there is, or a new one, with the lists that it will fill."""
-        names = [] if validation is None else validation.names(task)
-        history = History(self.history if resume else ["cost", task.metric, *names, "seconds"])
-        history.declare(names)
-        history.directions = {name: way for name in metrics if (way := direction(name, metrics)) is not None}
-        return history
-
-    def _check_schedule(
-        self, optimizer: Optimizer, source: Batches | Stream, epochs: int, history: Mapping[str, Sequence[float]]
-    ) -> None:
-        """Whether the learning rate can be known, and is one, as far as that can be seen before the first step."""
-        schedule, steps = optimizer.schedule, source.steps
-        if steps is None and schedule.needs_total:
-            raise ValueError(
-                f"learning_rate={schedule!r} needs to know how many steps there will be, and this source of "
-                "mini-batches does not say: give the schedule steps=, or fit steps_per_epoch="
-            )
-        checked_rates(schedule, 0, 1, None if steps is None else epochs * steps, history)
-
-    def _take_up(self, training: TrainingState) -> None:
-        """Go back to the parameters after the last epoch, if a callback has put others in their place at the end."""
-        last, put_back = training.last, self._put_back_parameters
-        if last is not None and (put_back is None or np.array_equal(self.buffer, put_back)):
-            self.alone(lambda: np.copyto(self.buffer, last))
-        training.last = self._put_back_parameters = None
-
     def put_back(self, parameters: np.ndarray) -> None:
         """Take the `parameters` that `buffer` had in an earlier epoch; `fit(resume=True)` goes on from those of now."""
         if np.array_equal(self.buffer, parameters):
             return
         if self.training is not None and self.training.last is None:
-            self.training.last, self._put_back_parameters = self.buffer.copy(), parameters
+            self.training.last, self.put_back_parameters = self.buffer.copy(), parameters
         self.alone(lambda: np.copyto(self.buffer, parameters))
-
-    def _new_training(self, optimizer: Optimizer, history: History) -> TrainingState:
-        has_noise = any(isinstance(layer, Dropout) for layer in self.layers)
-        noise = int(self.rng.integers(1 << 62)) if has_noise else 0
-        return TrainingState.new(optimizer, self.buffer, noise, history)
 
     def partial_fit(
         self,
@@ -436,32 +289,7 @@ class Network:
         >>> net.partial_fit([[0.0], [1.0]], ["no", "yes"], classes=["no", "yes"]).labels.tolist()
         ['no', 'yes']
         """
-        optimizer = as_optimizer(optimizer)
-        me = _Training()
-        try:
-            self._begin_training(me, "partial_fit")
-            task = self.task if classes is None else self.task.with_classes(classes)
-            found = checked_arrays(self, task, X, y, sample_weight, None)
-            check_batch_sizes(self.layers, len(found.Y), None, warn_user)
-            batches = source_of(self, found, None, False, None)
-            stream = Stream(None, lambda unfinished: iter([batches]))  # type: ignore[arg-type, list-item]
-            training = self.training
-            history = History() if training is None else training.history
-            self._check_schedule(optimizer, stream, 1, history)
-            if self.n_inputs is None:
-                self.alone(lambda: self._draw_parameters(found.rows.shape[1]))
-            else:
-                self._require_finite_parameters()
-            self.task = found.task
-            if training is None or not training.fits(optimizer, self.buffer):
-                training = self.training = self._new_training(optimizer, History(["cost", self.task.metric, "seconds"]))
-            if training.unfinished is not None:  # its steps have been made, and count
-                training.steps, training.unfinished = training.steps + training.unfinished.step, None
-            training.last = self._put_back_parameters = None
-            Trainer(self, training, stream, None, training.history.epochs + 1, optimizer, verbose=False).run()
-        finally:
-            if self._trained_by is me:
-                self._trained_by = None
+        partial_fit(self, X, y, optimizer, classes, sample_weight)
         return self
 
     def gradients(self, X: Any, y: Any) -> dict[str, np.ndarray]:
@@ -511,7 +339,7 @@ class Network:
         return self._set_trainable([True] * len(self.layers))
 
     def _set_trainable(self, flags: list[bool]) -> "Network":
-        self._refuse_while_trained("freeze", by_others=True)
+        self.claim.refuse("freeze", by_others=True)
 
         def replace_layers() -> None:
             for index, (layer, flag) in enumerate(zip(self.layers, flags, strict=True)):
@@ -616,7 +444,7 @@ class Network:
         """Raise ValueError if an output is NaN, which is no class."""
         if not math.isnan(np.maximum.reduce(outputs, axis=None)):
             return
-        self._require_finite_parameters()
+        self.require_finite_parameters()
         row = int(np.isnan(outputs).any(axis=1).argmax())
         raise ValueError(
             f"the output of the sample in row {row} is NaN, as sums over it are beyond {self.dtype}: scale the inputs, "
@@ -647,7 +475,7 @@ class Network:
         >>> fn.Network([fn.Dense(1)]).to("cpu").device.name
         'cpu'
         """
-        self._refuse_while_trained("to", by_others=True)
+        self.claim.refuse("to", by_others=True)
         found = device_for(device, self.dtype)
 
         def move() -> None:
@@ -683,7 +511,7 @@ class Network:
 
     def __getstate__(self) -> dict[str, Any]:
         """All of the network, with the state of its training: for `pickle` and `copy.deepcopy`."""
-        self._refuse_while_trained("a copy with the state of training", by_others=True)
+        self.claim.refuse("a copy with the state of training", by_others=True)
         state = {name: value for name, value in self.__dict__.items() if name not in _MADE_ANEW}
         if self.n_inputs is not None:
             with self._contexts.reading():
@@ -692,7 +520,7 @@ class Network:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._trained_by = None
+        self.claim = TrainingClaim()
         self._contexts = ContextPool(self._plan_key, self._allocate_context)
         try:
             self.device = device_for(state["device"], self.dtype)
@@ -711,8 +539,8 @@ class Network:
     def save(self, path: str | os.PathLike[str], *, training: bool = False) -> None:
         """Write architecture, parameters and labels to one safetensors file, which `fastnet.load` reads.
 
-        With `training` also what `fit(resume=True)` needs: the file is larger, by what the optimizer remembers. The file
-        is replaced whole or not at all.
+        With `training` also what `fit(resume=True)` needs: the file is larger, by what the optimizer remembers. It is
+        replaced whole or not at all.
 
         Raises
         ------
@@ -727,7 +555,7 @@ class Network:
 
         self._require_parameters()
         if training:
-            self._refuse_while_trained("save with training=True", by_others=True)
+            self.claim.refuse("save with training=True", by_others=True)
         save(self, path, training=training)
 
     def __repr__(self) -> str:

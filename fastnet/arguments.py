@@ -1,0 +1,104 @@
+"""The arguments of `fit`, checked, and made into what training reads; the network stays as it is until all is right."""
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .arrays import as_numbers
+from .batches import Augment, Stream, stream_of_arrays
+from .devices import Batches
+from .layers import BatchNorm, Layer
+from .metrics import Metric
+from .samples import as_rows
+from .targets import Task, as_targets, sample_weights
+from .training import Validation
+
+if TYPE_CHECKING:
+    from .network import Network
+
+ROWS_AT_ONCE = 1024  # of a prediction: enough to use all cores, few enough for a small workspace
+
+
+@dataclass
+class Arrays:
+    """Samples and targets of `fit`, checked."""
+
+    given: Any
+    rows: np.ndarray  # of `samples`; only the first one where they are taken `one_by_one`
+    Y: np.ndarray
+    weights: np.ndarray
+    task: Task
+    one_by_one: bool
+
+
+def is_converted_one_by_one(X: Any, dtype: np.dtype) -> bool:
+    """Whether samples are so many, and of such a kind, that they are converted a mini-batch at a time."""
+    return isinstance(X, np.memmap) and X.dtype not in (np.dtype(np.uint8), dtype)
+
+
+def checked_arrays(
+    network: "Network", task: Task, X: Any, y: Any, sample_weight: Any, class_weight: Any, *, is_changed: bool = False
+) -> Arrays:
+    """X and y, checked and encoded for the network and a task of its kind; the network stays as it is."""
+    one_by_one = is_changed or is_converted_one_by_one(X, network.dtype)
+    given = as_numbers("X", X) if one_by_one else X
+    rows = as_rows(given[:1] if one_by_one else X, network.dtype, network.n_inputs)
+    y = as_targets(y, len(given))
+    task = task.learn(y)
+    Y = task.encode(y, network.dtype)
+    weights = sample_weights(task, Y, sample_weight, class_weight, network.dtype)
+    return Arrays(given, rows, Y, weights, task, one_by_one)
+
+
+def source_of(
+    network: "Network", found: Arrays, batch_size: int | None, shuffle: bool, augment: Augment | None
+) -> Batches | Stream:
+    """Where training takes its mini-batches from."""
+    if found.one_by_one:
+        size = len(found.given) if batch_size is None else batch_size
+        return stream_of_arrays(network, found.given, found.Y, found.weights, size, shuffle, augment)
+    return network.as_batches(found.rows, found.Y, batch_size, found.weights)
+
+
+def validation_of(
+    network: "Network", data: Any, metrics: dict[str, Metric], samples: tuple[Any, np.ndarray] | None, task: Task,
+    n_inputs: int,
+) -> Validation | None:  # fmt: skip
+    """What is to be measured after each epoch: on validation data, or metrics on the training's own `samples`.
+
+    Where there are neither, as of a stream, metrics are measured while training, on each mini-batch before its step.
+    """
+    if data is None:
+        return Validation(None, samples, metrics) if metrics else None
+    if not isinstance(data, tuple | list) or len(data) != 2:
+        raise TypeError("validation_data is not a pair: give (X, y)")
+    rows = as_rows(data[0], network.dtype, network.n_inputs or n_inputs)
+    Y = task.encode(as_targets(data[1], len(rows)), network.dtype)
+    return Validation(network.as_batches(rows, Y, ROWS_AT_ONCE), (rows, Y), metrics)
+
+
+def learns_statistics(layers: Sequence[Layer]) -> bool:
+    """Whether a layer normalises by the mini-batch, and so needs two samples at least."""
+    return any(isinstance(layer, BatchNorm) and layer.trainable for layer in layers)
+
+
+def check_batch_sizes(layers: Sequence[Layer], m: int, batch_size: int | None) -> None:
+    """Refuse mini-batches of one sample where a batch normalisation would learn from them; warn of a last one."""
+    if not learns_statistics(layers):
+        return
+    size = m if batch_size is None else min(batch_size, m)
+    if size == 1:
+        raise ValueError(
+            ("batch_size=1" if m > 1 else "a single sample")
+            + " gives BatchNorm no variance to learn from: train on mini-batches of 2 samples or more, use LayerNorm, "
+            "or BatchNorm(trainable=False)"
+        )
+    if m % size == 1:
+        warnings.warn(
+            f"the last mini-batch of an epoch is a single sample ({m} in mini-batches of {size}), which has no "
+            "variance: there BatchNorm uses the statistics that it remembers; another batch_size avoids that",
+            stacklevel=4,  # the line that has called Network.fit
+        )
