@@ -1,7 +1,7 @@
 """The CUDA kernels, in processes of their own: in Numba's simulator, compiled for GPUs that are not here, and on a GPU.
 
-pytest tests/cuda               # what can be done without a GPU
-pytest -m gpu tests/cuda        # the same tests of kernels and networks, and larger ones, on the GPU
+pytest -m 'not gpu' tests/cuda   # what can be done without a GPU
+pytest -m gpu tests/cuda         # the same tests of kernels and networks, and larger ones, on the GPU
 """
 
 import importlib.util
@@ -62,12 +62,14 @@ def processes():
         process.kill()
 
 
+@pytest.mark.slow  # every thread of a GPU runs as Python
 @needs_numba_cuda
 @pytest.mark.parametrize("what", ["kernels", "networks"])
 def test_in_the_simulator(what, processes):
     assert "passed" in passed(processes[what])
 
 
+@pytest.mark.slow  # three times all kernels are compiled
 @needs_numba_cuda
 @pytest.mark.skipif(not has_ptxas, reason="needs ptxas: pip install nvidia-cuda-nvcc")
 def test_kernels_assemble_and_fit_their_registers(processes):

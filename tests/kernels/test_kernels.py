@@ -43,7 +43,9 @@ def every_second(array):
 
 
 RARER = ["softplus", "silu", "gelu", "hard_silu"]  # whose derivatives need Z
-LAYOUTS = [contiguous, np.asfortranarray, every_second] if ROOM == "cpu" else [contiguous]
+# Strides of any kind stand for those of a transpose, for which each kernel is compiled once more.
+TRANSPOSED = pytest.param(np.asfortranarray, marks=pytest.mark.slow)
+LAYOUTS = [contiguous, every_second, TRANSPOSED] if ROOM == "cpu" else [contiguous]
 
 
 @pytest.fixture(params=[np.float32, np.float64])

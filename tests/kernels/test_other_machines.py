@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="other vectors of x86 machines")
+pytestmark = [
+    pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="other vectors of x86 machines"),
+    pytest.mark.slow,  # each compiles the whole program anew
+]
 
 # What Numba compiles for, and with it which tiles `machine` chooses. FMA is named in each, since without it LLVM would
 # call a library for every product; "+neon" means nothing to an x86 processor and chooses the tiles of arm64.

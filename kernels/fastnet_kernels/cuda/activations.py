@@ -156,7 +156,9 @@ def _softmax(n, Z, A):
         most, total = exponentials_of_row(Z, z, n, lanes, lane, shared)
         if i < m:
             for j in range(lane, n, lanes):
-                A[z + j] = numerator_of(Z[z + j] - most, Z) / total
+                A[z + j] = numerator_of(Z[z + j] - most, Z)
+            for j in range(lane, n, lanes):  # a loop of its own: a division beside it takes too many registers
+                A[z + j] /= total
 
 
 def _there(code, Z, A, setting=0.0):
