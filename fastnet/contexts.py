@@ -66,28 +66,19 @@ class ContextPool:
         self._idle: dict[tuple[int, bool], list[ExecutionContext]] = {}  # the same list for all that share a plan's key
         self._idle_of_plan: dict[Hashable, list[ExecutionContext]] = {}
 
-    def run(
-        self, batch_size: int, repeats: bool, call: Callable[..., Result], *arguments: Any, **options: Any
-    ) -> Result:
-        """`call(context, ...)`, in a context that no other thread uses."""
-        idle = self._idle.get((batch_size, repeats))
-        if idle is None:
-            idle = self._idle_of_plan.setdefault(self._plan_key(batch_size, repeats), [])
-            self._idle[batch_size, repeats] = idle
-        context = self._take(idle, batch_size, repeats)
-        result = call(context, *arguments, **options)
-        idle.append(context)
-        return result
-
-    def _take(self, idle: list[ExecutionContext], batch_size: int, repeats: bool) -> ExecutionContext:
-        while idle:
-            try:
-                context = idle.pop()
-            except IndexError:  # another thread was faster
-                break
+    def take(self, batch_size: int, repeats: bool) -> ExecutionContext:
+        """One for mini-batches of this size that no other thread uses, until it is put back among its `idle` ones."""
+        try:
+            context = self._idle[batch_size, repeats].pop()
             if context.plan.batch_size >= batch_size:
                 return context
-        return self._make(batch_size, repeats)
+        except (KeyError, IndexError):  # none yet, or all in use
+            pass
+        idle = self._idle_of_plan.setdefault(self._plan_key(batch_size, repeats), [])
+        self._idle[batch_size, repeats] = idle
+        context = self._make(batch_size, repeats)
+        context.idle = idle
+        return context
 
 
 def _while_locked(locks: Sequence[Any], call: Callable[[], Result]) -> Result:

@@ -7,7 +7,7 @@ import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -78,6 +78,7 @@ class ExecutionContext:
     plan: codes.Plan
     workspace: np.ndarray
     rows: np.ndarray  # of a mini-batch
+    idle: list[Any] = field(default_factory=list)  # where it goes when nobody uses it
     # The single mini-batch that the run before has trained on: a plan that keeps inputs has left them in the workspace.
     inputs_of: Callable[[], Batches | None] = _no_batches
 
@@ -196,7 +197,7 @@ class CPU:
             self.prepare({codes.SAMPLE_ROWS})
         updates = updates or self._no_updates
         workers = self._workers(mode, context.plan, parameters.size, min(batches.batch_size, batches.m))
-        if _threads_in_use.locked():  # rather on one thread now than on all of them later: the bits are the same
+        if workers > 1 and _threads_in_use.locked():  # rather on one thread now than on all of them later: same bits
             workers = 1
         arguments = (
             mode,

@@ -62,10 +62,10 @@ class Batches:
 
 
 class ExecutionContext(Protocol):
-    """A plan, with the memory that its runs use."""
+    """A plan, with the memory that its runs use; and where it goes when nobody uses it."""
 
-    @property
-    def plan(self) -> Any: ...
+    plan: Any
+    idle: list[Any]
 
 
 class Device(Protocol):
@@ -109,7 +109,7 @@ class Device(Protocol):
     ) -> int:
         """Run steps `first_step:last_step` of `batches`; returns the step that comes next.
 
-        TRAIN ends at a step whose cost is NaN or infinite, and PREDICT at samples that are: it is returned.
+        TRAIN ends at a step whose cost is NaN or infinite, and PREDICT at samples, or outputs, that are.
         """
 
 

@@ -4,9 +4,9 @@ import contextlib
 import functools
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from fastnet_kernels import codes
@@ -76,12 +76,14 @@ class _Launch:
     outputs: Any
 
 
-class ExecutionContext(NamedTuple):
+@dataclass
+class ExecutionContext:
     """A plan, with the memory that its runs use."""
 
     plan: GPUPlan
     workspace: Any
     tables: dict[str, Any]  # the plan's, on the GPU
+    idle: list[Any] = field(default_factory=list)  # where it goes when nobody uses it
 
 
 class GPU:
@@ -280,6 +282,10 @@ class GPU:
                 reached = self._end(launched, batches, outputs, costs, scores)
         if mode == codes.GRADIENT:
             self._gradients.copy_to_host(gradients)
+        if outputs is not None and mode == codes.PREDICT:
+            some = outputs[first_step * batches.batch_size : reached * batches.batch_size]
+            if not all_finite(some.reshape(-1)):
+                return first_step + int(np.argmin(np.isfinite(some).all(axis=1))) // batches.batch_size
         return reached
 
     def _start(
@@ -296,7 +302,7 @@ class GPU:
         from fastnet_kernels.cuda.dropout import keys_of
         from fastnet_kernels.cuda.program import start
 
-        plan, workspace, tables = context
+        plan, workspace, tables = context.plan, context.workspace, context.tables
         if self._gradients is None or self._gradients.size != gradients.size:
             self._gradients = self._copied(np.zeros(gradients.size, self.dtype))
         count, data, stream = part.last - part.first, part.data, part.stream

@@ -2,7 +2,6 @@
 
 import copy
 import dataclasses
-import math
 import os
 import warnings
 from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -32,7 +31,7 @@ from .optimizers import SGD, Optimizer
 from .samples import as_rows
 from .state import TrainingState
 from .summary import summary_of, table_of
-from .targets import Classification, Regression, as_targets, sample_weights, task_for
+from .targets import Classification, as_targets, sample_weights, task_for
 
 Result = TypeVar("Result")
 
@@ -423,10 +422,7 @@ class Network:
         that would have no effect, and for samples whose probabilities are NaN.
         """
         limit = self.task.checked_threshold(threshold)
-        outputs = self.outputs(X)
-        if not isinstance(self.task, Regression):
-            self._refuse_nan(outputs)
-        return self.task.predict(outputs, limit)
+        return self.task.predict(self.outputs(X, of_classes=not self.task.predicts_numbers), limit)
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Probabilities: (m, k) for softmax, in the order of `labels`; (m,) of the second label for one sigmoid unit.
@@ -434,15 +430,13 @@ class Network:
         For several sigmoid units (m, n_L), of each answer. Raises ValueError for a network that has none, and for
         samples whose probabilities are NaN.
         """
-        if isinstance(self.task, Regression) or self.loss == "hinge":
+        if self.task.predicts_numbers or self.loss == "hinge":
             raise ValueError("this network predicts numbers and no probabilities: use predict")
-        outputs = self.outputs(X)
-        self._refuse_nan(outputs)
-        return self.task.measurable(outputs)
+        return self.task.measurable(self.outputs(X, of_classes=True))
 
     def _refuse_nan(self, outputs: np.ndarray) -> None:
         """Raise ValueError if an output is NaN, which is no class."""
-        if not math.isnan(np.maximum.reduce(outputs, axis=None)):
+        if not np.isnan(outputs).any():
             return
         self.require_finite_parameters()
         row = int(np.isnan(outputs).any(axis=1).argmax())
@@ -586,10 +580,12 @@ class Network:
     def _run(
         self, mode: int, batches: Batches, first_step: int, last_step: int, repeats: bool = False, **options: Any
     ) -> int:
-        return self._contexts.run(
-            batches.batch_size, repeats, self.device.run, mode, self.buffer, self.gradient_buffer, batches, first_step,
-            last_step, **options,
-        )  # fmt: skip
+        context = self._contexts.take(batches.batch_size, repeats)
+        reached = self.device.run(
+            context, mode, self.buffer, self.gradient_buffer, batches, first_step, last_step, **options
+        )
+        context.idle.append(context)
+        return reached
 
     def measure(self, batches: Batches) -> dict[str, float]:
         """Cost and metric on all of `batches`."""
@@ -610,35 +606,35 @@ class Network:
                 total += layer.l1 * float(np.abs(W).sum()) + layer.l2 / 2 * float((W * W).sum())
         return total
 
-    def outputs(self, X: Any) -> np.ndarray:
-        """The last layer's activations (m, n_L)."""
-        if is_converted_one_by_one(X, self.dtype) and len(X) > _ROWS_CONVERTED:
-            return np.concatenate(
-                [self.outputs(X[first : first + _ROWS_CONVERTED]) for first in range(0, len(X), _ROWS_CONVERTED)]
-            )
+    def outputs(self, X: Any, *, of_classes: bool = False) -> np.ndarray:
+        """The last layer's activations (m, n_L); those `of_classes` may not be NaN, which is none: ValueError."""
+        if type(X) is not np.ndarray and is_converted_one_by_one(X, self.dtype) and len(X) > _ROWS_CONVERTED:
+            pieces = range(0, len(X), _ROWS_CONVERTED)
+            return np.concatenate([self.outputs(X[i : i + _ROWS_CONVERTED], of_classes=of_classes) for i in pieces])
         with self._contexts.reading():
             n_inputs = self._require_parameters()
             rows = as_rows(X, self.dtype, n_inputs, must_be_finite=False)  # the program notices it on its way
             outputs = np.empty((len(rows), self.task.n_units), self.dtype)
-            if not self._predict(self.as_batches(rows, outputs, ROWS_AT_ONCE), outputs):
+            batches = self.as_batches(rows, outputs, ROWS_AT_ONCE)
+            step = self._run(codes.PREDICT, batches, 0, batches.steps, outputs=outputs)
+            if step < batches.steps:
                 as_rows(X, self.dtype, n_inputs)
+                self._predict_rest(batches, step + 1, outputs)
+                if of_classes:
+                    self._refuse_nan(outputs)
         return outputs
 
     def outputs_of(self, batches: Batches) -> np.ndarray:
         """The last layer's activations (m, n_L) of samples that have been checked and encoded."""
         outputs = np.empty((batches.m, self.task.n_units), self.dtype)
         with self._contexts.reading():
-            self._predict(batches, outputs)
+            self._predict_rest(batches, 0, outputs)
         return outputs
 
-    def _predict(self, batches: Batches, outputs: np.ndarray) -> bool:
-        """Write the last layer's activations; returns whether the samples' sums were finite."""
-        step = self._run(codes.PREDICT, batches, 0, batches.steps, outputs=outputs)
-        is_finite = step == batches.steps
+    def _predict_rest(self, batches: Batches, step: int, outputs: np.ndarray) -> None:
+        """Outputs from a step on. A run ends at one that has other than finite ones, although its inputs are finite."""
         while step < batches.steps:
-            # If the inputs are finite, and only what they add up to is not, that is the answer.
-            step = self._run(codes.PREDICT, batches, step + 1, batches.steps, outputs=outputs)
-        return is_finite
+            step = self._run(codes.PREDICT, batches, step, batches.steps, outputs=outputs) + 1
 
     def batches(self, X: Any, y: Any, batch_size: int | None = None) -> Batches:
         """X and y, checked and encoded for the program, in mini-batches (by default all in one)."""

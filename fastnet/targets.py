@@ -16,6 +16,7 @@ class Task(ABC):
 
     metric: str
     n_units: int  # of the output layer
+    predicts_numbers = False  # and no classes, or answers
 
     @abstractmethod
     def learn(self, y: np.ndarray) -> "Task":
@@ -61,6 +62,7 @@ class Regression(Task):
     """Numbers y (m,) or (m, n_units). The metric is R^2, over all outputs together: 1 - squared error / variance."""
 
     n_units: int
+    predicts_numbers = True
     metric = "r2"
 
     def learn(self, y: np.ndarray) -> "Regression":
@@ -241,7 +243,7 @@ class Classification(Task):
 
     def measurable(self, outputs: np.ndarray) -> np.ndarray:
         if not self.signed:
-            return super().measurable(outputs)
+            return outputs[:, 0] if self.n_units == 1 else outputs
         # Above 1/2 exactly where they are above 0, however little.
         shifted = outputs[:, 0].astype(np.float64) + 0.5
         return np.where(outputs[:, 0] > 0, np.maximum(shifted, np.nextafter(0.5, 1)), shifted)

@@ -89,7 +89,9 @@ def test_training_is_that_of_the_cpu(name, dtype):
         costs = [history[key] for key in ("cost", net.task.metric)]
         found.append([*costs, net.buffer, list(net.evaluate(X, y).values()), net._outputs(X)])
         if name.startswith("slices") and net.device.name == "cuda":
-            sliced = {role for (role, _), product in net._room(m).plan.products.items() if product.slices > 1}
+            sliced = {
+                role for (role, _), product in net._contexts.take(m, False).plan.products.items() if product.slices > 1
+            }
             assert sliced == ({codes.FORWARD, codes.BACKWARD} if "features" in name else {codes.WEIGHTS})
         gradients = net.gradients(X, y)
         found[-1] += [gradients[key] for key in sorted(gradients)]
@@ -282,7 +284,7 @@ def test_what_is_unknown_gives_nan(what):
 
     net = fn.Network([Dense(3, "tanh"), fn.LayerNorm(), Dense(2)], device="cuda").build(2)
     batches, costs, scores = net.batches(np.ones((2, 2)), np.ones((2, 2))), *np.zeros((2, 1))
-    room, settings = net._room(2), fn.Adam().settings()
+    room, settings = net._contexts.take(2, False), fn.Adam().settings()
     if what == "loss":
         room.tables["whole"][codes.LOSS] = 99
     elif what == "optimizer":
@@ -418,5 +420,5 @@ def test_products_of_the_library_on_the_gpu(dtype, monkeypatch):
     for net in two(layers, dtype=dtype):
         net.fit(X, y, epochs=5, batch_size=128, optimizer=fn.SGD(0.1), verbose=False)
         found.append(net.buffer)
-    assert {product.tile for product in net._room(128).plan.products.values()} == {codes.OF_LIBRARY}
+    assert {product.tile for product in net._contexts.take(128, False).plan.products.values()} == {codes.OF_LIBRARY}
     np.testing.assert_allclose(found[1], found[0], atol=1e-5 if dtype == "float32" else 1e-12)

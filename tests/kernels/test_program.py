@@ -148,15 +148,15 @@ FORMS = {
 
 
 def form(name, net):
-    found = net._forms[FORMS[name][2], False]
+    found, plan = net._plan_key(FORMS[name][2], False), net._contexts.take(FORMS[name][2], False).plan
     return {
-        "online": net._rooms[found].plan.is_online,
+        "online": plan.is_online,
         "one by one": found.samples_lie == codes.ONE_BY_ONE,
         "kept": found.inputs == codes.KEPT and found.sums_of_dW[0] == codes.OF_COLUMNS,
         "turned": found.inputs == codes.TURNED and found.sums_of_dW[0] == codes.OF_PANELS,
         "vectors": found.block_rows == net.device.panel // 2,
         "packed vectors": found.block_rows == net.device.panel // 2 and any(found.packed),
-        "a few by themselves": goes_by_few(net._rooms[found].plan, FORMS[name][2], 16),
+        "a few by themselves": goes_by_few(plan, FORMS[name][2], 16),
         "a few inputs more": any(found.edges),
         "as they lie": found.inputs == codes.AS_THEY_LIE and found.sums_of_dW[0] == codes.OF_SAMPLES,
         "in one pass": found.sums_of_dW[0] == codes.IN_ONE_PASS,
@@ -218,7 +218,7 @@ def test_online_steps_are_like_all_others(layers, n, as_bytes, dtype, monkeypatc
         loss = "squared_error" if y.ndim == 2 else None
         net = fn.Network(layers, loss=loss, seed=5, dtype=dtype)
         history = net.fit(X, y, epochs=2, batch_size=1, optimizer=fn.SGD(0.01), verbose=False)
-        assert net._room(1).plan.is_online == (most > 0)
+        assert net._contexts.take(1, False).plan.is_online == (most > 0)
         outputs = [net._outputs(X[i : i + 1])[0] for i in range(50)]
         found.append([net.buffer, history["cost"], history[net.task.metric], outputs])
     tolerance = 1e-5 if dtype == "float32" else 1e-12
@@ -416,9 +416,9 @@ def test_a_large_matrix_is_packed_and_summed_right(threads):
     for dtype, tolerance in (("float32", 2e-4), ("float64", 1e-11)):
         net = fn.Network(layers, dtype=dtype).build(17)
         net.device.has_unit = False  # which needs no copy
-        plan = net._room(300).plan
+        plan = net._contexts.take(300, False).plan
         assert plan.layers[1, codes.PACKED]
-        assert not net._room(1).plan.layers[:, codes.PACKED].any()
+        assert not net._contexts.take(1, False).plan.layers[:, codes.PACKED].any()
         whole = net.gradients(X, y)
         for name, gradient in whole.items():
             parts = [net.gradients(X[i : i + 30], y[i : i + 30])[name] for i in range(0, 300, 30)]
@@ -445,7 +445,7 @@ def test_predict_sees_what_is_not_finite(name, bad):
 def test_work_is_shared_among_threads(threads):
     """The parallel and the serial path are both taken in these tests, by the threads there are and by the work."""
     net = fn.Network([fn.Dense(1)]).build(2)
-    plan = net._room(100).plan
+    plan = net._contexts.take(100, False).plan
     assert net.device._workers(codes.TRAIN, plan, 1_000_000, 100) == threads
     assert net.device._workers(codes.TRAIN, plan, 10, 10) == 1
     # A single block's samples are one thread's work: others only help to sum dW.
@@ -456,7 +456,7 @@ def test_work_is_shared_among_threads(threads):
 @pytest.mark.parametrize(("units", "takes_few"), [(64, False), (300, True)])
 def test_the_smallest_networks_do_not_compile_for_a_few_samples(units, takes_few):
     net = fn.Network([fn.Dense(units, "relu"), fn.Dense(10, "softmax")]).build(64)
-    plan, vector = net._room(33).plan, net.device.panel // 2
+    plan, vector = net._contexts.take(33, False).plan, net.device.panel // 2
     assert goes_by_few(plan, 2 * vector + 1, vector) == takes_few
     assert (codes.SAMPLE_ROWS in parts_of(plan, vector)) == takes_few
 
@@ -466,7 +466,7 @@ def test_the_smallest_networks_do_not_compile_for_a_few_samples(units, takes_few
 def test_two_threads_have_like_shares_of_a_step(batch_size, n):
     """Of the samples, in vectors, and of the weights, where there are enough of both."""
     net = fn.Network([fn.Dense(300, "relu"), fn.Dense(3, "softmax")]).build(n)
-    plan, vector = net._room(batch_size).plan, net.device.panel // 2
+    plan, vector = net._contexts.take(batch_size, False).plan, net.device.panel // 2
     vectors = -(-batch_size // vector)
     if worth_threads(net.buffer.size, batch_size, 2, trains=True) and batch_size > vector:
         blocks = -(-batch_size // plan.block_rows)

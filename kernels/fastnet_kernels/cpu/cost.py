@@ -132,6 +132,7 @@ def _keep_above_half(numbers):
 
 @routine
 def store_outputs(job, block):
+    """The block's outputs; its first entry in `scores` becomes NaN if one of them is NaN or infinite."""
     plan, outputs = job.plan, job.outputs
     last_layer = plan.layers.shape[0] - 1
     n, first = plan.layers[last_layer, N_OUT], block * plan.block_rows
@@ -144,7 +145,10 @@ def store_outputs(job, block):
         if plan.loss == LOG_LOSS:
             _keep_above_half(numbers_of(job, last_layer, A, block))
         activate_layer(job, last_layer, block)
-    place = job.start + first
+    place, zero = job.start + first, Z.dtype.type(0)
+    total = zero
     for i in range(count_of(job, block)):
         for j in range(n):
             outputs[place + i, j] = Z[j, i]
+            total += zero * Z[j, i]
+    job.workspace[plan.scores + first] += total

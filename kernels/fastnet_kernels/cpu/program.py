@@ -182,7 +182,7 @@ def run(
     Steps go on from epoch to epoch: an epoch has as many as cover the m samples, the last one the rest of them.
     A step with a cost that is NaN or infinite changes no weights and ends the run: the returned step is then its
     own, and its cost is in `costs`. If only its penalty is not finite, its weights may have changed. PREDICT ends at
-    samples that are NaN or infinite.
+    samples, or outputs, that are NaN or infinite.
     """
     m_all = outputs.shape[0] if mode == PREDICT else targets.shape[0]
     steps_an_epoch = n_blocks(m_all, batch_size)
@@ -209,7 +209,7 @@ def run(
         renew(job, Step(start, m, _few_last(plan, workspace, m), again, learning_rate, steps_before + step + 1))
         if is_online and mode == PREDICT:
             predict_online(job)
-            if not are_bytes and not _are_finite(plan, workspace, 1):
+            if not _are_finite(plan, workspace, 1):
                 return step
             continue
         if is_online:
@@ -227,7 +227,7 @@ def run(
             else:
                 _do(phase, n_segments, job, 0, 1)
             if mode == PREDICT:
-                if not are_bytes and not _are_finite(plan, workspace, n_blocks(m, plan.block_rows)):
+                if not _are_finite(plan, workspace, n_blocks(m, plan.block_rows)):
                     return step
                 break
             if phase == turn:
