@@ -87,7 +87,7 @@ def test_training_is_that_of_the_cpu(name, dtype):
     for net in two(layers, loss=loss, dtype=dtype, seed=1):
         history = net.fit(X, y, epochs=2, batch_size=batch_size, optimizer=optimizer, verbose=False)
         costs = [history[key] for key in ("cost", net.task.metric)]
-        found.append([*costs, net.buffer, list(net.evaluate(X, y).values()), net._outputs(X)])
+        found.append([*costs, net.buffer, list(net.evaluate(X, y).values()), net.outputs(X)])
         if name.startswith("slices") and net.device.name == "cuda":
             sliced = {
                 role for (role, _), product in net._contexts.take(m, False).plan.products.items() if product.slices > 1
@@ -138,7 +138,7 @@ def test_products_by_a_library(name, monkeypatch):
     found = []
     for net in two(layers, loss=loss, dtype="float64", seed=1):
         net.fit(X, y, epochs=2, batch_size=batch_size, optimizer=optimizer, verbose=False)
-        found.append([net.buffer, list(net.evaluate(X, y).values()), net._outputs(X)])
+        found.append([net.buffer, list(net.evaluate(X, y).values()), net.outputs(X)])
         gradients = net.gradients(X, y)
         found[-1] += [gradients[key] for key in sorted(gradients)]
     products = net.device._cublas.products

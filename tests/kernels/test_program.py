@@ -219,7 +219,7 @@ def test_online_steps_are_like_all_others(layers, n, as_bytes, dtype, monkeypatc
         net = fn.Network(layers, loss=loss, seed=5, dtype=dtype)
         history = net.fit(X, y, epochs=2, batch_size=1, optimizer=fn.SGD(0.01), verbose=False)
         assert net._contexts.take(1, False).plan.is_online == (most > 0)
-        outputs = [net._outputs(X[i : i + 1])[0] for i in range(50)]
+        outputs = [net.outputs(X[i : i + 1])[0] for i in range(50)]
         found.append([net.buffer, history["cost"], history[net.task.metric], outputs])
     tolerance = 1e-5 if dtype == "float32" else 1e-12
     for one, other in zip(*found, strict=True):
