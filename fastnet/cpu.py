@@ -1,7 +1,6 @@
 """Running plans on a CPU, with the Numba kernels."""
 
 import contextlib
-import functools
 import os
 import sys
 import threading
@@ -94,12 +93,12 @@ class CPU:
         self._no_outputs, self.nothing = np.zeros((0, 0), dtype), np.zeros(0, dtype)
         self._no_updates = no_updates(self.nothing)
 
-    @functools.cached_property
+    @property
     def panel(self) -> int:
         """How many numbers the kernels compute side by side."""
         return int(imported("fastnet_kernels.cpu.machine").PANEL_BYTES) // self.dtype.itemsize
 
-    @functools.cached_property
+    @property
     def has_unit(self) -> bool:
         """Whether a matrix unit can make the products."""
         return self.dtype == np.float32 and bool(imported("fastnet_kernels.cpu.matrix_unit").may_be_used())

@@ -18,7 +18,7 @@ from fastnet import announcing
 # Networks to use first, and what a process of a test has at hand.
 BEGIN = """
 import faulthandler, os, signal, sys, threading, time
-faulthandler.dump_traceback_later(250, exit=True)
+faulthandler.dump_traceback_later(200, exit=True)
 import numpy as np
 import fastnet as fn
 
@@ -174,17 +174,20 @@ def test_sigterm_ends_a_process_that_compiles():
 def test_a_child_that_is_forked_meanwhile(warm):
     """It starts when what is being loaded is, and uses that; so does one whose parent has never used fastnet."""
     script = """
+    def use():  # no progress bar: tqdm has a lock of its own, which does not survive a fork
+        fn.Network([fn.Dense(8, "relu"), fn.Dense(1)]).build(4).predict(X)
+
     def child():
         if (process := os.fork()) == 0:
             try:
-                fit()
+                use()
                 os._exit(0)
             finally:
                 os._exit(1)
         return os.waitpid(process, 0)[1]
 
     found = [child()]
-    other = threading.Thread(target=fit)
+    other = threading.Thread(target=use)
     other.start()
     for _ in range(3):
         time.sleep(0.1)
