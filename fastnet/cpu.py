@@ -90,6 +90,7 @@ class CPU:
     def __init__(self, dtype: np.dtype):
         self.dtype = dtype
         self._run: Any = None
+        self._has_unit: bool | None = None
         self._no_outputs, self.nothing = np.zeros((0, 0), dtype), np.zeros(0, dtype)
         self._no_updates = no_updates(self.nothing)
 
@@ -100,8 +101,15 @@ class CPU:
 
     @property
     def has_unit(self) -> bool:
-        """Whether a matrix unit can make the products."""
-        return self.dtype == np.float32 and bool(imported("fastnet_kernels.cpu.matrix_unit").may_be_used())
+        """Whether a matrix unit can make the products; who sets it decides."""
+        if self._has_unit is None:
+            may_be_used = imported("fastnet_kernels.cpu.matrix_unit").may_be_used
+            self._has_unit = self.dtype == np.float32 and bool(may_be_used())
+        return self._has_unit
+
+    @has_unit.setter
+    def has_unit(self, value: bool) -> None:
+        self._has_unit = value
 
     def form(self, layers: Sequence[Layer], n_inputs: int, batch_size: int, *, repeats: bool = False) -> Form:
         return form_for(layers, n_inputs, batch_size, self.dtype, self.panel, repeats=repeats, has_unit=self.has_unit)
@@ -173,6 +181,11 @@ class CPU:
         # The machine code itself: finding it by the types of the arguments would take longer than one sample does.
         return run.overloads[signature].entry_point
 
+    def prepare_last(self, context: ExecutionContext, batches: Batches) -> None:
+        left = batches.m % batches.batch_size
+        if left and goes_by_few(context.plan, left, self.panel // 2):
+            self.prepare({codes.SAMPLE_ROWS})
+
     def run(
         self,
         context: ExecutionContext,
@@ -191,9 +204,8 @@ class CPU:
     ) -> int:
         if self._run is None:
             self.prepare()
-        left = batches.m % batches.batch_size
-        if left and goes_by_few(context.plan, left, self.panel // 2):
-            self.prepare({codes.SAMPLE_ROWS})
+        if batches.m % batches.batch_size:
+            self.prepare_last(context, batches)
         updates = updates or self._no_updates
         workers = self._workers(mode, context.plan, parameters.size, min(batches.batch_size, batches.m))
         if workers > 1 and _threads_in_use.locked():  # rather on one thread now than on all of them later: same bits

@@ -91,6 +91,9 @@ class Device(Protocol):
     def holding(self, *arrays: np.ndarray) -> contextlib.AbstractContextManager[None]:
         """While the context lasts, the device's copies of arrays that runs change are the true ones."""
 
+    def prepare_last(self, context: Any, batches: Batches) -> None:
+        """Load what a last, shorter mini-batch needs besides."""
+
     def run(
         self,
         context: Any,

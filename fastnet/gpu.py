@@ -166,6 +166,9 @@ class GPU:
         tables = {name: self._copied(getattr(plan, name)) for name in ("layers", "settings", "whole", "real")}
         return ExecutionContext(plan, self._copied(np.zeros(size, self.dtype)), tables)
 
+    def prepare_last(self, context: ExecutionContext, batches: Batches) -> None:
+        """All mini-batches go the same way."""
+
     # ---------------------------------------------------------------- memory
 
     def _copied(self, array: np.ndarray, stream: Any = 0) -> Any:

@@ -669,6 +669,12 @@ class Network:
         """Whether the weights add to the cost."""
         return any(layer.trainable and (layer.l1 > 0 or layer.l2 > 0) for layer in self.dense_layers)
 
+    def prepare_for(self, batches: Batches, *, repeats: bool = False) -> None:
+        """Compile, or load, what runs on these samples need, and take the memory for them."""
+        context = self._contexts.take(batches.batch_size, repeats)
+        self.device.prepare_last(context, batches)
+        context.idle.append(context)
+
     def _plan_key(self, batch_size: int, repeats: bool) -> Hashable:
         return self.device.form(self.layers, self._require_parameters(), batch_size, repeats=repeats)
 

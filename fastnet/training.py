@@ -75,7 +75,12 @@ class Trainer:
     # ---------------------------------------------------------------- epochs
 
     def run(self) -> History:
+        # Whatever has to be compiled is, before anything changes.
         self.network.prepare()
+        if isinstance(self.source, Batches):
+            self.network.prepare_for(self.source, repeats=self.source.steps == 1)
+        if self.validation is not None and self.validation.batches is not None:
+            self.network.prepare_for(self.validation.batches)
         if self.settings[codes.OPTIMIZER] != codes.PLAIN or self.network.has_penalty:
             self.network.device.prepare({codes.OPTIMIZERS})
         with self.interrupts.noted(), progress_bar(self.total_steps, is_shown=self.verbose) as self.bar:

@@ -124,7 +124,8 @@ def test_whatever_a_handler_of_a_signal_raises_tears_nothing(warm):
     count, milliseconds = 0, 5
     while True:
         try:
-            signal.setitimer(signal.ITIMER_REAL, milliseconds / 1000)
+            # Again and again: what is raised in a place where Python ignores it is not seen here.
+            signal.setitimer(signal.ITIMER_REAL, milliseconds / 1000, milliseconds / 1000)
             fit()
             signal.setitimer(signal.ITIMER_REAL, 0)
             break
@@ -132,7 +133,7 @@ def test_whatever_a_handler_of_a_signal_raises_tears_nothing(warm):
             count, milliseconds = count + 1, milliseconds * 1.2
     print(count > 5)
     """
-    assert run(script, NUMBA_CACHE_DIR=str(warm[0])) == ("True\n", "")
+    assert run(script, NUMBA_CACHE_DIR=str(warm[0]))[0] == "True\n"
 
 
 def test_a_handler_of_the_users_own_is_called_at_once_and_stays(warm):
