@@ -62,6 +62,7 @@ def test_import_is_light():
     assert result.stdout.strip() == "[]"
 
 
+@pytest.mark.slow  # it compiles the program anew
 def test_a_first_run_says_that_it_compiles(tmp_path):
     script = "import fastnet as fn; fn.Network([fn.Dense(1)]).build(2).predict([[1.0, 2.0]])"
     command = [sys.executable, "-c", script]
