@@ -30,7 +30,7 @@ def available(name):
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(name, marks=pytest.mark.gpu if "CUDA" in name else ())
+        pytest.param(name, marks=pytest.mark.gpu if "CUDA" in name else pytest.mark.slow if "compiled" in name else ())
         for name in PEERS
         if name not in ("fastnet", "ONNX Runtime")
     ],

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from fastnet_kernels import codes
+from fastnet_kernels.cpu.machine import VECTOR_BYTES
 
 import fastnet as fn
 from fastnet.cpu_form import worth_threads
@@ -132,23 +133,28 @@ def test_what_is_summed_together_does_not_depend_on_the_number_of_threads(has_un
         np.testing.assert_array_equal(plan.tasks, plans[0].tasks)
 
 
-# Networks and mini-batches for every form that `form_for` chooses.
-FORMS = {
-    "online": ([fn.Dense(9, "relu"), fn.Dense(3, "softmax")], 40, 1),
-    "one by one": ([fn.Dense(9, "relu"), fn.Dense(3, "softmax")], 40, 3),
-    "kept": ([fn.Dense(4, "tanh"), fn.Dense(1, "sigmoid")], 2, 300),
-    "turned": ([fn.Dense(300, "relu"), fn.Dense(3, "softmax")], 130, 96),
-    "vectors": ([fn.Dense(150, "relu"), fn.Dense(40, "relu"), fn.Dense(3, "softmax")], 130, 32),
-    "packed vectors": ([fn.Dense(513, "relu"), fn.Dense(70, "relu"), fn.Dense(3, "softmax")], 530, 31),
-    "a few by themselves": ([fn.Dense(300, "relu"), fn.Dense(3, "softmax")], 130, 98),
-    "a few inputs more": ([fn.Dense(36, "relu"), fn.Dense(90, "relu"), fn.Dense(3, "softmax")], 130, 60),
-    "as they lie": ([fn.Dense(20, "relu"), fn.Dense(5, "relu"), fn.Dense(1, "sigmoid")], 2000, 90),
-    "in one pass": ([fn.Dense(1, "sigmoid")], 2000, 150),
-}
+def forms(lanes):
+    """Networks, features and mini-batches for every form that `form_for` chooses where a vector has so many lanes."""
+    return {
+        "online": ([fn.Dense(9, "relu"), fn.Dense(3, "softmax")], 40, 1),
+        "one by one": ([fn.Dense(9, "relu"), fn.Dense(3, "softmax")], 40, (lanes - 1) // 3),
+        "kept": ([fn.Dense(4, "tanh"), fn.Dense(1, "sigmoid")], 2, 300),
+        "turned": ([fn.Dense(300, "relu"), fn.Dense(3, "softmax")], 130, 96),
+        "vectors": ([fn.Dense(300, "relu"), fn.Dense(40, "relu"), fn.Dense(3, "softmax")], 260, 2 * lanes),
+        "packed vectors": ([fn.Dense(513, "relu"), fn.Dense(70, "relu"), fn.Dense(3, "softmax")], 530, 2 * lanes - 1),
+        "a few by themselves": ([fn.Dense(300, "relu"), fn.Dense(3, "softmax")], 130, 96 + max(1, lanes // 8)),
+        "a few inputs more": ([fn.Dense(33, "relu"), fn.Dense(90, "relu"), fn.Dense(3, "softmax")], 130, 60),
+        "as they lie": ([fn.Dense(20, "relu"), fn.Dense(5, "relu"), fn.Dense(1, "sigmoid")], 2000, 90),
+        "in one pass": ([fn.Dense(1, "sigmoid")], 2000, 150),
+    }
 
 
-def form(name, net):
-    found, plan = net._plan_key(FORMS[name][2], False), net._contexts.take(FORMS[name][2], False).plan
+FORMS = forms(VECTOR_BYTES // 4)
+
+
+def is_form(name, net, batch_size):
+    """Whether a network's mini-batches of that size have the form."""
+    found, plan = net._plan_key(batch_size, False), net._contexts.take(batch_size, False).plan
     return {
         "online": plan.is_online,
         "one by one": found.samples_lie == codes.ONE_BY_ONE,
@@ -156,11 +162,21 @@ def form(name, net):
         "turned": found.inputs == codes.TURNED and found.sums_of_dW[0] == codes.OF_PANELS,
         "vectors": found.block_rows == net.device.panel // 2,
         "packed vectors": found.block_rows == net.device.panel // 2 and any(found.packed),
-        "a few by themselves": goes_by_few(plan, FORMS[name][2], 16),
+        "a few by themselves": goes_by_few(plan, batch_size, net.device.panel // 2),
         "a few inputs more": any(found.edges),
         "as they lie": found.inputs == codes.AS_THEY_LIE and found.sums_of_dW[0] == codes.OF_SAMPLES,
         "in one pass": found.sums_of_dW[0] == codes.IN_ONE_PASS,
     }[name]
+
+
+@pytest.mark.parametrize("lanes", [4, 8, 16])
+@pytest.mark.parametrize("name", FORMS)
+def test_every_form_is_chosen_on_any_machine(name, lanes):
+    layers, n, batch_size = forms(lanes)[name]
+    net = fn.Network(layers).build(n)
+    net.device.panel = 2 * lanes
+    net._room(batch_size)
+    assert is_form(name, net, batch_size)
 
 
 @pytest.mark.parametrize("as_bytes", [False, True], ids=["numbers", "bytes"])
@@ -183,7 +199,7 @@ def test_every_form_gives_the_same_bits_on_any_threads(name, as_bytes, monkeypat
         net.fit(X, y, epochs=3, batch_size=batch_size, optimizer=fn.SGD(0.01), verbose=False)
         found.append(net.buffer)
     numba.set_num_threads(before)
-    assert form(name, net)
+    assert is_form(name, net, batch_size)
     for other in found[1:]:
         np.testing.assert_array_equal(found[0], other)
 
