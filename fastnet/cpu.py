@@ -20,6 +20,7 @@ from .cpu_plan import goes_by_few, make_plan, parts_of
 from .devices import Batches, Updates, no_updates
 from .layers import Layer
 from .layout import aligned_zeros
+from .lazy import lazy
 from .losses import Loss
 
 
@@ -90,26 +91,18 @@ class CPU:
     def __init__(self, dtype: np.dtype):
         self.dtype = dtype
         self._run: Any = None
-        self._has_unit: bool | None = None
         self._no_outputs, self.nothing = np.zeros((0, 0), dtype), np.zeros(0, dtype)
         self._no_updates = no_updates(self.nothing)
 
-    @property
+    @lazy
     def panel(self) -> int:
         """How many numbers the kernels compute side by side."""
         return int(imported("fastnet_kernels.cpu.machine").PANEL_BYTES) // self.dtype.itemsize
 
-    @property
+    @lazy
     def has_unit(self) -> bool:
-        """Whether a matrix unit can make the products; who sets it decides."""
-        if self._has_unit is None:
-            may_be_used = imported("fastnet_kernels.cpu.matrix_unit").may_be_used
-            self._has_unit = self.dtype == np.float32 and bool(may_be_used())
-        return self._has_unit
-
-    @has_unit.setter
-    def has_unit(self, value: bool) -> None:
-        self._has_unit = value
+        """Whether a matrix unit can make the products."""
+        return self.dtype == np.float32 and bool(imported("fastnet_kernels.cpu.matrix_unit").may_be_used())
 
     def form(self, layers: Sequence[Layer], n_inputs: int, batch_size: int, *, repeats: bool = False) -> Form:
         return form_for(layers, n_inputs, batch_size, self.dtype, self.panel, repeats=repeats, has_unit=self.has_unit)

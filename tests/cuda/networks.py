@@ -284,13 +284,14 @@ def test_what_is_unknown_gives_nan(what):
 
     net = fn.Network([Dense(3, "tanh"), fn.LayerNorm(), Dense(2)], device="cuda").build(2)
     batches, costs, scores = net.batches(np.ones((2, 2)), np.ones((2, 2))), *np.zeros((2, 1))
-    room, settings = net._contexts.take(2, False), fn.Adam().settings()
+    context, settings = net._contexts.take(2, False), fn.Adam().settings()
     if what == "loss":
-        room.tables["whole"][codes.LOSS] = 99
+        context.tables["whole"][codes.LOSS] = 99
     elif what == "optimizer":
         settings[codes.OPTIMIZER] = 99
     else:
-        room.tables["layers"][1, codes.KIND if what == "layer" else codes.ACTIVATION] = 99
+        context.tables["layers"][1, codes.KIND if what == "layer" else codes.ACTIVATION] = 99
+    context.idle.append(context)  # for the run that follows
     updates = Updates(settings, np.ones(1), (np.zeros_like(net.buffer), np.zeros_like(net.buffer)))
     net.run(codes.TRAIN, batches, 0, 1, updates=updates, costs=costs, scores=scores)
     changed = {"layer": ["gamma1", "beta1"], "optimizer": net.parameters}.get(what, [])

@@ -175,7 +175,7 @@ def test_every_form_is_chosen_on_any_machine(name, lanes):
     layers, n, batch_size = forms(lanes)[name]
     net = fn.Network(layers).build(n)
     net.device.panel = 2 * lanes
-    net._room(batch_size)
+    net._contexts.take(batch_size, False)
     assert is_form(name, net, batch_size)
 
 

@@ -14,7 +14,9 @@ def costs_of(net, m, change):
     rng = np.random.default_rng(0)
     X, y = rng.standard_normal((m, 4)).astype(np.float32), rng.random((m, 2))
     batches, (costs, scores) = net.batches(X, y), np.zeros((2, 1))
-    change(net._room(m))
+    context = net._contexts.take(m, False)
+    change(context)
+    context.idle.append(context)  # for the runs that follow
     net.run(codes.GRADIENT, batches, 0, 1, costs=costs, scores=scores)
     outputs = np.zeros((m, 2), np.float32)
     net.run(codes.PREDICT, net.as_batches(X, outputs, None), 0, 1, outputs=outputs)
