@@ -98,6 +98,10 @@ class Trainer:
             finally:
                 self.history.complete()
                 self._tell("finish")
+        if self.interrupts.came:
+            raise KeyboardInterrupt(
+                "training had come to its end, and the network has what it would have without Ctrl-C"
+            )
         return self.history
 
     def _why(self, stopped_by: Callback) -> str:
@@ -130,7 +134,7 @@ class Trainer:
             if hasattr(callback, "state_dict"):
                 self.state.callbacks[name] = callback.state_dict()
         self.bar.show(number, self.epochs, history)
-        if self.interrupts.came:
+        if self.interrupts.came and stopped_by is None and number < self.epochs:
             self._interrupt()
         return stopped_by
 

@@ -291,6 +291,19 @@ def test_the_best_weights_are_those_of_this_training():
     np.testing.assert_array_equal(net.buffer, seen[int(np.argmin(history["cost"]))])
 
 
+@pytest.mark.parametrize("returned", [True, None], ids=["stopped", "last epoch"])
+def test_ctrl_c_when_training_ends_anyway_changes_nothing(returned):
+    """It is raised all the same: somebody wants the program to stop."""
+    options = {"batch_size": 29, "optimizer": fn.Adam(0.2), "epochs": 6, "validation_data": HELD, "verbose": False}
+    whole, net = fn.Network(LAYERS[1], seed=5), fn.Network(LAYERS[1], seed=5)
+    stop = lambda epoch, *_: returned if epoch == 6 else None  # noqa: E731
+    whole.fit(X, Y, callbacks=[fn.EarlyStopping(patience=20), stop], **options)
+    press = lambda epoch, *_: signal.raise_signal(signal.SIGINT) if epoch == 6 else None  # noqa: E731
+    with pytest.raises(KeyboardInterrupt, match="had come to its end"):
+        net.fit(X, Y, callbacks=[fn.EarlyStopping(patience=20), press, stop], **options)
+    same(net, whole)
+
+
 # ---------------------------------------------------------------- histories
 
 
