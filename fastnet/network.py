@@ -338,7 +338,7 @@ class Network:
         return self._set_trainable([True] * len(self.layers))
 
     def _set_trainable(self, flags: list[bool]) -> "Network":
-        self.claim.refuse("freeze", by_others=True)
+        self.claim.refuse("another choice of trainable layers", by_others=True)
 
         def replace_layers() -> None:
             for index, (layer, flag) in enumerate(zip(self.layers, flags, strict=True)):

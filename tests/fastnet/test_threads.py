@@ -133,7 +133,7 @@ def test_what_would_disturb_a_training_is_refused(trained_by_another_thread, tmp
         "fit": lambda: net.fit(X, Y, **QUIET),
         "partial_fit": lambda: net.partial_fit(X, Y),
         "build": lambda: net.build(3),
-        "freeze": lambda: net.freeze(1),
+        "another choice of trainable layers": lambda: net.freeze(1),
         "to": lambda: net.to("cpu"),
         "save with training=True": lambda: net.save(tmp_path / "net.safetensors", training=True),
         "a copy with the state of training": lambda: copy.deepcopy(net),
