@@ -35,3 +35,13 @@ def threads(request):
     numba.set_num_threads(request.param)
     yield request.param
     numba.set_num_threads(before)
+
+
+@pytest.fixture
+def torch():
+    """PyTorch, on one thread: with a few numbers to compute, several would only wait for each other."""
+    module = pytest.importorskip("torch")
+    before = module.get_num_threads()
+    module.set_num_threads(1)
+    yield module
+    module.set_num_threads(before)

@@ -6,6 +6,7 @@ import pytest
 import fastnet as fn
 
 torch = pytest.importorskip("torch")
+pytestmark = pytest.mark.usefixtures("torch")  # one thread
 
 ACTIVATIONS = {
     "linear": lambda z, slope: z,

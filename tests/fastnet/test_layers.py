@@ -160,9 +160,8 @@ def torch_twin(torch, net, L):
     ],
     ids=["activations", "batch norm", "layer norm"],
 )
-def test_training_is_that_of_pytorch(layers, threads):
+def test_training_is_that_of_pytorch(layers, threads, torch):
     """Parameters after 100 steps, what batch normalisations remember, and predictions from it."""
-    torch = pytest.importorskip("torch")
     net = fn.Network(layers, dtype="float64", seed=1).build(9)
     twin = torch_twin(torch, net, layers)
     optimizer = torch.optim.SGD(twin.parameters(), 0.1, momentum=0.9)
@@ -193,15 +192,13 @@ def test_training_is_that_of_pytorch(layers, threads):
         ("squared_error", lambda torch: lambda a, y: torch.nn.functional.mse_loss(a, y) / 2),
     ],
 )
-def test_losses_are_those_of_pytorch(loss, torch_loss):
-    torch = pytest.importorskip("torch")
+def test_losses_are_those_of_pytorch(loss, torch_loss, torch):
     net = fn.Network([fn.Dense(5, "tanh"), fn.Dense(1)], loss=loss, dtype="float64").build(9)
     outputs = torch.tensor(net.predict(X))
     assert net.evaluate(X, NUMBERS)["cost"] == pytest.approx(float(torch_loss(torch)(outputs, torch.tensor(NUMBERS))))
 
 
-def test_smoothed_labels_are_those_of_pytorch():
-    torch = pytest.importorskip("torch")
+def test_smoothed_labels_are_those_of_pytorch(torch):
     net = fn.Network([fn.Dense(4, "softmax")], loss=fn.losses.cross_entropy(0.2), dtype="float64").build(9)
     logits = torch.tensor(np.log(net.predict_proba(X)))
     wanted = torch.nn.functional.cross_entropy(logits, torch.tensor(CLASSES), label_smoothing=0.2)

@@ -29,9 +29,8 @@ OPTIMIZERS = {
 }
 
 
-def train_with_torch(net, name, arguments, epochs, clip=None):
+def train_with_torch(torch, net, name, arguments, epochs, clip=None):
     """PyTorch's parameters after epochs of two mini-batches, from the network's own."""
-    torch = pytest.importorskip("torch")
     parameters = [torch.tensor(array.copy(), requires_grad=True) for array in net.parameters.values()]
     optimizer = getattr(torch.optim, name)(parameters, **arguments)
     for _ in range(epochs):
@@ -49,15 +48,14 @@ def train_with_torch(net, name, arguments, epochs, clip=None):
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_100_steps_are_those_of_pytorch(name, threads):
-    torch = pytest.importorskip("torch")
+def test_100_steps_are_those_of_pytorch(name, threads, torch):
     optimizer, torch_name, arguments = OPTIMIZERS[name]
     clips = {
         "clip_norm": lambda parameters: torch.nn.utils.clip_grad_norm_(parameters, 0.1),
         "clip_value": lambda parameters: torch.nn.utils.clip_grad_value_(parameters, 0.01),
     }
     net = fn.Network([fn.Dense(17, "tanh"), fn.Dense(12, "tanh"), fn.Dense(4, "softmax")], dtype="float64").build(9)
-    expected = train_with_torch(net, torch_name, arguments, 50, clips.get(name))
+    expected = train_with_torch(torch, net, torch_name, arguments, 50, clips.get(name))
     before = net.copy()
     net.fit(X, Y, epochs=50, batch_size=25, optimizer=optimizer, shuffle=False, verbose=False)
     for array, start, wanted in zip(net.parameters.values(), before.parameters.values(), expected, strict=True):
