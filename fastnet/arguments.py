@@ -12,14 +12,12 @@ from .batches import Augment, Stream, stream_of_arrays
 from .devices import Batches
 from .layers import BatchNorm, Layer
 from .metrics import Metric
-from .samples import as_rows
+from .samples import ROWS_AT_ONCE, as_rows, is_converted_one_by_one
 from .targets import Task, as_targets, sample_weights
 from .training import Validation
 
 if TYPE_CHECKING:
     from .network import Network
-
-ROWS_AT_ONCE = 1024  # of a prediction: enough to use all cores, few enough for a small workspace
 
 
 @dataclass
@@ -34,17 +32,14 @@ class Arrays:
     one_by_one: bool
 
 
-def is_converted_one_by_one(X: Any, dtype: np.dtype) -> bool:
-    """Whether samples are so many, and of such a kind, that they are converted a mini-batch at a time."""
-    return isinstance(X, np.memmap) and X.dtype not in (np.dtype(np.uint8), dtype)
-
-
 def checked_arrays(
     network: "Network", task: Task, X: Any, y: Any, sample_weight: Any, class_weight: Any, *, is_changed: bool = False
 ) -> Arrays:
     """X and y, checked and encoded for the network and a task of its kind; the network stays as it is."""
     one_by_one = is_changed or is_converted_one_by_one(X, network.dtype)
     given = as_numbers("X", X) if one_by_one else X
+    if one_by_one and given.ndim < 2:
+        as_rows(given, network.dtype)  # which says what is wrong
     rows = as_rows(given[:1] if one_by_one else X, network.dtype, network.n_inputs)
     y = as_targets(y, len(given))
     task = task.learn(y)
@@ -74,7 +69,7 @@ def validation_of(
     if data is None:
         return Validation(None, samples, metrics) if metrics else None
     if not isinstance(data, tuple | list) or len(data) != 2:
-        raise TypeError("validation_data is not a pair: give (X, y)")
+        raise TypeError(f"validation_data is a {type(data).__name__} and no pair: give (X, y)")
     rows = as_rows(data[0], network.dtype, network.n_inputs or n_inputs)
     Y = task.encode(as_targets(data[1], len(rows)), network.dtype)
     return Validation(network.as_batches(rows, Y, ROWS_AT_ONCE), (rows, Y), metrics)

@@ -81,11 +81,13 @@ def stream_of_arrays(
 
 
 def stream_of_batches(
-    network: "Network", given: Iterable[Any], class_weight: Any, steps: int | None
+    network: "Network", given: Iterable[Any], class_weight: Any, steps: int | None, epochs_done: int = 0
 ) -> tuple[Stream, Encoded]:
     """Mini-batches of an iterable: all of it each epoch, or the next `steps` of one that goes on and on.
 
     The first mini-batch comes along, so that it can be checked, and the network built for it. Nothing else changes.
+    A resumed training leaves out the mini-batches that are done, of `epochs_done` epochs and of an unfinished one,
+    unless an iterator has left them behind by itself.
     """
     if steps is not None:
         steps = positive_integer("steps_per_epoch", steps)
@@ -95,16 +97,20 @@ def stream_of_batches(
         raise ValueError("the iterable is empty: give at least one mini-batch (X, y)")
     is_iterator = items is given
     endless = itertools.chain([first], items) if steps is not None else None
+    to_leave_out = epochs_done * (steps or 0)  # of one that goes on and on, before the first epoch
     begun = [itertools.chain([first], items)]  # the first epoch, which has been looked into
 
     def epoch(unfinished: Unfinished | None) -> Iterator[Batches]:
+        nonlocal to_leave_out
         count = done = 0 if unfinished is None else unfinished.step
         if endless is not None:
             rest: Iterator[Any] = endless
+            done, to_leave_out = to_leave_out + done, 0
         else:
             rest = begun.pop() if begun else iter(given)
-            # An iterator is where the interruption left it; anything else begins anew.
-            rest = rest if is_iterator else itertools.islice(rest, done, None)
+        # An iterator is where the interruption left it; anything else begins anew.
+        if not is_iterator:
+            rest = itertools.islice(rest, done, None)
         while count != steps:
             batch = next(rest, _NOTHING)
             if batch is _NOTHING:

@@ -7,15 +7,17 @@ Any callable will do; what it returns is True, or else False or None. Those with
 - `start(network, history)` and `finish(network, history)`, which are called around the whole training, however it ends;
 - `end(network, history)`, before `finish`, if training has come to its end by itself: all epochs are trained, or a
   callback has stopped it. After Ctrl-C or an error it has not, and may be resumed.
+- `stops(history)`: whether a training that is resumed with this history has nothing to do, as it was stopped before;
 - `state_dict()` and `load_state_dict(state)`: what the callback has to remember when training is resumed, also from a
-  file: a dict of numbers, strings, lists, dicts and NumPy arrays. `load_state_dict` comes before `start`, and gets an
-  empty dict where there is nothing to remember.
+  file: a dict of numbers, strings, lists, dicts and NumPy arrays; of arrays that it changes in place it gives copies.
+  `load_state_dict` comes before `start`, if there is something to remember.
 
 Those that have a `state_dict`, and `LearningRateLogger`, are called first, so that a checkpoint of the same epoch has
 what they remember; the others in the order given.
 """
 
 import csv
+import inspect
 import io
 import math
 import os
@@ -28,7 +30,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .checks import known, positive_integer, real_number
+from .checks import flag, known, positive_integer, real_number
 from .history import History
 from .writing import check_writable, replacing
 
@@ -48,8 +50,11 @@ class _Monitored:
 
     def check(self, history: History) -> None:
         """ValueError if the history has no such list, or it is not known which way it should go."""
-        if self.name not in history:
-            raise ValueError(f"monitor={self.name!r} is not in the history: choose one of {', '.join(history)}")
+        if self.name not in history.measured:
+            hint = "give fit validation_data, or " if self.name.startswith("val") else ""
+            raise ValueError(
+                f"monitor={self.name!r} will not be in the history: {hint}choose one of {', '.join(history.measured)}"
+            )
         if self.mode is None and history.direction(self.name) is None:
             raise ValueError(f"monitor={self.name!r} may be meant to fall or to grow: give mode='min' or mode='max'")
 
@@ -110,6 +115,7 @@ class EarlyStopping:
     def __post_init__(self) -> None:
         self.patience = positive_integer("patience", self.patience)
         self.min_delta = real_number("min_delta", self.min_delta, at_least=0)
+        flag("restore_best", self.restore_best)
         self._monitored = _Monitored(self.monitor, self.mode)
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -127,6 +133,7 @@ class EarlyStopping:
 
     def check(self, history: History) -> None:
         self._monitored.check(history)
+        self.load_state_dict({})  # nothing of an earlier training
 
     def start(self, network: "Network", history: History) -> None:
         best, buffer = self._best, network.buffer
@@ -139,9 +146,14 @@ class EarlyStopping:
             self._keep(network, best_epoch if best_epoch == history.epochs else 0)
 
     def __call__(self, epoch: int, history: History, network: "Network") -> bool:
-        best_epoch, since = self._look_back(history)
+        _, since = self._look_back(history)
         if since == 0 or history.epochs == 1:
             self._keep(network, history.epochs)
+        return self.stops(history)
+
+    def stops(self, history: History) -> bool:
+        """Whether training is to stop after the epochs of the history: a resumed one then makes no further one."""
+        best_epoch, since = self._look_back(history)
         if since < self.patience:
             return False
         value = history[self.monitor][best_epoch - 1] if best_epoch else math.nan
@@ -192,7 +204,8 @@ class ModelCheckpoint:
     best_only : bool
         Whether only an epoch better than all before it is saved.
     every : int
-        Of how many epochs one is saved.
+        Of how many epochs one is saved; with `best_only`, if it is better than all before it, those that were not
+        saved included.
     mode : str, optional
         "min" or "max", as of `EarlyStopping`.
 
@@ -217,6 +230,7 @@ class ModelCheckpoint:
 
     def __post_init__(self) -> None:
         self.every = positive_integer("every", self.every)
+        flag("best_only", self.best_only)
         self._monitored = _Monitored(self.monitor, self.mode)
         try:
             self._path_of(1)
@@ -227,7 +241,11 @@ class ModelCheckpoint:
             ) from None
 
     def _path_of(self, epoch: int) -> str:
-        return _EPOCH.sub(lambda found: format(epoch, (found[1] or ":")[1:]), os.fsdecode(self.path))
+        path = _EPOCH.sub(lambda found: format(epoch, (found[1] or ":")[1:]), os.fsdecode(self.path))
+        other = re.search(r"\{[^{}]*\}", path)
+        if other is not None:
+            raise ValueError(f"{other[0]} is not known")
+        return path
 
     def check(self, history: History) -> None:
         if self.best_only:
@@ -264,7 +282,7 @@ class CSVLogger:
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(["epoch", *history])
         writer.writerows([number, *row] for number, row in enumerate(zip(*history.values(), strict=True), start=1))
-        with replacing(self.path) as file:
+        with replacing(self.path, is_log=True) as file:
             file.write(text.getvalue().encode())
 
 
@@ -311,10 +329,18 @@ def checked(callbacks: Any) -> list[Callback]:
         raise TypeError(f"callbacks={callbacks!r} is no list: give [{callbacks!r}]")
     found = list(callbacks)
     for callback in found:
-        if isinstance(callback, type) or not callable(callback):
+        if isinstance(callback, type):
+            raise TypeError(f"callback {callback.__name__} is a class: give {callback.__name__}(...)")
+        if not callable(callback):
+            raise TypeError(f"callback {callback!r} cannot be called: give a function of epoch, history and network")
+        try:
+            inspect.signature(callback).bind(1, History(), None)
+        except TypeError:
             raise TypeError(
-                f"callback {callback!r} is no callable: give a function of epoch, history and network, or ...()"
-            )
+                f"callback {callback!r} takes other arguments: it is called as callback(epoch, history, network)"
+            ) from None
+        except ValueError:  # of something that does not say what it takes
+            pass
     return found
 
 

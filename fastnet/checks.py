@@ -36,6 +36,13 @@ def whole_number(name: str, value: object, at_least: int = 0) -> int:
     return int(value)
 
 
+def flag(name: str, value: object) -> bool:
+    """`value`, which must be True or False; TypeError for anything else, which might be meant either way."""
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name}={value!r} is a {type(value).__name__}: give True or False")
+    return bool(value)
+
+
 def positive_integer(name: str, value: object) -> int:
     """`value` as an int of 1 or more."""
     return whole_number(name, value, at_least=1)

@@ -2,7 +2,11 @@
 
 import os
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TypeVar
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,42 +21,38 @@ class Claim:
         """Whether it is a call of this process: a forked child has none of its parent's."""
         return self.process == os.getpid()
 
+    @property
+    def is_own(self) -> bool:
+        """Whether it is of the calling thread."""
+        return self.thread == threading.get_ident()
+
 
 class TrainingClaim:
-    """The claim on one network, if there is one.
-
-    Whoever trains takes it by `take(me)` and gives it up as here, where no interrupt can come in between:
-
-        try:
-            claim.take(me, "fit")
-            ...
-        finally:
-            if claim.holder is me:
-                claim.holder = None
-    """
+    """Who holds the claim on one network, if anybody does."""
 
     def __init__(self) -> None:
-        self.holder: Claim | None = None
+        self._holder: Claim | None = None
         self._lock = threading.Lock()
 
-    def take(self, me: Claim, what: str) -> None:
-        """Let `me` hold it. RuntimeError, in which `what` names the call, if another call does."""
-        with self._lock:
-            if self.holder is None or not self.holder.is_alive:
-                self.holder = me
-        if self.holder is not me:
-            self.refuse(what)
+    def during(self, what: str, call: Callable[[], Result], *, may_be_own: bool = False) -> Result:
+        """`call()`, while nobody else trains the network, or does what would disturb a training.
 
-    def refuse(self, what: str, *, by_others: bool = False) -> None:
-        """RuntimeError if the network is being trained; or only if it is by another thread, so that a callback may."""
-        holder = self.holder
-        if holder is None or not holder.is_alive:
-            return
-        is_own = holder.thread == threading.get_ident()
-        if is_own and by_others:
-            return
-        who = "this thread, in a callback or in what gives it samples" if is_own else "another thread"
-        raise RuntimeError(
-            f"{what} was asked for while this network is being trained (by {who}): do it when fit has returned, or "
-            "with a copy, net.copy()"
-        )
+        RuntimeError, in which `what` names the call, if somebody does. What a callback may do, in the thread that
+        trains, `may_be_own`.
+        """
+        me = Claim()
+        try:
+            with self._lock:
+                holder = self._holder
+                if holder is None or not holder.is_alive:
+                    self._holder = holder = me
+            if holder is not me and not (may_be_own and holder.is_own):
+                who = "this thread, in a callback or in what gives it samples" if holder.is_own else "another thread"
+                raise RuntimeError(
+                    f"{what} was asked for while this network is being trained (by {who}): do it when fit has "
+                    "returned, or with a copy, net.copy()"
+                )
+            return call()
+        finally:  # no call in here, so that no interrupt comes in between
+            if self._holder is me:
+                self._holder = None

@@ -35,7 +35,9 @@ class ContextPool:
     def _reset(self) -> None:
         self._own = threading.local()  # `lock`: a thread's own, which it holds while it reads
         self._locks: weakref.WeakSet[Any] = weakref.WeakSet()  # of all threads
-        self._lock = threading.Lock()  # of `_locks`, and of what runs alone
+        # Of `_locks`, and of what runs alone. A handler of a signal may come while the main thread has it, and read.
+        self._lock = threading.RLock()
+        self._is_wanted_alone = False
         self.clear()
 
     # ---------------------------------------------------------------- who may use the network
@@ -46,18 +48,26 @@ class ContextPool:
         Nobody else's code may be called inside: it might want to change them.
         """
         try:
-            return self._own.lock
+            lock = self._own.lock
         except AttributeError:
             lock = threading.RLock()
             with self._lock:
                 self._locks.add(lock)
             self._own.lock = lock
-            return lock
+        # Whoever wants to run alone goes first, else many readers would keep it waiting; but not before one that has
+        # begun to read, and whose lock it waits for.
+        if self._is_wanted_alone and not lock._is_owned():
+            with self._lock:
+                pass
+        return lock
 
     def alone(self, call: Callable[[], Result]) -> Result:
         """`call()`, while no other thread reads or changes the network."""
+        self._is_wanted_alone = True
         with self._lock:
-            return _while_locked(list(self._locks), call)
+            result = _while_locked(list(self._locks), 0, call)
+        self._is_wanted_alone = False  # and if an error comes before, readers have a little more to do: that is all
+        return result
 
     # ---------------------------------------------------------------- memory
 
@@ -81,12 +91,13 @@ class ContextPool:
         return context
 
 
-def _while_locked(locks: Sequence[Any], call: Callable[[], Result]) -> Result:
-    """`call()`, holding all locks: by `with` statements inside each other, whatever their number."""
-    if not locks:
+def _while_locked(locks: Sequence[Any], first: int, call: Callable[[], Result]) -> Result:
+    """`call()`, holding all locks from `first` on: by `with` statements inside each other, some in each call."""
+    if first >= len(locks):
         return call()
-    with locks[0]:
-        return _while_locked(locks[1:], call)
+    a, b, c, d = (locks[i] if i < len(locks) else threading.RLock() for i in range(first, first + 4))
+    with a, b, c, d:
+        return _while_locked(locks, first + 4, call)
 
 
 _pools: "weakref.WeakSet[ContextPool]" = weakref.WeakSet()

@@ -201,8 +201,8 @@ class CPU:
             self.prepare_last(context, batches)
         updates = updates or self._no_updates
         workers = self._workers(mode, context.plan, parameters.size, min(batches.batch_size, batches.m))
-        if workers > 1 and _threads_in_use.locked():  # rather on one thread now than on all of them later: same bits
-            workers = 1
+        if workers > 1 and _threads_in_use.locked():
+            workers = 1  # rather one thread now than all of them later: the bits are the same
         arguments = (
             mode,
             context.plan,

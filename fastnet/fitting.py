@@ -5,12 +5,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from fastnet_kernels import codes
 
-from .arguments import check_batch_sizes, checked_arrays, learns_statistics, source_of, validation_of
+from .arguments import check_batch_sizes, checked_arrays, source_of, validation_of
 from .batches import Augment, Stream, is_stream, stream_of_batches
 from .callbacks import Callback, check_all, checked
-from .checks import positive_integer
-from .claims import Claim
+from .checks import flag, positive_integer
 from .devices import Batches
 from .history import History
 from .layers import Dropout
@@ -47,25 +47,30 @@ def fit(
     epochs = positive_integer("epochs", epochs)
     if batch_size is not None:
         batch_size = positive_integer("batch_size", batch_size)
+    for name, value in (("shuffle", shuffle), ("resume", resume), ("verbose", verbose)):
+        flag(name, value)
     optimizer, callbacks = as_optimizer(optimizer), checked(callbacks)
     measured = named(metrics, network.task)
-    me = Claim()
-    try:
-        network.claim.take(me, "fit")
+
+    def train() -> History:
         if resume:
             _check_training(network, optimizer)
         source: Batches | Stream
         if is_stream(X, y):
             if sample_weight is not None or augment is not None:
-                raise ValueError("an iterable gives its own weights and changes its own samples: leave these out")
-            source, first = stream_of_batches(network, X, class_weight, steps_per_epoch)
+                raise ValueError(
+                    "sample_weight and augment are for arrays: an iterable gives weights as (X, y, sample_weight), and "
+                    "changes its own samples"
+                )
+            done = network.history.epochs if resume else 0
+            source, first = stream_of_batches(network, X, class_weight, steps_per_epoch, done)
             task, n_inputs, samples, Y = first.task, first.rows.shape[1], None, first.Y
-            if learns_statistics(network.layers):
-                check_batch_sizes(network.layers, len(Y), None)
+            check_batch_sizes(network.layers, len(Y), None)
         else:
             if steps_per_epoch is not None:
                 raise ValueError(
-                    "steps_per_epoch is for an iterable of mini-batches: an epoch of arrays is all of them"
+                    f"steps_per_epoch={steps_per_epoch} is for an iterable of mini-batches: an epoch of arrays is all "
+                    "of them"
                 )
             found = checked_arrays(
                 network, network.task, X, y, sample_weight, class_weight, is_changed=augment is not None
@@ -81,7 +86,7 @@ def fit(
         history = _history_to_be(network, resume, task, validation, measured)
         _check_schedule(optimizer, source, epochs, history)
         check_all(callbacks, history)
-        _begin(network, task, n_inputs)
+        _begin(network, task, n_inputs, source, validation, optimizer)
         if resume and network.training is not None:
             _take_up(network, network.training)
             network.training.history = history
@@ -90,17 +95,15 @@ def fit(
         return Trainer(
             network, network.training, source, validation, epochs, optimizer, shuffle, callbacks, verbose
         ).run()
-    finally:
-        if network.claim.holder is me:
-            network.claim.holder = None
+
+    return network.claim.during("fit", train)
 
 
 def partial_fit(network: "Network", X: Any, y: Any, optimizer: Optimizer, classes: Any, sample_weight: Any) -> None:
     """One step of training; see `Network.partial_fit`."""
     optimizer = as_optimizer(optimizer)
-    me = Claim()
-    try:
-        network.claim.take(me, "partial_fit")
+
+    def train() -> None:
         task = network.task if classes is None else network.task.with_classes(classes)
         found = checked_arrays(network, task, X, y, sample_weight, None)
         check_batch_sizes(network.layers, len(found.Y), None)
@@ -109,16 +112,15 @@ def partial_fit(network: "Network", X: Any, y: Any, optimizer: Optimizer, classe
         training = network.training
         history = History(["cost", task.metric, "seconds"]) if training is None else training.history
         _check_schedule(optimizer, stream, 1, history)
-        _begin(network, found.task, found.rows.shape[1])
+        _begin(network, found.task, found.rows.shape[1], batches, None, optimizer)
         if training is None or not training.fits(optimizer, network.buffer):
             training = network.training = _new_training(network, optimizer, History(["cost", task.metric, "seconds"]))
         if training.unfinished is not None:  # its steps have been made, and count
             training.steps, training.unfinished = training.steps + training.unfinished.step, None
         training.last = network.put_back_parameters = None
         Trainer(network, training, stream, None, training.history.epochs + 1, optimizer, verbose=False).run()
-    finally:
-        if network.claim.holder is me:
-            network.claim.holder = None
+
+    network.claim.during("partial_fit", train)
 
 
 def _only(batches: Batches | Stream) -> Iterator[Batches]:
@@ -184,6 +186,7 @@ def _history_to_be(
     names = [] if validation is None else validation.names(task)
     history = History(network.history if resume else ["cost", task.metric, *names, "seconds"])
     history.declare(names)
+    history.measured = ["cost", task.metric, *names, "seconds"]
     history.directions = {name: way for name in metrics if (way := direction(name, metrics)) is not None}
     return history
 
@@ -191,15 +194,32 @@ def _history_to_be(
 # ---------------------------------------------------------------- the beginning
 
 
-def _begin(network: "Network", task: Task, n_inputs: int) -> None:
-    """The first change: a network that has no parameters gets them."""
+def _begin(
+    network: "Network", task: Task, n_inputs: int, source: Batches | Stream, validation: Validation | None,
+    optimizer: Optimizer,
+) -> None:  # fmt: skip
+    """The first change: a network without parameters gets them. It is undone if kernels cannot be loaded."""
     if not any(getattr(layer, "trainable", False) for layer in network.layers):
-        raise ValueError("no layer is trainable: call unfreeze()")
-    if network.n_inputs is None:
-        network.alone(lambda: network.draw_parameters(n_inputs))
-    else:
+        raise ValueError(f"no layer of {network!r} is trainable: call unfreeze()")
+    if network.n_inputs is not None:
         network.require_finite_parameters()
-    network.task = task
+    is_new, before, rng_state = network.n_inputs is None, network.task, network.rng.bit_generator.state
+    try:
+        network.task = task
+        if is_new:
+            network.alone(lambda: network.draw_parameters(n_inputs))
+        network.prepare()
+        if optimizer.settings()[codes.OPTIMIZER] != codes.PLAIN or network.has_penalty:
+            network.device.prepare({codes.OPTIMIZERS})
+        if isinstance(source, Batches):
+            network.prepare_for(source, repeats=source.steps == 1)
+        if validation is not None and validation.batches is not None:
+            network.prepare_for(validation.batches)
+    except BaseException:
+        network.task = before
+        if is_new:
+            network.n_inputs, network.rng.bit_generator.state = None, rng_state
+        raise
 
 
 def _take_up(network: "Network", training: TrainingState) -> None:

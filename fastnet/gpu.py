@@ -1,7 +1,6 @@
 """Running plans on a CUDA GPU: data goes there once, parameters stay while they train, many steps are one launch."""
 
 import contextlib
-import functools
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from .devices import NO_ORDER, Batches, Updates, no_updates
 from .gpu_calls import Calls
 from .gpu_plan import GPUPlan, Sizes, form_for, make_gpu_plan
 from .layers import Layer
+from .lazy import lazy
 from .losses import Loss
 
 _MOST_OF_FREE_MEMORY = 0.8
@@ -149,7 +149,7 @@ class GPU:
         )
         return make_gpu_plan(layers, n_inputs, loss, batch_size, self.dtype, sizes)
 
-    @functools.cached_property
+    @lazy
     def _cublas(self) -> Any:
         """What makes the largest products, if it is installed."""
         from fastnet_kernels.cuda.cublas import find
@@ -177,16 +177,19 @@ class GPU:
 
     @contextlib.contextmanager
     def holding(self, *arrays: np.ndarray) -> Iterator[None]:
-        with _one_at_a_time:
-            changing = [array for array in arrays if array.size and id(array) not in self._held]
-            for array in changing:
-                self._held[id(array)] = self._copied(array)
+        changing = [array for array in arrays if array.size and id(array) not in self._held]
         try:
+            with _one_at_a_time:
+                for array in changing:
+                    self._held[id(array)] = self._copied(array)
             yield
         finally:
             with _one_at_a_time:
-                for array in changing:
-                    self._held.pop(id(array)).copy_to_host(array)
+                # First of all they are held no more, whatever becomes of the copies.
+                copies = [self._held.pop(id(array), None) for array in changing]
+                for copy, array in zip(copies, changing, strict=True):
+                    if copy is not None:
+                        copy.copy_to_host(array)
 
     def _copy_of(self, array: np.ndarray) -> Any:
         """The copy of an array that is held; of an empty one another."""

@@ -35,6 +35,8 @@ class History(dict[str, list[float]]):
         super().__init__({name: list(values) for name, values in given.items()})
         # Whether a metric of one's own should become small, "min", or large, "max", where it says so.
         self.directions: dict[str, str] = {}
+        # The lists that the training, or the last call of `fit`, adds to: others are of earlier calls.
+        self.measured: list[str] = list(self)
 
     def direction(self, name: str) -> str | None:
         """Whether the list `name` should fall, "min", or grow, "max"; None where nobody knows."""

@@ -10,13 +10,16 @@ from fastnet_kernels.first_use import main_thread_waits
 
 
 class Interrupts:
-    """Whether Ctrl-C was pressed inside the block; a second one ends at once."""
+    """Whether Ctrl-C was pressed inside the block; a second one ends at once, and more change nothing."""
 
     def __init__(self) -> None:
-        self.came = False
+        self.came = self._ends = False
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        if self.came or main_thread_waits():  # for kernels that are compiled, which nothing can tear
+        if main_thread_waits():  # for kernels that are compiled, which nothing can tear
+            raise KeyboardInterrupt
+        if self.came and not self._ends:
+            self._ends = True  # what is done about the second must not be torn by a third
             raise KeyboardInterrupt
         self.came = True
 

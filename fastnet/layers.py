@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .checks import known, positive_integer, real_number
+from .checks import flag, known, positive_integer, real_number
 from .shown import as_call
 
 ACTIVATIONS = (
@@ -47,12 +47,6 @@ class Layer:
     def _set_checked(self, **values: object) -> None:
         for name, value in values.items():
             object.__setattr__(self, name, value)
-
-
-def _is_flag(name: str, value: object) -> bool:
-    if not isinstance(value, bool):
-        raise TypeError(f"{name}={value!r} is a {type(value).__name__}: give True or False")
-    return value
 
 
 def _hidden_activation(activation: str) -> None:
@@ -111,7 +105,7 @@ class Dense(Layer):
             known("init", self.init, INITIALISATIONS)
         numbers = {name: real_number(name, getattr(self, name), at_least=0) for name in ("slope", "alpha", "l1", "l2")}
         self._set_checked(units=positive_integer("units", self.units), **numbers)
-        _is_flag("trainable", self.trainable)
+        flag("trainable", self.trainable)
 
     @property
     def initialisation(self) -> str:
@@ -164,7 +158,7 @@ class BatchNorm(Layer):
         if momentum > 1:
             raise ValueError(f"momentum={momentum} is above 1: give a share, such as 0.1")
         self._set_checked(momentum=momentum, epsilon=real_number("epsilon", self.epsilon, above=0))
-        _is_flag("trainable", self.trainable)
+        flag("trainable", self.trainable)
 
 
 @dataclass(frozen=True, repr=False)
@@ -196,7 +190,7 @@ class LayerNorm(Layer):
     def __post_init__(self) -> None:
         _hidden_activation(self.activation)
         self._set_checked(epsilon=real_number("epsilon", self.epsilon, above=0))
-        _is_flag("trainable", self.trainable)
+        flag("trainable", self.trainable)
 
 
 @dataclass(frozen=True, repr=False)

@@ -241,6 +241,7 @@ def measured(metrics: Mapping[str, Metric], truth: np.ndarray, outputs: np.ndarr
     """Metrics by name, of any kind; all are NaN where an output is."""
     if np.isnan(outputs).any():
         return dict.fromkeys(metrics, math.nan)
+    truth = _read_only(truth)
     return {name: metric(truth, outputs) for name, metric in metrics.items()}
 
 
@@ -271,7 +272,7 @@ def check_metrics(metrics: Mapping[str, Metric], task: Task, truth: np.ndarray, 
     """
     if not metrics:
         return
-    outputs = _made_up(task, truth, np.dtype(dtype))
+    truth, outputs = _read_only(truth), _made_up(task, truth, np.dtype(dtype))
     for name, metric in metrics.items():
         try:
             value = metric(truth, outputs)
@@ -282,6 +283,13 @@ def check_metrics(metrics: Mapping[str, Metric], task: Task, truth: np.ndarray, 
                 "see fastnet.metrics for what these are"
             ) from error
         as_number(name, value)
+
+
+def _read_only(array: np.ndarray) -> np.ndarray:
+    """The same numbers, which may be the user's own targets: a metric must not change them."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
 
 
 def _made_up(task: Task, truth: np.ndarray, dtype: np.dtype) -> np.ndarray:

@@ -12,8 +12,8 @@ import numpy as np
 from fastnet_kernels import codes
 from numpy.typing import DTypeLike
 
+from . import fitting
 from .architecture import checked_layers
-from .arguments import ROWS_AT_ONCE, is_converted_one_by_one
 from .batches import Augment
 from .callbacks import Callback
 from .checks import all_finite, float_dtype, positive_integer, whole_number
@@ -21,14 +21,13 @@ from .claims import TrainingClaim
 from .contexts import ContextPool
 from .cpu_plan import parts_for
 from .devices import Batches, ExecutionContext, device_for
-from .fitting import fit, partial_fit
 from .history import History
 from .layers import BatchNorm, Dense, Layer, LayerNorm
 from .layout import Place, aligned_zeros, places
 from .losses import Loss, loss_for
 from .metrics import Metric, measured, named
 from .optimizers import SGD, Optimizer
-from .samples import as_rows
+from .samples import ROWS_AT_ONCE, as_rows, is_converted_one_by_one
 from .state import TrainingState
 from .summary import summary_of, table_of
 from .targets import Classification, as_targets, sample_weights, task_for
@@ -114,8 +113,7 @@ class Network:
         Raises ValueError or TypeError for less than 1, and RuntimeError while the network is trained.
         """
         n_inputs = positive_integer("n_inputs", n_inputs)
-        self.claim.refuse("build")
-        self.alone(lambda: self.draw_parameters(n_inputs))
+        self.claim.during("build", lambda: self.alone(lambda: self.draw_parameters(n_inputs)))
         return self
 
     def draw_parameters(self, n_inputs: int) -> None:
@@ -201,7 +199,7 @@ class Network:
             Any real dtype and strides. uint8 stays uint8 and is converted a mini-batch at a time, and so is a
             `numpy.memmap` of any dtype. An array is to stay as it is until `fit` returns, which may read it once and
             keep what it needs: for changes there is `augment`. An iterable gives (X, y) or (X, y, sample_weight), and
-            stands alone, without y.
+            stands alone, without y; its first mini-batch is taken before anything else, to be checked.
         y : array (m,)
             For classification labels, integers or strings, also as a column (m, 1) or one-hot rows (m, k); for
             several sigmoid units 0 or 1 for each, (m, n_L); for regression numbers (m,) or (m, n_L).
@@ -249,7 +247,7 @@ class Network:
         KeyboardInterrupt
             After Ctrl-C, when the steps that were running have ended; `fit(..., resume=True)` goes on from there.
         """
-        return fit(
+        return fitting.fit(
             self, X, y, epochs, batch_size, optimizer, validation_data, shuffle, sample_weight, class_weight, augment,
             steps_per_epoch, metrics, callbacks, resume, verbose,
         )  # fmt: skip
@@ -260,7 +258,10 @@ class Network:
         return History() if self.training is None else self.training.history
 
     def put_back(self, parameters: np.ndarray) -> None:
-        """Take the `parameters` that `buffer` had in an earlier epoch; `fit(resume=True)` goes on from those of now."""
+        """Replace the parameters by those of an earlier epoch, as `buffer` was then.
+
+        Those of now are kept as `training.last`, and `fit(resume=True)` goes on from them.
+        """
         if np.array_equal(self.buffer, parameters):
             return
         if self.training is not None and self.training.last is None:
@@ -288,7 +289,7 @@ class Network:
         >>> net.partial_fit([[0.0], [1.0]], ["no", "yes"], classes=["no", "yes"]).labels.tolist()
         ['no', 'yes']
         """
-        partial_fit(self, X, y, optimizer, classes, sample_weight)
+        fitting.partial_fit(self, X, y, optimizer, classes, sample_weight)
         return self
 
     def gradients(self, X: Any, y: Any) -> dict[str, np.ndarray]:
@@ -338,8 +339,6 @@ class Network:
         return self._set_trainable([True] * len(self.layers))
 
     def _set_trainable(self, flags: list[bool]) -> "Network":
-        self.claim.refuse("another choice of trainable layers", by_others=True)
-
         def replace_layers() -> None:
             for index, (layer, flag) in enumerate(zip(self.layers, flags, strict=True)):
                 if isinstance(layer, Dense | BatchNorm | LayerNorm):
@@ -348,7 +347,8 @@ class Network:
                 self._places = places(self.layers, self.n_inputs, self.dtype)
                 self._contexts.clear()
 
-        self.alone(replace_layers)
+        what = "another choice of trainable layers"
+        self.claim.during(what, lambda: self.alone(replace_layers), may_be_own=True)
         return self
 
     def take_parameters(self, other: "Network", names: Sequence[str] | None = None) -> list[str]:
@@ -403,8 +403,8 @@ class Network:
         Raises ValueError before the network is built, for labels it was not trained with and for bad input.
         """
         wanted = named(metrics, self.task)
+        rows, Y = self._encoded(X, y)
         with self._contexts.reading():  # both of the same parameters
-            rows, Y = self._encoded(X, y)
             weights = sample_weights(self.task, Y, sample_weight, None, self.dtype)
             found: dict[str, Any] = self.measure(self.as_batches(rows, Y, ROWS_AT_ONCE, weights))
             outputs = self.outputs(rows) if wanted else None
@@ -469,14 +469,13 @@ class Network:
         >>> fn.Network([fn.Dense(1)]).to("cpu").device.name
         'cpu'
         """
-        self.claim.refuse("to", by_others=True)
         found = device_for(device, self.dtype)
 
         def move() -> None:
             self.device = found
             self._contexts.clear()
 
-        self.alone(move)
+        self.claim.during("to", lambda: self.alone(move), may_be_own=True)
         return self
 
     def copy(self, *, dtype: DTypeLike | None = None) -> "Network":
@@ -505,12 +504,15 @@ class Network:
 
     def __getstate__(self) -> dict[str, Any]:
         """All of the network, with the state of its training: for `pickle` and `copy.deepcopy`."""
-        self.claim.refuse("a copy with the state of training", by_others=True)
-        state = {name: value for name, value in self.__dict__.items() if name not in _MADE_ANEW}
-        if self.n_inputs is not None:
-            with self._contexts.reading():
-                state["buffer"] = self.buffer.copy()
-        return state | {"device": self.device.name}
+
+        def state() -> dict[str, Any]:
+            found = {name: value for name, value in self.__dict__.items() if name not in _MADE_ANEW}
+            if self.n_inputs is not None:
+                with self._contexts.reading():
+                    found["buffer"] = self.buffer.copy()
+            return found | {"device": self.device.name}
+
+        return self.claim.during("a copy with the state of training", state, may_be_own=True)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -547,10 +549,15 @@ class Network:
         """
         from .storage import save
 
+        def write() -> None:
+            with self._contexts.reading():  # a training of another thread waits until all is written
+                save(self, path, training=training)
+
         self._require_parameters()
         if training:
-            self.claim.refuse("save with training=True", by_others=True)
-        save(self, path, training=training)
+            self.claim.during("save with training=True", write, may_be_own=True)
+        else:
+            write()
 
     def __repr__(self) -> str:
         return f"Network([{', '.join(map(repr, self.layers))}], loss={self.loss!r}, dtype='{self.dtype}')"
@@ -611,14 +618,18 @@ class Network:
         if type(X) is not np.ndarray and is_converted_one_by_one(X, self.dtype) and len(X) > _ROWS_CONVERTED:
             pieces = range(0, len(X), _ROWS_CONVERTED)
             return np.concatenate([self.outputs(X[i : i + _ROWS_CONVERTED], of_classes=of_classes) for i in pieces])
+        n_inputs = self._require_parameters()
+        rows = as_rows(X, self.dtype, n_inputs, must_be_finite=False)  # the program notices it on its way
         with self._contexts.reading():
-            n_inputs = self._require_parameters()
-            rows = as_rows(X, self.dtype, n_inputs, must_be_finite=False)  # the program notices it on its way
+            if self.n_inputs != n_inputs:  # another thread has built the network anew
+                raise ValueError(f"X has {n_inputs} features a sample: the network has just been built for others")
             outputs = np.empty((len(rows), self.task.n_units), self.dtype)
             batches = self.as_batches(rows, outputs, ROWS_AT_ONCE)
             step = self._run(codes.PREDICT, batches, 0, batches.steps, outputs=outputs)
             if step < batches.steps:
                 as_rows(X, self.dtype, n_inputs)
+                if of_classes:
+                    self._refuse_nan(outputs[: (step + 1) * batches.batch_size])
                 self._predict_rest(batches, step + 1, outputs)
                 if of_classes:
                     self._refuse_nan(outputs)

@@ -1,6 +1,5 @@
 """Arrays of Python objects, such as lists and data frames make them, as arrays of booleans, numbers or strings."""
 
-import math
 import numbers
 from collections.abc import Sequence
 from decimal import Decimal
@@ -26,6 +25,11 @@ _REFUSED = {
 }
 
 
+def _is_nan(value: Any) -> bool:
+    """Also of a Fraction that no float can hold, and of a Decimal that signals."""
+    return value.is_nan() if isinstance(value, Decimal) else bool(value != value)
+
+
 def from_objects(name: str, array: np.ndarray, wanted: str) -> np.ndarray:
     """The same values in a dtype of their own: booleans, int64, uint64, float64 or strings.
 
@@ -43,7 +47,7 @@ def from_objects(name: str, array: np.ndarray, wanted: str) -> np.ndarray:
     kinds = [by_class[type(value)] for value in values]
     if "number" in by_class.values():  # NaN is one
         pairs = zip(kinds, values, strict=True)
-        kinds = ["missing" if kind == "number" and math.isnan(value) else kind for kind, value in pairs]
+        kinds = ["missing" if kind == "number" and _is_nan(value) else kind for kind, value in pairs]
     found = set(kinds)
 
     def first(kind: str) -> str:

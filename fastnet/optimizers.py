@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from fastnet_kernels import codes
 
-from .checks import real_number
+from .checks import flag, real_number
 from .schedules import Schedule, as_schedule
 from .shown import as_call
 
@@ -93,6 +93,7 @@ class SGD(Optimizer):
 
     def __post_init__(self) -> None:
         self._check(shares=("momentum",))
+        flag("nesterov", self.nesterov)
         if self.nesterov and not self.momentum:
             raise ValueError("nesterov=True means nothing without momentum: give momentum=0.9, say")
 

@@ -42,7 +42,7 @@ class _Lines:
 
 def progress_bar(total: int | None, *, is_shown: bool) -> "ProgressBar | NoBar":
     """A bar of `total` steps, or of steps without an end, on standard error."""
-    if not is_shown:
+    if not is_shown or sys.stderr is None:  # as under pythonw
         return NoBar()
     from .progress_bar import ProgressBar  # which loads tqdm
 

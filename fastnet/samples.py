@@ -7,6 +7,13 @@ import numpy as np
 from .arrays import as_numbers
 from .checks import finite
 
+ROWS_AT_ONCE = 1024  # of a prediction: enough to use all cores, few enough for a small workspace
+
+
+def is_converted_one_by_one(X: Any, dtype: np.dtype) -> bool:
+    """Whether samples are so many, and of such a kind, that they are converted a mini-batch at a time."""
+    return isinstance(X, np.memmap) and X.dtype not in (np.dtype(np.uint8), dtype)
+
 
 def as_rows(X: Any, dtype: np.dtype, n_inputs: int | None = None, *, must_be_finite: bool = True) -> np.ndarray:
     """X (m, ...) as rows (m, n_0), C-contiguous, in uint8 where it was uint8 (or boolean), else in `dtype`.

@@ -209,9 +209,15 @@ class _OnPlateau(Schedule):
     least: float = 0.0
 
     def rates(self, first: int, last: int, total: int | None, history: _History) -> np.ndarray:
-        if self.monitor not in history:
-            raise ValueError(f"monitor={self.monitor!r} is not in the history: choose one of {', '.join(history)}")
-        sign = -1 if (self.mode or direction(self.monitor)) == "max" else 1
+        measured = getattr(history, "measured", history)  # in training, without lists of earlier calls
+        if self.monitor not in measured:
+            raise ValueError(
+                f"monitor={self.monitor!r} will not be in the history: choose one of {', '.join(measured)}"
+            )
+        mode = self.mode or getattr(history, "direction", direction)(self.monitor)
+        if mode is None:
+            raise ValueError(f"monitor={self.monitor!r} may be meant to fall or to grow: give mode='min' or mode='max'")
+        sign = -1 if mode == "max" else 1
         rate, best, waited = self.rate, math.inf, 0
         for value in itertools.dropwhile(math.isnan, history[self.monitor]):  # from the first that was measured on
             now = math.inf if math.isnan(value) else sign * value
@@ -232,12 +238,14 @@ def reduce_on_plateau(
     """`rate`, multiplied with `factor` whenever `monitor` has not become better for more than `patience` epochs.
 
     `monitor` is a list of the history. Whether it should become small or large, `mode` says, "min" or "max"; what
-    fastnet itself measures needs none. NaN is worst. The rate is never below `least`.
+    fastnet itself measures needs none, nor do metrics with `greater_is_better`. NaN is worst. The rate is never
+    below `least`.
 
     Raises
     ------
     ValueError, TypeError
-        For settings out of their bounds, or a `monitor` that needs a `mode`.
+        For settings out of their bounds; and when training begins, for a `monitor` that will not be in the history, or
+        needs a `mode`.
 
     >>> import fastnet as fn
     >>> fn.schedules.reduce_on_plateau(1.0, patience=1).rates(0, 1, 9, {"validation_cost": [3, 2, 2, 2]}).tolist()
@@ -249,8 +257,6 @@ def reduce_on_plateau(
     least = real_number("least", least, at_least=0)
     if mode is not None:
         known("mode", mode, ("min", "max"))
-    elif direction(monitor) is None:
-        raise ValueError(f"monitor={monitor!r} may be better small or large: give mode='min' or mode='max'")
     return _OnPlateau(rate, factor, whole_number("patience", patience), monitor, mode, least)
 
 

@@ -168,7 +168,8 @@ class Classification(Task):
             units = "one unit" if self.n_units == 1 else f"{self.n_units} softmax units"
             raise ValueError(
                 f"{name} has {len(seen)} classes ({_some(seen)}): an output layer of {units} is for {k}; "
-                f"give it one unit a class, or check the labels"
+                "give it one unit a class, or check the labels"
+                + (", or name all classes in partial_fit(..., classes=[...])" if len(seen) < k else "")
             )
         return replace(self, classes=seen)
 

@@ -1,5 +1,7 @@
 """The training loop: epochs, mini-batches, progress, and what to do when training diverges or is interrupted."""
 
+import contextlib
+import copy
 import itertools
 import reprlib
 import time
@@ -67,6 +69,7 @@ class Trainer:
         self.before = [np.empty_like(array) for array in self.changing]
         self.callbacks = in_order(self.callbacks)
         self.names = names_of(self.callbacks)
+        self.started: list[Callback] = []
 
     @property
     def history(self) -> History:
@@ -75,29 +78,25 @@ class Trainer:
     # ---------------------------------------------------------------- epochs
 
     def run(self) -> History:
-        # Whatever has to be compiled is, before anything changes.
-        self.network.prepare()
-        if isinstance(self.source, Batches):
-            self.network.prepare_for(self.source, repeats=self.source.steps == 1)
-        if self.validation is not None and self.validation.batches is not None:
-            self.network.prepare_for(self.validation.batches)
-        if self.settings[codes.OPTIMIZER] != codes.PLAIN or self.network.has_penalty:
-            self.network.device.prepare({codes.OPTIMIZERS})
         with self.interrupts.noted(), progress_bar(self.total_steps, is_shown=self.verbose) as self.bar:
             unfinished = self.state.unfinished
             self.bar.update(self.history.epochs * (self.source.steps or 0) + (unfinished.step if unfinished else 0))
             try:
                 self._begin()
-                stopped_by = None
+                stopped_by = self._stopped_before()
+                has_trained = False
                 while self.history.epochs < self.epochs and stopped_by is None:
+                    has_trained = True
                     self._train()
                     stopped_by = self._end_epochs()
                 self._tell("end")
                 if stopped_by is not None:
                     self.bar.end(self._why(stopped_by))
+                elif not has_trained:
+                    self.bar.end(f"nothing to do: {self.epochs} epochs are trained, and epochs= counts them all")
             finally:
                 self.history.complete()
-                self._tell("finish")
+                self._finish()
         if self.interrupts.came:
             raise KeyboardInterrupt(
                 "training had come to its end, and the network has what it would have without Ctrl-C"
@@ -110,15 +109,35 @@ class Trainer:
 
     def _begin(self) -> None:
         for name, callback in zip(self.names, self.callbacks, strict=True):
-            if hasattr(callback, "load_state_dict"):
-                callback.load_state_dict(self.state.callbacks.get(name, {}))
+            if hasattr(callback, "load_state_dict") and name in self.state.callbacks:
+                callback.load_state_dict(copy.deepcopy(self.state.callbacks[name]))
         self._tell("start")
+
+    def _stopped_before(self) -> Callback | None:
+        """The callback that has stopped this training before it was resumed."""
+        if not self.history.epochs or self.state.unfinished is not None:
+            return None
+        for callback in self.callbacks:
+            stops = getattr(callback, "stops", None)
+            if stops is not None and stops(self.history):
+                return callback
+        return None
 
     def _tell(self, what: str) -> None:
         for callback in self.callbacks:
             function = getattr(callback, what, None)
             if function is not None:
                 function(self.network, self.history)
+            if what == "start":
+                self.started.append(callback)
+
+    def _finish(self) -> None:
+        """`finish` of every callback that has started, whatever the others raise."""
+        with contextlib.ExitStack() as stack:
+            for callback in reversed(self.started):
+                function = getattr(callback, "finish", None)
+                if function is not None:
+                    stack.callback(function, self.network, self.history)
 
     def _end_epochs(self) -> Callback | None:
         """What comes after epochs; returns the callback that stops training, if one does."""
@@ -142,12 +161,13 @@ class Trainer:
         """Train one or more epochs and add them to the history."""
         state, unfinished = self.state, self.state.unfinished
         epochs, steps = self.history.epochs, state.steps
-        for array, copy in zip(self.changing, self.before, strict=True):
-            np.copyto(copy, array)
+        for array, before in zip(self.changing, self.before, strict=True):
+            np.copyto(before, array)
         rng = self.network.rng.bit_generator
         found: Unfinished | DivergenceError | None
-        rng_state, state.unfinished = rng.state, None
+        rng_state = rng.state
         try:
+            state.unfinished = None
             if unfinished is not None:
                 rng.state = unfinished.rng_before
             if isinstance(self.source, Stream):
@@ -167,8 +187,8 @@ class Trainer:
 
     def _go_back(self) -> None:
         def copy_back() -> None:
-            for array, copy in zip(self.changing, self.before, strict=True):
-                np.copyto(array, copy)
+            for array, before in zip(self.changing, self.before, strict=True):
+                np.copyto(array, before)
 
         self.network.alone(copy_back)
 
@@ -180,10 +200,12 @@ class Trainer:
 
     def _diverged(self, epoch: int, step: int) -> DivergenceError:
         rate, kept = self.network.learning_rate, self.history.epochs
+        where = f"epoch {kept}" if kept else "before the training"
+        if self.state.unfinished is not None:
+            where = f"the middle of epoch {kept + 1}, where it was resumed"
         return DivergenceError(
             f"the cost is no longer finite in epoch {epoch}, step {step + 1}: try a smaller learning rate "
-            f"than {rate:g} (say {rate / 10:g}), or scale the inputs. The network keeps the parameters of "
-            + (f"epoch {kept}" if kept else "before the training")
+            f"than {rate:g} (say {rate / 10:g}), or scale the inputs. The network keeps the parameters of " + where
         )
 
     def _updates(self, last: int, first: int = 0) -> Updates:
@@ -364,7 +386,8 @@ def _idle_steps(training: Batches, epochs: int) -> np.ndarray:
     """(epochs * steps,): whether all samples of a step have weight 0."""
     if training.weights.all():  # also where there are none
         return np.zeros(epochs * training.steps, bool)
-    weights = training.weights[training.order] if training.order.size else np.tile(training.weights, epochs)
+    order = training.order[: epochs * training.m]  # there may be more, where epochs are repeated
+    weights = training.weights[order] if order.size else np.tile(training.weights, epochs)
     starts = np.arange(0, training.m, training.batch_size)
     has_weight = np.logical_or.reduceat(weights.reshape(epochs, training.m) > 0, starts, axis=1)
     return ~has_weight.reshape(-1)

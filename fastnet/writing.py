@@ -27,11 +27,12 @@ _ADVICE = {
 
 
 @contextlib.contextmanager
-def replacing(path: AnyPath) -> Iterator[BinaryIO]:
+def replacing(path: AnyPath, *, is_log: bool = False) -> Iterator[BinaryIO]:
     """A binary file that takes the place of `path` once it is whole: a crash leaves the old one.
 
     The new file keeps the old one's mode and, where that is permitted, its owner; a symbolic link stays one, and what
-    it leads to is replaced. A device or a pipe is written to as it is.
+    it leads to is replaced. A device or a pipe is written to as it is. A log, which is written often, does not wait for
+    the disk: it need not outlive a power failure.
 
     Raises
     ------
@@ -54,13 +55,15 @@ def replacing(path: AnyPath) -> Iterator[BinaryIO]:
                 file.flush()
                 if place.replaced is not None:
                     _keep_owner_and_mode(descriptor, place.replaced)
-                os.fsync(descriptor)
+                if not is_log:
+                    os.fsync(descriptor)
             os.replace(temporary, place.target)
         except BaseException:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
             raise
-        _sync_folder(place.folder)
+        if not is_log:
+            _sync_folder(place.folder)
 
 
 def check_writable(path: AnyPath) -> None:
@@ -92,6 +95,8 @@ class _Place:
 
 def _place(given: str) -> _Place | None:
     """Where the file `given` goes; None for a device or a pipe. OSError for what cannot be written."""
+    if not given:
+        raise FileNotFoundError(errno.ENOENT, "the path is empty, give the path of a file", given)
     with _naming(given):
         try:
             status = os.stat(given)

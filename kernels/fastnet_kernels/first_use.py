@@ -3,7 +3,7 @@
 Numba does not stand two threads that import and compile it at the same time, nor an exception that comes from nowhere:
 Python runs handlers of signals in the main thread, between any two bytecodes, and what they raise, KeyboardInterrupt
 for one, leaves half of what was being registered. So the work goes to a thread that no signal reaches, and whoever
-needs it waits. He may leave at any time: work that nobody waits for ends at the next `safe_point`, and what it has done
+needs it waits. It may leave at any time: work that nobody waits for ends at the next `safe_point`, and what it has done
 is kept for the next call.
 """
 
@@ -64,7 +64,10 @@ class _Work:
 
 @contextlib.contextmanager
 def _without_collector() -> Iterator[None]:
-    """Compiling makes millions of objects, of which the collector finds nothing to take away."""
+    """Compiling makes millions of objects, of which the collector finds nothing to take away.
+
+    It rests in all threads, for as long as the work takes.
+    """
     pauses = gc.isenabled()
     gc.disable()
     try:
@@ -91,7 +94,8 @@ def apart(function: Callable[[], Any]) -> Any:
     start = time.perf_counter()
     with contextlib.closing(_Line()) as line:
         try:
-            _waits_in_main_thread = _waits_in_main_thread or is_main
+            if is_main:
+                _waits_in_main_thread = True
             try:
                 threading.Thread(target=work.do, name="fastnet kernels").start()
             except RuntimeError:  # no more threads, or Python is about to end
@@ -181,7 +185,7 @@ class _Line:
         if self.is_open and text.startswith("fastnet:"):
             text = f"\n{text}"
         if not self.is_open:
-            _speaking.acquire(timeout=1.0)  # whoever does not end his line must not stop anybody
+            _speaking.acquire(timeout=1.0)  # a line that is never ended must not stop anybody
             self.is_open = True
         # There may be no standard error, as under pythonw, or nobody who reads it.
         with contextlib.suppress(AttributeError, OSError, ValueError):

@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import pickle
 import sys
+import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ from .first_use import complain
 from .sources import SOURCES
 
 _DIGEST_BYTES = 32
+_STALE_SECONDS = 600.0
 
 
 def _reason(error: Exception) -> str:
@@ -80,8 +82,11 @@ class Kept:
             )
             return
         for old in self.folder.glob(f"{self.name}*"):
-            if not old.name.startswith(f"{self.name}{self.stamp}."):
-                with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError):
+                # Of other sources, or what a killed process has left half written.
+                if not old.name.startswith(f"{self.name}{self.stamp}.") or (
+                    old.suffix != ".code" and time.time() - old.stat().st_mtime > _STALE_SECONDS
+                ):
                     old.unlink()
 
     def flush(self) -> None:

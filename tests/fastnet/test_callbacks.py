@@ -107,11 +107,12 @@ def test_early_stopping_says_why(capsys):
 
 
 def test_the_epoch_in_a_checkpoint_s_name(tmp_path):
-    for pattern in ("w{epoch:02d}.st", "{epoch}-{epoch:3d}.st", "{loss}.st"):
+    for pattern in ("w{epoch:02d}.st", "{epoch}-{epoch:3d}.st"):
         network().fit(X, Y, epochs=2, callbacks=[fn.ModelCheckpoint(tmp_path / pattern, best_only=False)], **QUIET)
-    assert sorted(os.listdir(tmp_path)) == ["1-  1.st", "2-  2.st", "w01.st", "w02.st", "{loss}.st"]
-    with pytest.raises(ValueError, match="cannot be filled in"):
-        fn.ModelCheckpoint("{epoch:nonsense}.st")
+    assert sorted(os.listdir(tmp_path)) == ["1-  1.st", "2-  2.st", "w01.st", "w02.st"]
+    for pattern in ("{epoch:nonsense}.st", "{epoc}.st", "{validation_cost:.2f}.st"):
+        with pytest.raises(ValueError, match="cannot be filled in"):
+            fn.ModelCheckpoint(pattern)
 
 
 @pytest.mark.parametrize("callback", [fn.CSVLogger, lambda path: fn.ModelCheckpoint(path, best_only=False)])
@@ -159,3 +160,95 @@ def test_two_of_a_kind_have_a_memory_each(tmp_path):
     best = [int(np.argmin(net.history[name])) + 1 for name in ("cost", "validation_cost")]
     assert best[0] != best[1], "else this shows nothing"
     assert [found[name]["epoch"] for name in ("EarlyStopping", "EarlyStopping 2")] == best
+
+
+class Counts:
+    """As one writes it first: its memory is loaded only if there is one."""
+
+    def __init__(self):
+        self.count, self.told = 0, []
+
+    def __call__(self, epoch, history, network):
+        self.count += 1
+
+    def state_dict(self):
+        return {"count": self.count, "list": self.told}
+
+    def load_state_dict(self, state):
+        self.count, self.told = state["count"], state["list"]
+        self.told.append("loaded")
+
+
+def test_a_memory_is_loaded_only_if_there_is_one_and_is_the_callback_s_own():
+    net, counts = network(), Counts()
+    net.fit(X, Y, epochs=2, callbacks=[counts], **QUIET)
+    other = Counts()
+    net.fit(X, Y, epochs=3, callbacks=[other], resume=True, **QUIET)
+    assert (counts.count, other.count) == (2, 3)
+    assert (counts.told, other.told) == ([], ["loaded"])
+
+
+def test_a_monitor_that_only_an_earlier_call_has_measured_is_refused():
+    net = network()
+    net.fit(X, Y, epochs=2, validation_data=(X, Y), **QUIET)
+    for options in (
+        {"callbacks": [fn.EarlyStopping()]},
+        {"optimizer": fn.SGD(fn.schedules.reduce_on_plateau(0.1))},
+    ):
+        with pytest.raises(ValueError, match="'validation_cost' will not be in the history"):
+            net.fit(X, Y, epochs=4, resume=True, **options, **QUIET)
+    assert net.history.epochs == 2
+
+
+@pytest.mark.parametrize(
+    ("callback", "message"),
+    [
+        (fn.EarlyStopping, r"is a class: give EarlyStopping\(...\)"),
+        (lambda epoch, history: None, "takes other arguments"),
+        (3, "cannot be called"),
+    ],
+)
+def test_what_is_no_callback_is_refused_before_training(callback, message):
+    net = network()
+    with pytest.raises(TypeError, match=message):
+        net.fit(X, Y, callbacks=[callback], **QUIET)
+    assert net.n_inputs is None
+
+
+def test_all_that_have_started_finish():
+    told = []
+
+    class Tells:
+        def __init__(self, name, fails):
+            self.name, self.fails = name, fails
+
+        def start(self, network, history):
+            if self.fails == "start":
+                raise RuntimeError(self.name)
+
+        def __call__(self, epoch, history, network):
+            pass
+
+        def finish(self, network, history):
+            told.append(self.name)
+            if self.fails == "finish":
+                raise RuntimeError(self.name)
+
+    with pytest.raises(RuntimeError):
+        network().fit(X, Y, callbacks=[Tells("a", "finish"), Tells("b", ""), Tells("c", "start")], **QUIET)
+    assert told == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: network().fit(X, Y, shuffle="no", verbose=False),
+        lambda: network().fit(X, Y, verbose=2),
+        lambda: fn.EarlyStopping(restore_best="no"),
+        lambda: fn.ModelCheckpoint("x", best_only=1),
+        lambda: fn.SGD(0.1, momentum=0.9, nesterov="no"),
+    ],
+)
+def test_what_is_neither_true_nor_false_is_refused(make):
+    with pytest.raises(TypeError, match="give True or False"):
+        make()

@@ -212,3 +212,16 @@ def test_hinge_is_measured_as_it_predicts():
     found = net.evaluate(outputs, predicted, metrics=["f1", "auc", fn.metrics.confusion_matrix])
     assert found["accuracy"] == found["f1"] == found["auc"] == 1
     assert found["confusion_matrix"].tolist() == [[3, 0], [0, 3]]
+
+
+def test_a_metric_cannot_change_the_targets():
+    y = np.arange(6.0)
+
+    def centred(truth, outputs):
+        truth -= truth.mean()
+        return 0.0
+
+    net = fn.Network([fn.Dense(1)], dtype="float64")
+    with pytest.raises(ValueError, match="'centred' fails"):
+        net.fit(np.eye(6), y, metrics=[centred], verbose=False)
+    np.testing.assert_array_equal(y, np.arange(6.0))

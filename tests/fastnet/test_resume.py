@@ -2,7 +2,6 @@
 
 import contextlib
 import itertools
-import os
 import random
 import signal
 import warnings
@@ -60,6 +59,7 @@ SOURCES = {
     "memmap": lambda tmp_path: {"X": memory_map(tmp_path), "y": Y, "batch_size": 29},
     "list": lambda _: {"X": BATCHES},
     "weighted list": lambda _: {"X": WEIGHTED},
+    "list by steps": lambda _: {"X": BATCHES * EPOCHS, "steps_per_epoch": STEPS},
     "endless": lambda _: {"X": iter(Endless(BATCHES)), "steps_per_epoch": STEPS},
 }
 OPTIMIZERS = [
@@ -149,7 +149,7 @@ def drawn(seed):
     }
 
 
-@pytest.mark.parametrize("seed", range(42))
+@pytest.mark.parametrize("seed", range(48))
 def test_an_interrupted_training_that_goes_on_is_not_an_interrupted_one(seed, tmp_path):
     choice = drawn(seed)
     options = {"epochs": EPOCHS, "optimizer": choice["optimizer"], "metrics": choice["metrics"], "verbose": False}
@@ -236,6 +236,67 @@ def test_a_second_ctrl_c_ends_at_once_and_undoes_the_epoch(monkeypatch):
     assert net.history.epochs == 0
     net.fit(X, Y, resume=True, **options)
     same(net, whole)
+
+
+def test_more_ctrl_c_do_not_tear_what_is_undone(monkeypatch):
+    options = {"epochs": 3, "batch_size": 29, "optimizer": fn.Adam(), "verbose": False}
+    whole, net = fn.Network(LAYERS[2], seed=2), fn.Network(LAYERS[2], seed=2)
+    whole.fit(X, Y, **options)
+    record, go_back = fn.training.Trainer._record, fn.training.Trainer._go_back
+
+    def press(function, *arguments):
+        for _ in range(2):
+            signal.raise_signal(signal.SIGINT)
+        return function(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(fn.training.Trainer, "_record", lambda *arguments: press(record, *arguments))
+        patched.setattr(fn.training.Trainer, "_go_back", lambda *arguments: press(go_back, *arguments))
+        with pytest.raises(KeyboardInterrupt):
+            net.fit(X, Y, **options)
+    assert net.history.epochs == 0
+    net.fit(X, Y, resume=True, **options)
+    same(net, whole)
+
+
+def test_ctrl_c_while_kernels_are_loaded_changes_nothing(monkeypatch):
+    def interrupted(self, *arguments, **options):
+        raise KeyboardInterrupt
+
+    def attempt(net, **options):
+        with monkeypatch.context() as patched:
+            patched.setattr(fn.Network, "prepare_for", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                net.fit(X, Y, batch_size=29, verbose=False, **options)
+
+    net, twin = fn.Network(LAYERS[1], seed=3), fn.Network(LAYERS[1], seed=3)
+    attempt(net)
+    assert (net.n_inputs, net.training) == (None, None)
+    for each in (net, twin):
+        each.fit(X, Y, epochs=2, batch_size=29, verbose=False)
+    attempt(net, epochs=4)
+    attempt(net, epochs=4, resume=True)
+    same(net, twin)
+    for each in (net, twin):
+        each.fit(X, Y, epochs=4, batch_size=29, resume=True, verbose=False)
+    same(net, twin)
+
+
+def test_divergence_keeps_whole_epochs_also_with_weights_of_0():
+    weights = np.where(np.arange(130) % 7 == 0, 0.0, 1.0)
+    kept = []
+    for callbacks in ([], [lambda *_: None]):  # many epochs a compiled call, and one
+        net = fn.Network([fn.Dense(8, "relu"), fn.Dense(1)], seed=1)
+        optimizer = fn.SGD(lambda step: 0.01 if step < 37 else 1e30)
+        with pytest.raises(fn.DivergenceError):
+            net.fit(
+                X, X[:, 0], epochs=200, batch_size=29, optimizer=optimizer, sample_weight=weights,
+                callbacks=callbacks, verbose=False,
+            )  # fmt: skip
+        kept.append((net.history.epochs, net.buffer.copy(), net.rng.bit_generator.state))
+    assert kept[0][0] == kept[1][0] == 7
+    np.testing.assert_array_equal(kept[0][1], kept[1][1])
+    assert kept[0][2] == kept[1][2]
 
 
 # ---------------------------------------------------------------- early stopping
@@ -347,10 +408,16 @@ def test_partial_fit_after_an_interrupt_counts_the_steps_that_were_made():
     assert net.training.steps == done + 1
 
 
-def test_warnings_of_a_resume_are_none(tmp_path):
+def test_a_resume_does_not_warn():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         net = fn.Network(LAYERS[0])
         net.fit(X, Y, epochs=1, verbose=False)
         net.fit(X, Y, epochs=2, resume=True, verbose=False)
-    assert os.listdir(tmp_path) == []
+
+
+def test_a_resume_with_nothing_left_to_do_says_so(capsys):
+    net = fn.Network(LAYERS[0])
+    net.fit(X, Y, epochs=2, verbose=False)
+    net.fit(X, Y, epochs=2, resume=True)
+    assert "nothing to do: 2 epochs are trained, and epochs= counts them all" in capsys.readouterr().err

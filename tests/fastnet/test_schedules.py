@@ -70,7 +70,7 @@ def test_plateaus_of_what_should_grow():
     assert rate_after([0.4, 0.3, 0.2], monitor="validation_accuracy", mode="min") == 1.0
     assert rate_after([0.4, 0.3, 0.2], monitor="odd", mode="max") == 0.5
     with pytest.raises(ValueError, match=r"monitor='odd' .*give mode='min' or mode='max'"):
-        schedules.reduce_on_plateau(1.0, monitor="odd")
+        rate_after([0.4], monitor="odd")
     with pytest.raises(ValueError, match="mode='up' is not known"):
         schedules.reduce_on_plateau(1.0, mode="up")
 

@@ -3,7 +3,11 @@
 import copy
 import os
 import pickle
+import signal
+import subprocess
+import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -176,6 +180,145 @@ def test_a_refused_or_broken_fit_frees_the_network():
         with pytest.raises((ValueError, ZeroDivisionError)):
             bad()
     net.fit(X, Y, epochs=1, **QUIET)
+
+
+def test_a_claim_that_ends_meanwhile_lets_nobody_train_without_one(monkeypatch):
+    """Whoever finds another's claim is refused, also if that one has ended a moment later."""
+    net = network().build(20)
+    claim = net.claim
+
+    class Ends(threading.local):
+        """A lock after which another thread's claim ends."""
+
+        def __enter__(self):
+            pass
+
+        def __exit__(self, *error):
+            if claim._holder is others:
+                monkeypatch.setattr(claim, "_holder", None)
+
+    others = type("Claim", (), {"is_alive": True, "is_own": False})()
+    claim._holder, claim._lock = others, Ends()
+    with pytest.raises(RuntimeError, match="fit was asked for"):
+        net.fit(X, Y, **QUIET)
+
+
+def test_what_was_begun_before_a_training_ends_before_it():
+    """`build`, and whatever else would disturb a training, holds the claim while it lasts."""
+    net, inside, go_on = network().build(20), threading.Event(), threading.Event()
+    draw = net.draw_parameters
+
+    def wait(n_inputs):
+        inside.set()
+        go_on.wait(timeout=60)
+        draw(n_inputs)
+
+    net.draw_parameters = wait
+    with ThreadPoolExecutor(1) as pool:
+        building = pool.submit(net.build, 20)
+        inside.wait(timeout=60)
+        with pytest.raises(RuntimeError, match="fit was asked for"):
+            net.fit(X, Y, **QUIET)
+        go_on.set()
+        building.result()
+    del net.draw_parameters
+    net.fit(X, Y, epochs=1, **QUIET)
+
+
+def test_files_that_are_saved_beside_a_training_are_of_a_step(tmp_path):
+    options = {"batch_size": None, "optimizer": fn.Adam(0.01), **QUIET}
+    alone, known = network(seed=1).build(20), set()
+    alone.fit(X, Y, epochs=60, callbacks=[lambda *_: known.add(alone.buffer.tobytes())], **options)
+    known.add(network(seed=1).build(20).buffer.tobytes())
+    net, ends, begun = network(seed=1).build(20), threading.Event(), threading.Barrier(2)
+
+    def save():
+        begun.wait()
+        found = []
+        while not ends.is_set():
+            net.save(tmp_path / "net.safetensors")
+            found.append(fn.load(tmp_path / "net.safetensors").buffer.tobytes())
+        return found
+
+    with ThreadPoolExecutor(1) as pool:
+        saving = pool.submit(save)
+        begun.wait()
+        try:
+            net.fit(X, Y, epochs=60, callbacks=[lambda *_: None], **options)
+        finally:
+            ends.set()
+        assert set(saving.result()) <= known
+
+
+HANDLER = """
+import faulthandler, os, signal, sys, threading, time
+faulthandler.dump_traceback_later(100, exit=True)
+import numpy as np, fastnet as fn
+X, y = np.random.default_rng(0).standard_normal((300, 20)).astype("f4"), np.arange(300) % 3
+net, found = fn.Network([fn.Dense(40, "relu"), fn.Dense(3, "softmax")]).build(20), []
+signal.signal(signal.SIGUSR1, lambda *_: found.append((net.copy().buffer.size, net.predict(X).size)))
+begun = threading.Event()
+def press():
+    begun.wait()
+    for count in range(20):
+        os.kill(os.getpid(), signal.SIGUSR1)
+        while len(found) <= count:
+            time.sleep(0.001)
+net.predict(X)
+pressing = threading.Thread(target=press)
+pressing.start()
+net.fit(X, y, epochs=10**6, callbacks=[lambda *_: begun.set() or len(found) == 20], verbose=False)
+pressing.join()
+print(len(found))
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="this system has no such signal")
+def test_a_handler_of_a_signal_may_use_the_network():
+    """It comes in the thread that trains, and may find it with all locks."""
+    result = subprocess.run([sys.executable, "-c", HANDLER], capture_output=True, text=True, timeout=200)
+    assert result.stdout == "20\n", result.stderr[-2000:]
+
+
+def test_as_many_threads_as_there_may_be():
+    """More of them than Python's calls may be deep."""
+    pool, ends = ContextPool(lambda *_: 0, lambda *_: None), threading.Event()
+    begun = threading.Semaphore(0)
+
+    def read():
+        with pool.reading():
+            pass
+        begun.release()
+        ends.wait(timeout=60)
+
+    threads = [threading.Thread(target=read) for _ in range(1200)]
+    for thread in threads:
+        thread.start()
+    for _ in threads:
+        begun.acquire(timeout=60)
+    assert pool.alone(lambda: 7) == 7
+    ends.set()
+    for thread in threads:
+        thread.join()
+
+
+def test_readers_in_a_loop_do_not_keep_a_writer_waiting():
+    """Each lets whoever waits go first, but for what it has begun to read."""
+    pool, ends = ContextPool(lambda *_: 0, lambda *_: None), threading.Event()
+
+    def read():
+        while not ends.is_set():
+            with pool.reading(), pool.reading():
+                time.sleep(0.001)
+
+    threads = [threading.Thread(target=read) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for _ in range(200):
+        pool.alone(lambda: None)
+    ends.set()
+    for thread in threads:
+        thread.join()
 
 
 def test_one_thread_of_many_trains():

@@ -6,7 +6,7 @@ leaves the caller stale. Here the cache is keyed on all sources of the package: 
 Numba also copies the code of whatever a function calls into the function's own module, and optimises and emits it there
 once more, at every level of the calls. `routine` is what the larger parts are instead: compiled once, kept in a file of
 its own, and called through a symbol. What only some networks need is `routine(part=...)`, called through a pointer that
-is empty until that part is loaded, at the latest by the first call. Nobody waits for what he does not use.
+is empty until that part is loaded, at the latest by the first call. Nobody waits for what they do not use.
 
 All of this happens `apart`, one at a time. A name is registered when there is code behind it, never before: whatever
 ends the work early, the next call goes on with what there is.

@@ -116,8 +116,8 @@ def cross_entropy_columns(Z, Y, smoothing, L, dZ, weight):
             for i in range(dz.size):
                 dz[i] *= scale[i]
         for i in range(losses.size):
-            label = int(labels[i])
-            if 0 <= label < n and label == labels[i]:
+            label = int(labels[i]) if 0 <= labels[i] < n else -1
+            if label >= 0 and label == labels[i]:
                 losses[i] += rest * (highest[i] - Z[label, first + i])
                 dZ[label, first + i] -= rest * weight
             else:
@@ -136,9 +136,10 @@ def cross_entropy_columns(Z, Y, smoothing, L, dZ, weight):
 @routine(part=SAMPLE_ROWS)
 def cross_entropy_of_one(z, y, smoothing, L, dz, weight):
     """The same for a single sample of label y, whose classes are side by side: z and dz (n,), L (1,)."""
-    n, label = z.size, int(y)
+    n = z.size
+    label = int(y) if 0 <= y < n else -1
     share, rest = z.dtype.type(smoothing / n), z.dtype.type(1 - smoothing)
-    if not (0 <= label < n and label == y):
+    if label < 0 or label != y:
         L[0] = math.nan
         for j in range(n):
             dz[j] = math.nan
