@@ -14,7 +14,7 @@ import numpy as np
 from .checks import positive_integer
 from .devices import Batches
 from .samples import as_rows
-from .state import Unfinished
+from .state import TrainingState, Unfinished
 from .targets import Task, as_targets, sample_weights
 
 if TYPE_CHECKING:
@@ -81,24 +81,41 @@ def stream_of_arrays(
 
 
 def stream_of_batches(
-    network: "Network", given: Iterable[Any], class_weight: Any, steps: int | None, epochs_done: int = 0
+    network: "Network",
+    given: Iterable[Any],
+    class_weight: Any,
+    steps: int | None,
+    training: TrainingState | None = None,
 ) -> tuple[Stream, Encoded]:
     """Mini-batches of an iterable: all of it each epoch, or the next `steps` of one that goes on and on.
 
     The first mini-batch comes along, so that it can be checked, and the network built for it. Nothing else changes.
-    A resumed training leaves out the mini-batches that are done, of `epochs_done` epochs and of an unfinished one,
-    unless an iterator has left them behind by itself.
+    Where a `training` is resumed, the mini-batches that are done are left out, unless an iterator has left them behind
+    by itself.
     """
     if steps is not None:
         steps = positive_integer("steps_per_epoch", steps)
     items = iter(given)
     first = next(items, _NOTHING)
-    if first is _NOTHING:
+    unfinished = None if training is None else training.unfinished
+    if first is not _NOTHING:
+        found = encoded(network, first, class_weight)
+    elif (
+        unfinished is not None and unfinished.seen and network.n_inputs is not None
+    ):  # an epoch of which nothing is left
+        found = Encoded(
+            np.zeros((0, network.n_inputs), network.dtype),
+            unfinished.seen["targets"],
+            network.device.nothing,
+            network.task,
+        )
+    else:
         raise ValueError("the iterable is empty: give at least one mini-batch (X, y)")
+    begin = [] if first is _NOTHING else [first]
     is_iterator = items is given
-    endless = itertools.chain([first], items) if steps is not None else None
-    to_leave_out = epochs_done * (steps or 0)  # of one that goes on and on, before the first epoch
-    begun = [itertools.chain([first], items)]  # the first epoch, which has been looked into
+    endless = itertools.chain(begin, items) if steps is not None else None
+    to_leave_out = 0 if training is None else training.history.epochs * (steps or 0)  # of one that goes on and on
+    begun = [itertools.chain(begin, items)]  # the first epoch, which has been looked into
 
     def epoch(unfinished: Unfinished | None) -> Iterator[Batches]:
         nonlocal to_leave_out
@@ -126,7 +143,7 @@ def stream_of_batches(
             )
 
     length = len(given) if isinstance(given, Sized) else None
-    return Stream(length if steps is None else steps, epoch), encoded(network, first, class_weight)
+    return Stream(length if steps is None else steps, epoch), found
 
 
 _NOTHING = object()

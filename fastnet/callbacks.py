@@ -281,7 +281,10 @@ class CSVLogger:
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(["epoch", *history])
-        writer.writerows([number, *row] for number, row in enumerate(zip(*history.values(), strict=True), start=1))
+        # A list that a callback keeps by itself may be short or long, until all have been called.
+        n = history.epochs
+        lists = [[*values[:n], *[math.nan] * (n - len(values))] for values in history.values()]
+        writer.writerows([number, *row] for number, row in enumerate(zip(*lists, strict=True), start=1))
         with replacing(self.path, is_log=True) as file:
             file.write(text.getvalue().encode())
 
@@ -298,7 +301,7 @@ class TensorBoard:
 
     def __call__(self, epoch: int, history: History, network: "Network") -> None:
         for name, values in history.items():
-            if not math.isnan(values[-1]):
+            if len(values) == history.epochs and not math.isnan(values[-1]):
                 self._writer.add_scalar(name, values[-1], epoch)
 
     def finish(self, network: "Network", history: History) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import threading
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -33,6 +34,7 @@ class TrainingClaim:
     def __init__(self) -> None:
         self._holder: Claim | None = None
         self._lock = threading.Lock()
+        _claims.add(self)
 
     def during(self, what: str, call: Callable[[], Result], *, may_be_own: bool = False) -> Result:
         """`call()`, while nobody else trains the network, or does what would disturb a training.
@@ -56,3 +58,16 @@ class TrainingClaim:
         finally:  # no call in here, so that no interrupt comes in between
             if self._holder is me:
                 self._holder = None
+
+
+_claims: "weakref.WeakSet[TrainingClaim]" = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    """Another thread may have held a lock at the fork, which the child does not have."""
+    for claim in list(_claims):
+        claim._lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

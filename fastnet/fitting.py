@@ -62,10 +62,11 @@ def fit(
                     "sample_weight and augment are for arrays: an iterable gives weights as (X, y, sample_weight), and "
                     "changes its own samples"
                 )
-            done = network.history.epochs if resume else 0
-            source, first = stream_of_batches(network, X, class_weight, steps_per_epoch, done)
+            training = network.training if resume else None
+            source, first = stream_of_batches(network, X, class_weight, steps_per_epoch, training)
             task, n_inputs, samples, Y = first.task, first.rows.shape[1], None, first.Y
-            check_batch_sizes(network.layers, len(Y), None)
+            if training is None:  # in the middle one sample may come
+                check_batch_sizes(network.layers, len(Y), None)
         else:
             if steps_per_epoch is not None:
                 raise ValueError(
@@ -118,7 +119,8 @@ def partial_fit(network: "Network", X: Any, y: Any, optimizer: Optimizer, classe
         if training.unfinished is not None:  # its steps have been made, and count
             training.steps, training.unfinished = training.steps + training.unfinished.step, None
         training.last = network.put_back_parameters = None
-        Trainer(network, training, stream, None, training.history.epochs + 1, optimizer, verbose=False).run()
+        epochs = training.history.epochs + 1
+        Trainer(network, training, stream, None, epochs, optimizer, verbose=False, is_one_step=True).run()
 
     network.claim.during("partial_fit", train)
 

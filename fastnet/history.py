@@ -67,9 +67,12 @@ class History(dict[str, list[float]]):
         """Make the lists that are not there yet, in this order, with NaN for the epochs before."""
         self._pad([name for name in names if name not in self], self.epochs)
 
-    def complete(self) -> None:
-        """End each list that nothing was added to in the last epochs with NaN."""
-        self._pad(self, self.epochs)
+    def complete(self, names: Iterable[str] | None = None) -> None:
+        """Give each list, or those of these `names`, one entry an epoch: NaN at the end where nothing was added."""
+        names = list(self) if names is None else names
+        self._pad(names, self.epochs)
+        for name in names:
+            del self[name][self.epochs :]
 
     def keep(self, epochs: int) -> None:
         """Forget what is beyond so many epochs."""

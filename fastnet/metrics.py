@@ -18,7 +18,7 @@ import numpy as np
 
 from .checks import positive_integer
 from .losses import OUTPUTS
-from .targets import Classification, MultiLabel, Regression, Task
+from .targets import Classification, MultiLabel, Regression, Task, sum_of_squares
 
 Metric = Callable[[np.ndarray, np.ndarray], Any]
 _Function = TypeVar("_Function", bound=Metric)
@@ -144,7 +144,7 @@ def _area(is_true: np.ndarray, scores: np.ndarray) -> float:
 @_for(_NUMBERS, True)
 def r2(truth: np.ndarray, outputs: np.ndarray) -> float:
     """1 - squared error / variance, over all outputs together; for a constant truth 1 if it is met, and else 0."""
-    total = float(np.sum((truth - truth.mean(axis=0, dtype=np.float64)) ** 2))
+    total = sum_of_squares(truth)
     error = float(np.sum((truth - outputs) ** 2, dtype=np.float64))
     return 1 - error / total if total else float(error == 0)
 

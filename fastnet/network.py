@@ -93,6 +93,10 @@ class Network:
         self.device = device_for(device, self.dtype)
         self.n_inputs: int | None = None
         self.training: TrainingState | None = None  # of the last training
+        self.buffer: np.ndarray
+        self.gradient_buffer: np.ndarray
+        self._places: list[Place]
+        self._parameters: dict[str, np.ndarray]
         self.learning_rate = 0.0  # of its last step
         self.put_back_parameters: np.ndarray | None = None  # by a callback, in place of `training.last`
         self.claim = TrainingClaim()
@@ -118,23 +122,25 @@ class Network:
 
     def draw_parameters(self, n_inputs: int) -> None:
         """Make the parameters, as `build` does."""
-        self._allocate(n_inputs)
-        for l, layer in enumerate(self.dense_layers, start=1):
-            W = self._parameters[f"W{l}"]
-            W[...] = layer.initial_weights(self.rng, W.shape[1])
+        self._allocate(n_inputs, draws=True)
 
-    def _allocate(self, n_inputs: int) -> None:
-        """Make the buffers and the views into them; all is 0, but the gamma and variance of normalisations 1."""
-        self._places: list[Place] = places(self.layers, n_inputs, self.dtype)
-        size = self._places[-1].end
-        self.n_inputs = n_inputs
-        self.training = None
-        self.buffer = aligned_zeros(size, self.dtype)
-        self.gradient_buffer = aligned_zeros(size, self.dtype)
-        self._parameters = {place.name: place.view(self.buffer) for place in self._places}
-        for place in self._places:
-            self._parameters[place.name][...] = place.first_value
+    def _allocate(self, n_inputs: int, *, draws: bool = False) -> None:
+        """Make the buffers and the views into them; all is 0, but the gamma and variance of normalisations 1, and W if
+        it `draws` them."""
+        found = places(self.layers, n_inputs, self.dtype)
+        buffer, gradient_buffer = (aligned_zeros(found[-1].end, self.dtype) for _ in range(2))
+        parameters = {place.name: place.view(buffer) for place in found}
+        for place in found:
+            parameters[place.name][...] = place.first_value
+        for l, layer in enumerate(self.dense_layers if draws else (), start=1):
+            W = parameters[f"W{l}"]
+            W[...] = layer.initial_weights(self.rng, W.shape[1])
         self._contexts.clear()
+        # At once, so that no interrupt and no want of memory leaves half of it.
+        self.__dict__.update(
+            n_inputs=n_inputs, _places=found, buffer=buffer, gradient_buffer=gradient_buffer, _parameters=parameters,
+            training=None, put_back_parameters=None,
+        )  # fmt: skip
 
     @property
     def dense_layers(self) -> list[Dense]:
@@ -161,6 +167,12 @@ class Network:
         if self.n_inputs is None:
             raise ValueError("this network has no parameters yet: call fit(X, y), or build(n_inputs) and set them")
         return self.n_inputs
+
+    def _require_features(self, batches: Batches) -> None:
+        """ValueError if another thread has built the network anew since the samples were checked."""
+        itemsize = 1 if batches.are_bytes else self.dtype.itemsize
+        if batches.samples.nbytes != batches.m * self._require_parameters() * itemsize:
+            raise ValueError(f"the network has just been built for {self.n_inputs} features, and X has others")
 
     def require_finite_parameters(self) -> None:
         """ValueError, which names the parameter, unless all are finite."""
@@ -264,8 +276,14 @@ class Network:
         """
         if np.array_equal(self.buffer, parameters):
             return
-        if self.training is not None and self.training.last is None:
-            self.training.last, self.put_back_parameters = self.buffer.copy(), parameters
+        if parameters.shape != self.buffer.shape or parameters.dtype != self.dtype:
+            raise ValueError(
+                f"parameters are {parameters.shape} of {parameters.dtype}: give {self.buffer.shape} of {self.dtype}"
+            )
+        if self.training is not None:
+            if self.training.last is None:
+                self.training.last = self.buffer.copy()
+            self.put_back_parameters = parameters
         self.alone(lambda: np.copyto(self.buffer, parameters))
 
     def partial_fit(
@@ -301,6 +319,7 @@ class Network:
         batches = self.batches(X, y)
 
         def copies() -> dict[str, np.ndarray]:
+            self._require_features(batches)
             self._run_gradient(batches)
             return {place.name: place.view(self.gradient_buffer).copy() for place in self._places if place.is_trained}
 
@@ -308,7 +327,12 @@ class Network:
 
     def training_cost(self, batches: Batches) -> float:
         """The cost of one mini-batch as training sees it: with penalties, Dropout and the mini-batch's statistics."""
-        return self.alone(lambda: self._run_gradient(batches))
+
+        def run() -> float:
+            self._require_features(batches)
+            return self._run_gradient(batches)
+
+        return self.alone(run)
 
     def _run_gradient(self, batches: Batches) -> float:
         costs, scores = np.zeros((2, 1))
@@ -368,24 +392,29 @@ class Network:
         >>> fn.Network([fn.Dense(8, "relu"), fn.Dense(3, "softmax")]).take_parameters(trained)
         ['W1', 'b1']
         """
-        given = other.parameters
-        if self.n_inputs is None:
-            self.build(other._require_parameters())
-        mine = self.parameters
+        with other._contexts.reading():
+            n_inputs = other._require_parameters()
+            given = {name: array.copy() for name, array in other.parameters.items()}
+        mine = {place.name: place.shape for place in places(self.layers, self.n_inputs or n_inputs, self.dtype)}
         if names is None:
-            names = [name for name in mine if name in given and mine[name].shape == given[name].shape]
+            names = [name for name, shape in mine.items() if name in given and shape == given[name].shape]
         for name in names:
-            shapes = [held[name].shape if name in held else "missing" for held in (mine, given)]
+            shapes = mine.get(name, "missing"), given[name].shape if name in given else "missing"
             if shapes[0] != shapes[1] or shapes[0] == "missing":
                 raise ValueError(f"{name} is {shapes[0]} here and {shapes[1]} there: take parameters of the same shape")
+            with np.errstate(over="ignore"):
+                taken = given[name].astype(self.dtype)
+            if not np.isfinite(taken).all() and np.isfinite(given[name]).all():
+                raise ValueError(f"{name} holds numbers that are too large for {self.dtype}: scale them first")
+            given[name] = taken
         if not names:
             raise ValueError("the networks have no parameters of the same name and shape: nothing can be taken")
-        with other._contexts.reading():
-            taken = {name: given[name].copy() for name in names}
+        if self.n_inputs is None:
+            self.build(n_inputs)
 
         def write() -> None:
-            for name, array in taken.items():
-                mine[name][...] = array
+            for name in names:
+                self._parameters[name][...] = given[name]
 
         self.alone(write)
         return list(names)
@@ -406,7 +435,9 @@ class Network:
         rows, Y = self._encoded(X, y)
         with self._contexts.reading():  # both of the same parameters
             weights = sample_weights(self.task, Y, sample_weight, None, self.dtype)
-            found: dict[str, Any] = self.measure(self.as_batches(rows, Y, ROWS_AT_ONCE, weights))
+            batches = self.as_batches(rows, Y, ROWS_AT_ONCE, weights)
+            self._require_features(batches)
+            found: dict[str, Any] = self.measure(batches)
             outputs = self.outputs(rows) if wanted else None
         return found if outputs is None else found | self.metrics_of(outputs, Y, wanted)
 
@@ -490,26 +521,27 @@ class Network:
             twin, self.layers, loss=self.loss_and_setting, seed=self.seed, dtype=self.dtype if dtype is None else dtype,
             device=self.device.name,
         )  # fmt: skip
-        twin.task = self.task
-        twin.rng = copy.deepcopy(self.rng)
-        if self.n_inputs is not None:
-            twin._allocate(self.n_inputs)
-            with self._contexts.reading(), np.errstate(over="ignore"):
+        with self._contexts.reading(), np.errstate(over="ignore"):
+            twin.task = self.task
+            twin.rng = copy.deepcopy(self.rng)
+            if self.n_inputs is not None:
+                twin._allocate(self.n_inputs)
                 # By name: where rows lie in the buffer depends on the dtype.
                 for name, array in self._parameters.items():
                     twin._parameters[name][...] = array
-            if not all_finite(twin.buffer) and all_finite(self.buffer):
-                raise ValueError(f"some parameters are too large for {twin.dtype}: keep {self.dtype}")
+                if not all_finite(twin.buffer) and all_finite(self.buffer):
+                    raise ValueError(f"some parameters are too large for {twin.dtype}: keep {self.dtype}")
         return twin
 
     def __getstate__(self) -> dict[str, Any]:
         """All of the network, with the state of its training: for `pickle` and `copy.deepcopy`."""
 
         def state() -> dict[str, Any]:
-            found = {name: value for name, value in self.__dict__.items() if name not in _MADE_ANEW}
-            if self.n_inputs is not None:
-                with self._contexts.reading():
-                    found["buffer"] = self.buffer.copy()
+            with self._contexts.reading():
+                found = {name: value for name, value in self.__dict__.items() if name not in _MADE_ANEW}
+                # Copies, since whoever asked goes through them when others may train again.
+                for name in ("buffer", "rng", "training"):
+                    found[name] = copy.deepcopy(found.get(name))
             return found | {"device": self.device.name}
 
         return self.claim.during("a copy with the state of training", state, may_be_own=True)
@@ -617,7 +649,8 @@ class Network:
         """The last layer's activations (m, n_L); those `of_classes` may not be NaN, which is none: ValueError."""
         if type(X) is not np.ndarray and is_converted_one_by_one(X, self.dtype) and len(X) > _ROWS_CONVERTED:
             pieces = range(0, len(X), _ROWS_CONVERTED)
-            return np.concatenate([self.outputs(X[i : i + _ROWS_CONVERTED], of_classes=of_classes) for i in pieces])
+            with self._contexts.reading():  # all of the same parameters
+                return np.concatenate([self.outputs(X[i : i + _ROWS_CONVERTED], of_classes=of_classes) for i in pieces])
         n_inputs = self._require_parameters()
         rows = as_rows(X, self.dtype, n_inputs, must_be_finite=False)  # the program notices it on its way
         with self._contexts.reading():

@@ -60,6 +60,8 @@ def _describe_callback(name: object, state: object, kept: list[np.ndarray]) -> d
         try:
             if not isinstance(key, str):
                 raise TypeError("what is not under a text")
+            if isinstance(value, np.generic):
+                value = value.item()
             if not isinstance(value, np.ndarray):
                 check_plain(value)
                 values[key] = value

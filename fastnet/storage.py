@@ -129,6 +129,8 @@ class _Model:
         for name, parameter in self.network.parameters.items():
             parameter[...] = self.parameters[name].read()
         self.network.training = self.training
+        if self.training is not None and self.training.last is not None:
+            self.network.put_back_parameters = self.network.buffer.copy()  # so that changes of them are noticed
         return self.network
 
 

@@ -90,7 +90,7 @@ class Regression(Task):
         return self.measurable(Y)
 
     def score(self, scores: np.ndarray, Y: np.ndarray) -> np.ndarray:
-        total = float(np.sum((Y - Y.mean(axis=0, dtype=np.float64)) ** 2))
+        total = sum_of_squares(Y)
         if total == 0:
             return np.where(scores == 0, 1.0, 0.0)
         return 1 - scores / total
@@ -270,6 +270,12 @@ class Classification(Task):
                 raise ValueError(f"class_weight has the label {label!r}: this network knows {_some(self.labels)}")
             weights[labels.index(label)] = real_number(f"class_weight[{label!r}]", weight, at_least=0)
         return np.take(weights, index)
+
+
+def sum_of_squares(Y: np.ndarray) -> float:
+    """Of the distances from the mean of each column: exactly 0 where a column is constant."""
+    apart = Y.astype(np.float64) - Y[:1]
+    return float(np.sum((apart - apart.mean(axis=0)) ** 2))
 
 
 def task_for(loss: str, n_units: int) -> Task:

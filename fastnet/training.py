@@ -56,6 +56,7 @@ class Trainer:
     shuffle: bool = True
     callbacks: Sequence[Callback] = ()
     verbose: bool = True
+    is_one_step: bool = False  # which ends as an epoch, also after Ctrl-C
     interrupts: Interrupts = field(default_factory=Interrupts)
 
     def __post_init__(self) -> None:
@@ -145,13 +146,14 @@ class Trainer:
         if self.validation is not None:
             for name, value in self.validation.measure(self.network).items():
                 history.add(name, value)
-        history.complete()
+        history.complete(history.measured)
         stopped_by = None
         for name, callback in zip(self.names, self.callbacks, strict=True):
             if stops_training(callback, callback(number, history, self.network)) and stopped_by is None:
                 stopped_by = callback
             if hasattr(callback, "state_dict"):
                 self.state.callbacks[name] = callback.state_dict()
+        history.complete()
         self.bar.show(number, self.epochs, history)
         if self.interrupts.came and stopped_by is None and number < self.epochs:
             self._interrupt()
@@ -372,7 +374,7 @@ class Trainer:
             if reached < 1:
                 return False, False
             self.bar.update(1)
-            if self.interrupts.came:
+            if self.interrupts.came and not self.is_one_step:
                 return False, True
         return True, True
 

@@ -360,3 +360,44 @@ def test_progress_bar_goes_to_standard_error(capsys):
     assert "cost=" in err
     fn.LogisticRegression().fit(X, y, epochs=3, verbose=False)
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_build_that_fails_leaves_the_network_as_it_was(monkeypatch):
+    net = fn.Network([fn.Dense(5, "relu"), fn.Dense(2, "softmax")])
+    X, y = np.random.default_rng(0).standard_normal((20, 3)), np.arange(20) % 2
+
+    def interrupted(self, *arguments):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(fn.Dense, "initial_weights", interrupted)
+        for call in (lambda: net.build(3), lambda: net.fit(X, y, verbose=False)):
+            with pytest.raises(KeyboardInterrupt):
+                call()
+            assert net.n_inputs is None
+    net.fit(X, y, epochs=2, verbose=False)
+    before = net.buffer.copy()
+    with pytest.raises((MemoryError, ValueError)):
+        net.build(1 << 50)
+    assert (net.n_inputs, net.history.epochs) == (3, 2)
+    np.testing.assert_array_equal(net.buffer, before)
+
+
+def test_parameters_that_cannot_be_taken_change_nothing():
+    other, net = fn.Network([fn.Dense(5)]).build(3), fn.Network([fn.Dense(5)])
+    state = net.rng.bit_generator.state
+    large = fn.Network([fn.Dense(5)], dtype="float64").build(3)
+    large.parameters["W1"][:] = 1e300
+    for given, names in ((other, ["nope"]), (other, []), (large, None)):
+        with pytest.raises(ValueError, match=r"missing here|nothing can be taken|too large for float32"):
+            net.take_parameters(given, names)
+        assert net.n_inputs is None
+        assert net.rng.bit_generator.state == state
+
+
+def test_r2_of_targets_that_are_all_the_same():
+    y = np.full(3, 0.1)
+    net = fn.Network([fn.Dense(1)], dtype="float64").build(9)
+    assert net.evaluate(np.random.default_rng(0).standard_normal((3, 9)), y)["r2"] == 0
+    assert fn.metrics.r2(y, y + 1) == 0
+    assert fn.metrics.r2(y, y) == 1

@@ -365,6 +365,76 @@ def test_ctrl_c_when_training_ends_anyway_changes_nothing(returned):
     same(net, whole)
 
 
+def test_two_that_put_the_best_weights_back():
+    options = {"batch_size": 29, "optimizer": fn.Adam(0.05), "validation_data": HELD, "verbose": False}
+
+    def stops():
+        return [fn.EarlyStopping(name, patience=20) for name in ("validation_cost", "validation_accuracy")]
+
+    whole, net = fn.Network(LAYERS[1], seed=5), fn.Network(LAYERS[1], seed=5)
+    whole.fit(X, Y, epochs=12, callbacks=stops(), **options)
+    net.fit(X, Y, epochs=8, callbacks=stops(), **options)
+    net.fit(X, Y, epochs=12, callbacks=stops(), resume=True, **options)
+    assert net.history["cost"] == whole.history["cost"]
+
+
+def test_a_stopped_training_that_is_resumed_has_nothing_to_do():
+    options = {"batch_size": 29, "optimizer": fn.Adam(0.2), "epochs": 60, "validation_data": HELD, "verbose": False}
+    net = fn.Network(LAYERS[1], seed=5)
+    epochs = net.fit(X, Y, callbacks=[fn.EarlyStopping(patience=2)], **options).epochs
+    assert epochs < 60
+    buffer = net.buffer.copy()
+    assert net.fit(X, Y, callbacks=[fn.EarlyStopping(patience=2)], resume=True, **options).epochs == epochs
+    np.testing.assert_array_equal(net.buffer, buffer)
+    assert net.fit(X, Y, callbacks=[fn.EarlyStopping(patience=4)], resume=True, **options).epochs > epochs
+
+
+def test_ones_own_changes_after_load_are_where_it_goes_on_from(tmp_path):
+    options = {"batch_size": 29, "optimizer": fn.Adam(0.05), "validation_data": HELD, "verbose": False}
+    net = fn.Network(LAYERS[1], seed=5)
+    net.fit(X, Y, epochs=6, callbacks=[fn.EarlyStopping(patience=20)], **options)
+    assert net.training.last is not None, "else the best epoch was the last one"
+    net.save(tmp_path / "net", training=True)
+    net = fn.load(tmp_path / "net")
+    net.parameters["b1"][:] = 7
+    net.fit(X, Y, epochs=6, resume=True, **options)
+    assert (net.parameters["b1"] == 7).all()
+
+
+def test_an_iterator_whose_last_mini_batch_was_interrupted():
+    whole, net = fn.Network(LAYERS[1], seed=5), fn.Network(LAYERS[1], seed=5)
+    whole.fit(iter(BATCHES), epochs=1, metrics=["f1"], verbose=False)
+    batches = iter(BATCHES)
+    with pytest.raises(KeyboardInterrupt):
+        fit_until(STEPS, net, batches, epochs=1, metrics=["f1"], verbose=False)
+    net.fit(batches, epochs=1, metrics=["f1"], resume=True, verbose=False)
+    same(net, whole)
+
+
+def test_one_sample_may_come_in_the_middle_of_a_stream():
+    batches = [(X[:64], Y[:64]), (X[64:65], Y[64:65])]
+    net, given = fn.Network(LAYERS[2]), itertools.cycle(batches)
+    with pytest.raises(KeyboardInterrupt):
+        fit_until(1, net, given, steps_per_epoch=2, epochs=2, verbose=False)
+    assert net.fit(given, steps_per_epoch=2, epochs=2, resume=True, verbose=False).epochs == 2
+
+
+def test_partial_fit_ends_its_step_also_after_ctrl_c():
+    net, twin = fn.Network(LAYERS[1], seed=5), fn.Network(LAYERS[1], seed=5)
+    run = fn.Network.run
+
+    def press(self, mode, *arguments, **options):
+        signal.raise_signal(signal.SIGINT)
+        return run(self, mode, *arguments, **options)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(fn.Network, "run", press)
+        with pytest.raises(KeyboardInterrupt, match="had come to its end"):
+            net.partial_fit(X, Y)
+    twin.partial_fit(X, Y)
+    same(net, twin)
+
+
 # ---------------------------------------------------------------- histories
 
 
@@ -421,3 +491,17 @@ def test_a_resume_with_nothing_left_to_do_says_so(capsys):
     net.fit(X, Y, epochs=2, verbose=False)
     net.fit(X, Y, epochs=2, resume=True)
     assert "nothing to do: 2 epochs are trained, and epochs= counts them all" in capsys.readouterr().err
+
+
+def test_lists_that_a_callback_keeps_by_itself_stay_aligned(tmp_path):
+    def keep(epoch, history, network):
+        history.setdefault("by hand", []).append(float(epoch))
+        if epoch > 1:
+            history.setdefault("late", []).append(float(epoch))
+        history.setdefault("long", []).extend([0.0] * 3)
+
+    net = fn.Network(LAYERS[0])
+    net.fit(X, Y, epochs=4, callbacks=[keep, fn.CSVLogger(tmp_path / "log.csv")], verbose=False)
+    assert {len(values) for values in net.history.values()} == {4}
+    assert net.history["by hand"] == [1, 2, 3, 4]
+    net.save(tmp_path / "net", training=True)

@@ -318,7 +318,7 @@ def test_damaged_trainings_are_refused(tmp_path):
         ({"x": {1, 2}}, "callback 'Own' remembers a set as 'x'"),
         ({"x": (1, 2)}, "a tuple"),
         ({"x": [np.zeros(2)]}, "a ndarray"),
-        ({"x": np.float32(1)}, "a float32"),
+        ({"x": [np.float32(1)]}, "a float32"),
         ({"x": np.array(["a"])}, "an array of <U1"),
         ({"x": np.array([1j])}, "an array of complex128"),
         ({"x": {1: 2}}, "a key that is no text"),
