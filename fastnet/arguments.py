@@ -14,7 +14,7 @@ from .layers import BatchNorm, Layer
 from .metrics import Metric
 from .samples import ROWS_AT_ONCE, as_rows, is_converted_one_by_one
 from .targets import Task, as_targets, sample_weights
-from .training import Validation
+from .validation import Validation
 
 if TYPE_CHECKING:
     from .network import Network

@@ -19,7 +19,8 @@ from .optimizers import Optimizer, as_optimizer
 from .schedules import checked_rates
 from .state import TrainingState
 from .targets import Task
-from .training import Trainer, Validation
+from .training import Trainer
+from .validation import Validation
 
 if TYPE_CHECKING:
     from .network import Network

@@ -5,7 +5,7 @@ import copy
 import itertools
 import reprlib
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -19,12 +19,12 @@ from .checks import all_finite
 from .devices import NO_ORDER, Batches, Updates
 from .history import History
 from .interrupts import Interrupts
-from .metrics import measured_numbers
 from .optimizers import Optimizer
 from .progress import progress_bar
 from .schedules import checked_rates
 from .state import TrainingState, Unfinished
-from .targets import Task
+from .streamed_epoch import StreamedEpoch
+from .validation import Validation
 
 if TYPE_CHECKING:
     from .network import Network
@@ -50,7 +50,7 @@ class Trainer:
     network: "Network"
     state: TrainingState
     source: Batches | Stream
-    validation: "Validation | None"
+    validation: Validation | None
     epochs: int
     optimizer: Optimizer
     shuffle: bool = True
@@ -358,7 +358,7 @@ class Trainer:
             self.validation.seen = (np.concatenate(epoch.outputs), targets) if epoch.metrics else None
         return None
 
-    def _run_batches(self, batches: Iterator[Batches], epoch: "StreamedEpoch") -> tuple[bool, bool]:
+    def _run_batches(self, batches: Iterator[Batches], epoch: StreamedEpoch) -> tuple[bool, bool]:
         """A step for each mini-batch; returns whether the epoch is whole, and whether all costs were finite."""
         network, state = self.network, self.state
         for batch in batches:
@@ -401,73 +401,3 @@ def _runs(flags: np.ndarray, first: int, last: int) -> Iterator[tuple[int, int, 
     for start, stop in itertools.pairwise(bounds):
         if start < stop:
             yield start, stop, bool(flags[start])
-
-
-class StreamedEpoch:
-    """What the mini-batches of a stream have given in one epoch."""
-
-    def __init__(self, unfinished: Unfinished | None, *, metrics: bool) -> None:
-        # Whether outputs are kept for them; those of mini-batches that were trained without cannot be known any more.
-        self.metrics = metrics and (unfinished is None or "outputs" in unfinished.seen)
-        self.costs: list[float] = []
-        self.scores: list[float] = []
-        self.sizes: list[int] = []
-        self.targets: list[np.ndarray] = []
-        self.outputs: list[np.ndarray] = []
-        self.seconds = 0.0
-        if unfinished is not None:
-            self.costs, self.scores = unfinished.costs.tolist(), unfinished.scores.tolist()
-            self.sizes, self.targets = unfinished.seen["sizes"].tolist(), [unfinished.seen["targets"]]
-            self.outputs = [unfinished.seen["outputs"]] if self.metrics else []
-            self.seconds = unfinished.seconds
-
-    def add(self, batch: Batches, cost: float, score: float) -> None:
-        self.costs.append(float(cost))
-        self.scores.append(float(score))
-        self.sizes.append(batch.m)
-        self.targets.append(batch.targets)
-
-    @property
-    def cost(self) -> float:
-        return float(np.array(self.costs) @ np.array(self.sizes) / sum(self.sizes))
-
-    def unfinished(self, rng_before: Mapping[str, Any], rng: Mapping[str, Any], source: Stream) -> Unfinished:
-        """To go on from."""
-        seen = {"sizes": np.array(self.sizes), "targets": np.concatenate(self.targets)}
-        if self.metrics:
-            seen["outputs"] = np.concatenate(self.outputs)
-        costs, scores = np.array(self.costs), np.array(self.scores)
-        return Unfinished(
-            rng_before, rng, len(costs), source.steps, costs, scores, self.seconds, source.m, source.batch_size, seen
-        )
-
-
-@dataclass
-class Validation:
-    """What is measured after every epoch, and on which samples."""
-
-    batches: Batches | None  # validation data
-    samples: tuple[Any, np.ndarray] | None  # X and Y for the metrics
-    metrics: dict[str, Any]
-    seen: tuple[np.ndarray, np.ndarray] | None = None  # outputs and Y of a stream's epoch
-
-    @property
-    def is_streamed(self) -> bool:
-        """Whether metrics are of outputs that a stream's mini-batches had before their steps."""
-        return self.batches is None and self.samples is None
-
-    def names(self, task: Task) -> list[str]:
-        """What the history calls what is measured."""
-        if self.batches is None:
-            return list(self.metrics)
-        return [f"validation_{name}" for name in ("cost", task.metric, *self.metrics)]
-
-    def measure(self, network: "Network") -> dict[str, float]:
-        """By the same names."""
-        found = [] if self.batches is None else list(network.measure(self.batches).values())
-        if self.is_streamed and self.seen is None:
-            return {}
-        if self.metrics:
-            outputs, Y = self.seen or (network.outputs(self.samples[0]), self.samples[1])  # type: ignore[index]
-            found += measured_numbers(self.metrics, network.task.truth(Y), network.task.measurable(outputs)).values()
-        return dict(zip(self.names(network.task), found, strict=True))
