@@ -95,5 +95,5 @@ def check_batch_sizes(layers: Sequence[Layer], m: int, batch_size: int | None) -
         warnings.warn(
             f"the last mini-batch of an epoch is a single sample ({m} in mini-batches of {size}), which has no "
             "variance: there BatchNorm uses the statistics that it remembers; another batch_size avoids that",
-            stacklevel=4,  # the line that has called Network.fit
+            stacklevel=6,  # the line that has called Network.fit
         )

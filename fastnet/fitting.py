@@ -203,7 +203,7 @@ def _begin(
 ) -> None:  # fmt: skip
     """The first change: a network without parameters gets them. It is undone if kernels cannot be loaded."""
     if not any(getattr(layer, "trainable", False) for layer in network.layers):
-        raise ValueError(f"no layer of {network!r} is trainable: call unfreeze()")
+        raise ValueError("no layer is trainable: call unfreeze()")
     if network.n_inputs is not None:
         network.require_finite_parameters()
     is_new, before, rng_state = network.n_inputs is None, network.task, network.rng.bit_generator.state

@@ -128,8 +128,9 @@ def test_batch_normalisation_refuses_mini_batches_of_one_sample(train):
 
 def test_a_last_mini_batch_of_one_sample_leaves_what_is_remembered():
     net = fn.Network([fn.Dense(5), fn.BatchNorm(), fn.Dense(1)]).build(4)
-    with pytest.warns(UserWarning, match=r"a single sample \(60 in mini-batches of 59\)"):
+    with pytest.warns(UserWarning, match=r"a single sample \(60 in mini-batches of 59\)") as warned:
         net.fit(X, X[:, 0], epochs=100, batch_size=59, optimizer=fn.SGD(1e-9), **QUIET)
+    assert warned[0].filename == __file__
     Z = X @ net.parameters["W1"].T
     np.testing.assert_allclose(net.parameters["variance1"], Z.var(axis=0, ddof=1), rtol=0.1)
     np.testing.assert_allclose(net.parameters["mean1"], Z.mean(axis=0), atol=0.1)
