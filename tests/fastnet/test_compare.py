@@ -21,7 +21,13 @@ def test_every_public_kernel_is_a_subject():
     assert set(SUBJECTS) == set(reference.__all__)
 
 
-@pytest.mark.parametrize("name", SUBJECTS)
+# Each kernel is compiled for this alone; the tests of the kernels compare all of them.
+QUICK = ("dense_forward", "relu", "softmax", "cross_entropy", "sgd")
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in SUBJECTS]
+)
 def test_cases_run_in_both_rooms_to_the_same_numbers(name):
     shape = SUBJECTS[name].shapes[0]
     exact = make_case(name, shape, "float64").results(reference)

@@ -68,6 +68,7 @@ def warm(tmp_path_factory):
 SAID = "compiling or loading kernels was interrupted: what is done is kept, and the next call goes on"
 
 
+@pytest.mark.slow  # the kernels are compiled anew
 def test_a_cold_start_goes_on_after_every_interrupt(warm):
     _, output, errors = warm
     assert output == f"5 {{'{SAID}, True'}}\n"
@@ -77,6 +78,7 @@ def test_a_cold_start_goes_on_after_every_interrupt(warm):
         assert line.startswith("fastnet: compiling the kernels (float32; once, kept in ")
 
 
+@pytest.mark.slow  # the kernels are compiled anew
 @pytest.mark.parametrize("delay", [0, 0.02, 0.05, 0.3])
 def test_first_calls_from_several_threads(warm, delay):
     """Another one imports Numba by itself meanwhile, and compiles a function of its own."""
@@ -110,6 +112,7 @@ def test_first_calls_from_several_threads(warm, delay):
     assert run(script, delay, NUMBA_CACHE_DIR=str(warm[0])) == ("[]\n", "")
 
 
+@pytest.mark.slow  # the kernels are compiled anew
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this system has no such timer")
 def test_whatever_a_handler_of_a_signal_raises_tears_nothing(warm):
     """A timer goes off every few milliseconds, while Numba is imported and kernels are loaded."""
@@ -136,6 +139,7 @@ def test_whatever_a_handler_of_a_signal_raises_tears_nothing(warm):
     assert run(script, NUMBA_CACHE_DIR=str(warm[0]))[0] == "True\n"
 
 
+@pytest.mark.slow  # the kernels are compiled anew
 def test_a_handler_of_the_users_own_is_called_at_once_and_stays(warm):
     script = """
     called = []
@@ -148,6 +152,7 @@ def test_a_handler_of_the_users_own_is_called_at_once_and_stays(warm):
     assert run(script, NUMBA_CACHE_DIR=str(warm[0])) == ("True True\n", "")
 
 
+@pytest.mark.slow
 def test_sigterm_ends_a_process_that_compiles():
     """As an exception that ends it: the thread that compiles stops at the next routine."""
     script = """
@@ -171,6 +176,7 @@ def test_sigterm_ends_a_process_that_compiles():
     assert errors.endswith(" interrupted\n")
 
 
+@pytest.mark.slow  # the kernels are compiled anew
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 def test_a_child_that_is_forked_meanwhile(warm):
     """It starts when what is being loaded is, and uses that; so does one whose parent has never used fastnet."""
@@ -204,12 +210,14 @@ PART = """
     """
 
 
+@pytest.mark.slow  # the kernels are compiled anew
 def test_what_is_compiled_later_is_said_by_name_and_once(warm):
     said = "fastnet: compiling the part for rarer activations, which this network is the first to use ..."
     assert run(PART, NUMBA_CACHE_DIR=str(warm[0]))[1].startswith(said)
     assert run(PART, NUMBA_CACHE_DIR=str(warm[0]))[1] == ""
 
 
+@pytest.mark.slow  # the kernels are compiled anew
 def test_without_standard_error(warm):
     said = "sys.stderr = None; from fastnet_kernels.first_use import tell; tell('nobody hears this\\n'); print('right')"
     assert run(said, NUMBA_CACHE_DIR=str(warm[0]))[0] == "right\n"

@@ -79,6 +79,7 @@ def test_an_edit_in_an_inlined_function_is_never_missed(tmp_path):
     assert run_with(tmp_path) == ["1.0", "0"]
 
 
+@pytest.mark.slow  # processes of their own that compile
 def test_a_routine_is_loaded_before_its_caller_and_no_edit_in_it_is_missed(tmp_path):
     package = copy_of_the_kernels(tmp_path)
     assert run_with(tmp_path, WITH_ROUTINE) == ["6.0", "0", "0"]
@@ -120,6 +121,7 @@ def test_damaged_files_are_replaced(tmp_path):
     assert run_in(tmp_path) == (2, [])
 
 
+@pytest.mark.slow  # processes of their own that compile
 def test_what_cannot_be_read_or_replaced_does_not_matter(tmp_path):
     run_in(tmp_path)
     for path in tmp_path.glob("*/*.sgd-*"):  # a folder is neither, for every user
@@ -130,6 +132,7 @@ def test_what_cannot_be_read_or_replaced_does_not_matter(tmp_path):
     assert [("cannot be used" in line, "cannot be kept in" in line) for line in lines] == [(True, False), (False, True)]
 
 
+@pytest.mark.slow  # processes of their own that compile
 def test_a_full_disk(tmp_path):
     pytest.importorskip("resource")
     fill = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))"
@@ -140,12 +143,14 @@ def test_a_full_disk(tmp_path):
     assert list(tmp_path.glob("*/*")) == []
 
 
+@pytest.mark.slow  # processes of their own that compile
 def test_a_folder_that_disappears_is_made_again(tmp_path):
     vanish = f"import shutil; shutil.rmtree({str(tmp_path)!r})"
     assert run_in(tmp_path, vanish) == (0, [])
     assert run_in(tmp_path) == (2, [])
 
 
+@pytest.mark.slow  # processes of their own that compile
 def test_without_any_folder(tmp_path):
     found, lines = run_in(tmp_path / "no", NUMBA_CACHE_LOCATOR_CLASSES="ZipCacheLocator")
     assert found == 0
@@ -155,6 +160,7 @@ def test_without_any_folder(tmp_path):
     )
 
 
+@pytest.mark.slow  # processes of their own that compile
 def test_code_of_other_sources_is_deleted(tmp_path):
     def function():
         pass
@@ -191,6 +197,7 @@ except KeyboardInterrupt:
 """
 
 
+@pytest.mark.slow  # processes of their own that compile
 def test_a_part_that_nobody_has_asked_for_is_loaded_when_it_is_called(tmp_path):
     copy_of_the_kernels(tmp_path)
     assert run_with(tmp_path, LATE) == ["0.5", "0.0", "True"]
