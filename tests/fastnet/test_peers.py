@@ -97,6 +97,7 @@ def test_random_workloads_are_the_same_for_each_number():
         assert find_workload(name) is None
 
 
+@pytest.mark.slow  # a process for each contestant
 def test_a_race():
     told = []
     records = compare_peers(["planar", "one sample"], ["NumPy"], rounds=2, progress=told.append)

@@ -105,6 +105,7 @@ def spoil(path):
     path.write_bytes(content)
 
 
+@pytest.mark.slow  # processes of their own that compile
 def test_damaged_files_are_replaced(tmp_path):
     assert run_in(tmp_path) == (0, [])
     assert run_in(tmp_path) == (2, [])
