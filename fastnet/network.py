@@ -556,9 +556,9 @@ class Network:
             warnings.warn(f"{error}: this copy of a network from a GPU runs on the CPU", stacklevel=2)
             self.device = device_for("cpu", self.dtype)
         if self.n_inputs is not None:
-            training = self.training
             self._allocate(self.n_inputs)
-            self.buffer[:], self.training = state["buffer"], training
+            self.buffer[:] = state["buffer"]
+            self.training, self.put_back_parameters = state["training"], state["put_back_parameters"]
 
     def __copy__(self) -> "Network":
         """A network shares its parameters with no other one: the same as a deep copy."""
