@@ -14,8 +14,11 @@ def seconds_compiling() -> float:
 
 
 @contextlib.contextmanager
-def announced(what: str, event: ModuleType) -> Iterator[None]:
-    """Inside of work that is done `apart`, say what is compiled, if anything is. `event` is the compiler's module."""
+def announced(what: str, event: ModuleType, kind: str) -> Iterator[None]:
+    """Inside of work that is done `apart`, say what is compiled, if anything is.
+
+    `event` is the compiler's module of events, and `kind` one that it broadcasts when it compiles.
+    """
     started: list[float] = []
 
     class Listener(event.Listener):  # type: ignore[misc, name-defined]
@@ -27,7 +30,7 @@ def announced(what: str, event: ModuleType) -> Iterator[None]:
         def on_end(self, _: object) -> None:
             pass
 
-    with event.install_listener("numba:compile", Listener()):
+    with event.install_listener(kind, Listener()):
         yield
     if started:
         tell(f" done in {time.perf_counter() - started[0]:.1f} s\n")

@@ -140,11 +140,11 @@ class CPU:
         compiling, event = imported("fastnet_kernels.cpu.compiling"), imported("numba.core.event")
         if self.dtype not in _programs:
             where = "" if compiling.folder is None else f"; once, kept in {compiling.folder}"
-            with announced(f"the kernels ({self.dtype}{where})", event):
+            with announced(f"the kernels ({self.dtype}{where})", event, "numba:compile"):
                 _programs[self.dtype] = self._load_program()
         for part in sorted(parts - _loaded_parts):
             name = codes.PART_NAMES[part]
-            with announced(f"the part for {name}, which this network is the first to use", event):
+            with announced(f"the part for {name}, which this network is the first to use", event, "numba:compile"):
                 compiling.load_part(part)
             _loaded_parts.add(part)
         return _programs[self.dtype]

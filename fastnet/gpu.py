@@ -127,7 +127,8 @@ class GPU:
             numba.uint8[::1], *(number,) * 4, whole[::1], real[::1], real[:, ::1], whole[:, :, ::1], real[::1],
             real[::1], whole[::1], *(whole,) * 6,
         )  # fmt: skip
-        with self.cuda.gpus[device], announced(f"the CUDA kernels ({self.dtype}; once)", self.compiling.event):
+        compiling, what = self.compiling, f"the CUDA kernels ({self.dtype}; once)"
+        with self.cuda.gpus[device], announced(what, compiling.event, compiling.COMPILES):
             compiled = program.run.compile(signature)
             return int(compiled.max_cooperative_grid_blocks(threads))
 

@@ -60,6 +60,9 @@ else:
     from numba.cuda.dispatcher import CUDACache
     from numba.cuda.extending import intrinsic  # noqa: F401
 
+    # The event that tells of a kernel being compiled. Of one that comes from the cache there is none.
+    COMPILES = "numba-cuda:run_pass"
+
     class _PackageCache(CUDACache):
         """numba-cuda's on-disk cache of one kernel, fresh only while no source of the package has changed."""
 
