@@ -46,7 +46,7 @@ def _add_demo(commands: Any) -> None:
 def _add_compare(commands: Any) -> None:
     parser = commands.add_parser(
         "compare",
-        help="time kernels in every room, or whole trainings against peers",
+        help="time kernels in every backend, or whole trainings against peers",
         description="Time every kernel in NumPy (reference), on the CPU and, where there is one, on the GPU, against "
         "the limit of this machine; or, with --peers, whole trainings against PyTorch, JAX and others.",
     )
@@ -100,9 +100,9 @@ def _compare(options: Any) -> int:
         )
     else:
         from .benchmarks.comparison import compare
-        from .benchmarks.kernels import rooms
+        from .benchmarks.kernels import backends
 
-        for line in rooms()[1]:
+        for line in backends()[1]:
             progress(line)
         records = []
         for threads in options.threads or [None]:

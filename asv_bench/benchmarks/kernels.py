@@ -1,14 +1,14 @@
-"""Every public kernel over sizes from tiny to beyond the cache, in every room, against the limit of this machine."""
+"""Every public kernel over sizes from tiny to beyond the cache, in every backend, against the limit of this machine."""
 
 import numba
 
 from fastnet.benchmarks.comparison import compare
-from fastnet.benchmarks.kernels import SUBJECTS, make_case, rooms
+from fastnet.benchmarks.kernels import SUBJECTS, backends, make_case
 from fastnet.benchmarks.limits import bandwidth, peak_flops
 
-from .common import room
+from .common import module_of
 
-ROOMS = list(rooms()[0])  # those that can run here
+BACKENDS = list(backends()[0])  # those that can run here
 DTYPES = ["float32", "float64"]
 
 
@@ -19,9 +19,9 @@ class _Rates:
     timeout = 300
 
     def setup_cache(self):
-        """Rates and fractions of all kernels, measured once: each room and the machine's limit in turn."""
+        """Rates and fractions of all kernels, measured once: each backend and the machine's limit in turn."""
         records = [record for dtype in DTYPES for record in compare(dtype=dtype, threads=1, rounds=5)]
-        return {(r["kernel"], "x".join(map(str, r["shape"])), r["dtype"], r["room"]): r for r in records}
+        return {(r["kernel"], "x".join(map(str, r["shape"])), r["dtype"], r["backend"]): r for r in records}
 
     setup_cache.timeout = 900
 
@@ -46,7 +46,7 @@ class _Time:
 
     def setup(self, shape, dtype, backend):
         numba.set_num_threads(1)
-        self.call = make_case(self.kernel, tuple(map(int, shape.split("x"))), dtype).bound(room(backend))
+        self.call = make_case(self.kernel, tuple(map(int, shape.split("x"))), dtype).bound(module_of(backend))
         self.call()  # compiles
 
     def time_call(self, shape, dtype, backend):
@@ -56,7 +56,7 @@ class _Time:
 def _subclasses(name, subject):
     title = "".join(part.capitalize() for part in name.split("_"))
     shapes = ["x".join(map(str, shape)) for shape in subject.shapes]
-    members = {"kernel": name, "params": (shapes, DTYPES, ROOMS), "__module__": __name__}
+    members = {"kernel": name, "params": (shapes, DTYPES, BACKENDS), "__module__": __name__}
 
     def track_rate(self, records, shape, dtype, backend):
         return _Rates.track_rate(self, records, shape, dtype, backend)

@@ -1,4 +1,4 @@
-"""Kernels side by side: the same formula in each of its rooms, held against the limit of the machine."""
+"""Kernels side by side: the same formula in each of its backends, held against the limit of the machine."""
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
@@ -8,7 +8,7 @@ import numpy as np
 from fastnet_kernels.first_use import imported
 
 from ..checks import float_dtype, known, positive_integer
-from .kernels import SUBJECTS, Shape, largest_error, make_case, rooms
+from .kernels import SUBJECTS, Shape, backends, largest_error, make_case
 from .limits import gpu_limit_seconds, limit_seconds
 from .timing import samples, spread
 
@@ -22,7 +22,7 @@ def compare(
     rounds: int = 15,
     progress: Callable[[str], object] = lambda line: None,
 ) -> list[dict[str, Any]]:
-    """Time kernels in every room that can run here: reference (NumPy), cpu, and cuda where there is a GPU.
+    """Time kernels in every backend that can run here: reference (NumPy), cpu, and cuda where there is a GPU.
 
     Parameters
     ----------
@@ -34,16 +34,16 @@ def compare(
     dtype : str
         "float32" or "float64".
     threads : int, optional
-        For all rooms; as many as Numba uses unless given. NumPy's own are held to it where threadpoolctl is installed.
+        For all backends; as many as Numba uses unless given. NumPy's own are held to it where threadpoolctl is installed.
     rounds : int
-        Samples of each; the rooms take turns.
+        Samples of each; the backends take turns.
     progress : callable
         Called with a line of text before each case.
 
     Returns
     -------
     list of dict
-        One record a kernel, shape and room, as `pandas.DataFrame` takes them: kernel, shape, dtype, room, threads;
+        One record a kernel, shape and backend, as `pandas.DataFrame` takes them: kernel, shape, dtype, backend, threads;
         seconds a call (the median, called from Python) with the quartiles low and high; gflops (None for kernels that
         are bound by memory) and gbytes, per second; fraction of the machine's limit, measured beside it (the slower of
         its multiply-adds and a copy of as many bytes); speedup over reference; error, the largest against the float64
@@ -58,7 +58,7 @@ def compare(
     --------
     >>> import fastnet as fn
     >>> records = fn.compare(["relu"], [(64, 64)], rounds=3)
-    >>> [record["room"] for record in records][:2]
+    >>> [record["backend"] for record in records][:2]
     ['reference', 'cpu']
     """
     numba = imported("numba")
@@ -94,33 +94,33 @@ def _shapes_for(name: str, shapes: Sequence[Shape] | None) -> Sequence[Shape]:
 
 def _measure(name: str, shape: Shape, dtype: str, threads: int, rounds: int) -> list[dict[str, Any]]:
     """The records of one kernel and shape."""
-    available, _ = rooms()
+    available, _ = backends()
     exact = make_case(name, shape, "float64").results(available["reference"])
     case = make_case(name, shape, dtype)
-    errors = {room: largest_error(case.results(module), exact) for room, module in available.items()}
-    times = samples({room: case.bound(module) for room, module in available.items()}, rounds=rounds)
+    errors = {backend: largest_error(case.results(module), exact) for backend, module in available.items()}
+    times = samples({backend: case.bound(module) for backend, module in available.items()}, rounds=rounds)
     limits = dict.fromkeys(("reference", "cpu"), limit_seconds(case.flops, case.bytes, dtype, threads))
     if "cuda" in available:
         limits["cuda"] = gpu_limit_seconds(case.flops, case.bytes, dtype)
     reference = float(np.median(times["reference"]))
     records = []
-    for room in available:
-        low, seconds, high = spread(times[room])
+    for backend in available:
+        low, seconds, high = spread(times[backend])
         records.append(
             {
                 "kernel": name,
                 "shape": shape,
                 "dtype": dtype,
-                "room": room,
+                "backend": backend,
                 "threads": threads,
                 "seconds": seconds,
                 "low": low,
                 "high": high,
                 "gflops": case.flops / seconds / 1e9 if case.flops else None,
                 "gbytes": case.bytes / seconds / 1e9,
-                "fraction": limits[room] / seconds,
+                "fraction": limits[backend] / seconds,
                 "speedup": reference / seconds,
-                "error": errors[room],
+                "error": errors[backend],
             }
         )
     return records

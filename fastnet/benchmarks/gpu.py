@@ -47,7 +47,7 @@ def limits() -> dict[str, Any]:
 
 def products() -> list[dict[str, Any]]:
     """Our product of square matrices, and cuBLAS's, without tensor cores in float32."""
-    import fastnet_kernels.cuda as room
+    import fastnet_kernels.cuda as backend
     from fastnet_kernels.cuda.compiling import cuda
     from fastnet_kernels.cuda.cublas import Matrix, find
 
@@ -56,7 +56,7 @@ def products() -> list[dict[str, Any]]:
         for side in _SIDES:
             A, W, Z = (cuda.to_device(np.random.default_rng(0).random((side, side)).astype(dtype)) for _ in range(3))
             b = cuda.to_device(np.zeros(side, dtype))
-            calls = {"fastnet": Queued(functools.partial(room.dense_forward, A, W, b, Z), cuda.synchronize)}
+            calls = {"fastnet": Queued(functools.partial(backend.dense_forward, A, W, b, Z), cuda.synchronize)}
             cublas = find(dtype)
             if cublas is not None:
                 P, Q, C = (Matrix(array.reshape(-1), 0, side, 1) for array in (A, W, Z))

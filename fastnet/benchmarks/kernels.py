@@ -1,4 +1,4 @@
-"""Every public kernel as a subject of measurement: its arguments for a given shape, its work, its rooms."""
+"""Every public kernel as a subject of measurement: its arguments for a given shape, its work, its backends."""
 
 import importlib
 from collections.abc import Callable, Mapping, Sequence
@@ -148,22 +148,22 @@ class Case:
         arrays += self._changed(self.inputs)
         return sum(array.nbytes for array in arrays)
 
-    def bound(self, room: ModuleType) -> Callable[[], object]:
-        """A call of this kernel of `room` on the arguments, which are in a GPU's memory already."""
-        kernel = getattr(room, self.kernel)
+    def bound(self, backend: ModuleType) -> Callable[[], object]:
+        """A call of this kernel of `backend` on the arguments, which are in a GPU's memory already."""
+        kernel = getattr(backend, self.kernel)
         arguments = [*self.inputs, *self.outputs]
-        if room.__name__.endswith("cuda"):
+        if backend.__name__.endswith("cuda"):
             from fastnet_kernels.cuda.compiling import cuda
 
             arguments = [cuda.to_device(value) if isinstance(value, np.ndarray) else value for value in arguments]
             return Queued(lambda: kernel(*arguments), cuda.synchronize)
         return lambda: kernel(*arguments)
 
-    def results(self, room: ModuleType) -> list[np.ndarray]:
+    def results(self, backend: ModuleType) -> list[np.ndarray]:
         """What the kernel computes, in arrays of its own."""
         inputs = [value.copy() if isinstance(value, np.ndarray) else value for value in self.inputs]
         outputs = [np.empty_like(array) for array in self.outputs]
-        getattr(room, self.kernel)(*inputs, *outputs)
+        getattr(backend, self.kernel)(*inputs, *outputs)
         return outputs or self._changed(inputs)
 
     def _changed(self, inputs: Sequence[Any]) -> list[np.ndarray]:
@@ -194,8 +194,8 @@ def make_case(kernel: str, shape: Shape, dtype: str, seed: int = 0) -> Case:
     return Case(kernel, shape, inputs, outputs)
 
 
-def rooms() -> tuple[dict[str, ModuleType], list[str]]:
-    """The rooms that can run here, reference first, and a line about each that cannot."""
+def backends() -> tuple[dict[str, ModuleType], list[str]]:
+    """The backends that can run here, reference first, and a line about each that cannot."""
     found, missing = {}, []
     for name in ("reference", "cpu", "cuda"):
         try:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..checks import float_dtype, known, positive_integer
-from .kernels import rooms
+from .kernels import backends
 from .peers import PEERS
 from .timing import spread
 from .workloads import INFERENCES, WORKLOADS, find_workload
@@ -135,7 +135,7 @@ def compare_peers(
 
 def _peers_here() -> list[str]:
     """All peers that can be expected to run on this machine."""
-    has_gpu = "cuda" in rooms()[0]
+    has_gpu = "cuda" in backends()[0]
     return [name for name in PEERS if has_gpu or "CUDA" not in name]
 
 

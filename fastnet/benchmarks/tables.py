@@ -36,14 +36,14 @@ def as_text(rows: Sequence[Sequence[str]]) -> str:
 
 
 def kernels_text(records: Sequence[Record]) -> str:
-    rows = [["kernel", "shape", "room", "threads", "time", "rate", "of limit", "speed-up", "error"]]
+    rows = [["kernel", "shape", "backend", "threads", "time", "rate", "of limit", "speed-up", "error"]]
     for record in records:
         flops = record["gflops"]
         rows.append(
             [
                 record["kernel"],
                 "x".join(map(str, record["shape"])),
-                record["room"],
+                record["backend"],
                 str(record["threads"]),
                 readable_time(record["seconds"]),
                 f"{record['gbytes']:.1f} GB/s" if flops is None else f"{flops:.1f} GFLOP/s",
@@ -72,7 +72,7 @@ def plot(records: Sequence[Record], path: Path) -> None:
         threads = f"{record['threads']} thread{'s' * (record['threads'] > 1)}"
         if "kernel" in record:
             group = f"{record['kernel']} {'x'.join(map(str, record['shape']))}, {threads}"
-            values.setdefault(group, {})[record["room"]] = record["fraction"]
+            values.setdefault(group, {})[record["backend"]] = record["fraction"]
         elif record["agrees"]:
             values.setdefault(f"{record['workload']}, {threads}", {})[record["peer"]] = record["seconds"] * 1e6
     label = "fraction of this machine's limit" if "kernel" in records[0] else "microseconds a step or call"

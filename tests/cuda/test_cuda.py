@@ -42,7 +42,7 @@ def run(*command, **environment):
 def run_tests(*arguments, **environment):
     # Numbers that overflow are a warning in the simulator, where they are NumPy's.
     options = ("-q", "-p", "no:cacheprovider", "-W", "ignore::RuntimeWarning")
-    return run("-m", "pytest", *options, *arguments, FASTNET_TEST_ROOM="cuda", **environment)
+    return run("-m", "pytest", *options, *arguments, FASTNET_TEST_BACKEND="cuda", **environment)
 
 
 def passed(process):
@@ -142,7 +142,7 @@ def test_memory_and_barriers_on_the_gpu():
     for tool in ("memcheck", "racecheck", "synccheck"):
         command = ["compute-sanitizer", "--tool", tool, "--error-exitcode", "1", sys.executable, "-m", "pytest", "-q"]
         result = subprocess.run(
-            [*command, str(NETWORKS), *chosen], env={**os.environ, "FASTNET_TEST_ROOM": "cuda"}, capture_output=True,
+            [*command, str(NETWORKS), *chosen], env={**os.environ, "FASTNET_TEST_BACKEND": "cuda"}, capture_output=True,
             text=True,
         )  # fmt: skip
         assert result.returncode == 0, result.stdout[-5000:]

@@ -12,7 +12,7 @@ from fastnet_kernels.cpu import limits as cpu_limits
 
 import fastnet as fn
 from fastnet.benchmarks import limits, tables
-from fastnet.benchmarks.kernels import SUBJECTS, largest_error, make_case, rooms
+from fastnet.benchmarks.kernels import SUBJECTS, backends, largest_error, make_case
 from fastnet.benchmarks.timing import samples
 from fastnet.cli import main
 
@@ -34,8 +34,8 @@ def test_cases_run_in_both_rooms_to_the_same_numbers(name):
     for dtype, tolerance in (("float32", 1e-5), ("float64", 1e-13)):
         case = make_case(name, shape, dtype)
         before = [np.copy(value) for value in case.inputs]
-        for room in (reference, cpu):
-            assert largest_error(case.results(room), exact) < tolerance
+        for backend in (reference, cpu):
+            assert largest_error(case.results(backend), exact) < tolerance
         for a, b in zip(case.inputs, before, strict=True):
             np.testing.assert_array_equal(a, b)
 
@@ -51,12 +51,12 @@ def test_work_of_a_case():
 def test_a_wrong_kernel_shows_in_the_error(monkeypatch):
     monkeypatch.setattr(cpu, "relu", lambda Z, A: np.maximum(Z, 0.1, out=A))
     records = fn.compare(["relu"], [(20, 20)], rounds=1)
-    assert [record["error"] > 1e-2 for record in records if record["room"] != "cuda"] == [False, True]
+    assert [record["error"] > 1e-2 for record in records if record["backend"] != "cuda"] == [False, True]
 
 
 def test_records(threads):
     records = fn.compare(["dense_forward", "relu"], [(8, 16, 24), (33, 17)], dtype="float64", threads=threads, rounds=3)
-    assert [(r["kernel"], r["shape"]) for r in records if r["room"] == "cpu"] == [
+    assert [(r["kernel"], r["shape"]) for r in records if r["backend"] == "cpu"] == [
         ("dense_forward", (8, 16, 24)),
         ("relu", (33, 17)),
     ]
@@ -70,7 +70,7 @@ def test_records(threads):
         else:
             assert record["gflops"] is None
             np.testing.assert_allclose(record["gbytes"] * record["seconds"] * 1e9, 2 * 33 * 17 * 8)
-        if record["room"] == "reference":
+        if record["backend"] == "reference":
             assert record["speedup"] == 1
 
 
@@ -126,7 +126,7 @@ def test_the_loops_that_measure_limits_do_what_they_say():
 
 
 def test_cuda_is_left_out_with_a_word():
-    found, missing = rooms()
+    found, missing = backends()
     assert list(found)[:2] == ["reference", "cpu"]
     assert len(found) + len(missing) == 3
 
@@ -142,7 +142,7 @@ def test_command_prints_a_table(capsys, tmp_path):
     assert lines[0].split() == [
         "kernel",
         "shape",
-        "room",
+        "backend",
         "threads",
         "time",
         "rate",

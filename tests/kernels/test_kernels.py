@@ -1,6 +1,6 @@
 """Every kernel against the reference, on odd shapes, both dtypes and arrays of any strides.
 
-The room is that of the CPU, unless FASTNET_TEST_ROOM says cuda: tests/cuda runs this file once more for it, on a GPU or
+The backend is that of the CPU, unless FASTNET_TEST_BACKEND says cuda: tests/cuda runs this file once more for it, on a GPU or
 in Numba's simulator, which is slow and gets small shapes.
 """
 
@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from fastnet_kernels import reference
 
-ROOM = os.environ.get("FASTNET_TEST_ROOM", "cpu")
+BACKEND = os.environ.get("FASTNET_TEST_BACKEND", "cpu")
 IS_SIMULATED = os.environ.get("NUMBA_ENABLE_CUDASIM", "0") == "1"
-room = importlib.import_module(f"fastnet_kernels.{ROOM}")
-on_cpu = pytest.mark.skipif(ROOM != "cpu", reason="about the kernels of the CPU")
+backend = importlib.import_module(f"fastnet_kernels.{BACKEND}")
+on_cpu = pytest.mark.skipif(BACKEND != "cpu", reason="about the kernels of the CPU")
 
 
 def small(cases, size=lambda case: max(case)):
@@ -44,7 +44,7 @@ def every_second(array):
 
 
 RARER = ["softplus", "silu", "gelu", "hard_silu"]  # whose derivatives need Z
-LAYOUTS = [contiguous, every_second, np.asfortranarray] if ROOM == "cpu" else [contiguous]
+LAYOUTS = [contiguous, every_second, np.asfortranarray] if BACKEND == "cpu" else [contiguous]
 
 
 def laid_out(shapes, quick=(contiguous,)):
@@ -72,12 +72,12 @@ def rng():
 
 
 def compare(name, inputs, outputs, dtype, layout=contiguous):
-    """Run kernel `name` of both rooms on the same inputs; every output must agree, and no input may change."""
+    """Run kernel `name` of both backends on the same inputs; every output must agree, and no input may change."""
     expected = [np.full(shape, np.nan, dtype) for shape in outputs]
     found = [layout(np.full(shape, np.nan, dtype)) for shape in outputs]
     given = [layout(value) if isinstance(value, np.ndarray) else value for value in inputs]
     getattr(reference, name)(*inputs, *expected)
-    getattr(room, name)(*given, *found)
+    getattr(backend, name)(*given, *found)
     for a, b in zip(found, expected, strict=True):
         np.testing.assert_allclose(a, b, **tolerance(dtype))
     for a, b in zip(given, inputs, strict=True):
@@ -85,14 +85,14 @@ def compare(name, inputs, outputs, dtype, layout=contiguous):
 
 
 def test_both_rooms_have_the_same_names():
-    assert room.__all__ == reference.__all__
+    assert backend.__all__ == reference.__all__
     for name in reference.__all__:
-        function = getattr(room, name)
+        function = getattr(backend, name)
         arguments = getattr(function, "py_func", function).__code__
         expected = getattr(reference, name).__code__
         count = expected.co_argcount
         assert arguments.co_varnames[: arguments.co_argcount] == expected.co_varnames[:count]
-        assert getattr(room, name).__doc__
+        assert getattr(backend, name).__doc__
 
 
 @pytest.mark.parametrize(("shape", "layout", "dtype"), laid_out(SHAPES, quick=(contiguous, every_second)))
@@ -161,9 +161,9 @@ def test_derivatives_are_exact_far_from_zero(name, dtype):
     given = Z
     if name not in (*RARER, "elu"):
         given = np.empty_like(Z)
-        getattr(room, name)(Z, *setting, given)
+        getattr(backend, name)(Z, *setting, given)
     dZ = np.empty_like(Z)
-    getattr(room, f"{name}_backward")(np.ones_like(Z), given, *setting, dZ)
+    getattr(backend, f"{name}_backward")(np.ones_like(Z), given, *setting, dZ)
     exact, terms = np.broadcast_arrays(*slopes(Z[:, 0].astype(np.float64))[name])
     counts = (np.abs(exact) >= 1e-30) & (np.abs(np.abs(Z[:, 0]) - 3) > 1e-3)  # where lines meet, rounding decides
     # Squares of z up to 69 are exponents of gelu's density: their rounding is as much of the result.
@@ -175,7 +175,7 @@ def test_activation_of_huge_numbers_and_nan(name, dtype):
     Z = np.array([[1e4, -1e4, 0.0], [30.0, -30.0, 700.0], [np.nan, np.nan, np.nan]], dtype)
     compare(name, [Z], [Z.shape], dtype)
     A = np.empty_like(Z)
-    getattr(room, name)(Z, A)
+    getattr(backend, name)(Z, A)
     assert np.isfinite(A[:2]).all()
     assert np.isnan(A[2]).all(), "NaN must stay NaN, or divergence could not be seen"
 
@@ -183,7 +183,7 @@ def test_activation_of_huge_numbers_and_nan(name, dtype):
 def test_activation_in_place(dtype, rng):
     Z = rng.standard_normal((33, 17)).astype(dtype)
     expected = np.tanh(Z)
-    room.tanh(Z, Z)
+    backend.tanh(Z, Z)
     np.testing.assert_allclose(Z, expected, **tolerance(dtype))
 
 
@@ -202,9 +202,9 @@ def test_dense(shape, layout, dtype, rng):
 def test_dense_with_no_samples(dtype):
     W, b = np.ones((3, 2), dtype), np.ones(3, dtype)
     A_prev, Z = np.empty((0, 2), dtype), np.empty((0, 3), dtype)
-    room.dense_forward(A_prev, W, b, Z)
+    backend.dense_forward(A_prev, W, b, Z)
     dW, db = np.full((3, 2), np.nan, dtype), np.full(3, np.nan, dtype)
-    room.dense_backward(Z, A_prev, W, dW, db, A_prev)
+    backend.dense_backward(Z, A_prev, W, dW, db, A_prev)
     assert (dW == 0).all()
     assert (db == 0).all()
 
@@ -227,7 +227,7 @@ def test_losses_of_numbers_that_are_right_and_of_nan(name, dtype):
     A, Y = np.array([[1.0], [np.nan]], dtype), np.ones((2, 1), dtype)
     setting = {"huber": (1.0,), "quantile": (0.3,)}.get(name, ())
     L, dA = np.empty(2, dtype), np.empty_like(A)
-    getattr(room, name)(A, Y, *setting, L, dA)
+    getattr(backend, name)(A, Y, *setting, L, dA)
     assert L[0] == 0
     assert dA[0] == 0
     assert np.isnan(L[1]), "NaN must stay NaN, or divergence could not be seen"
@@ -247,7 +247,7 @@ def test_losses_are_stable_far_from_zero(name, dtype):
     n = 1 if name == "log_loss" else 2
     Z = np.array([[1e4], [1e4], [-1e4], [-1e4]], dtype) * np.array([[-1.0, 1.0][-n:]], dtype) / n
     Y = np.array([[1], [0], [0], [1]], dtype)
-    for tested in (reference, room):
+    for tested in (reference, backend):
         L, dZ = np.empty(4, dtype), np.empty_like(Z)
         smoothing = (0.0,) if name == "cross_entropy" else ()
         getattr(tested, name)(Z, Y, *smoothing, L, dZ)
@@ -265,7 +265,7 @@ def test_cross_entropy_of_large_logits(scale, smoothing, dtype, rng):
     Y[::2] = rng.integers(0, n, Y[::2].shape)
     Z[:9] = scale * np.arange(9)[:, None] + np.linspace(0, 8, n)
     L, dZ, wider = np.empty(m, dtype), np.empty_like(Z), np.longdouble
-    room.cross_entropy(Z, Y, smoothing, L, dZ)
+    backend.cross_entropy(Z, Y, smoothing, L, dZ)
     exact_L, exact_dZ = np.empty(m, wider), np.empty(Z.shape, wider)
     reference.cross_entropy(Z.astype(wider), Y, smoothing, exact_L, exact_dZ)
     eps = np.finfo(dtype).eps
@@ -277,7 +277,7 @@ def test_cross_entropy_of_large_logits(scale, smoothing, dtype, rng):
 def test_a_label_that_is_no_class_gives_nan(label, dtype, rng):
     """And nothing is read or written beyond the sample's own numbers."""
     Z, Y = rng.standard_normal((5, 3)).astype(dtype), np.array([[0], [1], [label], [2], [0]], dtype)
-    for tested in (reference, room):
+    for tested in (reference, backend):
         L, dZ = np.empty(5, dtype), np.empty_like(Z)
         tested.cross_entropy(Z, Y, 0.0, L, dZ)
         np.testing.assert_array_equal(np.isnan(L), [False, False, True, False, False])
@@ -292,7 +292,7 @@ def test_softmax_is_largest_where_its_numbers_are(dtype, rng):
     Z[::3, 2] = np.nextafter(Z[::3, 1], dtype(np.inf))
     for some in (Z, Z[:1]):
         A = np.empty_like(some)
-        room.softmax(some, A)
+        backend.softmax(some, A)
         np.testing.assert_array_equal(A.argmax(axis=1), some.argmax(axis=1))
         np.testing.assert_allclose(A.sum(axis=1), 1, rtol=10 * np.finfo(dtype).eps)
 
@@ -303,7 +303,7 @@ def test_sgd(size, dtype, rng):
     gradients = rng.standard_normal(size).astype(dtype)
     expected = parameters.copy()
     reference.sgd(expected, gradients, 0.1)
-    room.sgd(parameters, gradients, 0.1)
+    backend.sgd(parameters, gradients, 0.1)
     np.testing.assert_allclose(parameters, expected, **tolerance(dtype))
 
 
@@ -324,7 +324,7 @@ def test_updates(name, states, settings, size, dtype, rng):
     given[-1] = given[-1] if states == 1 else abs(given[-1])
     expected, found = [array.copy() for array in given], [array.copy() for array in given]
     getattr(reference, name)(*expected, *settings)
-    getattr(room, name)(*found, *settings)
+    getattr(backend, name)(*found, *settings)
     for a, b in zip(found, expected, strict=True):
         np.testing.assert_allclose(a, b, **tolerance(dtype))
     np.testing.assert_array_equal(found[1], given[1])
@@ -337,9 +337,9 @@ def test_updates_by_large_gradients(name, settings, dtype):
     parameters, gradients = np.zeros(33, dtype), np.full(33, large, dtype)
     gradients[1::2] *= -1
     gradients[7] = too_large
-    room_for = np.zeros((2, 33), dtype)
+    states = np.zeros((2, 33), dtype)
     with np.errstate(over="ignore", invalid="ignore"):
-        getattr(room, name)(parameters, gradients, *room_for, *settings, 1e-8, 0.0)
+        getattr(backend, name)(parameters, gradients, *states, *settings, 1e-8, 0.0)
     assert np.isnan(parameters[7]), "a step of nothing would not be noticed"
     rest = np.arange(33) != 7
     step = 0.1 if name == "adam" else 1.0
@@ -365,7 +365,7 @@ def test_normalisation_of_numbers_far_from_0(dtype, rng):
     far = 3e4 if dtype == np.float32 else 1e12
     A_prev = (far + rng.standard_normal((100, 3))).astype(dtype)
     mean, rate, A = np.empty(3, dtype), np.empty(3, dtype), np.empty((100, 3), dtype)
-    room.batch_norm(A_prev, np.ones(3, dtype), np.zeros(3, dtype), 1e-5, mean, rate, A)
+    backend.batch_norm(A_prev, np.ones(3, dtype), np.zeros(3, dtype), 1e-5, mean, rate, A)
     np.testing.assert_allclose(A.std(axis=0), 1, rtol=1e-2)
 
 
@@ -382,7 +382,7 @@ def test_dropout_leaves_out_its_share_anew_for_every_key(dtype):
     ones, found = np.ones((300, 500), dtype), []
     for key in (1, 2, 2**32):
         A = np.empty_like(ones)
-        room.dropout(ones, 0.3, np.uint64(key), A)
+        backend.dropout(ones, 0.3, np.uint64(key), A)
         found.append(A == 0)
         assert np.mean(A == 0) == pytest.approx(0.3, abs=0.005)
         assert A.max() == pytest.approx(1 / 0.7)
@@ -402,8 +402,8 @@ def test_same_bits_on_any_number_of_threads(dtype):
     for n_threads in range(1, numba.config.NUMBA_NUM_THREADS + 1):
         numba.set_num_threads(n_threads)
         Z, dW, db, dA = np.empty_like(dZ), np.empty_like(W), np.empty(70, dtype), np.empty_like(A_prev)
-        room.dense_forward(A_prev, W, np.zeros(70, dtype), Z)
-        room.dense_backward(dZ, A_prev, W, dW, db, dA)
+        backend.dense_forward(A_prev, W, np.zeros(70, dtype), Z)
+        backend.dense_backward(dZ, A_prev, W, dW, db, dA)
         found.append((Z, dW, db, dA))
     for other in found[1:]:
         for a, b in zip(found[0], other, strict=True):

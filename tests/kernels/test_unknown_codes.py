@@ -33,8 +33,8 @@ def test_layers_and_activations(layer, column, m):
         return  # a single sample's plain loops are for dense layers only, and so is the plan that chooses them
     net = fn.Network([fn.Dense(5, "tanh"), layer, fn.Dense(2)]).build(4)
 
-    def change(room):
-        room.plan.layers[1, column] = 99
+    def change(context):
+        context.plan.layers[1, column] = 99
 
     costs, outputs = costs_of(net, m, change)
     assert np.isnan(costs).all()
@@ -45,8 +45,8 @@ def test_layers_and_activations(layer, column, m):
 def test_losses(m):
     net = fn.Network([fn.Dense(5, "tanh"), fn.Dense(2)]).build(4)
 
-    def change(room):
-        room.plan = room.plan._replace(loss=99)
+    def change(context):
+        context.plan = context.plan._replace(loss=99)
 
     assert np.isnan(costs_of(net, m, change)[0]).all()
 

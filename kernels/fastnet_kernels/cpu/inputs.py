@@ -94,7 +94,7 @@ def turn(job, target, t, t_row, first, count, first_feature, n_features):
 
 
 @inner
-def _gather(plan, target, t_first, source, rows, first, count, first_column, last_column, room):
+def _gather(plan, target, t_first, source, rows, first, count, first_column, last_column, panel_stride):
     panel, n = PANEL_BYTES // target.itemsize, plan.layers[0, N_IN]
     scale, shift = target.dtype.type(plan.scale), target.dtype.type(plan.shift)
     for i in range(count):
@@ -109,19 +109,19 @@ def _gather(plan, target, t_first, source, rows, first, count, first_column, las
                 given, taken = vector(source, place, last_column - column), vector(target, t, last_column - column)
                 for c in range(taken.size):
                     taken[c] = scale * given[c] + shift
-            t += room
+            t += panel_stride
 
 
 @routine(part=BYTES)
-def _gather_bytes(job, target, t, first, count, first_column, last_column, room):
-    _gather(job.plan, target, t, job.samples, job.rows, first, count, first_column, last_column, room)
+def _gather_bytes(job, target, t, first, count, first_column, last_column, panel_stride):
+    _gather(job.plan, target, t, job.samples, job.rows, first, count, first_column, last_column, panel_stride)
 
 
 @routine
-def gather_inputs(job, target, t, first, count, first_column, last_column, room):
-    """Columns of `count` samples as panels, each with `room`, from t on. What is beyond the last means nothing."""
+def gather_inputs(job, target, t, first, count, first_column, last_column, panel_stride):
+    """Columns of `count` samples as panels, each with `panel_stride`, from t on. What is beyond the last means nothing."""
     if job.are_bytes:
-        _gather_bytes(job, target, t, first, count, first_column, last_column, room)
+        _gather_bytes(job, target, t, first, count, first_column, last_column, panel_stride)
     else:
         numbers = reinterpret(job.samples, target)
-        _gather(job.plan, target, t, numbers, job.rows, first, count, first_column, last_column, room)
+        _gather(job.plan, target, t, numbers, job.rows, first, count, first_column, last_column, panel_stride)

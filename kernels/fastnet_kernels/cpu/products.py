@@ -105,25 +105,25 @@ def pack_columns(height, target, source, s, stride, columns, depth):
     What is read beyond the columns means nothing; `source` goes on for a vector.
     """
     one, zero, lanes = target.dtype.type(1), target.dtype.type(0), VECTOR_BYTES // target.itemsize
-    step, room = _packed_strides(height, depth, target)
+    step, panel_stride = _packed_strides(height, depth, target)
     for k in range(depth):
         t, place = k * step, s + k * stride
         for c in range(0, columns, height):
             for v in range(0, min(height, columns - c), lanes):
                 read_vectors(1, target, t + v, source, place + c + v, one, zero)
-            t += room
+            t += panel_stride
 
 
 @routine(part=LARGE_W)
 def add_product_of_packed(height, rows, columns, C, c, c_row, A, B, b, b_k, depth):
     """C[c + r c_row + v] += sum_k A[k, r] B[b + k b_k + v], for A packed by `pack_columns`."""
-    step, room = _packed_strides(height, depth, C)
+    step, panel_stride = _packed_strides(height, depth, C)
     one, panel = C.dtype.type(1), PANEL_BYTES // C.itemsize
     for v in range(0, columns, panel):
         for row in range(0, rows, height):
             add_product(
                 min(height, rows - row), min(panel, columns - v), one, C, c + row * c_row + v, c_row, A,
-                row // height * room, 1, step, B, b + v, b_k, depth, NOWHERE,
+                row // height * panel_stride, 1, step, B, b + v, b_k, depth, NOWHERE,
             )  # fmt: skip
 
 

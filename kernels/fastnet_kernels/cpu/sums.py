@@ -44,7 +44,7 @@ _SHORT_ROW = 160  # of W: a call for each row would take longer than its numbers
 
 
 @routine
-def _gather_activations(job, scratch, l, first_block, blocks, first_column, last_column, room):
+def _gather_activations(job, scratch, l, first_block, blocks, first_column, last_column, panel_stride):
     """Columns of layer l's A, of some blocks, as panels: a sample a row. What stands beyond the last means nothing."""
     plan, workspace = job.plan, job.workspace
     panel, lanes, size = PANEL_BYTES // scratch.itemsize, VECTOR_BYTES // scratch.itemsize, plan.block_rows
@@ -52,7 +52,7 @@ def _gather_activations(job, scratch, l, first_block, blocks, first_column, last
     for column in range(first_column, last_column, panel):
         width = min(panel, last_column - column)
         for block in range(blocks):
-            a, t = place_of(plan, l, A, first_block + block), (column - first_column) // panel * room
+            a, t = place_of(plan, l, A, first_block + block), (column - first_column) // panel * panel_stride
             for c in range(0, width, lanes):
                 for i in range(0, size, lanes):
                     s, place = a + (column + c) * size + i, t + (block * size + i) * panel + c
@@ -73,14 +73,16 @@ def _add_of_panels(job, scratch, alpha, changed, l, first_row, last_row, first_c
     keeps = l == 0 and plan.inputs == KEPT
     samples = n_blocks(m, size) * size
     at_once = samples if keeps else plan.blocks_at_once * size
-    panels, room = job.workspace if keeps else scratch, at_once * panel
+    panels, panel_stride = job.workspace if keeps else scratch, at_once * panel
     p = plan.X_panels + first_column * samples if keeps else 0
     for first in range(0, m, at_once):
         count, block = min(at_once, m - first), first // size
         if l > 0:
-            _gather_activations(job, panels, l - 1, block, n_blocks(count, size), first_column, last_column, room)
+            _gather_activations(
+                job, panels, l - 1, block, n_blocks(count, size), first_column, last_column, panel_stride
+            )
         elif not (keeps and job.again):
-            gather_inputs(job, panels, p, first, count, first_column, last_column, room)
+            gather_inputs(job, panels, p, first, count, first_column, last_column, panel_stride)
         dz = plan.layers[l, DZ_ROWS] + first_row * plan.samples_stride + first
         if edge:
             add_dots(
@@ -91,11 +93,11 @@ def _add_of_panels(job, scratch, alpha, changed, l, first_row, last_row, first_c
         rows = rows_at_once(count, scratch)
         for row in range(0, last_row - first_row, rows):
             for column in range(first_column, last_column, panel):
-                place = p + (column - first_column) // panel * room
+                place = p + (column - first_column) // panel * panel_stride
                 add_product(
                     min(rows, last_row - first_row - row), min(panel, last_column - column), alpha, changed,
                     w + row * stride + column, stride, job.workspace, dz + row * plan.samples_stride,
-                    plan.samples_stride, 1, panels, place, panel, count, place + room if keeps else NOWHERE,
+                    plan.samples_stride, 1, panels, place, panel, count, place + panel_stride if keeps else NOWHERE,
                 )  # fmt: skip
 
 

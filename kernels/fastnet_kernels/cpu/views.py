@@ -98,7 +98,7 @@ def numbers_on_stack(typing_context, like):
     view = types.Array(like.dtype, 1, "C")
 
     def generate(context, builder, signature, arguments):
-        room = cgutils.alloca_once(builder, ir.ArrayType(context.get_data_type(like.dtype), ON_STACK))
-        return _array(context, builder, view, room, [ir.Constant(ir.IntType(64), ON_STACK)])
+        memory = cgutils.alloca_once(builder, ir.ArrayType(context.get_data_type(like.dtype), ON_STACK))
+        return _array(context, builder, view, memory, [ir.Constant(ir.IntType(64), ON_STACK)])
 
     return view(like), generate
