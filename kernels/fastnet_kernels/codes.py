@@ -139,7 +139,7 @@ WEIGHTS_OF_ONE = 1024
 PACKED_DEPTH = 512  # rows of W that are copied at a time
 
 # How many samples before its turn a sample is asked for from memory.
-ROWS_AHEAD = 8
+PREFETCH_DISTANCE = 8
 # So many places behind the last block of a mini-batch are looked at for that.
 ROWS_BEYOND = 32
 

@@ -29,7 +29,7 @@ from .matrix_products import add_products
 from .passing import back_of_passing
 from .places import columns_of, count_of_blocks, numbers_of, place_of, strides_of, sums_panels
 from .products import add_product, add_product_of_packed, add_rows, height_of_packed, pack_columns, rows_at_once
-from .tiles import NOWHERE
+from .tiles import NO_PREFETCH
 from .views import vector
 
 _NUMBERS_AT_ONCE = 16384  # of W
@@ -97,7 +97,7 @@ def _back_of_dense(job, scratch, l, first_block, last_block):
             dz, dz_prev = place_of(plan, l, DZ, block), place_of(plan, l - 1, DZ, block)
             add_product(
                 n_in, columns_of(job, l, block), workspace.dtype.type(1), workspace, dz_prev, size, job.parameters,
-                plan.layers[l, W], 1, plan.layers[l, W_STRIDE], workspace, dz, size, n, NOWHERE,
+                plan.layers[l, W], 1, plan.layers[l, W_STRIDE], workspace, dz, size, n, NO_PREFETCH,
             )  # fmt: skip
 
 

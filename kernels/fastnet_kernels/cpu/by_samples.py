@@ -27,7 +27,7 @@ def _add_to_partial(job, partial, block):
     count, rows = count_of(job, block), vector(job.rows, first, 2 * size)
     scale, shift = workspace.dtype.type(plan.scale), workspace.dtype.type(plan.shift)
     for j in range(n):
-        place, f, ahead = partial + j * n_in, dz + j * size, size if j == 0 and MACHINE.asks_early else 0
+        place, f, ahead = partial + j * n_in, dz + j * size, size if j == 0 and MACHINE.prefetches else 0
         if job.are_bytes:
             add_rows_of_bytes(workspace, place, n_in, scale, workspace, f, 1, count, job.samples, 0, n_in, rows, ahead)
         else:

@@ -6,7 +6,7 @@ from numba import prange
 from .blocks import ROWS, bounds, n_blocks
 from .compiling import inner, kernel
 from .products import add_dots, add_product
-from .tiles import NOWHERE
+from .tiles import NO_PREFETCH
 
 _NUMBERS = np.arange(ROWS)
 
@@ -34,7 +34,7 @@ def _multiply(C, A, B):
             C[i, j] = 0
     if _has_rows(B) and _has_rows(C) and A.strides[0] % A.itemsize == 0 and A.strides[1] % A.itemsize == 0:
         row, step = _stride(A, 0), _stride(A, 1)
-        add_product(m, n, one, C, 0, _stride(C, 0), A, 0, row, step, B, 0, _stride(B, 0), n_k, NOWHERE)
+        add_product(m, n, one, C, 0, _stride(C, 0), A, 0, row, step, B, 0, _stride(B, 0), n_k, NO_PREFETCH)
         return
     for i in range(m):
         for k in range(n_k):

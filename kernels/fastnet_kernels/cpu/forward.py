@@ -27,7 +27,7 @@ from .matrix_products import add_products, depth_at_once, multiply_terms
 from .passing import passing_layer
 from .places import columns_of, count_of_blocks, numbers_of, place_of, strides_of
 from .products import add_dots, add_product, rows_at_once
-from .tiles import NOWHERE
+from .tiles import NO_PREFETCH
 from .views import distance, vector
 
 
@@ -54,7 +54,7 @@ def _next_samples(job, target, block):
     """Where a block's samples lie, as seen from another array, if there are some and they lie one after the other."""
     first = block * job.plan.block_rows
     if job.order.size or first >= job.m:
-        return NOWHERE
+        return NO_PREFETCH
     itemsize = 1 if job.are_bytes else target.itemsize
     return distance(target, job.samples) + (job.start + first) * job.plan.layers[0, N_IN] * itemsize // target.itemsize
 
@@ -71,18 +71,18 @@ def _first_layer_of_panels(job, scratch, first_block, last_block, k, n_features)
     for row in range(0, n, rows):
         for block in range(first_block, last_block):
             t = plan.X + (block * n_in + k) * size if keeps else (block - first_block) * n_features * size
-            columns, soon = columns_of(job, 0, block), NOWHERE
+            columns, upcoming = columns_of(job, 0, block), NO_PREFETCH
             if keeps:
                 is_last = block == last_block - 1
-                soon = plan.X + (first_block * n_in + k + n_features) * size if is_last else t + n_in * size
+                upcoming = plan.X + (first_block * n_in + k + n_features) * size if is_last else t + n_in * size
             elif row == 0 and n_features == n_in:
-                soon = _next_samples(job, target, block + 1)
+                upcoming = _next_samples(job, target, block + 1)
             if row == 0 and not (keeps and job.again):
                 turn(job, target, t, size, block * size, size if keeps else columns, k, n_features)
             add_product(
                 min(rows, n - row), columns, workspace.dtype.type(1), workspace,
                 place_of(plan, 0, A, block) + row * size, size, job.parameters, w + row * stride, stride, 1, target, t,
-                size, n_features, soon,
+                size, n_features, upcoming,
             )  # fmt: skip
 
 
@@ -173,7 +173,7 @@ def _dense_layer(job, scratch, l, first_block, last_block):
                 z, a = place_of(plan, l, A, block) + row * size, place_of(plan, l - 1, A, block)
                 add_product(
                     min(rows, n - row), columns_of(job, l, block), one, workspace, z, size, parameters,
-                    w + row * stride, stride, 1, workspace, a, size, n_in, NOWHERE,
+                    w + row * stride, stride, 1, workspace, a, size, n_in, NO_PREFETCH,
                 )  # fmt: skip
 
 

@@ -4,7 +4,7 @@
 as scale * x + shift.
 """
 
-from ..codes import BYTES, KEPT, N_IN, ROWS_AHEAD, SAMPLE_ROWS
+from ..codes import BYTES, KEPT, N_IN, PREFETCH_DISTANCE, SAMPLE_ROWS
 from .compiling import inner, routine
 from .machine import LINE_BYTES, PANEL_BYTES, VECTOR_BYTES, prefetch
 from .reading import read_vectors, transpose
@@ -98,7 +98,7 @@ def _gather(plan, target, t_first, source, rows, first, count, first_column, las
     panel, n = PANEL_BYTES // target.itemsize, plan.layers[0, N_IN]
     scale, shift = target.dtype.type(plan.scale), target.dtype.type(plan.shift)
     for i in range(count):
-        t, ahead = t_first + i * panel, rows[first + i + ROWS_AHEAD] * n
+        t, ahead = t_first + i * panel, rows[first + i + PREFETCH_DISTANCE] * n
         for column in range(first_column, last_column, LINE_BYTES // source.itemsize):
             prefetch(source, ahead + column)
         for column in range(first_column, last_column, panel):

@@ -21,7 +21,7 @@ class Machine(NamedTuple):
     thin_heights: tuple  # of tiles one vector wide
     dot_heights: tuple
     dot_widths: tuple
-    asks_early: bool = True  # whether memory is to be kept busy by prefetches while numbers in cache are summed
+    prefetches: bool = True  # whether memory is to be kept busy by prefetches while numbers in cache are summed
 
 
 AVX512 = Machine(64, (14, 12, 10, 8, 6, 4, 2, 1), (28, 24, 20, 16, 12, 8, 4, 2, 1), (4, 2, 1), (5, 2, 1))
@@ -41,7 +41,7 @@ def _this_machine():
     kinds = (("+avx512f", AVX512), ("+avx2", AVX2), ("+neon", NEON))
     machine = next((machine for feature, machine in kinds if feature in features), SSE2)
     # AMD's own prefetchers fill the second-level cache as fast as it can be filled: more requests only slow them.
-    return machine._replace(asks_early=False) if name.startswith("znver") else machine
+    return machine._replace(prefetches=False) if name.startswith("znver") else machine
 
 
 MACHINE = _this_machine()
@@ -112,7 +112,7 @@ def turned(builder, vectors):
     return vectors
 
 
-def ask_for(builder, pointer, *, first_cache=True):
+def emit_prefetch(builder, pointer, *, first_cache=True):
     """Prefetch a cache line that is read soon; any address will do."""
     pointer = builder.bitcast(pointer, ir.IntType(8).as_pointer())
     numbers = [ir.IntType(32)(number) for number in (0, 3 if first_cache else 2, 1)]  # to read, how near, data
@@ -199,7 +199,7 @@ class Buffer:
 def _prefetch(buffer, *, first_cache):
     def generate(context, builder, signature, arguments):
         place = Buffer(context, builder, signature.args[0], arguments[0]).at(arguments[1])
-        ask_for(builder, place, first_cache=first_cache)
+        emit_prefetch(builder, place, first_cache=first_cache)
         return context.get_dummy_value()
 
     return types.void(buffer, types.intp), generate

@@ -1,6 +1,6 @@
 """What a matrix unit multiplies: terms of panels (see `matrix_products`) of samples, read where they lie, and of A."""
 
-from ..codes import MATRIX_UNIT, N_IN, ROWS_AHEAD, A
+from ..codes import MATRIX_UNIT, N_IN, PREFETCH_DISTANCE, A
 from .compiling import inner, routine
 from .machine import LINE_BYTES, prefetch
 from .matrix_products import STEP, terms_of_panel, tile_of
@@ -41,10 +41,10 @@ def _gather(plan, terms, t, source, rows, first, count, first_column, last_colum
     for k in range(0, count, STEP):
         for i in range(TILE_ROWS):
             row, second = rows[first + k + i] * n, rows[first + k + i + TILE_ROWS] * n
-            soon = first + k + (i + ROWS_AHEAD) // TILE_ROWS * STEP + (i + ROWS_AHEAD) % TILE_ROWS
+            upcoming = first + k + (i + PREFETCH_DISTANCE) // TILE_ROWS * STEP + (i + PREFETCH_DISTANCE) % TILE_ROWS
             for column in range(first_column, last_column, LINE_BYTES // source.itemsize):
-                prefetch(source, rows[soon] * n + column)
-                prefetch(source, rows[soon + TILE_ROWS] * n + column)
+                prefetch(source, rows[upcoming] * n + column)
+                prefetch(source, rows[upcoming + TILE_ROWS] * n + column)
             for column in range(first_column, last_column, TILE_ROWS):
                 c, left = column - first_column, min(TILE_ROWS, last_column - column)
                 target = tile_of(terms_of_panel(t, c // STEP), k, c % STEP) + i * TILE_ROWS

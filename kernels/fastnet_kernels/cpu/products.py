@@ -9,7 +9,7 @@ from .blocks import n_blocks
 from .compiling import inner, routine
 from .machine import LINE_BYTES, MACHINE, PANEL_BYTES, VECTOR_BYTES, prefetch_far
 from .reading import read_vectors
-from .tiles import NOWHERE, dot_tile, thin_tile, wide_tile
+from .tiles import NO_PREFETCH, dot_tile, thin_tile, wide_tile
 from .views import vector
 
 _WIDE, _THIN = MACHINE.wide_heights, MACHINE.thin_heights
@@ -17,7 +17,7 @@ _HEIGHTS, _WIDTHS = MACHINE.dot_heights, MACHINE.dot_widths
 _A_BYTES = 1 << 19  # of the matrix that is read number by number: it stays in the second-level cache
 _COLUMNS = 1024  # of add_rows: of the target and four rows they stay in the first-level cache
 DOTS_AT_ONCE = _WIDTHS[0]  # of rows of B, for which a row of A is read once
-_ASKED_FOR = 128  # numbers of a row at a time
+_PREFETCH_CHUNK = 128  # numbers of a row at a time
 
 
 @inner
@@ -51,22 +51,22 @@ def add_product(rows, columns, alpha, C, c, c_row, A, a, a_row, a_k, B, b, b_k, 
     """C[c + r c_row + v] += alpha sum_k A[a + r a_row + k a_k] B[b + k b_k + v].
 
     For r < rows, v < columns, k < depth. At b_next, as seen from B, lies what is read after this panel and is as large,
-    if it is to be asked for early, from beyond the second-level cache; or NOWHERE.
+    if it is to be asked for early, from beyond the second-level cache; or NO_PREFETCH.
     """
     panel, lanes = PANEL_BYTES // C.itemsize, VECTOR_BYTES // C.itemsize
     whole = columns // panel * panel
     line = LINE_BYTES // C.itemsize
     for v in range(0, whole, panel):
-        row = asked = 0
+        row = prefetched = 0
         while row < rows:
             height = _even_height(rows - row, _WIDE)
-            soon = b_next + asked if b_next != NOWHERE and asked < panel * depth else NOWHERE
+            upcoming = b_next + prefetched if b_next != NO_PREFETCH and prefetched < panel * depth else NO_PREFETCH
             wide_tile(
                 height, alpha, C, c + row * c_row + v, c_row, A, a + row * a_row, a_row, a_k, B, b + v, b_k, depth,
-                soon,
+                upcoming,
             )  # fmt: skip
             row += height
-            asked += line * depth
+            prefetched += line * depth
     for v in range(whole, columns, lanes):
         row = 0
         while row < rows:
@@ -123,7 +123,7 @@ def add_product_of_packed(height, rows, columns, C, c, c_row, A, B, b, b_k, dept
         for row in range(0, rows, height):
             add_product(
                 min(height, rows - row), min(panel, columns - v), one, C, c + row * c_row + v, c_row, A,
-                row // height * panel_stride, 1, step, B, b + v, b_k, depth, NOWHERE,
+                row // height * panel_stride, 1, step, B, b + v, b_k, depth, NO_PREFETCH,
             )  # fmt: skip
 
 
@@ -180,7 +180,7 @@ def _add_four(changed, p, a, q, b, r, c, u, d):
 
 
 @inner
-def _ask_for(source, place, count):
+def _prefetch_row(source, place, count):
     for k in range(0, count, LINE_BYTES // source.itemsize):
         prefetch_far(source, place + k)
 
@@ -198,11 +198,11 @@ def _add_rows(target, t, size, alpha, factors, f, f_step, count, source, s, s_ro
             c = vector(source, s + first + index[i + 2] * s_row, changed.size)
             d = vector(source, s + first + index[i + 3] * s_row, changed.size)
             if ahead > 0:
-                soon, later = s + first + index[i + ahead] * s_row, s + first + index[i + ahead + 1] * s_row
-                for k in range(0, changed.size, _ASKED_FOR):
-                    n = min(_ASKED_FOR, changed.size - k)
-                    _ask_for(source, soon + k, n)
-                    _ask_for(source, later + k, n)
+                upcoming, later = s + first + index[i + ahead] * s_row, s + first + index[i + ahead + 1] * s_row
+                for k in range(0, changed.size, _PREFETCH_CHUNK):
+                    n = min(_PREFETCH_CHUNK, changed.size - k)
+                    _prefetch_row(source, upcoming + k, n)
+                    _prefetch_row(source, later + k, n)
                     _add_four(
                         vector(changed, k, n), p, vector(a, k, n), q, vector(b, k, n), r, vector(c, k, n), u,
                         vector(d, k, n),

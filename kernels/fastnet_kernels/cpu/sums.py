@@ -37,7 +37,7 @@ from .passing import add_back_of_normalisation
 from .places import count_of, place_of, strides_of, sums_panels
 from .products import add_dots, add_product, add_product_of_rows, add_rows, rows_at_once
 from .reading import transpose
-from .tiles import NOWHERE
+from .tiles import NO_PREFETCH
 from .views import reinterpret, vector
 
 _SHORT_ROW = 160  # of W: a call for each row would take longer than its numbers
@@ -97,7 +97,7 @@ def _add_of_panels(job, scratch, alpha, changed, l, first_row, last_row, first_c
                 add_product(
                     min(rows, last_row - first_row - row), min(panel, last_column - column), alpha, changed,
                     w + row * stride + column, stride, job.workspace, dz + row * plan.samples_stride,
-                    plan.samples_stride, 1, panels, place, panel, count, place + panel_stride if keeps else NOWHERE,
+                    plan.samples_stride, 1, panels, place, panel, count, place + panel_stride if keeps else NO_PREFETCH,
                 )  # fmt: skip
 
 

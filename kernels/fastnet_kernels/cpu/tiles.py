@@ -21,8 +21,8 @@ from .machine import (
     LINE_BYTES,
     MACHINE,
     Buffer,
-    ask_for,
     broadcast,
+    emit_prefetch,
     first_lanes,
     fused_multiply_add,
     hidden,
@@ -33,7 +33,7 @@ from .reading import Reader
 
 _A_AHEAD = 12  # steps of k: where A is read down a column, each step needs another cache line
 _B_AHEAD = 24
-NOWHERE = -(1 << 60)  # a place of what need not be asked for
+NO_PREFETCH = -(1 << 60)  # a place of what need not be asked for
 _PLACE = types.intp
 _BYTE = ir.IntType(8)
 
@@ -107,8 +107,8 @@ def _indexed(context, builder, index_type, index, place):
     return numbers.load(numbers.at(place))
 
 
-def _next_of(builder, A, a, a_row, a_k, depth, h, B, b_soon):
-    """Pointer to what is needed soon, and its step: of B from b_soon on, else of A.
+def _next_of(builder, A, a, a_row, a_k, depth, h, B, b_prefetch):
+    """Pointer to what is needed soon, and its step: of B from b_prefetch on, else of A.
 
     Down a column of A that is the same column some steps on; along rows that lie without a gap it is the next tile, a
     line a step. A second line for a column's last rows would cost more than it brings: a prefetch takes a load's place.
@@ -118,20 +118,20 @@ def _next_of(builder, A, a, a_row, a_k, depth, h, B, b_soon):
     has_no_gap = builder.icmp_signed("<=", a_row, builder.add(depth, line))
     ahead = builder.select(is_column, _times(builder, _number(_A_AHEAD), a_k), _times(builder, _number(h), a_row))
     step = builder.select(is_column, a_k, builder.select(has_no_gap, line, _number(0)))
-    is_known = builder.icmp_signed("!=", b_soon, _number(NOWHERE))
-    return builder.select(is_known, B.at(b_soon), A.at(a, ahead)), builder.select(is_known, line, step)
+    is_known = builder.icmp_signed("!=", b_prefetch, _number(NO_PREFETCH))
+    return builder.select(is_known, B.at(b_prefetch), A.at(a, ahead)), builder.select(is_known, line, step)
 
 
 @intrinsic
-def wide_tile(typing_context, height, alpha, C, c, c_row, A, a, a_row, a_k, B, b, b_k, depth, b_soon):
+def wide_tile(typing_context, height, alpha, C, c, c_row, A, a, a_row, a_k, B, b, b_k, depth, b_prefetch):
     """C[c + r c_row + v] += alpha sum_k A[a + r a_row + k a_k] B[b + k b_k + v].
 
-    For rows r < height, k < depth, and v below the width of two vectors. From b_soon on, a line of B is asked for at
-    each step, or, where that is NOWHERE, of A what comes next.
+    For rows r < height, k < depth, and v below the width of two vectors. From b_prefetch on, a line of B is asked for at
+    each step, or, where that is NO_PREFETCH, of A what comes next.
     """
 
     def generate(context, builder, signature, arguments):
-        height, alpha, _, c, c_row, _, a, a_row, a_k, _, b, b_k, depth, b_soon = arguments
+        height, alpha, _, c, c_row, _, a, a_row, a_k, _, b, b_k, depth, b_prefetch = arguments
         C, A, B = (Buffer(context, builder, signature.args[i], arguments[i]) for i in (2, 5, 9))
         b_ahead = _times(builder, _number(_B_AHEAD), b_k)
 
@@ -143,15 +143,15 @@ def wide_tile(typing_context, height, alpha, C, c, c_row, A, a, a_row, a_k, B, b
             targets = _row_pointers(builder, C, c, c_row, h)
             for target in targets:  # needed last, asked for first
                 for part in parts(target):
-                    ask_for(builder, part)
+                    emit_prefetch(builder, part)
             rows, start = _Rows(builder, A, a, a_row, h), B.at(b)
-            soon, soon_step = _next_of(builder, A, a, a_row, a_k, depth, h, B, b_soon)
+            upcoming, prefetch_step = _next_of(builder, A, a, a_row, a_k, depth, h, B, b_prefetch)
             with cgutils.for_range(builder, depth) as loop:
                 row = B.step(start, _times(builder, loop.index, b_k))
                 loaded = [B.load_vector(part) for part in parts(row)]
                 for part in parts(B.step(row, b_ahead)):
-                    ask_for(builder, part)
-                ask_for(builder, A.step(soon, _times(builder, loop.index, soon_step)))
+                    emit_prefetch(builder, part)
+                emit_prefetch(builder, A.step(upcoming, _times(builder, loop.index, prefetch_step)))
                 for r, number in enumerate(rows.after(_times(builder, loop.index, a_k))):
                     factor, pair = broadcast(builder, B.vector, A.load(number)), cells[2 * r : 2 * r + 2]
                     for cell, vector in zip(pair, loaded, strict=True):
@@ -187,13 +187,13 @@ def thin_tile(typing_context, height, width, alpha, C, c, c_row, A, a, a_row, a_
             cells = B.zeros(h)
             targets = _row_pointers(builder, C, c, c_row, h)
             for target in targets:
-                ask_for(builder, target)
+                emit_prefetch(builder, target)
             rows = _Rows(builder, A, a, a_row, h)
             with cgutils.for_range(builder, depth) as loop:
                 place = _indexed(context, builder, signature.args[13], index, loop.index)
                 row = B.at(b, _times(builder, place, b_k))
                 if has_index:  # the next tile's part of the row: rows far apart are more than a processor foresees
-                    ask_for(builder, B.step(row, _number(B.lanes)), first_cache=False)
+                    emit_prefetch(builder, B.step(row, _number(B.lanes)), first_cache=False)
                 loaded = B.load_vector(row, mask)
                 numbers = rows.after(_times(builder, loop.index, a_k))
                 for cell, number in zip(cells, numbers, strict=True):
