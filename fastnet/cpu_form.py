@@ -70,11 +70,11 @@ def form_for(
     never, no_edges = (False,) * len(units), (0,) * len(units)
     if batch_size * _ONE_BY_ONE < lanes and is_plain:
         sums_of_samples = (codes.OF_SAMPLES,) * len(units)
-        inputs = codes.AS_THEY_LIE if units[0] <= _UNITS_OF_FEW else codes.KEPT
+        inputs = codes.UNPACKED if units[0] <= _UNITS_OF_FEW else codes.PACKED_CACHED
         return Form(codes.ONE_BY_ONE, inputs, batch_size, sums_of_samples, never, never, no_edges)
     if len(units) == 1 and units[0] <= _UNITS_IN_ONE_PASS and n_inputs >= panel:
         block_rows = _rows_in_one_pass(batch_size, n_inputs * dtype.itemsize)
-        return Form(codes.SIDE_BY_SIDE, codes.AS_THEY_LIE, block_rows, (codes.IN_ONE_PASS,), never, never, no_edges)
+        return Form(codes.SIDE_BY_SIDE, codes.UNPACKED, block_rows, (codes.IN_ONE_PASS,), never, never, no_edges)
     vectors = -(-batch_size // lanes)
     on_unit = [
         has_unit
@@ -113,16 +113,16 @@ def form_for(
     of_rows = batch_size * units[0] * (_CYCLES_OF_DOT * n_inputs / lanes / 2 + chunks * _CYCLES_OF_SUM)
     of_turned = vectors * (units[0] * n_inputs / 2 + n_inputs / lanes * _CYCLES_OF_SQUARE)
     if on_unit[0]:
-        inputs = codes.TURNED
+        inputs = codes.PACKED
     elif most_panels >= 1 and sums[0] == codes.OF_COLUMNS:
-        inputs = codes.KEPT
+        inputs = codes.PACKED_CACHED
     elif stays and n_inputs >= panel:
-        inputs, sums[0] = codes.KEPT, codes.OF_PANELS
+        inputs, sums[0] = codes.PACKED_CACHED, codes.OF_PANELS
     elif n_inputs >= panel and of_rows < of_turned:
-        inputs = codes.AS_THEY_LIE
+        inputs = codes.UNPACKED
     else:
-        inputs = codes.TURNED
-    if inputs != codes.KEPT:
+        inputs = codes.PACKED
+    if inputs != codes.PACKED_CACHED:
         as_they_lie = units[0] <= _UNITS_AS_THEY_LIE and n_inputs >= panel
         sums[0] = codes.OF_SAMPLES if as_they_lie else codes.OF_PANELS
     packed = [

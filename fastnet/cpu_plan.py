@@ -67,7 +67,7 @@ def _tasks_of(l: int, n_out: int, n_in: int, form: Form, panel: int) -> list[tup
     columns = _PANELS_AT_ONCE * panel
     if how in (codes.IN_ONE_PASS, codes.OF_SAMPLES):
         columns = _COLUMNS_A_TASK
-    elif l == 0 and form.inputs == codes.KEPT:
+    elif l == 0 and form.inputs == codes.PACKED_CACHED:
         pieces_of_kept = max(_LEAST_TASKS_OF_KEPT, -(-n_in // (_KEPT_PANELS_A_TASK * panel)))
         columns = max(columns, -(-n_in // (pieces_of_kept * panel)) * panel)
     elif form.on_unit[l]:
@@ -125,7 +125,7 @@ def make_plan(
     for l, (layer, n_in, n_out) in enumerate(found):
         row = table[l]
         row[codes.A], row[codes.DZ] = (room.take(places_for_samples * n_out) for _ in range(2))
-        row[codes.FROM], row[codes.SUM_OF_DW], row[codes.PACKED] = row[codes.A], form.sums_of_dW[l], form.packed[l]
+        row[codes.FROM], row[codes.SUM_OF_DW], row[codes.PACKS_W] = row[codes.A], form.sums_of_dW[l], form.packed[l]
         row[codes.ON_UNIT] = form.on_unit[l]
         describe(layer, n_in, n_out, row, settings[l])
         if not isinstance(layer, Dense | BatchNorm | LayerNorm):
@@ -149,11 +149,11 @@ def make_plan(
     starts = [0, *np.flatnonzero(table[:, codes.MEASURES]).tolist(), len(found)]
 
     in_one_pass = form.sums_of_dW[0] == codes.IN_ONE_PASS
-    keeps_inputs = form.inputs == codes.KEPT or form.samples_lie == codes.ONE_BY_ONE
-    keeps_panels = form.inputs == codes.KEPT and form.sums_of_dW[0] == codes.OF_PANELS
+    keeps_inputs = form.inputs == codes.PACKED_CACHED or form.samples_lie == codes.ONE_BY_ONE
+    keeps_panels = form.inputs == codes.PACKED_CACHED and form.sums_of_dW[0] == codes.OF_PANELS
     partials = 2 * -(-blocks // (2 * codes.BLOCKS_A_PARTIAL)) * n_first * n_inputs if in_one_pass else 0
     numbers_of_y = n_targets(loss, n_last)
-    at_once = BYTES_AT_ONCE // dtype.itemsize if form.inputs == codes.AS_THEY_LIE else _FEATURES_AT_ONCE
+    at_once = BYTES_AT_ONCE // dtype.itemsize if form.inputs == codes.UNPACKED else _FEATURES_AT_ONCE
     features_at_once = n_inputs if in_one_pass else min(n_inputs, at_once)
     samples_at_once = max(1, min(_SAMPLES_AT_ONCE, places_for_samples) // block_rows) * block_rows
     columns_at_once = _PANELS_AT_ONCE * panel
@@ -162,10 +162,10 @@ def make_plan(
     blocks_together = 1 if is_small and not uses_unit else min(_BLOCKS_TOGETHER, blocks)
     # Forward the blocks' features go through it, backward some panels, and pieces of a large W.
     scratch_size = max(
-        features_at_once * block_rows * blocks_together if form.inputs == codes.TURNED and not form.on_unit[0] else 0,
-        features_at_once * block_rows if form.inputs == codes.AS_THEY_LIE else 0,
+        features_at_once * block_rows * blocks_together if form.inputs == codes.PACKED and not form.on_unit[0] else 0,
+        features_at_once * block_rows if form.inputs == codes.UNPACKED else 0,
         columns_at_once * samples_at_once,
-        _PACKED_NUMBERS if table[:, codes.PACKED].any() else 0,
+        _PACKED_NUMBERS if table[:, codes.PACKS_W].any() else 0,
         panel // 2 // codes.MOST_OF_VECTOR * max(n_in for _, n_in, _ in found),
     )
     terms = -(-scratch_size // room.step) * room.step
@@ -234,12 +234,12 @@ def parts_of(plan: codes.Plan, lanes: int) -> set[int]:
     """Which parts a plan needs besides, where a vector has so many lanes."""
     first_sum = plan.layers[0, codes.SUM_OF_DW]
     parts = set()
-    uses_rows = plan.inputs == codes.AS_THEY_LIE or first_sum in (codes.OF_SAMPLES, codes.IN_ONE_PASS)
+    uses_rows = plan.inputs == codes.UNPACKED or first_sum in (codes.OF_SAMPLES, codes.IN_ONE_PASS)
     if uses_rows or goes_by_few(plan, plan.batch_size, lanes):
         parts.add(codes.SAMPLE_ROWS)
     if plan.is_online:
         parts.add(codes.ONLINE)
-    if plan.layers[:, codes.PACKED].any():
+    if plan.layers[:, codes.PACKS_W].any():
         parts.add(codes.LARGE_W)
     if plan.layers[:, codes.ON_UNIT].any():
         parts.add(codes.MATRIX_UNIT)

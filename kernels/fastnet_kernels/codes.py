@@ -43,10 +43,10 @@ TRAIN = 3  # the same, then the parameters are updated
 ONE_BY_ONE = 0  # a sample is a row: for few samples
 SIDE_BY_SIDE = 1  # a sample is a column
 
-# How the first layer reads samples. One by one they are rows: KEPT is a copy of them then.
-TURNED = 0  # into panels, a feature a row
-KEPT = 1  # the same, and they stay in the workspace: few features, or the same samples in every step
-AS_THEY_LIE = 2  # as rows, in dot products: few units
+# How the first layer reads samples. One by one they are rows: PACKED_CACHED is a copy of them then.
+PACKED = 0  # into panels, a feature a row
+PACKED_CACHED = 1  # the same, and they stay in the workspace: few features, or the same samples in every step
+UNPACKED = 2  # as rows, in dot products: few units
 
 # How a layer's dW is summed.
 OF_PANELS = 0  # A_prev is gathered as panels, a sample a row
@@ -60,13 +60,13 @@ OF_NOTHING = 4  # the layer is not dense
 # FROM is what the activation's derivative is computed from: A, or a place for Z.
 # DZ_ROWS is dZ once more, for sums of dW of panels: a unit a row, of all samples, `samples_stride` from row to row.
 # EDGE_ROWS is the same of a few last inputs A_prev, EDGE of them, which would leave most of a panel empty.
-# PACKED is whether W is so large that the backward pass copies it in the order of use.
+# PACKS_W is whether W is so large that the backward pass copies it in the order of use.
 # STATISTICS are what a normalisation measures. A batch normalisation that MEASURES takes them of the mini-batch, in
 # training, and waits for all its samples; else, and for inference, it takes those it remembers, which begin at RUNNING
 # of the parameters: mean, then variance. FIRST_PIECE, see below, is for GPUs. ON_UNIT is whether a matrix unit makes
 # the layer's products.
 (
-    KIND, N_IN, N_OUT, ACTIVATION, W, W_STRIDE, B, A, FROM, DZ, SUM_OF_DW, DZ_ROWS, PACKED,
+    KIND, N_IN, N_OUT, ACTIVATION, W, W_STRIDE, B, A, FROM, DZ, SUM_OF_DW, DZ_ROWS, PACKS_W,
     STATISTICS, MEASURES, RUNNING, FIRST_PIECE, ON_UNIT, EDGE, EDGE_ROWS,
 ) = range(20)  # fmt: skip
 LAYER_COLUMNS = 20
@@ -181,7 +181,7 @@ class Plan(NamedTuple):
     block_rows: int  # samples of a block
     samples_stride: int  # of a row that has a number for each sample
     samples_lie: int  # ONE_BY_ONE or SIDE_BY_SIDE
-    inputs: int  # TURNED, KEPT or AS_THEY_LIE
+    inputs: int  # PACKED, PACKED_CACHED or UNPACKED
     blocks_together: int
     features_at_once: int
     blocks_at_once: int

@@ -158,13 +158,13 @@ def is_form(name, net, batch_size):
     return {
         "online": plan.is_online,
         "one by one": found.samples_lie == codes.ONE_BY_ONE,
-        "kept": found.inputs == codes.KEPT and found.sums_of_dW[0] == codes.OF_COLUMNS,
-        "turned": found.inputs == codes.TURNED and found.sums_of_dW[0] == codes.OF_PANELS,
+        "kept": found.inputs == codes.PACKED_CACHED and found.sums_of_dW[0] == codes.OF_COLUMNS,
+        "turned": found.inputs == codes.PACKED and found.sums_of_dW[0] == codes.OF_PANELS,
         "vectors": found.block_rows == net.device.panel // 2,
         "packed vectors": found.block_rows == net.device.panel // 2 and any(found.packed),
         "a few by themselves": goes_by_few(plan, batch_size, net.device.panel // 2),
         "a few inputs more": any(found.edges),
-        "as they lie": found.inputs == codes.AS_THEY_LIE and found.sums_of_dW[0] == codes.OF_SAMPLES,
+        "as they lie": found.inputs == codes.UNPACKED and found.sums_of_dW[0] == codes.OF_SAMPLES,
         "in one pass": found.sums_of_dW[0] == codes.IN_ONE_PASS,
     }[name]
 
@@ -433,8 +433,8 @@ def test_a_large_matrix_is_packed_and_summed_right(threads):
         net = fn.Network(layers, dtype=dtype).build(17)
         net.device.has_unit = False  # which needs no copy
         plan = net._contexts.take(300, False).plan
-        assert plan.layers[1, codes.PACKED]
-        assert not net._contexts.take(1, False).plan.layers[:, codes.PACKED].any()
+        assert plan.layers[1, codes.PACKS_W]
+        assert not net._contexts.take(1, False).plan.layers[:, codes.PACKS_W].any()
         whole = net.gradients(X, y)
         for name, gradient in whole.items():
             parts = [net.gradients(X[i : i + 30], y[i : i + 30])[name] for i in range(0, 300, 30)]

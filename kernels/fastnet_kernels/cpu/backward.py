@@ -14,8 +14,8 @@ from ..codes import (
     N_OUT,
     ON_UNIT,
     ONE_BY_ONE,
-    PACKED,
     PACKED_DEPTH,
+    PACKS_W,
     SAMPLE_ROWS,
     SLOPE,
     W_STRIDE,
@@ -89,7 +89,7 @@ def _back_of_dense(job, scratch, l, first_block, last_block):
             plan.layers[l, W_STRIDE], workspace, place_of(plan, l, DZ, first_block), n * size, n, scratch,
             plan.terms,
         )  # fmt: skip
-    elif plan.layers[l, PACKED]:
+    elif plan.layers[l, PACKS_W]:
         _back_of_packed(job, scratch, l, first_block, last_block)
     else:
         n, n_in, size = plan.layers[l, N_OUT], plan.layers[l, N_IN], plan.block_rows

@@ -15,7 +15,7 @@ _SAMPLES_AT_ONCE = 4  # of a dot product's tiles: their features stay in the fir
 
 
 @routine(part=SAMPLE_ROWS)
-def first_layer_of_rows(job, scratch, block, first_sample, k, n_features):
+def first_layer_unpacked(job, scratch, block, first_sample, k, n_features):
     """Z += some features' share, of a block's samples from one on: dot products of their rows and rows of W."""
     plan, workspace = job.plan, job.workspace
     one = workspace.dtype.type(1)
@@ -52,7 +52,7 @@ def dense_layer_of_few(job, scratch, l, first_block, last_block):
     for block in range(first_block, last_block):
         few, i = few_of(job, l, block), columns_of(job, l, block)
         if few and l == 0:
-            first_layer_of_rows(job, scratch, block, i, 0, n_in)
+            first_layer_unpacked(job, scratch, block, i, 0, n_in)
         elif few:
             a = place_of(plan, l - 1, A, block) + i
             for s in range(few):

@@ -2,17 +2,17 @@
 
 from ..codes import (
     ACTIVATION,
-    AS_THEY_LIE,
     DENSE,
     FROM,
-    KEPT,
     KIND,
     N_IN,
     N_OUT,
     ON_UNIT,
     ONE_BY_ONE,
+    PACKED_CACHED,
     PREDICT,
     SLOPE,
+    UNPACKED,
     W_STRIDE,
     A,
     B,
@@ -20,9 +20,9 @@ from ..codes import (
 )
 from .activations import activate
 from .compiling import inner, routine
-from .few import dense_layer_of_few, first_layer_of_rows
-from .inputs import are_copied, few_inputs, read_rows, turn
-from .matrix_inputs import split_turned_inputs
+from .few import dense_layer_of_few, first_layer_unpacked
+from .inputs import are_copied, few_inputs, pack_inputs, read_rows
+from .matrix_inputs import pack_inputs_bf16x3
 from .matrix_products import add_products, depth_at_once, multiply_terms
 from .passing import passing_layer
 from .places import columns_of, count_of_blocks, numbers_of, place_of, strides_of
@@ -65,7 +65,7 @@ def _first_layer_of_panels(job, scratch, first_block, last_block, k, n_features)
     plan, workspace = job.plan, job.workspace
     n, n_in, size = plan.layers[0, N_OUT], plan.layers[0, N_IN], plan.block_rows
     w, stride = plan.layers[0, W] + k, plan.layers[0, W_STRIDE]
-    keeps = plan.inputs == KEPT
+    keeps = plan.inputs == PACKED_CACHED
     target = workspace if keeps else scratch
     rows = rows_at_once(n_features, workspace)
     for row in range(0, n, rows):
@@ -78,7 +78,7 @@ def _first_layer_of_panels(job, scratch, first_block, last_block, k, n_features)
             elif row == 0 and n_features == n_in:
                 upcoming = _next_samples(job, target, block + 1)
             if row == 0 and not (keeps and job.again):
-                turn(job, target, t, size, block * size, size if keeps else columns, k, n_features)
+                pack_inputs(job, target, t, size, block * size, size if keeps else columns, k, n_features)
             add_product(
                 min(rows, n - row), columns, workspace.dtype.type(1), workspace,
                 place_of(plan, 0, A, block) + row * size, size, job.parameters, w + row * stride, stride, 1, target, t,
@@ -94,7 +94,7 @@ def _first_layer_on_unit(job, scratch, first_block, last_block):
     at_once = depth_at_once(n_in)
     for k in range(0, n_in, at_once):
         depth = min(at_once, n_in - k)
-        split_turned_inputs(job, scratch, plan.terms, first_block, last_block, k, depth)
+        pack_inputs_bf16x3(job, scratch, plan.terms, first_block, last_block, k, depth)
         multiply_terms(
             n, count_of_blocks(job, first_block, last_block), workspace.dtype.type(1), workspace,
             place_of(plan, 0, A, first_block), size, n * size, job.parameters, plan.layers[0, W] + k,
@@ -139,9 +139,9 @@ def first_dense_layer(job, scratch, first_block, last_block):
     # All blocks take a few features before any takes the next ones: so much of W stays in cache.
     for k in range(0, n_in, plan.features_at_once):
         n_features = min(plan.features_at_once, n_in - k)
-        if plan.inputs == AS_THEY_LIE:
+        if plan.inputs == UNPACKED:
             for block in range(first_block, last_block):
-                first_layer_of_rows(job, scratch, block, 0, k, n_features)
+                first_layer_unpacked(job, scratch, block, 0, k, n_features)
         else:
             _first_layer_of_panels(job, scratch, first_block, last_block, k, n_features)
 

@@ -4,7 +4,7 @@
 as scale * x + shift.
 """
 
-from ..codes import BYTES, KEPT, N_IN, PREFETCH_DISTANCE, SAMPLE_ROWS
+from ..codes import BYTES, N_IN, PACKED_CACHED, PREFETCH_DISTANCE, SAMPLE_ROWS
 from .compiling import inner, routine
 from .machine import LINE_BYTES, PANEL_BYTES, VECTOR_BYTES, prefetch
 from .reading import read_vectors, transpose
@@ -31,7 +31,7 @@ def lie_ready(job):
 @inner
 def are_copied(job):
     """Whether samples one by one are copied first: to be scaled, or since many units read them."""
-    return job.plan.inputs == KEPT or not lie_ready(job)
+    return job.plan.inputs == PACKED_CACHED or not lie_ready(job)
 
 
 @inner
@@ -67,7 +67,7 @@ def read_rows(job, target, t, first, count, first_feature, n_features):
 
 
 @inner
-def _turn(plan, target, t, t_row, source, rows, first, count, first_feature, n_features):
+def _pack(plan, target, t, t_row, source, rows, first, count, first_feature, n_features):
     lanes, n = VECTOR_BYTES // target.itemsize, plan.layers[0, N_IN]
     scale, shift = target.dtype.type(plan.scale), target.dtype.type(plan.shift)
     for i in range(0, count, lanes):
@@ -79,18 +79,18 @@ def _turn(plan, target, t, t_row, source, rows, first, count, first_feature, n_f
 
 
 @routine(part=BYTES)
-def _turn_bytes(job, target, t, t_row, first, count, first_feature, n_features):
-    _turn(job.plan, target, t, t_row, job.samples, job.rows, first, count, first_feature, n_features)
+def _pack_bytes(job, target, t, t_row, first, count, first_feature, n_features):
+    _pack(job.plan, target, t, t_row, job.samples, job.rows, first, count, first_feature, n_features)
 
 
 @routine
-def turn(job, target, t, t_row, first, count, first_feature, n_features):
+def pack_inputs(job, target, t, t_row, first, count, first_feature, n_features):
     """target[t + k t_row + i] = feature first_feature + k of sample i, for `count` samples: a multiple of the lanes."""
     if job.are_bytes:
-        _turn_bytes(job, target, t, t_row, first, count, first_feature, n_features)
+        _pack_bytes(job, target, t, t_row, first, count, first_feature, n_features)
     else:
         numbers = reinterpret(job.samples, target)
-        _turn(job.plan, target, t, t_row, numbers, job.rows, first, count, first_feature, n_features)
+        _pack(job.plan, target, t, t_row, numbers, job.rows, first, count, first_feature, n_features)
 
 
 @inner

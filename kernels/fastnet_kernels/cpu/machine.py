@@ -100,7 +100,7 @@ def sums_of_lanes(builder, vectors):
     return sums
 
 
-def turned(builder, vectors):
+def transposed(builder, vectors):
     """The transposed matrix of as many vectors as they have lanes."""
     lanes = vectors[0].type.count
     # Interleaving vectors i and i + lanes / 2, log2(lanes) times over, is a transposition.

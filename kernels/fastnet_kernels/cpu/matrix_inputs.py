@@ -11,7 +11,7 @@ from .views import reinterpret
 
 
 @inner
-def _turn(plan, terms, t, source, rows, first, first_feature, n_features):
+def _pack(plan, terms, t, source, rows, first, first_feature, n_features):
     n, scale, shift = plan.layers[0, N_IN], terms.dtype.type(plan.scale), terms.dtype.type(plan.shift)
     for i in range(0, STEP, TILE_ROWS):
         for k in range(0, n_features, STEP):
@@ -23,16 +23,16 @@ def _turn(plan, terms, t, source, rows, first, first_feature, n_features):
 
 
 @routine(part=MATRIX_UNIT)
-def split_turned_inputs(job, terms, t, first_block, last_block, first_feature, n_features):
+def pack_inputs_bf16x3(job, terms, t, first_block, last_block, first_feature, n_features):
     """Terms of some blocks' panels of some features, a feature a row."""
     plan = job.plan
     for p, block in enumerate(range(first_block, last_block)):
         place = terms_of_panel(t, p)
         if job.are_bytes:
-            _turn(plan, terms, place, job.samples, job.rows, block * STEP, first_feature, n_features)
+            _pack(plan, terms, place, job.samples, job.rows, block * STEP, first_feature, n_features)
         else:
             numbers = reinterpret(job.samples, terms)
-            _turn(plan, terms, place, numbers, job.rows, block * STEP, first_feature, n_features)
+            _pack(plan, terms, place, numbers, job.rows, block * STEP, first_feature, n_features)
 
 
 @inner
@@ -55,7 +55,7 @@ def _gather(plan, terms, t, source, rows, first, count, first_column, last_colum
 
 
 @routine(part=MATRIX_UNIT)
-def split_inputs(job, terms, t, first, count, first_column, last_column):
+def gather_inputs_bf16x3(job, terms, t, first, count, first_column, last_column):
     """Terms of panels of some columns, of `count` samples, a sample a row; the last one is repeated."""
     if job.are_bytes:
         _gather(job.plan, terms, t, job.samples, job.rows, first, count, first_column, last_column)
@@ -65,7 +65,7 @@ def split_inputs(job, terms, t, first, count, first_column, last_column):
 
 
 @routine(part=MATRIX_UNIT)
-def split_turned_activations(job, terms, t, l, first, count, first_column, last_column):
+def pack_activations_bf16x3(job, terms, t, l, first, count, first_column, last_column):
     """The same of some columns of layer l's A, for samples from a block's first one on."""
     plan, one, zero = job.plan, terms.dtype.type(1), terms.dtype.type(0)
     for column in range(first_column, last_column, TILE_ROWS):

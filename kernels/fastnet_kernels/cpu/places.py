@@ -1,7 +1,6 @@
 """Where things are in the workspace, as views of it."""
 
 from ..codes import (
-    AS_THEY_LIE,
     N_IN,
     N_OUT,
     OF_PANELS,
@@ -10,6 +9,7 @@ from ..codes import (
     ONE_BY_ONE,
     SIDE_BY_SIDE,
     SUM_OF_DW,
+    UNPACKED,
     WEIGHTS_OF_ONE,
 )
 from .blocks import n_blocks
@@ -65,7 +65,7 @@ def few_of(job, l, block):
     plan = job.plan
     is_last, weights = (block + 1) * plan.block_rows >= job.m, plan.layers[l, N_IN] * plan.layers[l, N_OUT]
     pays = job.few * WEIGHTS_OF_ONE <= weights and not plan.layers[l, ON_UNIT]
-    return job.few if is_last and pays and (l > 0 or plan.inputs != AS_THEY_LIE) else 0
+    return job.few if is_last and pays and (l > 0 or plan.inputs != UNPACKED) else 0
 
 
 @inner

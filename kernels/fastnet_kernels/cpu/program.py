@@ -89,13 +89,13 @@ class Step(NamedTuple):
 @routine
 def _do(phase, n_segments, job, worker, workers):
     """One worker's part of a phase: one parallel loop serves all phases."""
-    turn, weights = n_segments - 1, 2 * n_segments - 1
+    middle, weights = n_segments - 1, 2 * n_segments - 1
     if phase < weights:
         segments, first, last = job.plan.segments, 0, job.plan.layers.shape[0]
         if job.mode >= GRADIENT:
-            segment = phase if phase <= turn else 2 * turn - phase
+            segment = phase if phase <= middle else 2 * middle - phase
             first, last = segments[segment, 0], segments[segment, 1]
-        by_samples(job, worker, workers, first, last, phase <= turn, phase >= turn and job.mode >= GRADIENT)
+        by_samples(job, worker, workers, first, last, phase <= middle, phase >= middle and job.mode >= GRADIENT)
     elif phase == weights:
         by_weights(job, worker, workers)
     else:
@@ -187,7 +187,7 @@ def run(
     m_all = outputs.shape[0] if mode == PREDICT else targets.shape[0]
     steps_an_epoch = n_blocks(m_all, batch_size)
     n_segments = plan.segments.shape[0] if mode >= GRADIENT else 1
-    turn, by_weight = n_segments - 1, 2 * n_segments - 1
+    middle, by_weight = n_segments - 1, 2 * n_segments - 1
     cuts_norm = mode == TRAIN and np.isfinite(optimizer[CLIP_NORM])
     is_plain = optimizer[OPTIMIZER] == PLAIN and not cuts_norm and not np.isfinite(optimizer[CLIP_VALUE])
     is_online = plan.is_online and (mode <= EVALUATE or (mode == TRAIN and is_plain and weights.size == 0))
@@ -230,17 +230,17 @@ def run(
                 if not _are_finite(plan, workspace, n_blocks(m, plan.block_rows)):
                     return step
                 break
-            if phase == turn:
+            if phase == middle:
                 costs[step] = _sum(vector(workspace, plan.L, m)) / m
                 scores[step] = _sum(vector(workspace, plan.scores, m))
                 if not is_finite(costs[step]):
                     return step
                 if mode == EVALUATE:
                     break
-            if phase < turn:
+            if phase < middle:
                 statistics_of_all(job, plan.segments[phase + 1, 0])
-            elif phase < 2 * turn:
-                sums_of_all(job, plan.segments[2 * turn - phase, 0])
+            elif phase < 2 * middle:
+                sums_of_all(job, plan.segments[2 * middle - phase, 0])
             elif phase == by_weight:
                 if plan.has_penalty:
                     costs[step] += sum_of_penalties(plan, workspace)

@@ -4,7 +4,7 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
-from .machine import Buffer, broadcast, first_lanes, fused_multiply_add, turned
+from .machine import Buffer, broadcast, first_lanes, fused_multiply_add, transposed
 
 
 class Reader:
@@ -63,7 +63,7 @@ def transpose(typing_context, target, t, t_row, source, s, rows, first, row_size
             for i in range(lanes):
                 row = rows.load(rows.at(first, index(i)))
                 found.append(reader.read(source.at(s, builder.mul(row, row_size)), mask))
-            return turned(builder, found)
+            return transposed(builder, found)
 
         def store(numbers, k):
             target.store_vector(numbers, target.at(t, builder.mul(index(k), t_row)))

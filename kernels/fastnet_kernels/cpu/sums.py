@@ -9,7 +9,6 @@ from ..codes import (
     FIRST_COLUMN,
     FIRST_ROW,
     IN_ONE_PASS,
-    KEPT,
     KIND,
     LAST_COLUMN,
     LAST_ROW,
@@ -19,6 +18,7 @@ from ..codes import (
     OF_SAMPLES,
     ON_UNIT,
     ONE_BY_ONE,
+    PACKED_CACHED,
     SAMPLE_ROWS,
     SUM_OF_DW,
     TASK_LAYER,
@@ -31,7 +31,7 @@ from .blocks import n_blocks, n_partials
 from .compiling import inner, routine
 from .inputs import few_inputs, gather_inputs
 from .machine import PANEL_BYTES, VECTOR_BYTES
-from .matrix_inputs import split_inputs, split_turned_activations
+from .matrix_inputs import gather_inputs_bf16x3, pack_activations_bf16x3
 from .matrix_products import STEP, depth_at_once, multiply_terms
 from .passing import add_back_of_normalisation
 from .places import count_of, place_of, strides_of, sums_panels
@@ -70,7 +70,7 @@ def _add_of_panels(job, scratch, alpha, changed, l, first_row, last_row, first_c
     last_column -= edge
     size, panel = plan.block_rows, PANEL_BYTES // scratch.itemsize
     w, stride = plan.layers[l, W] + first_row * plan.layers[l, W_STRIDE], plan.layers[l, W_STRIDE]
-    keeps = l == 0 and plan.inputs == KEPT
+    keeps = l == 0 and plan.inputs == PACKED_CACHED
     samples = n_blocks(m, size) * size
     at_once = samples if keeps else plan.blocks_at_once * size
     panels, panel_stride = job.workspace if keeps else scratch, at_once * panel
@@ -109,9 +109,9 @@ def _add_on_unit(job, scratch, alpha, changed, l, first_row, last_row, first_col
     for first in range(0, job.m, at_once):
         count = min(at_once, job.m - first)
         if l == 0:
-            split_inputs(job, scratch, plan.terms, first, count, first_column, last_column)
+            gather_inputs_bf16x3(job, scratch, plan.terms, first, count, first_column, last_column)
         else:
-            split_turned_activations(job, scratch, plan.terms, l - 1, first, count, first_column, last_column)
+            pack_activations_bf16x3(job, scratch, plan.terms, l - 1, first, count, first_column, last_column)
         multiply_terms(
             last_row - first_row, last_column - first_column, alpha, changed,
             plan.layers[l, W] + first_row * stride + first_column, stride, STEP, job.workspace,

@@ -11,7 +11,7 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
-from .machine import Buffer, first_lanes, turned
+from .machine import Buffer, first_lanes, transposed
 from .matrix_unit import TILE_NUMBERS
 from .reading import Reader
 
@@ -44,9 +44,9 @@ def _store_pairs(builder, target, place, first, second):
         target.store_vector(builder.bitcast(pair, target.vector), pointer)
 
 
-def _store_turned(builder, target, place, load):
+def _store_transposed(builder, target, place, load):
     """Store the terms of a tile: row r of number r of load(0) to load(15), and beside each of load(16) to load(31)."""
-    halves = [turned(builder, [load(first + i) for i in range(target.lanes)]) for first in (0, target.lanes)]
+    halves = [transposed(builder, [load(first + i) for i in range(target.lanes)]) for first in (0, target.lanes)]
     for r, (low, high) in enumerate(zip(*halves, strict=True)):
         _store_pairs(builder, target, builder.add(place, ir.IntType(64)(r * target.lanes)), low, high)
 
@@ -93,7 +93,7 @@ def split_columns(typing_context, terms, t, source, s, stride, columns, depth):
                 mask = first_lanes(builder, given.vector, count) if is_part else None
                 return given.load_vector(given.at(s, builder.mul(stride, number(k))), mask)
 
-            _store_turned(builder, target, t, load)
+            _store_transposed(builder, target, t, load)
 
         if terms.dtype == types.float32:
             is_wide = builder.icmp_signed("==", columns, number(target.lanes))
@@ -130,7 +130,7 @@ def split_samples(typing_context, terms, t, source, s, rows, first, row_size, wi
                 mask = first_lanes(builder, target.vector, builder.sub(width, start)) if is_part else None
                 return reader.read(given.at(places[i % target.lanes], start), mask)
 
-            _store_turned(builder, target, t, load)
+            _store_transposed(builder, target, t, load)
 
         if terms.dtype == types.float32:
             reader = Reader(builder, given, target, scale, shift)
