@@ -11,19 +11,19 @@ from numba.core.typing.templates import AttributeTemplate, infer_getattr
 from numba.extending import intrinsic, lower_getattr_generic, register_model
 
 
-class Held(types.Type):
+class ByReference(types.Type):
     """Pointer to a named tuple. A field that is a named tuple is held as well."""
 
     def __init__(self, content):
         self.dtype = content
-        super().__init__(name=f"Held({content})")
+        super().__init__(name=f"ByReference({content})")
 
 
-register_model(Held)(models.PointerModel)
+register_model(ByReference)(models.PointerModel)
 
 
 @intrinsic
-def held(typing_context, content):
+def by_reference(typing_context, content):
     """The named tuple, in memory of the caller's."""
 
     def generate(context, builder, signature, arguments):
@@ -32,11 +32,11 @@ def held(typing_context, content):
         builder.store(model.as_data(builder, arguments[0]), pointer)
         return pointer
 
-    return Held(content)(content), generate
+    return ByReference(content)(content), generate
 
 
 @intrinsic
-def renew(typing_context, pointer, fields):
+def set_fields(typing_context, pointer, fields):
     """Give some fields of the tuple that is held new values: those of the fields of these names of another one."""
 
     def generate(context, builder, signature, arguments):
@@ -51,13 +51,13 @@ def renew(typing_context, pointer, fields):
 
 @infer_getattr
 class _Attributes(AttributeTemplate):
-    key = Held
+    key = ByReference
 
     def generic_resolve(self, typ, attr):
         if attr not in typ.dtype.fields:
             return None
         found = typ.dtype[typ.dtype.fields.index(attr)]
-        return Held(found) if isinstance(found, types.NamedTuple) else found
+        return ByReference(found) if isinstance(found, types.NamedTuple) else found
 
 
 def _load_numbers(builder, pointer):
@@ -77,7 +77,7 @@ def _load_numbers(builder, pointer):
     return number
 
 
-@lower_getattr_generic(Held)
+@lower_getattr_generic(ByReference)
 def _field(context, builder, typ, value, attr):
     place = typ.dtype.fields.index(attr)
     pointer = cgutils.gep_inbounds(builder, value, 0, place)

@@ -37,11 +37,11 @@ from ..codes import (
     Plan,
 )
 from .blocks import n_blocks
+from .by_reference import by_reference, set_fields
 from .by_samples import by_samples
 from .by_weights import by_weights, change_weights, cut_norm, sum_of_penalties
 from .compiling import inner, kernel, routine
 from .functions import is_finite
-from .held import held, renew
 from .machine import VECTOR_BYTES
 from .online import online_step, predict_online
 from .passing import from_known_statistics, statistics_of_all, sums_of_all
@@ -191,7 +191,7 @@ def run(
     cuts_norm = mode == TRAIN and np.isfinite(optimizer[CLIP_NORM])
     is_plain = optimizer[OPTIMIZER] == PLAIN and not cuts_norm and not np.isfinite(optimizer[CLIP_VALUE])
     is_online = plan.is_online and (mode <= EVALUATE or (mode == TRAIN and is_plain and weights.size == 0))
-    job = held(
+    job = by_reference(
         Job(
             mode, plan, parameters, gradients, first_state, second_state, workspace, samples, are_bytes, targets,
             weights, outputs, order, rows, optimizer, noise, np.int64(0), np.int64(0), np.int64(0), has_inputs, 0.0,
@@ -206,7 +206,7 @@ def run(
             start += epoch * m_all
         again = steps_an_epoch == 1 and order.size == 0 and (step > first_step or has_inputs)
         learning_rate = learning_rates[step] if mode == TRAIN else 0.0
-        renew(job, Step(start, m, _few_last(plan, workspace, m), again, learning_rate, steps_before + step + 1))
+        set_fields(job, Step(start, m, _few_last(plan, workspace, m), again, learning_rate, steps_before + step + 1))
         if is_online and mode == PREDICT:
             predict_online(job)
             if not _are_finite(plan, workspace, 1):
