@@ -120,12 +120,12 @@ def emit_prefetch(builder, pointer, *, first_cache=True):
     builder.call(cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0"), [pointer, *numbers])
 
 
-def hidden(builder, number):
+def opaque(builder, number):
     """The same number, of which LLVM is not to know where it comes from."""
     return builder.asm(ir.FunctionType(number.type, [number.type]), "", "=r,0", [number], side_effect=False)
 
 
-def in_order(builder, cells):
+def scheduling_barrier(builder, cells):
     """Have the vectors in `cells` before what comes next: else LLVM loads so much first that registers run out."""
     vectors = [builder.load(cell) for cell in cells]
     kind = ir.FunctionType(

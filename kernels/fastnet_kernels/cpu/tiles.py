@@ -25,8 +25,8 @@ from .machine import (
     emit_prefetch,
     first_lanes,
     fused_multiply_add,
-    hidden,
-    in_order,
+    opaque,
+    scheduling_barrier,
     sums_of_lanes,
 )
 from .reading import Reader
@@ -89,7 +89,7 @@ class _Rows:
     def after(self, offset):
         """Pointers to the rows' numbers at `offset`."""
         builder, pointers = self.builder, []
-        base = builder.gep(self.first, [hidden(builder, builder.mul(offset, self.size))])
+        base = builder.gep(self.first, [opaque(builder, builder.mul(offset, self.size))])
         while len(pointers) < self.count:
             for multiple, scale in self._GROUP[: self.count - len(pointers)]:
                 unit = builder.bitcast(base, ir.IntType(8 * max(1, scale)).as_pointer())
@@ -156,7 +156,7 @@ def wide_tile(typing_context, height, alpha, C, c, c_row, A, a, a_row, a_k, B, b
                     factor, pair = broadcast(builder, B.vector, A.load(number)), cells[2 * r : 2 * r + 2]
                     for cell, vector in zip(pair, loaded, strict=True):
                         B.add_product(cell, factor, vector)
-                    in_order(builder, pair)
+                    scheduling_barrier(builder, pair)
             scale = broadcast(builder, C.vector, alpha)
             for r, target in enumerate(targets):
                 for v, part in enumerate(parts(target)):
