@@ -34,7 +34,7 @@ from ..codes import PART_NAMES
 from ..first_use import apart, complain, safe_point, tell
 from ..kept import Kept
 from ..sources import SOURCES
-from .lean import lean
+from .bare import bare
 
 if config.DISABLE_JIT:
     raise RuntimeError("fastnet's kernels exist only compiled: unset NUMBA_DISABLE_JIT")
@@ -138,7 +138,7 @@ def routine(function=None, *, part=None):
         key = stub
 
         def generic(self, args, kws):
-            argument_types = tuple(lean(types.unliteral(kind)) for kind in args)
+            argument_types = tuple(bare(types.unliteral(kind)) for kind in args)
             _load(name, argument_types)
             return signature(types.void, *argument_types)
 

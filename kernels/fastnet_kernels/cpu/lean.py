@@ -14,28 +14,28 @@ from numba.core.imputils import lower_cast
 from .views import strides_without_gaps
 
 
-class LeanArray(types.Array):
+class BareArray(types.Array):
     """The type of an argument whose numbers lie without a gap, row after row."""
 
     def __init__(self, dtype, ndim):
-        super().__init__(dtype, ndim, "C", name=f"LeanArray({dtype}, {ndim})")
+        super().__init__(dtype, ndim, "C", name=f"BareArray({dtype}, {ndim})")
 
 
-def lean(kind):
+def bare(kind):
     """How values of a type are handed on."""
     is_plain = isinstance(kind, types.Array) and kind.layout == "C" and kind.mutable and kind.aligned
-    return LeanArray(kind.dtype, kind.ndim) if is_plain else kind
+    return BareArray(kind.dtype, kind.ndim) if is_plain else kind
 
 
-@lower_cast(types.Array, LeanArray)
-@lower_cast(LeanArray, types.Array)
-@lower_cast(LeanArray, LeanArray)
+@lower_cast(types.Array, BareArray)
+@lower_cast(BareArray, types.Array)
+@lower_cast(BareArray, BareArray)
 def _same(context, builder, given, wanted, value):
     return value
 
 
-@register_default(LeanArray)
-class _LeanModel(ArrayModel):
+@register_default(BareArray)
+class _BareArrayModel(ArrayModel):
     """As a value an array; as an argument its address and extents."""
 
     def get_argument_type(self):
