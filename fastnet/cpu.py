@@ -61,7 +61,7 @@ _NOTHING = np.zeros(0)
 
 # Of this process: programs by dtype, and the parts that all of them can call.
 _programs: dict[np.dtype, Any] = {}
-_loaded_parts: set[int] = set()
+_loaded_components: set[int] = set()
 
 # One parallel run at a time: it uses all threads, and Numba's fallback "workqueue" layer allows no second one.
 _threads_in_use = threading.Lock()
@@ -131,7 +131,7 @@ class CPU:
 
     def prepare(self, parts: Iterable[int] = ()) -> None:
         wanted, program = set(parts), _programs.get(self.dtype)
-        if program is None or not wanted <= _loaded_parts:
+        if program is None or not wanted <= _loaded_components:
             program = apart(lambda: self._loaded(wanted))
         self._run = program
 
@@ -142,11 +142,11 @@ class CPU:
             where = "" if compiling.folder is None else f"; once, kept in {compiling.folder}"
             with announced(f"the kernels ({self.dtype}{where})", event, "numba:compile"):
                 _programs[self.dtype] = self._load_program()
-        for part in sorted(parts - _loaded_parts):
-            name = codes.PART_NAMES[part]
+        for part in sorted(parts - _loaded_components):
+            name = codes.COMPONENT_NAMES[part]
             with announced(f"the part for {name}, which this network is the first to use", event, "numba:compile"):
-                compiling.load_part(part)
-            _loaded_parts.add(part)
+                compiling.load_component(part)
+            _loaded_components.add(part)
         return _programs[self.dtype]
 
     def _load_program(self) -> Any:

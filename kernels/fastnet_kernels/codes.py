@@ -20,8 +20,10 @@ PLAIN, MOMENTUM, RMSPROP, ADAM, ADAMW = range(5)
 # losses that come after the first few, sample weights and label smoothing; optimizers that are not PLAIN; samples that
 # are bytes; samples that are used as rows, since they or the first layer's units are few; one sample at a time; W so
 # large that it is packed; and products by a matrix unit, where there is one.
-PARTS = PASSING, RARE_ACTIVATIONS, RARE_LOSSES, OPTIMIZERS, BYTES, SAMPLE_ROWS, ONLINE, LARGE_W, MATRIX_UNIT = range(9)
-PART_NAMES = {
+COMPONENTS = PASSING, RARE_ACTIVATIONS, RARE_LOSSES, OPTIMIZERS, BYTES, SAMPLE_ROWS, ONLINE, LARGE_W, MATRIX_UNIT = (
+    range(9)
+)
+COMPONENT_NAMES = {
     PASSING: "normalisations and Dropout",
     RARE_ACTIVATIONS: "rarer activations",
     RARE_LOSSES: "rarer losses, sample weights and label smoothing",

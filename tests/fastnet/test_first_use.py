@@ -317,7 +317,7 @@ def test_what_is_said_are_whole_lines(monkeypatch):
 
 
 def test_every_part_has_a_name():
-    assert set(codes.PART_NAMES) == set(codes.PARTS)
+    assert set(codes.COMPONENT_NAMES) == set(codes.COMPONENTS)
 
 
 def test_a_second_network_has_nothing_to_load(monkeypatch):

@@ -183,12 +183,12 @@ LATE = """
 import os, signal, time
 import numpy as np
 from fastnet_kernels.cpu import compiling, elu
-load, times = compiling.load_part, []
-def load_part(part):
+load, times = compiling.load_component, []
+def load_component(part):
     times.append(part)
     os.kill(os.getpid(), signal.SIGINT)
     load(part)
-compiling.load_part = load_part
+compiling.load_component = load_component
 A = np.empty((1, 2))
 try:
     elu(np.array([[0.5, 0.0]]), 1.0, A)

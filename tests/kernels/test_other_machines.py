@@ -44,12 +44,12 @@ ARM64 = """
 import re
 import llvmlite.binding as llvm
 import fastnet as fn
-from fastnet_kernels.codes import PARTS
+from fastnet_kernels.codes import COMPONENTS
 from fastnet_kernels.cpu import compiling
 
 llvm.initialize_all_targets()
 llvm.initialize_all_asmprinters()
-fn.Network([fn.Dense(1)]).device.prepare(PARTS)
+fn.Network([fn.Dense(1)]).device.prepare(COMPONENTS)
 target = llvm.Target.from_triple("aarch64-unknown-linux-gnu").create_target_machine(cpu="neoverse-n1", opt=3)
 for name, argument_types in compiling._symbols.values():
     library = compiling._routines[name].overloads[argument_types].library

@@ -80,7 +80,7 @@ def test_training_allocates_nothing(layers, optimizer, threads):
     X, y = samples(layers, 300, 40, rng)
     net = fn.Network(layers).build(40)
     net.task = net.task.learn(y)
-    net.device.prepare(codes.PARTS)
+    net.device.prepare(codes.COMPONENTS)
     batches = net.batches(X, y, 32)
     batches.order, batches.weights = rng.permutation(300), np.ones(300, np.float32)
     states = tuple(np.zeros_like(net.buffer) for _ in range(2))

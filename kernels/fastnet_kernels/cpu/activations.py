@@ -76,7 +76,7 @@ def softmax_columns(A):
             A[j, i] /= total
 
 
-@routine(part=SAMPLE_ROWS)
+@routine(component=SAMPLE_ROWS)
 def softmax_of_one(a):
     """The same for a single sample, whose numbers a (n,) are side by side."""
     highest, total = a[0], a.dtype.type(0)
@@ -115,7 +115,7 @@ def activate(activation, slope, A):
         _activate_by_rarer(activation, slope, A)
 
 
-@routine(part=RARE_ACTIVATIONS)
+@routine(component=RARE_ACTIVATIONS)
 def _activate_by_rarer(activation, slope, A):
     zero, one, below = A.dtype.type(0), A.dtype.type(1), A.dtype.type(slope)
     if activation == ELU:
@@ -163,7 +163,7 @@ def derive(activation, slope, A, dZ):
         _derive_by_rarer(activation, slope, A, dZ)
 
 
-@routine(part=RARE_ACTIVATIONS)
+@routine(component=RARE_ACTIVATIONS)
 def _derive_by_rarer(activation, slope, A, dZ):
     zero, one, half, below = A.dtype.type(0), A.dtype.type(1), A.dtype.type(0.5), A.dtype.type(slope)
     third, peak = A.dtype.type(1 / 3), A.dtype.type(0.3989422804014327)  # 1 / sqrt(2 pi)

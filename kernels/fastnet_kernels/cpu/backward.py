@@ -35,7 +35,7 @@ from .views import vector
 _NUMBERS_AT_ONCE = 16384  # of W
 
 
-@routine(part=SAMPLE_ROWS)
+@routine(component=SAMPLE_ROWS)
 def _back_of_rows(job, l):
     """dA_prev += dZ W for samples one by one."""
     plan, workspace = job.plan, job.workspace
@@ -52,7 +52,7 @@ def _back_of_rows(job, l):
             )  # fmt: skip
 
 
-@routine(part=LARGE_W)
+@routine(component=LARGE_W)
 def _back_of_packed(job, scratch, l, first_block, last_block):
     """dA_prev += W^T dZ for samples side by side, with pieces of a large W copied: its columns lie pages apart."""
     plan, workspace = job.plan, job.workspace

@@ -14,7 +14,7 @@ from .products import add_rows, add_rows_of_bytes
 from .views import reinterpret, vector
 
 
-@routine(part=SAMPLE_ROWS)
+@routine(component=SAMPLE_ROWS)
 def _add_to_partial(job, partial, block):
     """The block's share of dW, of the single layer there is, from samples that are still in cache.
 

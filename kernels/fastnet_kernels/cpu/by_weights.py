@@ -48,7 +48,7 @@ def _clear(numbers):
         numbers[i] = 0
 
 
-@routine(part=OPTIMIZERS)
+@routine(component=OPTIMIZERS)
 def _update(job, place, count):
     """The optimizer changes `count` parameters."""
     parameters, gradients = vector(job.parameters, place, count), vector(job.gradients, place, count)
@@ -182,7 +182,7 @@ def _norm_of_large(job):
     return largest * math.sqrt(total)
 
 
-@routine(part=OPTIMIZERS)
+@routine(component=OPTIMIZERS)
 def cut_norm(job):
     """After phase 2: what the gradients are to be multiplied with, so that their norm is at most the limit."""
     plan, limit, total = job.plan, job.optimizer[CLIP_NORM], 0.0
@@ -195,7 +195,7 @@ def cut_norm(job):
     job.workspace[plan.of_tasks + 2 * plan.tasks.shape[0]] = factor
 
 
-@routine(part=OPTIMIZERS)
+@routine(component=OPTIMIZERS)
 def change_weights(job, worker, workers):
     """Phase 3 for one worker, where gradients are cut to a norm: every so many'th task's weights change."""
     plan = job.plan

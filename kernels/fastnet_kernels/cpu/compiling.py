@@ -5,7 +5,7 @@ leaves the caller stale. Here the cache is keyed on all sources of the package: 
 
 Numba also copies the code of whatever a function calls into the function's own module, and optimises and emits it there
 once more, at every level of the calls. `routine` is what the larger parts are instead: compiled once, kept in a file of
-its own, and called through a symbol. What only some networks need is `routine(part=...)`, called through a pointer that
+its own, and called through a symbol. What only some networks need is `routine(component=...)`, called through a pointer that
 is empty until that part is loaded, at the latest by the first call. Nobody waits for what they do not use.
 
 All of this happens `apart`, one at a time. A name is registered when there is code behind it, never before: whatever
@@ -30,7 +30,7 @@ from numba.core.serialize import dumps
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import lower_builtin
 
-from ..codes import PART_NAMES
+from ..codes import COMPONENT_NAMES
 from ..first_use import apart, complain, safe_point, tell
 from ..kept import Kept
 from ..sources import SOURCES
@@ -46,12 +46,12 @@ FASTMATH = {"contract", "reassoc", "nsz", "arcp", "afn"}
 _OPTIONS = {"fastmath": FASTMATH, "error_model": "numpy", "nogil": True, "_nrt": False}
 
 _routines = {}  # by full name
-_parts = {}  # the part, of `codes`, that a routine belongs to, by full name
+_components = {}  # the part, of `codes`, that a routine belongs to, by full name
 _symbols = {}  # name of a compiled routine in machine code: (full name, types of its arguments)
 _pointers = {}  # by name in machine code: what a routine of a part is called through
-_loaded_parts = set()
+_loaded_components = set()
 folder = None  # where machine code is kept
-_LOAD = "fastnet_kernels.load_part"
+_LOAD = "fastnet_kernels.load_component"
 
 
 class _PackageCache(FunctionCache):
@@ -118,21 +118,21 @@ def inner(function):
     return njit(inline="always", **_OPTIONS)(function)
 
 
-def routine(function=None, *, part=None):
+def routine(function=None, *, component=None):
     """The same for a larger piece: compiled once for all its callers. It returns nothing, and only kernels call it.
 
-    One that belongs to a `part` is compiled with all others of that part, when one of them is called or `load_part` is.
+    One that belongs to a `part` is compiled with all others of that part, when one of them is called or `load_component` is.
     """
     if function is None:
-        return lambda function: routine(function, part=part)
+        return lambda function: routine(function, component=component)
 
     def stub(*arguments):
         raise NotImplementedError(f"{function.__name__} can be called from compiled code only")
 
     name = f"{function.__module__}.{function.__qualname__}"
     _routines[name] = _compiled(function, no_cpython_wrapper=True, no_cfunc_wrapper=True)
-    if part is not None:
-        _parts[name] = part
+    if component is not None:
+        _components[name] = component
 
     class _Template(AbstractTemplate):
         key = stub
@@ -148,12 +148,12 @@ def routine(function=None, *, part=None):
     def _call(context, builder, sig, arguments):
         symbol = _symbol(name, sig.args)
         kind = context.call_conv.get_function_type(types.void, sig.args)
-        if part is None:
+        if component is None:
             called = cgutils.get_or_insert_function(builder.module, kind, symbol)
         else:
             pointer = _global(builder.module, kind.as_pointer(), symbol)
             with builder.if_then(cgutils.is_null(builder, builder.load(pointer)), likely=False):
-                number = ir.IntType(64)(part)
+                number = ir.IntType(64)(component)
                 load = ir.FunctionType(ir.VoidType(), [number.type])
                 builder.call(cgutils.get_or_insert_function(builder.module, load, _LOAD), [number])
             called = builder.load(pointer)
@@ -180,39 +180,41 @@ def _load(name, argument_types):
     if symbol in _symbols:
         return
     safe_point()
-    if name not in _parts:
+    if name not in _components:
         llvmlite.binding.add_symbol(symbol, _address(name, argument_types))
     else:
-        is_wanted = _parts[name] in _loaded_parts
+        is_wanted = _components[name] in _loaded_components
         pointer = ctypes.c_void_p(_address(name, argument_types) if is_wanted else None)
         llvmlite.binding.add_symbol(symbol, ctypes.addressof(pointer))
         _pointers[symbol] = pointer
     _symbols[symbol] = (name, argument_types)
 
 
-def load_part(part):
+def load_component(component):
     """Compile a part, or load it from its cache: for all dtypes that are in use, now and later."""
-    while empty := [symbol for symbol in _pointers if _parts[_symbols[symbol][0]] == part and not _pointers[symbol]]:
+    while empty := [
+        symbol for symbol in _pointers if _components[_symbols[symbol][0]] == component and not _pointers[symbol]
+    ]:
         for symbol in empty:
             safe_point()
             _pointers[symbol].value = _address(*_symbols[symbol])
-    _loaded_parts.add(part)
+    _loaded_components.add(component)
 
 
 @ctypes.CFUNCTYPE(None, ctypes.c_int64)
-def _load_from_compiled_code(part):
+def _load_from_compiled_code(component):
     """The last resort, for whoever calls kernels himself.
 
     No exception can pass through compiled code, which goes on with a call of what is loaded here.
     """
     is_interrupted = False
-    while part not in _loaded_parts:
+    while component not in _loaded_components:
         try:
-            apart(lambda: load_part(part))
+            apart(lambda: load_component(component))
         except Exception:
             traceback.print_exc()
             tell(
-                f"fastnet: the part for {PART_NAMES[part]} cannot be compiled: the kernel that needs it cannot go on\n"
+                f"fastnet: the part for {COMPONENT_NAMES[part]} cannot be compiled: the kernel that needs it cannot go on\n"
             )
             os.abort()
         except BaseException:

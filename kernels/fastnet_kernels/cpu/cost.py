@@ -45,7 +45,7 @@ def _sum_squares(A, Y, scores):
             scores[i] += (A[j, i] - Y[j, i]) * (A[j, i] - Y[j, i])
 
 
-@routine(part=RARE_LOSSES)
+@routine(component=RARE_LOSSES)
 def _smooth(Y, smoothing):
     """Y = (1 - smoothing) Y + smoothing / 2, in place."""
     keep, share = Y.dtype.type(1 - smoothing), Y.dtype.type(smoothing / 2)
@@ -55,7 +55,7 @@ def _smooth(Y, smoothing):
             y[i] = keep * y[i] + share
 
 
-@routine(part=RARE_LOSSES)
+@routine(component=RARE_LOSSES)
 def _weigh(weights, places, L, dZ):
     """Each sample's loss and derivatives times its weight, in place."""
     for i in range(L.size):

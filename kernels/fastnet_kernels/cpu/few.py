@@ -14,7 +14,7 @@ from .views import reinterpret, vector
 _SAMPLES_AT_ONCE = 4  # of a dot product's tiles: their features stay in the first-level cache
 
 
-@routine(part=SAMPLE_ROWS)
+@routine(component=SAMPLE_ROWS)
 def first_layer_unpacked(job, scratch, block, first_sample, k, n_features):
     """Z += some features' share, of a block's samples from one on: dot products of their rows and rows of W."""
     plan, workspace = job.plan, job.workspace
@@ -44,7 +44,7 @@ def first_layer_unpacked(job, scratch, block, first_sample, k, n_features):
             )  # fmt: skip
 
 
-@routine(part=SAMPLE_ROWS)
+@routine(component=SAMPLE_ROWS)
 def dense_layer_of_few(job, scratch, l, first_block, last_block):
     """Z of the last few samples, if they are among these blocks'."""
     plan, workspace = job.plan, job.workspace
@@ -65,7 +65,7 @@ def dense_layer_of_few(job, scratch, l, first_block, last_block):
             )  # fmt: skip
 
 
-@routine(part=SAMPLE_ROWS)
+@routine(component=SAMPLE_ROWS)
 def back_of_few(job, scratch, l, first_block, last_block):
     """dA_prev of the last few samples, if they are among these blocks': a sum of rows of W each."""
     plan, workspace = job.plan, job.workspace

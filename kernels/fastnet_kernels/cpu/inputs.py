@@ -52,7 +52,7 @@ def _read(row, given, scale, shift):
         row[k] = scale * given[k] + shift
 
 
-@routine(part=SAMPLE_ROWS)
+@routine(component=SAMPLE_ROWS)
 def read_rows(job, target, t, first, count, first_feature, n_features):
     """target[t:] = some features of `count` samples, one sample after the other."""
     plan, rows, samples = job.plan, job.rows, job.samples
@@ -78,7 +78,7 @@ def _pack(plan, target, t, t_row, source, rows, first, count, first_feature, n_f
             )  # fmt: skip
 
 
-@routine(part=BYTES)
+@routine(component=BYTES)
 def _pack_bytes(job, target, t, t_row, first, count, first_feature, n_features):
     _pack(job.plan, target, t, t_row, job.samples, job.rows, first, count, first_feature, n_features)
 
@@ -112,7 +112,7 @@ def _gather(plan, target, t_first, source, rows, first, count, first_column, las
             t += panel_stride
 
 
-@routine(part=BYTES)
+@routine(component=BYTES)
 def _gather_bytes(job, target, t, first, count, first_column, last_column, panel_stride):
     _gather(job.plan, target, t, job.samples, job.rows, first, count, first_column, last_column, panel_stride)
 

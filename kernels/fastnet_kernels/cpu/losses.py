@@ -29,7 +29,7 @@ def squared_error_columns(A, Y, L, dA, weight):
             dA[j, i] = difference * weight
 
 
-@routine(part=RARE_LOSSES)
+@routine(component=RARE_LOSSES)
 def robust_columns(loss, setting, A, Y, L, dA, weight):
     """The same for the losses of numbers that grow slower than squares, and hinge; `setting` is delta or q."""
     n, m = A.shape
@@ -133,7 +133,7 @@ def cross_entropy_columns(Z, Y, smoothing, L, dZ, weight):
                     dz[i] -= share * weight
 
 
-@routine(part=SAMPLE_ROWS)
+@routine(component=SAMPLE_ROWS)
 def cross_entropy_of_one(z, y, smoothing, L, dz, weight):
     """The same for a single sample of label y, whose classes are side by side: z and dz (n,), L (1,)."""
     n = z.size

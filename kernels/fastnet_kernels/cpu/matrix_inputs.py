@@ -22,7 +22,7 @@ def _pack(plan, terms, t, source, rows, first, first_feature, n_features):
             split_samples(terms, target, source, first_feature + k, rows, first + i, n, width, scale, shift)
 
 
-@routine(part=MATRIX_UNIT)
+@routine(component=MATRIX_UNIT)
 def pack_inputs_bf16x3(job, terms, t, first_block, last_block, first_feature, n_features):
     """Terms of some blocks' panels of some features, a feature a row."""
     plan = job.plan
@@ -54,7 +54,7 @@ def _gather(plan, terms, t, source, rows, first, count, first_column, last_colum
                     split_pairs(terms, target, source, row + column, second + column, left, left, scale, shift)
 
 
-@routine(part=MATRIX_UNIT)
+@routine(component=MATRIX_UNIT)
 def gather_inputs_bf16x3(job, terms, t, first, count, first_column, last_column):
     """Terms of panels of some columns, of `count` samples, a sample a row; the last one is repeated."""
     if job.are_bytes:
@@ -64,7 +64,7 @@ def gather_inputs_bf16x3(job, terms, t, first, count, first_column, last_column)
         _gather(job.plan, terms, t, numbers, job.rows, first, count, first_column, last_column)
 
 
-@routine(part=MATRIX_UNIT)
+@routine(component=MATRIX_UNIT)
 def pack_activations_bf16x3(job, terms, t, l, first, count, first_column, last_column):
     """The same of some columns of layer l's A, for samples from a block's first one on."""
     plan, one, zero = job.plan, terms.dtype.type(1), terms.dtype.type(0)

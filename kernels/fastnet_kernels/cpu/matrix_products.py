@@ -91,7 +91,7 @@ def depth_at_once(depth):
     return n_blocks(steps, n_blocks(depth, UNIT_DEPTH)) * STEP
 
 
-@routine(part=MATRIX_UNIT)
+@routine(component=MATRIX_UNIT)
 def multiply_terms(rows, columns, alpha, C, c, c_row, c_panel, A, a, a_row, a_k, depth, terms, t):
     """C[c + r c_row + p c_panel + v] += alpha sum_k A[a + r a_row + k a_k] B_p[k, v].
 
@@ -115,7 +115,7 @@ def multiply_terms(rows, columns, alpha, C, c, c_row, c_panel, A, a, a_row, a_k,
     close_tiles(C)
 
 
-@routine(part=MATRIX_UNIT)
+@routine(component=MATRIX_UNIT)
 def add_products(rows, columns, alpha, C, c, c_row, c_panel, A, a, a_row, a_k, B, b, b_panel, depth, terms, t):
     """The same for any number of panels B_p[k, v] = B[b + p b_panel + 32 k + v], and any depth."""
     at_once = depth_at_once(depth)

@@ -142,7 +142,7 @@ def _sample(job):
     return samples, x + rows[0] * job.plan.layers[0, N_IN]
 
 
-@routine(part=ONLINE)
+@routine(component=ONLINE)
 def predict_online(job):
     """One sample's output."""
     samples, x = _sample(job)
@@ -150,7 +150,7 @@ def predict_online(job):
     store_outputs(job, 0)
 
 
-@routine(part=ONLINE)
+@routine(component=ONLINE)
 def online_step(job):
     """One sample's loss, and in training a step of plain gradient descent; one that is not finite changes nothing."""
     samples, x = _sample(job)

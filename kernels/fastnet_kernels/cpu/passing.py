@@ -79,7 +79,7 @@ def _drop(job, l, block, source, source_column, target, target_column):
         drop(given, result, block * size * n + j, n, plan.settings[l, RATE], key)
 
 
-@routine(part=PASSING)
+@routine(component=PASSING)
 def passing_layer(job, l, block):
     """Z of a layer that changes each unit for itself: a normalisation, or Dropout, which only trains."""
     plan, parameters = job.plan, job.parameters
@@ -104,7 +104,7 @@ def passing_layer(job, l, block):
         result[:] = math.nan
 
 
-@routine(part=PASSING)
+@routine(component=PASSING)
 def back_of_passing(job, l, block):
     """The same of a layer that changes each unit for itself."""
     plan = job.plan
@@ -134,7 +134,7 @@ def back_of_passing(job, l, block):
         dA_prev[:] = math.nan
 
 
-@routine(part=PASSING)
+@routine(component=PASSING)
 def measure(job, l, first_block, last_block):
     """Mean and squares of some blocks, for the batch normalisation that comes next."""
     for block in range(first_block, last_block):
@@ -142,7 +142,7 @@ def measure(job, l, first_block, last_block):
         moments_of_rows(matrix_of(job, l - 1, A, block), count_of(job, block), mean, squares)
 
 
-@routine(part=PASSING)
+@routine(component=PASSING)
 def measure_back(job, l, first_block, last_block):
     """Shares of dgamma and dbeta of some blocks, for the batch normalisation that phase 1 has come back to."""
     for block in range(first_block, last_block):
@@ -153,7 +153,7 @@ def measure_back(job, l, first_block, last_block):
         )  # fmt: skip
 
 
-@routine(part=PASSING)
+@routine(component=PASSING)
 def from_known_statistics(job):
     """Before phase 1: batch normalisations that do not measure take mean and variance as they remember them."""
     plan, parameters = job.plan, job.parameters
@@ -169,7 +169,7 @@ def from_known_statistics(job):
                 dbeta[j] = 0
 
 
-@routine(part=PASSING)
+@routine(component=PASSING)
 def statistics_of_all(job, l):
     """Mean and rate over all blocks; in training, what is remembered moves towards them (the variance unbiased)."""
     if not _is_measured(job, l):
@@ -193,7 +193,7 @@ def statistics_of_all(job, l):
             parameters[running + n + j] += share * (squares / (job.m - 1) - parameters[running + n + j])
 
 
-@routine(part=PASSING)
+@routine(component=PASSING)
 def sums_of_all(job, l):
     """dgamma and dbeta over all blocks."""
     dgamma, dbeta = _statistic_of(job, l, 2), _statistic_of(job, l, 3)
@@ -206,7 +206,7 @@ def sums_of_all(job, l):
         dbeta[j] = plain
 
 
-@routine(part=PASSING)
+@routine(component=PASSING)
 def add_back_of_normalisation(job, alpha, changed, l):
     """changed[gamma, beta] += alpha * their derivatives."""
     plan = job.plan

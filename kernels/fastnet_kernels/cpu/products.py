@@ -98,7 +98,7 @@ def _packed_strides(height, depth, buffer):
     return step, (depth + 1) * step
 
 
-@routine(part=LARGE_W)
+@routine(component=LARGE_W)
 def pack_columns(height, target, source, s, stride, columns, depth):
     """The matrix source[s + k stride + c], c < columns, k < depth, tile by tile, what a step of k needs side by side.
 
@@ -114,7 +114,7 @@ def pack_columns(height, target, source, s, stride, columns, depth):
             t += panel_stride
 
 
-@routine(part=LARGE_W)
+@routine(component=LARGE_W)
 def add_product_of_packed(height, rows, columns, C, c, c_row, A, B, b, b_k, depth):
     """C[c + r c_row + v] += sum_k A[k, r] B[b + k b_k + v], for A packed by `pack_columns`."""
     step, panel_stride = _packed_strides(height, depth, C)
@@ -127,7 +127,7 @@ def add_product_of_packed(height, rows, columns, C, c, c_row, A, B, b, b_k, dept
             )  # fmt: skip
 
 
-@routine(part=SAMPLE_ROWS)
+@routine(component=SAMPLE_ROWS)
 def add_product_of_rows(rows, columns, alpha, C, c, c_row, A, a, a_row, a_k, B, b, b_k, index, depth):
     """`add_product` for rows of B that lie anywhere: the numbers of row k are B[b + index[k] b_k + v]."""
     lanes = VECTOR_BYTES // C.itemsize
@@ -167,7 +167,7 @@ def add_dots(m, n, alpha, C, c, c_row, c_column, A, a, a_row, index, B, b, b_row
     _add_dots(m, n, alpha, C, c, c_row, c_column, A, a, a_row, index, B, b, b_row, n_k, None, None)
 
 
-@routine(part=BYTES)
+@routine(component=BYTES)
 def add_dots_of_bytes(m, n, C, c, c_row, c_column, A, a, a_row, index, B, b, b_row, n_k, scale, shift):
     """The same, alpha 1, for A = scale times bytes + shift, which are read again for every few rows of B."""
     _add_dots(m, n, C.dtype.type(1), C, c, c_row, c_column, A, a, a_row, index, B, b, b_row, n_k, scale, shift)
@@ -218,7 +218,7 @@ def _add_rows(target, t, size, alpha, factors, f, f_step, count, source, s, s_ro
             i += 1
 
 
-@routine(part=SAMPLE_ROWS)
+@routine(component=SAMPLE_ROWS)
 def add_rows(target, t, size, alpha, factors, f, f_step, count, source, s, s_row, index, ahead):
     """target[t + k] += alpha sum_i factors[f + i f_step] source[s + index[i] s_row + k], for i < count, k < size.
 
@@ -228,7 +228,7 @@ def add_rows(target, t, size, alpha, factors, f, f_step, count, source, s, s_row
     _add_rows(target, t, size, alpha, factors, f, f_step, count, source, s, s_row, index, ahead)
 
 
-@routine(part=BYTES)
+@routine(component=BYTES)
 def add_rows_of_bytes(target, t, size, alpha, factors, f, f_step, count, source, s, s_row, index, ahead):
     """The same for a source of bytes."""
     _add_rows(target, t, size, alpha, factors, f, f_step, count, source, s, s_row, index, ahead)

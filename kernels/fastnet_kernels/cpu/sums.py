@@ -134,7 +134,7 @@ def _add_of_columns(job, alpha, changed, l, blocks):
         )  # fmt: skip
 
 
-@routine(part=SAMPLE_ROWS)
+@routine(component=SAMPLE_ROWS)
 def _add_of_samples(job, alpha, changed, l, blocks, first_row, last_row, first_column, last_column):
     """The same from the samples' own rows: a few of them, or those of the first layer where they lie."""
     plan, workspace = job.plan, job.workspace
@@ -169,7 +169,7 @@ def _add_of_samples(job, alpha, changed, l, blocks, first_row, last_row, first_c
             )  # fmt: skip
 
 
-@routine(part=SAMPLE_ROWS)
+@routine(component=SAMPLE_ROWS)
 def _add_partials(job, alpha, changed, blocks, first_row, last_row, first_column, last_column):
     """The sums over groups of blocks, that phase 1 has made, one after the other."""
     plan, workspace = job.plan, job.workspace
