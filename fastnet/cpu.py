@@ -16,7 +16,7 @@ from fastnet_kernels.first_use import apart, imported
 from .announcing import announced
 from .checks import positive_integer
 from .cpu_form import Form, form_for, worth_threads
-from .cpu_plan import goes_by_few, make_plan, parts_of
+from .cpu_plan import has_split_tail, make_plan, parts_of
 from .devices import Batches, Updates, no_updates
 from .layers import Layer
 from .layout import aligned_zeros
@@ -176,7 +176,7 @@ class CPU:
 
     def prepare_last(self, context: ExecutionContext, batches: Batches) -> None:
         left = batches.m % batches.batch_size
-        if left and goes_by_few(context.plan, left, self.panel // 2):
+        if left and has_split_tail(context.plan, left, self.panel // 2):
             self.prepare({codes.SAMPLE_ROWS})
 
     def run(

@@ -142,8 +142,8 @@ def make_plan(
         if form.samples_lie == codes.SIDE_BY_SIDE and form.sums_of_dW[l] in (codes.OF_PANELS, codes.OF_SAMPLES):
             row[codes.DZ_ROWS] = room.take(samples_stride * n_out)
         if layer.trainable:
-            row[codes.EDGE] = form.edges[l]
-            row[codes.EDGE_ROWS] = room.take(samples_stride * form.edges[l])
+            row[codes.INPUT_TAIL] = form.edges[l]
+            row[codes.INPUT_TAIL_ROWS] = room.take(samples_stride * form.edges[l])
             tasks += _tasks_of(l, n_out, n_in, form, panel)
     tasks.sort(key=lambda task: (task[1] - task[2]) * (task[4] - task[3]))  # the largest first: so shares are like
     starts = [0, *np.flatnonzero(table[:, codes.MEASURES]).tolist(), len(found)]
@@ -166,7 +166,7 @@ def make_plan(
         features_at_once * block_rows if form.inputs == codes.UNPACKED else 0,
         columns_at_once * samples_at_once,
         _PACKED_NUMBERS if table[:, codes.PACKS_W].any() else 0,
-        panel // 2 // codes.MOST_OF_VECTOR * max(n_in for _, n_in, _ in found),
+        panel // 2 // codes.TAIL_SHARE * max(n_in for _, n_in, _ in found),
     )
     terms = -(-scratch_size // room.step) * room.step
     scratch_size = -(-(terms + codes.UNIT_NUMBERS * uses_unit) // room.step) * room.step
@@ -181,7 +181,7 @@ def make_plan(
         first_trained=min((task[0] for task in tasks), default=len(found)),
         has_penalty=int((settings[:, [codes.L1, codes.L2]] > 0).any()),
         is_online=int(_is_online(found, loss, batch_size, form)),
-        takes_few=int(count_weights(found) >= _WEIGHTS_FOR_FEW),
+        splits_tail=int(count_weights(found) >= _WEIGHTS_FOR_FEW),
         is_dense=int((table[:, codes.KIND] == codes.DENSE).all()),
         n_targets=numbers_of_y,
         batch_size=batch_size,
@@ -222,12 +222,12 @@ def parts_for(layers: Sequence[Layer], loss: Loss) -> set[int]:
     return parts
 
 
-def goes_by_few(plan: codes.Plan, m: int, lanes: int) -> bool:
+def has_split_tail(plan: codes.Plan, m: int, lanes: int) -> bool:
     """Whether of a mini-batch of m samples a few go one by one, where a vector has so many lanes."""
     few = m % lanes
     weights = plan.layers[:, codes.N_IN] * plan.layers[:, codes.N_OUT]
-    fits = 0 < few <= lanes // codes.MOST_OF_VECTOR
-    return bool(plan.takes_few) and fits and bool((weights >= few * codes.WEIGHTS_OF_ONE).any())
+    fits = 0 < few <= lanes // codes.TAIL_SHARE
+    return bool(plan.splits_tail) and fits and bool((weights >= few * codes.TAIL_WEIGHTS).any())
 
 
 def parts_of(plan: codes.Plan, lanes: int) -> set[int]:
@@ -235,7 +235,7 @@ def parts_of(plan: codes.Plan, lanes: int) -> set[int]:
     first_sum = plan.layers[0, codes.SUM_OF_DW]
     parts = set()
     uses_rows = plan.inputs == codes.UNPACKED or first_sum in (codes.OF_SAMPLES, codes.IN_ONE_PASS)
-    if uses_rows or goes_by_few(plan, plan.batch_size, lanes):
+    if uses_rows or has_split_tail(plan, plan.batch_size, lanes):
         parts.add(codes.SAMPLE_ROWS)
     if plan.is_online:
         parts.add(codes.ONLINE)

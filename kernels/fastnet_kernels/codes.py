@@ -61,7 +61,7 @@ OF_NOTHING = 4  # the layer is not dense
 # From one row of W to the next are W_STRIDE elements, N_IN of them its own. Of a normalisation W is gamma, B beta.
 # FROM is what the activation's derivative is computed from: A, or a place for Z.
 # DZ_ROWS is dZ once more, for sums of dW of panels: a unit a row, of all samples, `samples_stride` from row to row.
-# EDGE_ROWS is the same of a few last inputs A_prev, EDGE of them, which would leave most of a panel empty.
+# INPUT_TAIL_ROWS is the same of a few last inputs A_prev, INPUT_TAIL of them, which would leave most of a panel empty.
 # PACKS_W is whether W is so large that the backward pass copies it in the order of use.
 # STATISTICS are what a normalisation measures. A batch normalisation that MEASURES takes them of the mini-batch, in
 # training, and waits for all its samples; else, and for inference, it takes those it remembers, which begin at RUNNING
@@ -69,7 +69,7 @@ OF_NOTHING = 4  # the layer is not dense
 # the layer's products.
 (
     KIND, N_IN, N_OUT, ACTIVATION, W, W_STRIDE, B, A, FROM, DZ, SUM_OF_DW, DZ_ROWS, PACKS_W,
-    STATISTICS, MEASURES, RUNNING, FIRST_PIECE, ON_UNIT, EDGE, EDGE_ROWS,
+    STATISTICS, MEASURES, RUNNING, FIRST_PIECE, ON_UNIT, INPUT_TAIL, INPUT_TAIL_ROWS,
 ) = range(20)  # fmt: skip
 LAYER_COLUMNS = 20
 
@@ -135,8 +135,8 @@ BLOCKS_A_PARTIAL = 8  # whose share of dW is summed by itself, at the most
 
 # Samples of which at least so many times as many would fit a vector go one by one through a dense layer that has at
 # least so many weights for each of them.
-MOST_OF_VECTOR = 4
-WEIGHTS_OF_ONE = 1024
+TAIL_SHARE = 4
+TAIL_WEIGHTS = 1024
 
 PACKED_DEPTH = 512  # rows of W that are copied at a time
 
@@ -177,7 +177,7 @@ class Plan(NamedTuple):
     has_penalty: int
     is_online: int  # whether a step of plain gradient descent is one sample's, and goes in plain loops
     is_dense: int  # whether all layers are
-    takes_few: int  # whether a few last samples may go by themselves
+    splits_tail: int  # whether a few last samples may go by themselves
     n_targets: int
     batch_size: int  # rows the workspace has room for
     block_rows: int  # samples of a block

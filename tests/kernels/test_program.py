@@ -7,7 +7,7 @@ from fastnet_kernels.cpu.machine import VECTOR_BYTES
 
 import fastnet as fn
 from fastnet.cpu_form import worth_threads
-from fastnet.cpu_plan import goes_by_few, make_plan, parts_of
+from fastnet.cpu_plan import has_split_tail, make_plan, parts_of
 from fastnet.devices import Updates
 
 ARCHITECTURES = [
@@ -162,7 +162,7 @@ def is_form(name, net, batch_size):
         "turned": found.inputs == codes.PACKED and found.sums_of_dW[0] == codes.OF_PANELS,
         "vectors": found.block_rows == net.device.panel // 2,
         "packed vectors": found.block_rows == net.device.panel // 2 and any(found.packed),
-        "a few by themselves": goes_by_few(plan, batch_size, net.device.panel // 2),
+        "a few by themselves": has_split_tail(plan, batch_size, net.device.panel // 2),
         "a few inputs more": any(found.edges),
         "as they lie": found.inputs == codes.UNPACKED and found.sums_of_dW[0] == codes.OF_SAMPLES,
         "in one pass": found.sums_of_dW[0] == codes.IN_ONE_PASS,
@@ -469,12 +469,12 @@ def test_work_is_shared_among_threads(threads):
     assert net.device._workers(codes.PREDICT, plan, 1_000_000, 100) == 1
 
 
-@pytest.mark.parametrize(("units", "takes_few"), [(64, False), (300, True)])
-def test_the_smallest_networks_do_not_compile_for_a_few_samples(units, takes_few):
+@pytest.mark.parametrize(("units", "splits_tail"), [(64, False), (300, True)])
+def test_the_smallest_networks_do_not_compile_for_a_few_samples(units, splits_tail):
     net = fn.Network([fn.Dense(units, "relu"), fn.Dense(10, "softmax")]).build(64)
     plan, vector = net._contexts.take(33, False).plan, net.device.panel // 2
-    assert goes_by_few(plan, 2 * vector + 1, vector) == takes_few
-    assert (codes.SAMPLE_ROWS in parts_of(plan, vector)) == takes_few
+    assert has_split_tail(plan, 2 * vector + 1, vector) == splits_tail
+    assert (codes.SAMPLE_ROWS in parts_of(plan, vector)) == splits_tail
 
 
 @pytest.mark.parametrize("n", [65, 100, 300, 784])

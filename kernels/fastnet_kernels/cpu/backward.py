@@ -5,9 +5,9 @@ from ..codes import (
     DENSE,
     DZ,
     DZ_ROWS,
-    EDGE,
-    EDGE_ROWS,
     FROM,
+    INPUT_TAIL,
+    INPUT_TAIL_ROWS,
     KIND,
     LARGE_W,
     N_IN,
@@ -24,11 +24,11 @@ from ..codes import (
 )
 from .activations import derive
 from .compiling import inner, routine
-from .few import back_of_few
 from .matrix_products import add_products
 from .passing import back_of_passing
 from .places import columns_of, count_of_blocks, numbers_of, place_of, strides_of, sums_panels
 from .products import add_product, add_product_of_packed, add_rows, height_of_packed, pack_columns, rows_at_once
+from .tail import dense_backward_tail
 from .tiles import NO_PREFETCH
 from .views import vector
 
@@ -127,15 +127,15 @@ def backward(job, scratch, first_block, last_block, first_layer, last_layer):
     """dZ of layers `first_layer` to `last_layer` - 1, from the dZ of the one above them."""
     plan = job.plan
     for l in range(last_layer, first_layer, -1):
-        if plan.layers[l, EDGE]:
-            first_unit = plan.layers[l, N_IN] - plan.layers[l, EDGE]
-            keep_rows(job, l - 1, A, first_unit, plan.layers[l, EDGE_ROWS], first_block, last_block)
+        if plan.layers[l, INPUT_TAIL]:
+            first_unit = plan.layers[l, N_IN] - plan.layers[l, INPUT_TAIL]
+            keep_rows(job, l - 1, A, first_unit, plan.layers[l, INPUT_TAIL_ROWS], first_block, last_block)
         if l <= plan.first_trained:
             return
         if plan.layers[l, KIND] == DENSE:
             _back_of_dense(job, scratch, l, first_block, last_block)
-            if job.few:
-                back_of_few(job, scratch, l, first_block, last_block)
+            if job.tail:
+                dense_backward_tail(job, scratch, l, first_block, last_block)
         else:
             for block in range(first_block, last_block):
                 back_of_passing(job, l, block)

@@ -7,7 +7,7 @@ through the larger layers one by one.
 from ..codes import DZ, N_IN, N_OUT, SAMPLE_ROWS, W_STRIDE, A, W
 from .compiling import routine
 from .inputs import lie_ready, read_rows
-from .places import columns_of, count_of, few_of, place_of, strides_of
+from .places import columns_of, count_of, place_of, strides_of, tail_of
 from .products import DOTS_AT_ONCE, add_dots, add_dots_of_bytes, add_rows
 from .views import reinterpret, vector
 
@@ -45,28 +45,28 @@ def first_layer_unpacked(job, scratch, block, first_sample, k, n_features):
 
 
 @routine(component=SAMPLE_ROWS)
-def dense_layer_of_few(job, scratch, l, first_block, last_block):
+def dense_forward_tail(job, scratch, l, first_block, last_block):
     """Z of the last few samples, if they are among these blocks'."""
     plan, workspace = job.plan, job.workspace
     n, n_in, size = plan.layers[l, N_OUT], plan.layers[l, N_IN], plan.block_rows
     for block in range(first_block, last_block):
-        few, i = few_of(job, l, block), columns_of(job, l, block)
-        if few and l == 0:
+        tail, i = tail_of(job, l, block), columns_of(job, l, block)
+        if tail and l == 0:
             first_layer_unpacked(job, scratch, block, i, 0, n_in)
-        elif few:
+        elif tail:
             a = place_of(plan, l - 1, A, block) + i
-            for s in range(few):
+            for s in range(tail):
                 row = vector(scratch, s * n_in, n_in)
                 for k in range(n_in):
                     row[k] = workspace[a + k * size + s]
             add_dots(
-                few, n, workspace.dtype.type(1), workspace, place_of(plan, l, A, block) + i, 1, size, scratch, 0, n_in,
+                tail, n, workspace.dtype.type(1), workspace, place_of(plan, l, A, block) + i, 1, size, scratch, 0, n_in,
                 plan.numbers, job.parameters, plan.layers[l, W], plan.layers[l, W_STRIDE], n_in,
             )  # fmt: skip
 
 
 @routine(component=SAMPLE_ROWS)
-def back_of_few(job, scratch, l, first_block, last_block):
+def dense_backward_tail(job, scratch, l, first_block, last_block):
     """dA_prev of the last few samples, if they are among these blocks': a sum of rows of W each."""
     plan, workspace = job.plan, job.workspace
     n, n_in, size = plan.layers[l, N_OUT], plan.layers[l, N_IN], plan.block_rows
@@ -74,7 +74,7 @@ def back_of_few(job, scratch, l, first_block, last_block):
     for block in range(first_block, last_block):
         first = columns_of(job, l, block)
         dz, dz_prev = place_of(plan, l, DZ, block), place_of(plan, l - 1, DZ, block)
-        for i in range(first, first + few_of(job, l, block)):
+        for i in range(first, first + tail_of(job, l, block)):
             for k in range(n_in):
                 row[k] = 0
             add_rows(

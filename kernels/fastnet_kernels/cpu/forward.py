@@ -20,13 +20,13 @@ from ..codes import (
 )
 from .activations import activate
 from .compiling import inner, routine
-from .few import dense_layer_of_few, first_layer_unpacked
-from .inputs import are_copied, few_inputs, pack_inputs, read_rows
+from .inputs import are_copied, pack_inputs, read_rows, unpacked_inputs
 from .matrix_inputs import pack_inputs_bf16x3
 from .matrix_products import add_products, depth_at_once, multiply_terms
 from .passing import passing_layer
 from .places import columns_of, count_of_blocks, numbers_of, place_of, strides_of
 from .products import add_dots, add_product, rows_at_once
+from .tail import dense_forward_tail, first_layer_unpacked
 from .tiles import NO_PREFETCH
 from .views import distance, vector
 
@@ -127,7 +127,7 @@ def first_dense_layer(job, scratch, first_block, last_block):
         by_sample, by_unit = strides_of(plan, 0)
         if are_copied(job):
             read_rows(job, workspace, plan.X, 0, job.m, 0, n_in)
-        samples, x, rows = few_inputs(job)
+        samples, x, rows = unpacked_inputs(job)
         add_dots(
             job.m, plan.layers[0, N_OUT], workspace.dtype.type(1), workspace, plan.layers[0, A], by_sample, by_unit,
             samples, x, n_in, rows, job.parameters, plan.layers[0, W], plan.layers[0, W_STRIDE], n_in,
@@ -199,8 +199,8 @@ def forward(job, scratch, first_block, last_block, first_layer, last_layer):
         else:
             for block in range(first_block, last_block):
                 passing_layer(job, l, block)
-        if job.few and job.plan.layers[l, KIND] == DENSE:
-            dense_layer_of_few(job, scratch, l, first_block, last_block)
+        if job.tail and job.plan.layers[l, KIND] == DENSE:
+            dense_forward_tail(job, scratch, l, first_block, last_block)
         if l == 0 and job.mode == PREDICT and not job.are_bytes:
             for block in range(first_block, last_block):
                 mark_what_is_not_finite(job, block)

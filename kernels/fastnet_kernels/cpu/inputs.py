@@ -35,7 +35,7 @@ def are_copied(job):
 
 
 @inner
-def few_inputs(job):
+def unpacked_inputs(job):
     """Samples one by one: their buffer, where it begins, and the rows of it."""
     if are_copied(job):
         return job.workspace, job.plan.X, job.plan.numbers

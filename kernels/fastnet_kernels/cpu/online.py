@@ -28,7 +28,7 @@ from .compiling import inner, routine
 from .cost import store_outputs
 from .forward import mark_what_is_not_finite
 from .functions import is_finite
-from .inputs import are_copied, few_inputs, find_rows, read_rows
+from .inputs import are_copied, find_rows, read_rows, unpacked_inputs
 from .losses import cross_entropy_of_one, log_loss_columns
 from .views import matrix, vector
 
@@ -138,7 +138,7 @@ def _sample(job):
     find_rows(job, 0)
     if are_copied(job):
         read_rows(job, job.workspace, job.plan.X, 0, 1, 0, job.plan.layers[0, N_IN])
-    samples, x, rows = few_inputs(job)
+    samples, x, rows = unpacked_inputs(job)
     return samples, x + rows[0] * job.plan.layers[0, N_IN]
 
 

@@ -9,8 +9,8 @@ from ..codes import (
     ONE_BY_ONE,
     SIDE_BY_SIDE,
     SUM_OF_DW,
+    TAIL_WEIGHTS,
     UNPACKED,
-    WEIGHTS_OF_ONE,
 )
 from .blocks import n_blocks
 from .compiling import inner
@@ -60,19 +60,19 @@ def count_of(job, block):
 
 
 @inner
-def few_of(job, l, block):
+def tail_of(job, l, block):
     """How many last samples of a block go through a dense layer one by one, for want of others to fill a vector."""
     plan = job.plan
     is_last, weights = (block + 1) * plan.block_rows >= job.m, plan.layers[l, N_IN] * plan.layers[l, N_OUT]
-    pays = job.few * WEIGHTS_OF_ONE <= weights and not plan.layers[l, ON_UNIT]
-    return job.few if is_last and pays and (l > 0 or plan.inputs != UNPACKED) else 0
+    pays = job.tail * TAIL_WEIGHTS <= weights and not plan.layers[l, ON_UNIT]
+    return job.tail if is_last and pays and (l > 0 or plan.inputs != UNPACKED) else 0
 
 
 @inner
 def columns_of(job, l, block):
     """How many columns of a block a dense layer's products make: the others of its samples, in whole vectors."""
     lanes = VECTOR_BYTES // job.workspace.itemsize
-    return n_blocks(count_of(job, block) - few_of(job, l, block), lanes) * lanes
+    return n_blocks(count_of(job, block) - tail_of(job, l, block), lanes) * lanes
 
 
 @inner

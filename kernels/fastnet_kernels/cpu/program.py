@@ -28,11 +28,11 @@ from ..codes import (
     CLIP_VALUE,
     EVALUATE,
     GRADIENT,
-    MOST_OF_VECTOR,
     OPTIMIZER,
     PLAIN,
     PREDICT,
     SIDE_BY_SIDE,
+    TAIL_SHARE,
     TRAIN,
     Plan,
 )
@@ -69,7 +69,7 @@ class Job(NamedTuple):
     noise: int
     start: int
     m: int
-    few: int
+    tail: int
     again: bool
     learning_rate: float
     count: int
@@ -80,7 +80,7 @@ class Step(NamedTuple):
 
     start: int  # the mini-batch's first row, or its place in `order`
     m: int  # samples of the mini-batch
-    few: int  # the last ones, which may go by themselves
+    tail: int  # the last ones, which may go by themselves
     again: bool  # these are the samples of the step before, in the same order
     learning_rate: float
     count: int  # the step's number since training began, from 1 on
@@ -120,11 +120,11 @@ def _are_finite(plan, workspace, blocks):
 
 
 @inner
-def _few_last(plan, workspace, m):
+def _tail_of_batch(plan, workspace, m):
     """How many samples are left for a vector that they would leave mostly empty; 0 where they would not."""
     lanes = VECTOR_BYTES // workspace.itemsize
-    few = m % lanes
-    return few if plan.takes_few and few <= lanes // MOST_OF_VECTOR and plan.samples_lie == SIDE_BY_SIDE else 0
+    tail = m % lanes
+    return tail if plan.splits_tail and tail <= lanes // TAIL_SHARE and plan.samples_lie == SIDE_BY_SIDE else 0
 
 
 @kernel
@@ -206,7 +206,9 @@ def run(
             start += epoch * m_all
         again = steps_an_epoch == 1 and order.size == 0 and (step > first_step or has_inputs)
         learning_rate = learning_rates[step] if mode == TRAIN else 0.0
-        set_fields(job, Step(start, m, _few_last(plan, workspace, m), again, learning_rate, steps_before + step + 1))
+        set_fields(
+            job, Step(start, m, _tail_of_batch(plan, workspace, m), again, learning_rate, steps_before + step + 1)
+        )
         if is_online and mode == PREDICT:
             predict_online(job)
             if not _are_finite(plan, workspace, 1):

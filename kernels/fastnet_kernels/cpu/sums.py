@@ -4,11 +4,11 @@ from ..codes import (
     DENSE,
     DZ,
     DZ_ROWS,
-    EDGE,
-    EDGE_ROWS,
     FIRST_COLUMN,
     FIRST_ROW,
     IN_ONE_PASS,
+    INPUT_TAIL,
+    INPUT_TAIL_ROWS,
     KIND,
     LAST_COLUMN,
     LAST_ROW,
@@ -29,7 +29,7 @@ from ..codes import (
 )
 from .blocks import n_blocks, n_partials
 from .compiling import inner, routine
-from .inputs import few_inputs, gather_inputs
+from .inputs import gather_inputs, unpacked_inputs
 from .machine import PANEL_BYTES, VECTOR_BYTES
 from .matrix_inputs import gather_inputs_bf16x3, pack_activations_bf16x3
 from .matrix_products import STEP, depth_at_once, multiply_terms
@@ -66,8 +66,8 @@ def _add_of_panels(job, scratch, alpha, changed, l, first_row, last_row, first_c
     The last few columns, which would leave most of a panel empty, are dot products.
     """
     plan, m = job.plan, job.m
-    edge = plan.layers[l, EDGE] if last_column == plan.layers[l, N_IN] else 0
-    last_column -= edge
+    input_tail = plan.layers[l, INPUT_TAIL] if last_column == plan.layers[l, N_IN] else 0
+    last_column -= input_tail
     size, panel = plan.block_rows, PANEL_BYTES // scratch.itemsize
     w, stride = plan.layers[l, W] + first_row * plan.layers[l, W_STRIDE], plan.layers[l, W_STRIDE]
     keeps = l == 0 and plan.inputs == PACKED_CACHED
@@ -84,10 +84,10 @@ def _add_of_panels(job, scratch, alpha, changed, l, first_row, last_row, first_c
         elif not (keeps and job.again):
             gather_inputs(job, panels, p, first, count, first_column, last_column, panel_stride)
         dz = plan.layers[l, DZ_ROWS] + first_row * plan.samples_stride + first
-        if edge:
+        if input_tail:
             add_dots(
-                edge, last_row - first_row, alpha, changed, w + last_column, 1, stride, job.workspace,
-                plan.layers[l, EDGE_ROWS] + first, plan.samples_stride, plan.numbers, job.workspace, dz,
+                input_tail, last_row - first_row, alpha, changed, w + last_column, 1, stride, job.workspace,
+                plan.layers[l, INPUT_TAIL_ROWS] + first, plan.samples_stride, plan.numbers, job.workspace, dz,
                 plan.samples_stride, count,
             )  # fmt: skip
         rows = rows_at_once(count, scratch)
@@ -143,7 +143,7 @@ def _add_of_samples(job, alpha, changed, l, blocks, first_row, last_row, first_c
     if plan.samples_lie == ONE_BY_ONE:
         by_sample, by_unit = strides_of(plan, l)
         if l == 0:
-            source, a, rows = few_inputs(job)
+            source, a, rows = unpacked_inputs(job)
         else:
             source, a, rows = workspace, place_of(plan, l - 1, A, 0), plan.numbers
         count = last_row - first_row
