@@ -36,10 +36,10 @@ _LEAST_WEIGHTS_ON_UNIT = 4160  # with less than these a unit gains a tenth at th
 class Form(NamedTuple):
     """How mini-batches of one size go through a network: see the codes of the same names."""
 
-    samples_lie: int
+    layout: int
     inputs: int
     block_rows: int
-    sums_of_dW: tuple[int, ...]  # noqa: N815 - as the field writes it
+    wgrad: tuple[int, ...]  # noqa: N815 - as the field writes it
     packed: tuple[bool, ...]
     on_unit: tuple[bool, ...]
     edges: tuple[int, ...]
@@ -69,12 +69,12 @@ def form_for(
     lanes = panel // 2
     never, no_edges = (False,) * len(units), (0,) * len(units)
     if batch_size * _ONE_BY_ONE < lanes and is_plain:
-        sums_of_samples = (codes.OF_SAMPLES,) * len(units)
+        sums_of_samples = (codes.WGRAD_ROWS,) * len(units)
         inputs = codes.UNPACKED if units[0] <= _UNITS_OF_FEW else codes.PACKED_CACHED
-        return Form(codes.ONE_BY_ONE, inputs, batch_size, sums_of_samples, never, never, no_edges)
+        return Form(codes.SAMPLE_MAJOR, inputs, batch_size, sums_of_samples, never, never, no_edges)
     if len(units) == 1 and units[0] <= _UNITS_IN_ONE_PASS and n_inputs >= panel:
         block_rows = _rows_in_one_pass(batch_size, n_inputs * dtype.itemsize)
-        return Form(codes.SIDE_BY_SIDE, codes.UNPACKED, block_rows, (codes.IN_ONE_PASS,), never, never, no_edges)
+        return Form(codes.FEATURE_MAJOR, codes.UNPACKED, block_rows, (codes.WGRAD_FUSED,), never, never, no_edges)
     vectors = -(-batch_size // lanes)
     on_unit = [
         has_unit
@@ -101,11 +101,11 @@ def form_for(
         return of_columns < of_panels
 
     sums = [
-        codes.OF_NOTHING
+        codes.WGRAD_NONE
         if not isinstance(layer, Dense)
-        else codes.OF_COLUMNS
+        else codes.WGRAD_DOT
         if not by_unit and of_columns_is_cheaper(n_in, n_out)
-        else codes.OF_PANELS
+        else codes.WGRAD_GEMM
         for (layer, n_in, n_out), by_unit in zip(found, on_unit, strict=True)
     ]
     # Cycles of the first layer's forward pass: products, and the sums of lanes or the turning that each way needs.
@@ -114,26 +114,26 @@ def form_for(
     of_turned = vectors * (units[0] * n_inputs / 2 + n_inputs / lanes * _CYCLES_OF_SQUARE)
     if on_unit[0]:
         inputs = codes.PACKED
-    elif most_panels >= 1 and sums[0] == codes.OF_COLUMNS:
+    elif most_panels >= 1 and sums[0] == codes.WGRAD_DOT:
         inputs = codes.PACKED_CACHED
     elif stays and n_inputs >= panel:
-        inputs, sums[0] = codes.PACKED_CACHED, codes.OF_PANELS
+        inputs, sums[0] = codes.PACKED_CACHED, codes.WGRAD_GEMM
     elif n_inputs >= panel and of_rows < of_turned:
         inputs = codes.UNPACKED
     else:
         inputs = codes.PACKED
     if inputs != codes.PACKED_CACHED:
         as_they_lie = units[0] <= _UNITS_AS_THEY_LIE and n_inputs >= panel
-        sums[0] = codes.OF_SAMPLES if as_they_lie else codes.OF_PANELS
+        sums[0] = codes.WGRAD_ROWS if as_they_lie else codes.WGRAD_GEMM
     packed = [
         isinstance(layer, Dense) and not by_unit and n_in * n_out * dtype.itemsize >= _LARGE_BYTES
         for (layer, n_in, n_out), by_unit in zip(found, on_unit, strict=True)
     ]
     edges = [
-        _edge(n_in, batch_size, lanes) if l > 0 and sums[l] == codes.OF_PANELS and not on_unit[l] else 0
+        _edge(n_in, batch_size, lanes) if l > 0 and sums[l] == codes.WGRAD_GEMM and not on_unit[l] else 0
         for l, (_, n_in, _) in enumerate(found)
     ]
-    return Form(codes.SIDE_BY_SIDE, inputs, block_rows, tuple(sums), tuple(packed), tuple(on_unit), tuple(edges))
+    return Form(codes.FEATURE_MAJOR, inputs, block_rows, tuple(sums), tuple(packed), tuple(on_unit), tuple(edges))
 
 
 def worth_threads(n_parameters: int, m: int, blocks: int, *, trains: bool) -> bool:

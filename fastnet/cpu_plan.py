@@ -57,15 +57,15 @@ def _shared_pieces(extent: int, most: int, unit: int) -> list[tuple[int, int]]:
 
 def _tasks_of(l: int, n_out: int, n_in: int, form: Form, panel: int) -> list[tuple[int, int, int, int, int]]:
     """One layer's W in pieces: (layer, first and last column, first and last row)."""
-    how = form.sums_of_dW[l]
-    if how == codes.OF_NOTHING:  # gamma; beta goes with it
+    how = form.wgrad[l]
+    if how == codes.WGRAD_NONE:  # gamma; beta goes with it
         return [(l, 0, n_out, 0, 1)]
-    if how == codes.OF_COLUMNS:
+    if how == codes.WGRAD_DOT:
         return [(l, 0, n_in, 0, n_out)]
-    if form.samples_lie == codes.ONE_BY_ONE:
+    if form.layout == codes.SAMPLE_MAJOR:
         return [(l, 0, n_in, *some) for some in _shared_pieces(n_out, max(1, _NUMBERS_A_TASK // n_in), 1)]
     columns = _PANELS_AT_ONCE * panel
-    if how in (codes.IN_ONE_PASS, codes.OF_SAMPLES):
+    if how in (codes.WGRAD_FUSED, codes.WGRAD_ROWS):
         columns = _COLUMNS_A_TASK
     elif l == 0 and form.inputs == codes.PACKED_CACHED:
         pieces_of_kept = max(_LEAST_TASKS_OF_KEPT, -(-n_in // (_KEPT_PANELS_A_TASK * panel)))
@@ -80,7 +80,7 @@ def _is_online(found: Sequence[tuple[Layer, int, int]], loss: Loss, batch_size: 
     """Whether a step is of one sample, of few weights, and of nothing but what is most common."""
     return (
         batch_size == 1
-        and form.samples_lie == codes.ONE_BY_ONE
+        and form.layout == codes.SAMPLE_MAJOR
         and count_weights(found) <= _WEIGHTS_ONLINE
         and not loss.setting
         and (loss.name in ("cross_entropy", "squared_error") or (loss.name == "log_loss" and found[-1][2] == 1))
@@ -125,13 +125,13 @@ def make_plan(
     for l, (layer, n_in, n_out) in enumerate(found):
         row = table[l]
         row[codes.A], row[codes.DZ] = (room.take(places_for_samples * n_out) for _ in range(2))
-        row[codes.FROM], row[codes.SUM_OF_DW], row[codes.PACKS_W] = row[codes.A], form.sums_of_dW[l], form.packed[l]
+        row[codes.SAVED], row[codes.WGRAD], row[codes.PACKS_W] = row[codes.A], form.wgrad[l], form.packed[l]
         row[codes.ON_UNIT] = form.on_unit[l]
         describe(layer, n_in, n_out, row, settings[l])
         if not isinstance(layer, Dense | BatchNorm | LayerNorm):
             continue
         if is_derived_from_z(layer):
-            row[codes.FROM] = room.take(places_for_samples * n_out)
+            row[codes.SAVED] = room.take(places_for_samples * n_out)
         W, b = next(parameters), next(parameters)
         row[codes.W], row[codes.W_STRIDE], row[codes.B] = W.offset, W.stride, b.offset
         if isinstance(layer, BatchNorm):
@@ -139,18 +139,18 @@ def make_plan(
             row[codes.STATISTICS] = room.take((4 + 2 * blocks) * n_out)
         elif isinstance(layer, LayerNorm):
             row[codes.STATISTICS] = room.take(4 * places_for_samples)
-        if form.samples_lie == codes.SIDE_BY_SIDE and form.sums_of_dW[l] in (codes.OF_PANELS, codes.OF_SAMPLES):
+        if form.layout == codes.FEATURE_MAJOR and form.wgrad[l] in (codes.WGRAD_GEMM, codes.WGRAD_ROWS):
             row[codes.DZ_ROWS] = room.take(samples_stride * n_out)
         if layer.trainable:
             row[codes.INPUT_TAIL] = form.edges[l]
             row[codes.INPUT_TAIL_ROWS] = room.take(samples_stride * form.edges[l])
             tasks += _tasks_of(l, n_out, n_in, form, panel)
     tasks.sort(key=lambda task: (task[1] - task[2]) * (task[4] - task[3]))  # the largest first: so shares are like
-    starts = [0, *np.flatnonzero(table[:, codes.MEASURES]).tolist(), len(found)]
+    starts = [0, *np.flatnonzero(table[:, codes.BATCH_STATISTICS]).tolist(), len(found)]
 
-    in_one_pass = form.sums_of_dW[0] == codes.IN_ONE_PASS
-    keeps_inputs = form.inputs == codes.PACKED_CACHED or form.samples_lie == codes.ONE_BY_ONE
-    keeps_panels = form.inputs == codes.PACKED_CACHED and form.sums_of_dW[0] == codes.OF_PANELS
+    in_one_pass = form.wgrad[0] == codes.WGRAD_FUSED
+    keeps_inputs = form.inputs == codes.PACKED_CACHED or form.layout == codes.SAMPLE_MAJOR
+    keeps_panels = form.inputs == codes.PACKED_CACHED and form.wgrad[0] == codes.WGRAD_GEMM
     partials = 2 * -(-blocks // (2 * codes.BLOCKS_A_PARTIAL)) * n_first * n_inputs if in_one_pass else 0
     numbers_of_y = n_targets(loss, n_last)
     at_once = BYTES_AT_ONCE // dtype.itemsize if form.inputs == codes.UNPACKED else _FEATURES_AT_ONCE
@@ -187,7 +187,7 @@ def make_plan(
         batch_size=batch_size,
         block_rows=block_rows,
         samples_stride=samples_stride,
-        samples_lie=form.samples_lie,
+        layout=form.layout,
         inputs=form.inputs,
         blocks_together=blocks_together,
         features_at_once=features_at_once,
@@ -232,9 +232,9 @@ def has_split_tail(plan: codes.Plan, m: int, lanes: int) -> bool:
 
 def parts_of(plan: codes.Plan, lanes: int) -> set[int]:
     """Which parts a plan needs besides, where a vector has so many lanes."""
-    first_sum = plan.layers[0, codes.SUM_OF_DW]
+    first_sum = plan.layers[0, codes.WGRAD]
     parts = set()
-    uses_rows = plan.inputs == codes.UNPACKED or first_sum in (codes.OF_SAMPLES, codes.IN_ONE_PASS)
+    uses_rows = plan.inputs == codes.UNPACKED or first_sum in (codes.WGRAD_ROWS, codes.WGRAD_FUSED)
     if uses_rows or has_split_tail(plan, plan.batch_size, lanes):
         parts.add(codes.SAMPLE_ROWS)
     if plan.is_online:

@@ -209,7 +209,7 @@ class GPUPlan:
     def _makes_A(self, l: int) -> bool:  # noqa: N802 - as the field writes it
         """Whether a library can add b and activate at once: of the last layer Z is wanted, whatever its activation."""
         is_plain = self.layers[l, codes.ACTIVATION] in (codes.LINEAR, codes.RELU)
-        return l == len(self.layers) - 1 or (is_plain and self.layers[l, codes.FROM] == self.layers[l, codes.A])
+        return l == len(self.layers) - 1 or (is_plain and self.layers[l, codes.SAVED] == self.layers[l, codes.A])
 
     def _is_left(self, role: int, l: int) -> bool:
         """Whether a product's numbers are not what is wanted yet."""
@@ -246,7 +246,7 @@ def make_gpu_plan(
         row = table[l]
         describe(layer, n_in, n_out, row, settings[l])
         row[codes.A], row[codes.DZ] = (room.take(m * n_out) for _ in range(2))
-        row[codes.FROM] = room.take(m * n_out) if is_derived_from_z(layer) else row[codes.A]
+        row[codes.SAVED] = room.take(m * n_out) if is_derived_from_z(layer) else row[codes.A]
         if isinstance(layer, Dense):
             products[codes.FORWARD, l] = product_for(form, n_out, n_in, sizes)
             products[codes.BACKWARD, l] = product_for(form, n_in, n_out, sizes)

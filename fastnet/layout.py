@@ -137,7 +137,7 @@ def describe(layer: Layer, n_in: int, n_out: int, row: np.ndarray, settings: np.
         settings[codes.SLOPE] = layer.alpha if layer.activation == "elu" else layer.slope
         settings[codes.L1], settings[codes.L2] = (layer.l1, layer.l2) if layer.trainable else (0.0, 0.0)
     if isinstance(layer, BatchNorm):
-        row[codes.MEASURES] = layer.trainable
+        row[codes.BATCH_STATISTICS] = layer.trainable
         settings[codes.RUNNING_RATE] = layer.momentum
     if isinstance(layer, BatchNorm | LayerNorm):
         settings[codes.SLOPE] = 1.0 if layer.activation == "elu" else 0.01

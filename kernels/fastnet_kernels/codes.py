@@ -42,8 +42,8 @@ GRADIENT = 2  # forward, cost and backward; the gradient is stored
 TRAIN = 3  # the same, then the parameters are updated
 
 # How a block of samples goes through the network.
-ONE_BY_ONE = 0  # a sample is a row: for few samples
-SIDE_BY_SIDE = 1  # a sample is a column
+SAMPLE_MAJOR = 0  # a sample is a row: for few samples
+FEATURE_MAJOR = 1  # a sample is a column
 
 # How the first layer reads samples. One by one they are rows: PACKED_CACHED is a copy of them then.
 PACKED = 0  # into panels, a feature a row
@@ -51,25 +51,25 @@ PACKED_CACHED = 1  # the same, and they stay in the workspace: few features, or 
 UNPACKED = 2  # as rows, in dot products: few units
 
 # How a layer's dW is summed.
-OF_PANELS = 0  # A_prev is gathered as panels, a sample a row
-OF_COLUMNS = 1  # in dot products of units, each a row of numbers side by side: small layers
-OF_SAMPLES = 2  # the samples' own rows: few samples, or few units of the first layer
-IN_ONE_PASS = 3  # in the forward pass's blocks of samples, while they are in cache: a single layer of few units
-OF_NOTHING = 4  # the layer is not dense
+WGRAD_GEMM = 0  # A_prev is gathered as panels, a sample a row
+WGRAD_DOT = 1  # in dot products of units, each a row of numbers side by side: small layers
+WGRAD_ROWS = 2  # the samples' own rows: few samples, or few units of the first layer
+WGRAD_FUSED = 3  # in the forward pass's blocks of samples, while they are in cache: a single layer of few units
+WGRAD_NONE = 4  # the layer is not dense
 
 # Columns of Plan.layers. Offsets count elements from the start of their buffer.
 # From one row of W to the next are W_STRIDE elements, N_IN of them its own. Of a normalisation W is gamma, B beta.
-# FROM is what the activation's derivative is computed from: A, or a place for Z.
+# SAVED is what the activation's derivative is computed from: A, or a place for Z.
 # DZ_ROWS is dZ once more, for sums of dW of panels: a unit a row, of all samples, `samples_stride` from row to row.
 # INPUT_TAIL_ROWS is the same of a few last inputs A_prev, INPUT_TAIL of them, which would leave most of a panel empty.
 # PACKS_W is whether W is so large that the backward pass copies it in the order of use.
-# STATISTICS are what a normalisation measures. A batch normalisation that MEASURES takes them of the mini-batch, in
+# STATISTICS are what a normalisation measures. A batch normalisation that BATCH_STATISTICS takes them of the mini-batch, in
 # training, and waits for all its samples; else, and for inference, it takes those it remembers, which begin at RUNNING
 # of the parameters: mean, then variance. FIRST_PIECE, see below, is for GPUs. ON_UNIT is whether a matrix unit makes
 # the layer's products.
 (
-    KIND, N_IN, N_OUT, ACTIVATION, W, W_STRIDE, B, A, FROM, DZ, SUM_OF_DW, DZ_ROWS, PACKS_W,
-    STATISTICS, MEASURES, RUNNING, FIRST_PIECE, ON_UNIT, INPUT_TAIL, INPUT_TAIL_ROWS,
+    KIND, N_IN, N_OUT, ACTIVATION, W, W_STRIDE, B, A, SAVED, DZ, WGRAD, DZ_ROWS, PACKS_W,
+    STATISTICS, BATCH_STATISTICS, RUNNING, FIRST_PIECE, ON_UNIT, INPUT_TAIL, INPUT_TAIL_ROWS,
 ) = range(20)  # fmt: skip
 LAYER_COLUMNS = 20
 
@@ -182,7 +182,7 @@ class Plan(NamedTuple):
     batch_size: int  # rows the workspace has room for
     block_rows: int  # samples of a block
     samples_stride: int  # of a row that has a number for each sample
-    samples_lie: int  # ONE_BY_ONE or SIDE_BY_SIDE
+    layout: int  # SAMPLE_MAJOR or FEATURE_MAJOR
     inputs: int  # PACKED, PACKED_CACHED or UNPACKED
     blocks_together: int
     features_at_once: int

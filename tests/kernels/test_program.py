@@ -157,15 +157,15 @@ def is_form(name, net, batch_size):
     found, plan = net._plan_key(batch_size, False), net._contexts.take(batch_size, False).plan
     return {
         "online": plan.is_online,
-        "one by one": found.samples_lie == codes.ONE_BY_ONE,
-        "kept": found.inputs == codes.PACKED_CACHED and found.sums_of_dW[0] == codes.OF_COLUMNS,
-        "turned": found.inputs == codes.PACKED and found.sums_of_dW[0] == codes.OF_PANELS,
+        "one by one": found.layout == codes.SAMPLE_MAJOR,
+        "kept": found.inputs == codes.PACKED_CACHED and found.wgrad[0] == codes.WGRAD_DOT,
+        "turned": found.inputs == codes.PACKED and found.wgrad[0] == codes.WGRAD_GEMM,
         "vectors": found.block_rows == net.device.panel // 2,
         "packed vectors": found.block_rows == net.device.panel // 2 and any(found.packed),
         "a few by themselves": has_split_tail(plan, batch_size, net.device.panel // 2),
         "a few inputs more": any(found.edges),
-        "as they lie": found.inputs == codes.UNPACKED and found.sums_of_dW[0] == codes.OF_SAMPLES,
-        "in one pass": found.sums_of_dW[0] == codes.IN_ONE_PASS,
+        "as they lie": found.inputs == codes.UNPACKED and found.wgrad[0] == codes.WGRAD_ROWS,
+        "in one pass": found.wgrad[0] == codes.WGRAD_FUSED,
     }[name]
 
 

@@ -5,7 +5,6 @@ from ..codes import (
     DENSE,
     DZ,
     DZ_ROWS,
-    FROM,
     INPUT_TAIL,
     INPUT_TAIL_ROWS,
     KIND,
@@ -13,10 +12,11 @@ from ..codes import (
     N_IN,
     N_OUT,
     ON_UNIT,
-    ONE_BY_ONE,
     PACKED_DEPTH,
     PACKS_W,
+    SAMPLE_MAJOR,
     SAMPLE_ROWS,
+    SAVED,
     SLOPE,
     W_STRIDE,
     A,
@@ -26,7 +26,7 @@ from .activations import derive
 from .compiling import inner, routine
 from .matrix_products import add_products
 from .passing import back_of_passing
-from .places import columns_of, count_of_blocks, numbers_of, place_of, strides_of, sums_panels
+from .places import columns_of, count_of_blocks, is_wgrad_gemm, numbers_of, place_of, strides_of
 from .products import add_product, add_product_of_packed, add_rows, height_of_packed, pack_columns, rows_at_once
 from .tail import dense_backward_tail
 from .tiles import NO_PREFETCH
@@ -79,7 +79,7 @@ def _back_of_dense(job, scratch, l, first_block, last_block):
         dA_prev = numbers_of(job, l - 1, DZ, block)
         for j in range(dA_prev.size):
             dA_prev[j] = 0
-    if plan.samples_lie == ONE_BY_ONE:
+    if plan.layout == SAMPLE_MAJOR:
         _back_of_rows(job, l)
     elif plan.layers[l, ON_UNIT]:
         n, n_in, size = plan.layers[l, N_OUT], plan.layers[l, N_IN], plan.block_rows
@@ -106,7 +106,7 @@ def derive_layer(job, l, block):
     """dZ of a layer, from dA."""
     plan = job.plan
     dZ = numbers_of(job, l, DZ, block)
-    derive(plan.layers[l, ACTIVATION], plan.settings[l, SLOPE], numbers_of(job, l, FROM, block), dZ)
+    derive(plan.layers[l, ACTIVATION], plan.settings[l, SLOPE], numbers_of(job, l, SAVED, block), dZ)
 
 
 @routine
@@ -141,5 +141,5 @@ def backward(job, scratch, first_block, last_block, first_layer, last_layer):
                 back_of_passing(job, l, block)
         for block in range(first_block, last_block):
             derive_layer(job, l - 1, block)
-        if sums_panels(job, l - 1):
+        if is_wgrad_gemm(job, l - 1):
             keep_rows(job, l - 1, DZ, 0, plan.layers[l - 1, DZ_ROWS], first_block, last_block)

@@ -1,6 +1,6 @@
 """Phase 1 of a training step: a block of samples goes forward through the whole network, and its dZ come back."""
 
-from ..codes import DZ, DZ_ROWS, GRADIENT, IN_ONE_PASS, N_IN, N_OUT, PREDICT, SAMPLE_ROWS, SUM_OF_DW
+from ..codes import DZ, DZ_ROWS, GRADIENT, N_IN, N_OUT, PREDICT, SAMPLE_ROWS, WGRAD, WGRAD_FUSED
 from .backward import backward, keep_rows
 from .blocks import n_blocks, n_partials, share
 from .compiling import routine
@@ -9,7 +9,7 @@ from .forward import first_dense_layer, forward
 from .inputs import find_rows
 from .machine import MACHINE
 from .passing import measure, measure_back
-from .places import count_of, place_of, scratch_of, sums_panels
+from .places import count_of, is_wgrad_gemm, place_of, scratch_of
 from .products import add_rows, add_rows_of_bytes
 from .views import reinterpret, vector
 
@@ -47,7 +47,7 @@ def by_samples(job, worker, workers, first_layer, last_layer, goes_forward, come
     """Phase 1 for one worker and some layers: its share of the blocks of samples, or groups with one sum of dW."""
     plan, scratch = job.plan, scratch_of(job, worker)
     blocks, layers = n_blocks(job.m, plan.block_rows), plan.layers.shape[0]
-    if job.mode >= GRADIENT and plan.layers[0, SUM_OF_DW] == IN_ONE_PASS:
+    if job.mode >= GRADIENT and plan.layers[0, WGRAD] == WGRAD_FUSED:
         size = plan.layers[0, N_OUT] * plan.layers[0, N_IN]
         for index in range(worker, n_partials(blocks), workers):
             partial, (first, last) = plan.partials + index * size, share(index, n_partials(blocks), blocks)
@@ -77,7 +77,7 @@ def by_samples(job, worker, workers, first_layer, last_layer, goes_forward, come
                     store_outputs(job, block)
                 else:
                     cost_of_block(job, block)
-            if job.mode >= GRADIENT and sums_panels(job, layers - 1):
+            if job.mode >= GRADIENT and is_wgrad_gemm(job, layers - 1):
                 keep_rows(job, layers - 1, DZ, 0, plan.layers[layers - 1, DZ_ROWS], first, last)
         if comes_back:
             backward(job, scratch, first, last, first_layer, min(last_layer, layers - 1))

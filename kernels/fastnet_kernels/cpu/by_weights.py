@@ -37,7 +37,7 @@ from ..codes import (
 from .compiling import inner, routine
 from .functions import is_finite
 from .places import scratch_of
-from .sums import sum_gradients
+from .sums import weight_gradient
 from .updates import adam_of, rmsprop_of, sgd_momentum_of, sgd_of
 from .views import vector
 
@@ -119,12 +119,12 @@ def _do(job, scratch, index):
     first_row, last_row = task[FIRST_ROW], task[LAST_ROW]
     l1, l2 = plan.settings[l, L1], plan.settings[l, L2]
     if job.mode == TRAIN and job.optimizer[OPTIMIZER] == PLAIN and l1 == 0 and l2 == 0:
-        sum_gradients(job, scratch, scratch.dtype.type(-job.learning_rate), job.parameters, task)
+        weight_gradient(job, scratch, scratch.dtype.type(-job.learning_rate), job.parameters, task)
         return
     for j in range(first_row, last_row + 1):
         place, count = _numbers_of_row(plan, l, j, first_row, last_row, first_column, last_column)
         _clear(vector(job.gradients, place, count))
-    sum_gradients(job, scratch, scratch.dtype.type(1), job.gradients, task)
+    weight_gradient(job, scratch, scratch.dtype.type(1), job.gradients, task)
     penalty = squares = scratch.dtype.type(0)
     for j in range(first_row, last_row + 1):
         place, count = _numbers_of_row(plan, l, j, first_row, last_row, first_column, last_column)

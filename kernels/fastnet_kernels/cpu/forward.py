@@ -3,14 +3,14 @@
 from ..codes import (
     ACTIVATION,
     DENSE,
-    FROM,
     KIND,
     N_IN,
     N_OUT,
     ON_UNIT,
-    ONE_BY_ONE,
     PACKED_CACHED,
     PREDICT,
+    SAMPLE_MAJOR,
+    SAVED,
     SLOPE,
     UNPACKED,
     W_STRIDE,
@@ -123,7 +123,7 @@ def first_dense_layer(job, scratch, first_block, last_block):
     n_in = plan.layers[0, N_IN]
     for block in range(first_block, last_block):
         _start_with_bias(job, 0, block)
-    if plan.samples_lie == ONE_BY_ONE:
+    if plan.layout == SAMPLE_MAJOR:
         by_sample, by_unit = strides_of(plan, 0)
         if are_copied(job):
             read_rows(job, workspace, plan.X, 0, job.m, 0, n_in)
@@ -155,7 +155,7 @@ def _dense_layer(job, scratch, l, first_block, last_block):
     w, stride, rows = plan.layers[l, W], plan.layers[l, W_STRIDE], rows_at_once(n_in, workspace)
     for block in range(first_block, last_block):
         _start_with_bias(job, l, block)
-    if plan.samples_lie == ONE_BY_ONE:
+    if plan.layout == SAMPLE_MAJOR:
         by_sample, by_unit = strides_of(plan, l)
         add_dots(
             job.m, n, one, workspace, plan.layers[l, A], by_sample, by_unit, workspace, plan.layers[l - 1, A], n_in,
@@ -181,8 +181,8 @@ def _dense_layer(job, scratch, l, first_block, last_block):
 def activate_layer(job, l, block):
     """A of a layer from its Z, which is kept where the derivative needs it."""
     plan, Z = job.plan, numbers_of(job, l, A, block)
-    if plan.layers[l, FROM] != plan.layers[l, A]:
-        kept = numbers_of(job, l, FROM, block)
+    if plan.layers[l, SAVED] != plan.layers[l, A]:
+        kept = numbers_of(job, l, SAVED, block)
         for i in range(kept.size):
             kept[i] = Z[i]
     activate(plan.layers[l, ACTIVATION], plan.settings[l, SLOPE], Z)

@@ -7,13 +7,13 @@ import math
 
 from ..codes import (
     BATCH_NORM,
+    BATCH_STATISTICS,
     DROPOUT,
     DZ,
     EPSILON,
     GRADIENT,
     KIND,
     LAYER_NORM,
-    MEASURES,
     N_OUT,
     PASSING,
     RATE,
@@ -65,7 +65,7 @@ def _is_measured(job, l):
 
     A single sample has no variance: it is normalised as in evaluation, and nothing of it is remembered.
     """
-    return job.mode >= GRADIENT and job.plan.layers[l, MEASURES] != 0 and job.m > 1
+    return job.mode >= GRADIENT and job.plan.layers[l, BATCH_STATISTICS] != 0 and job.m > 1
 
 
 @routine

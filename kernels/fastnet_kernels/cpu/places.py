@@ -1,16 +1,16 @@
 """Where things are in the workspace, as views of it."""
 
 from ..codes import (
+    FEATURE_MAJOR,
     N_IN,
     N_OUT,
-    OF_PANELS,
-    OF_SAMPLES,
     ON_UNIT,
-    ONE_BY_ONE,
-    SIDE_BY_SIDE,
-    SUM_OF_DW,
+    SAMPLE_MAJOR,
     TAIL_WEIGHTS,
     UNPACKED,
+    WGRAD,
+    WGRAD_GEMM,
+    WGRAD_ROWS,
 )
 from .blocks import n_blocks
 from .compiling import inner
@@ -28,7 +28,7 @@ def place_of(plan, layer, column, block):
 @inner
 def strides_of(plan, layer):
     """Of A and dZ of a layer in the workspace: from sample to sample, and from unit to unit."""
-    if plan.samples_lie == ONE_BY_ONE and layer < plan.layers.shape[0] - 1:
+    if plan.layout == SAMPLE_MAJOR and layer < plan.layers.shape[0] - 1:
         return plan.layers[layer, N_OUT], 1
     return 1, plan.block_rows
 
@@ -83,7 +83,7 @@ def count_of_blocks(job, first_block, last_block):
 
 
 @inner
-def sums_panels(job, l):
+def is_wgrad_gemm(job, l):
     """Whether dW is summed of panels: samples' own rows cannot be used where they are to be scaled."""
-    how = job.plan.layers[l, SUM_OF_DW]
-    return how == OF_PANELS or (how == OF_SAMPLES and job.plan.samples_lie == SIDE_BY_SIDE and not lie_ready(job))
+    how = job.plan.layers[l, WGRAD]
+    return how == WGRAD_GEMM or (how == WGRAD_ROWS and job.plan.layout == FEATURE_MAJOR and not lie_ready(job))

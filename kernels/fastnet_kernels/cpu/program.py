@@ -27,11 +27,11 @@ from ..codes import (
     CLIP_NORM,
     CLIP_VALUE,
     EVALUATE,
+    FEATURE_MAJOR,
     GRADIENT,
     OPTIMIZER,
     PLAIN,
     PREDICT,
-    SIDE_BY_SIDE,
     TAIL_SHARE,
     TRAIN,
     Plan,
@@ -124,7 +124,7 @@ def _tail_of_batch(plan, workspace, m):
     """How many samples are left for a vector that they would leave mostly empty; 0 where they would not."""
     lanes = VECTOR_BYTES // workspace.itemsize
     tail = m % lanes
-    return tail if plan.splits_tail and tail <= lanes // TAIL_SHARE and plan.samples_lie == SIDE_BY_SIDE else 0
+    return tail if plan.splits_tail and tail <= lanes // TAIL_SHARE and plan.layout == FEATURE_MAJOR else 0
 
 
 @kernel

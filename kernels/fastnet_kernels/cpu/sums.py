@@ -6,7 +6,6 @@ from ..codes import (
     DZ_ROWS,
     FIRST_COLUMN,
     FIRST_ROW,
-    IN_ONE_PASS,
     INPUT_TAIL,
     INPUT_TAIL_ROWS,
     KIND,
@@ -14,15 +13,16 @@ from ..codes import (
     LAST_ROW,
     N_IN,
     N_OUT,
-    OF_COLUMNS,
-    OF_SAMPLES,
     ON_UNIT,
-    ONE_BY_ONE,
     PACKED_CACHED,
+    SAMPLE_MAJOR,
     SAMPLE_ROWS,
-    SUM_OF_DW,
     TASK_LAYER,
     W_STRIDE,
+    WGRAD,
+    WGRAD_DOT,
+    WGRAD_FUSED,
+    WGRAD_ROWS,
     A,
     B,
     W,
@@ -34,7 +34,7 @@ from .machine import PANEL_BYTES, VECTOR_BYTES
 from .matrix_inputs import gather_inputs_bf16x3, pack_activations_bf16x3
 from .matrix_products import STEP, depth_at_once, multiply_terms
 from .passing import add_back_of_normalisation
-from .places import count_of, place_of, strides_of, sums_panels
+from .places import count_of, is_wgrad_gemm, place_of, strides_of
 from .products import add_dots, add_product, add_product_of_rows, add_rows, rows_at_once
 from .reading import transpose
 from .tiles import NO_PREFETCH
@@ -140,7 +140,7 @@ def _add_of_samples(job, alpha, changed, l, blocks, first_row, last_row, first_c
     plan, workspace = job.plan, job.workspace
     n_in, size, dz = plan.layers[l, N_IN], plan.block_rows, place_of(plan, l, DZ, 0)
     w, stride = plan.layers[l, W] + first_row * plan.layers[l, W_STRIDE], plan.layers[l, W_STRIDE]
-    if plan.samples_lie == ONE_BY_ONE:
+    if plan.layout == SAMPLE_MAJOR:
         by_sample, by_unit = strides_of(plan, l)
         if l == 0:
             source, a, rows = unpacked_inputs(job)
@@ -197,7 +197,7 @@ def _add_bias(job, alpha, changed, l, blocks, first_row, last_row):
         return
     for j in range(biases.size):
         total = alpha * 0
-        if sums_panels(job, l):
+        if is_wgrad_gemm(job, l):
             numbers = vector(workspace, plan.layers[l, DZ_ROWS] + (first_row + j) * plan.samples_stride, job.m)
             for i in range(numbers.size):
                 total += numbers[i]
@@ -210,24 +210,24 @@ def _add_bias(job, alpha, changed, l, blocks, first_row, last_row):
 
 
 @routine
-def sum_gradients(job, scratch, alpha, changed, task):
+def weight_gradient(job, scratch, alpha, changed, task):
     """changed[...] += alpha * the derivatives of one task: some columns and rows of one layer's W, with the first b."""
     plan = job.plan
     l, first_column, last_column = task[TASK_LAYER], task[FIRST_COLUMN], task[LAST_COLUMN]
     first_row, last_row = task[FIRST_ROW], task[LAST_ROW]
-    how, blocks = plan.layers[l, SUM_OF_DW], n_blocks(job.m, plan.block_rows)
+    how, blocks = plan.layers[l, WGRAD], n_blocks(job.m, plan.block_rows)
     if plan.layers[l, KIND] != DENSE:
         add_back_of_normalisation(job, alpha, changed, l)
         return
     if first_column == 0:
         _add_bias(job, alpha, changed, l, blocks, first_row, last_row)
-    if how == IN_ONE_PASS:
+    if how == WGRAD_FUSED:
         _add_partials(job, alpha, changed, blocks, first_row, last_row, first_column, last_column)
-    elif how == OF_COLUMNS:
+    elif how == WGRAD_DOT:
         _add_of_columns(job, alpha, changed, l, blocks)
     elif plan.layers[l, ON_UNIT]:
         _add_on_unit(job, scratch, alpha, changed, l, first_row, last_row, first_column, last_column)
-    elif how == OF_SAMPLES and not sums_panels(job, l):
+    elif how == WGRAD_ROWS and not is_wgrad_gemm(job, l):
         _add_of_samples(job, alpha, changed, l, blocks, first_row, last_row, first_column, last_column)
     else:
         for column in range(first_column, last_column, plan.columns_at_once):

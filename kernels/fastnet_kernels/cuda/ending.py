@@ -6,7 +6,6 @@ from ..codes import (
     ACTIVATION,
     CROSS_ENTROPY,
     DZ,
-    FROM,
     GRADIENT,
     HINGE,
     LOG_LOSS,
@@ -17,6 +16,7 @@ from ..codes import (
     N_TARGETS,
     PENALTIES,
     PREDICT,
+    SAVED,
     SCORES,
     SLOPE,
     SOFTMAX,
@@ -78,7 +78,7 @@ def _cost_of_row(job, l, i, is_real, lanes, lane, shared):
         return
     if not of_logits:
         for j in range(lane, n, lanes):
-            a = job.workspace[job.layers[l, FROM] + i * n + j]
+            a = job.workspace[job.layers[l, SAVED] + i * n + j]
             job.workspace[dz + j] = derive(job.layers[l, ACTIVATION], job.settings[l, SLOPE], a, job.workspace[dz + j])
     if lane == 0:
         job.workspace[job.whole[LOSSES] + i] = total * weight

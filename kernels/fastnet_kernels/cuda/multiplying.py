@@ -5,9 +5,9 @@ from ..codes import (
     BACKWARD,
     DZ,
     FORWARD,
-    FROM,
     N_IN,
     N_OUT,
+    SAVED,
     SLOPE,
     W_STRIDE,
     A,
@@ -123,8 +123,8 @@ def finish_numbers(job, role, l, slices, partial, first_row, last_row, first_col
 @inner
 def activate_number(job, l, place, z):
     """A = g(z), or z in the last layer, whose losses want it; z is kept where the derivative will."""
-    if job.layers[l, FROM] != job.layers[l, A]:
-        job.workspace[job.layers[l, FROM] + place] = z
+    if job.layers[l, SAVED] != job.layers[l, A]:
+        job.workspace[job.layers[l, SAVED] + place] = z
     if l < job.layers.shape[0] - 1:
         z = activate(job.layers[l, ACTIVATION], job.settings[l, SLOPE], z)
     job.workspace[job.layers[l, A] + place] = z
@@ -133,5 +133,5 @@ def activate_number(job, l, place, z):
 @inner
 def derive_number(job, l, place, da):
     """dZ = da * g'(Z)."""
-    a = job.workspace[job.layers[l, FROM] + place]
+    a = job.workspace[job.layers[l, SAVED] + place]
     job.workspace[job.layers[l, DZ] + place] = derive(job.layers[l, ACTIVATION], job.settings[l, SLOPE], a, da)

@@ -3,10 +3,10 @@
 import math
 
 from ..codes import (
+    BATCH_STATISTICS,
     DZ,
     EPSILON,
     GRADIENT,
-    MEASURES,
     N_OUT,
     RATE,
     RUNNING,
@@ -39,7 +39,7 @@ def _is_measured(job, l):
 
     A single sample has no variance: it is normalised as in evaluation, and nothing of it is remembered.
     """
-    return job.mode >= GRADIENT and job.layers[l, MEASURES] != 0 and job.m > 1
+    return job.mode >= GRADIENT and job.layers[l, BATCH_STATISTICS] != 0 and job.m > 1
 
 
 @inner
@@ -77,7 +77,7 @@ def back_of_batch_norm(job, l, task, shared):
     given, dA, statistics = job.layers[l - 1, A], job.layers[l, DZ], job.layers[l, STATISTICS] + j
     mean, rate = workspace[statistics], workspace[statistics + n]
     weighted, plain = kind(0), kind(0)
-    if job.layers[l, MEASURES] != 0:
+    if job.layers[l, BATCH_STATISTICS] != 0:
         weighted, plain = sums_of_column_back(
             workspace, dA, workspace, given, job.m, n, j, first, workspace, statistics, workspace, statistics + n, 0,
             shared,
