@@ -71,7 +71,7 @@ def _tasks_of(l: int, n_out: int, n_in: int, form: Form, panel: int) -> list[tup
         pieces_of_kept = max(_LEAST_TASKS_OF_KEPT, -(-n_in // (_KEPT_PANELS_A_TASK * panel)))
         columns = max(columns, -(-n_in // (pieces_of_kept * panel)) * panel)
     elif form.on_unit[l]:
-        columns = codes.UNIT_PANELS * panel  # what is made of dZ serves all columns of a task: so they are wide
+        columns = codes.AMX_PANELS * panel  # what is made of dZ serves all columns of a task: so they are wide
     pieces = _shared_pieces(n_in, columns, panel)
     return [(l, *piece, *some) for some in _even_pieces(n_out, -(-n_out // _ROWS_A_TASK)) for piece in pieces]
 
@@ -126,7 +126,7 @@ def make_plan(
         row = table[l]
         row[codes.A], row[codes.DZ] = (room.take(places_for_samples * n_out) for _ in range(2))
         row[codes.SAVED], row[codes.WGRAD], row[codes.PACKS_W] = row[codes.A], form.wgrad[l], form.packed[l]
-        row[codes.ON_UNIT] = form.on_unit[l]
+        row[codes.USES_AMX] = form.on_unit[l]
         describe(layer, n_in, n_out, row, settings[l])
         if not isinstance(layer, Dense | BatchNorm | LayerNorm):
             continue
@@ -169,7 +169,7 @@ def make_plan(
         panel // 2 // codes.TAIL_SHARE * max(n_in for _, n_in, _ in found),
     )
     terms = -(-scratch_size // room.step) * room.step
-    scratch_size = -(-(terms + codes.UNIT_NUMBERS * uses_unit) // room.step) * room.step
+    scratch_size = -(-(terms + codes.AMX_SCRATCH * uses_unit) // room.step) * room.step
     plan = codes.Plan(
         layers=table,
         settings=settings,
@@ -203,7 +203,7 @@ def make_plan(
         of_tasks=room.take(2 * len(tasks) + 1),
         scratch=room.take(scratch_size * workers),
         scratch_size=scratch_size,
-        terms=terms,
+        amx_scratch=terms,
         scale=rescale.scale,
         shift=rescale.shift,
     )
@@ -241,6 +241,6 @@ def parts_of(plan: codes.Plan, lanes: int) -> set[int]:
         parts.add(codes.ONLINE)
     if plan.layers[:, codes.PACKS_W].any():
         parts.add(codes.LARGE_W)
-    if plan.layers[:, codes.ON_UNIT].any():
-        parts.add(codes.MATRIX_UNIT)
+    if plan.layers[:, codes.USES_AMX].any():
+        parts.add(codes.AMX)
     return parts

@@ -20,9 +20,7 @@ PLAIN, MOMENTUM, RMSPROP, ADAM, ADAMW = range(5)
 # losses that come after the first few, sample weights and label smoothing; optimizers that are not PLAIN; samples that
 # are bytes; samples that are used as rows, since they or the first layer's units are few; one sample at a time; W so
 # large that it is packed; and products by a matrix unit, where there is one.
-COMPONENTS = PASSING, RARE_ACTIVATIONS, RARE_LOSSES, OPTIMIZERS, BYTES, SAMPLE_ROWS, ONLINE, LARGE_W, MATRIX_UNIT = (
-    range(9)
-)
+COMPONENTS = PASSING, RARE_ACTIVATIONS, RARE_LOSSES, OPTIMIZERS, BYTES, SAMPLE_ROWS, ONLINE, LARGE_W, AMX = range(9)
 COMPONENT_NAMES = {
     PASSING: "normalisations and Dropout",
     RARE_ACTIVATIONS: "rarer activations",
@@ -32,7 +30,7 @@ COMPONENT_NAMES = {
     SAMPLE_ROWS: "few samples or few units",
     ONLINE: "one sample at a time",
     LARGE_W: "large weight matrices",
-    MATRIX_UNIT: "the matrix unit",
+    AMX: "the matrix unit",
 }
 
 # What one run of the program does with every mini-batch.
@@ -65,11 +63,11 @@ WGRAD_NONE = 4  # the layer is not dense
 # PACKS_W is whether W is so large that the backward pass copies it in the order of use.
 # STATISTICS are what a normalisation measures. A batch normalisation that BATCH_STATISTICS takes them of the mini-batch, in
 # training, and waits for all its samples; else, and for inference, it takes those it remembers, which begin at RUNNING
-# of the parameters: mean, then variance. FIRST_PIECE, see below, is for GPUs. ON_UNIT is whether a matrix unit makes
+# of the parameters: mean, then variance. FIRST_PIECE, see below, is for GPUs. USES_AMX is whether a matrix unit makes
 # the layer's products.
 (
     KIND, N_IN, N_OUT, ACTIVATION, W, W_STRIDE, B, A, SAVED, DZ, WGRAD, DZ_ROWS, PACKS_W,
-    STATISTICS, BATCH_STATISTICS, RUNNING, FIRST_PIECE, ON_UNIT, INPUT_TAIL, INPUT_TAIL_ROWS,
+    STATISTICS, BATCH_STATISTICS, RUNNING, FIRST_PIECE, USES_AMX, INPUT_TAIL, INPUT_TAIL_ROWS,
 ) = range(20)  # fmt: skip
 LAYER_COLUMNS = 20
 
@@ -124,12 +122,12 @@ LOSS_SETTING, SCALE, SHIFT = range(3)
 LEARNING_RATE, OF_MEAN, OF_MEAN_SQUARE = range(3)
 
 # How many panels a matrix unit multiplies with one piece of a matrix, and how deep that is: their terms stay in the
-# second-level cache, and the piece's in the first-level one. In numbers of 4 bytes, TERMS_OF_PANEL is the room of one
-# panel's or of the piece's, UNIT_NUMBERS that of all.
-UNIT_PANELS = 16
-UNIT_DEPTH = 128
-TERMS_OF_PANEL = 48 * UNIT_DEPTH
-UNIT_NUMBERS = (UNIT_PANELS + 1) * TERMS_OF_PANEL
+# second-level cache, and the piece's in the first-level one. In numbers of 4 bytes, BF16X3_PANEL is the room of one
+# panel's or of the piece's, AMX_SCRATCH that of all.
+AMX_PANELS = 16
+AMX_DEPTH = 128
+BF16X3_PANEL = 48 * AMX_DEPTH
+AMX_SCRATCH = (AMX_PANELS + 1) * BF16X3_PANEL
 
 BLOCKS_A_PARTIAL = 8  # whose share of dW is summed by itself, at the most
 
@@ -198,6 +196,6 @@ class Plan(NamedTuple):
     of_tasks: int
     scratch: int
     scratch_size: int
-    terms: int
+    amx_scratch: int
     scale: float
     shift: float

@@ -31,11 +31,11 @@ def halves(terms):
 def split(numbers):
     """The three terms of 32 float32 numbers, as the kernels make them."""
     from fastnet_kernels.cpu.compiling import kernel
-    from fastnet_kernels.cpu.terms import split_pairs
+    from fastnet_kernels.cpu.terms import bf16x3_pairs
 
     @kernel
     def run(terms, source):
-        split_pairs(terms, 0, source, 0, 16, None, None, np.float32(1), np.float32(0))
+        bf16x3_pairs(terms, 0, source, 0, 16, None, None, np.float32(1), np.float32(0))
 
     terms = aligned(6 * matrix_unit.TILE_NUMBERS)
     run(terms, numbers)

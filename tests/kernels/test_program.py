@@ -128,7 +128,7 @@ def test_what_is_summed_together_does_not_depend_on_the_number_of_threads(has_un
     net = fn.Network([fn.Dense(1500, "relu"), fn.Dense(80, "relu"), fn.Dense(3, "softmax")]).build(900)
     arguments = net.layers, 900, net.loss_and_setting, 128, np.dtype("float32")
     plans = [make_plan(*arguments, panel=32, workers=n, has_unit=has_unit)[0] for n in (1, 2, 64)]
-    assert all((plan.layers[:, codes.ON_UNIT].any()) == has_unit for plan in plans)
+    assert all((plan.layers[:, codes.USES_AMX].any()) == has_unit for plan in plans)
     for plan in plans[1:]:
         np.testing.assert_array_equal(plan.tasks, plans[0].tasks)
 

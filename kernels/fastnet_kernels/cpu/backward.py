@@ -11,13 +11,13 @@ from ..codes import (
     LARGE_W,
     N_IN,
     N_OUT,
-    ON_UNIT,
     PACKED_DEPTH,
     PACKS_W,
     SAMPLE_MAJOR,
     SAMPLE_ROWS,
     SAVED,
     SLOPE,
+    USES_AMX,
     W_STRIDE,
     A,
     W,
@@ -81,13 +81,13 @@ def _back_of_dense(job, scratch, l, first_block, last_block):
             dA_prev[j] = 0
     if plan.layout == SAMPLE_MAJOR:
         _back_of_rows(job, l)
-    elif plan.layers[l, ON_UNIT]:
+    elif plan.layers[l, USES_AMX]:
         n, n_in, size = plan.layers[l, N_OUT], plan.layers[l, N_IN], plan.block_rows
         add_products(
             n_in, count_of_blocks(job, first_block, last_block), workspace.dtype.type(1), workspace,
             place_of(plan, l - 1, DZ, first_block), size, n_in * size, job.parameters, plan.layers[l, W], 1,
             plan.layers[l, W_STRIDE], workspace, place_of(plan, l, DZ, first_block), n * size, n, scratch,
-            plan.terms,
+            plan.amx_scratch,
         )  # fmt: skip
     elif plan.layers[l, PACKS_W]:
         _back_of_packed(job, scratch, l, first_block, last_block)

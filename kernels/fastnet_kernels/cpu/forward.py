@@ -6,13 +6,13 @@ from ..codes import (
     KIND,
     N_IN,
     N_OUT,
-    ON_UNIT,
     PACKED_CACHED,
     PREDICT,
     SAMPLE_MAJOR,
     SAVED,
     SLOPE,
     UNPACKED,
+    USES_AMX,
     W_STRIDE,
     A,
     B,
@@ -22,7 +22,7 @@ from .activations import activate
 from .compiling import inner, routine
 from .inputs import are_copied, pack_inputs, read_rows, unpacked_inputs
 from .matrix_inputs import pack_inputs_bf16x3
-from .matrix_products import add_products, depth_at_once, multiply_terms
+from .matrix_products import add_products, depth_at_once, gemm_bf16x3
 from .passing import passing_layer
 from .places import columns_of, count_of_blocks, numbers_of, place_of, strides_of
 from .products import add_dots, add_product, rows_at_once
@@ -87,18 +87,18 @@ def _first_layer_of_panels(job, scratch, first_block, last_block, k, n_features)
 
 
 @routine
-def _first_layer_on_unit(job, scratch, first_block, last_block):
+def _first_layer_amx(job, scratch, first_block, last_block):
     """Z += all features' share, by a matrix unit."""
     plan, workspace = job.plan, job.workspace
     n, n_in, size = plan.layers[0, N_OUT], plan.layers[0, N_IN], plan.block_rows
     at_once = depth_at_once(n_in)
     for k in range(0, n_in, at_once):
         depth = min(at_once, n_in - k)
-        pack_inputs_bf16x3(job, scratch, plan.terms, first_block, last_block, k, depth)
-        multiply_terms(
+        pack_inputs_bf16x3(job, scratch, plan.amx_scratch, first_block, last_block, k, depth)
+        gemm_bf16x3(
             n, count_of_blocks(job, first_block, last_block), workspace.dtype.type(1), workspace,
             place_of(plan, 0, A, first_block), size, n * size, job.parameters, plan.layers[0, W] + k,
-            plan.layers[0, W_STRIDE], 1, depth, scratch, plan.terms,
+            plan.layers[0, W_STRIDE], 1, depth, scratch, plan.amx_scratch,
         )  # fmt: skip
 
 
@@ -133,8 +133,8 @@ def first_dense_layer(job, scratch, first_block, last_block):
             samples, x, n_in, rows, job.parameters, plan.layers[0, W], plan.layers[0, W_STRIDE], n_in,
         )  # fmt: skip
         return
-    if plan.layers[0, ON_UNIT]:
-        _first_layer_on_unit(job, scratch, first_block, last_block)
+    if plan.layers[0, USES_AMX]:
+        _first_layer_amx(job, scratch, first_block, last_block)
         return
     # All blocks take a few features before any takes the next ones: so much of W stays in cache.
     for k in range(0, n_in, plan.features_at_once):
@@ -161,11 +161,11 @@ def _dense_layer(job, scratch, l, first_block, last_block):
             job.m, n, one, workspace, plan.layers[l, A], by_sample, by_unit, workspace, plan.layers[l - 1, A], n_in,
             plan.numbers, parameters, w, stride, n_in,
         )  # fmt: skip
-    elif plan.layers[l, ON_UNIT]:
+    elif plan.layers[l, USES_AMX]:
         z, a = place_of(plan, l, A, first_block), place_of(plan, l - 1, A, first_block)
         add_products(
             n, count_of_blocks(job, first_block, last_block), one, workspace, z, size, n * size,
-            parameters, w, stride, 1, workspace, a, n_in * size, n_in, scratch, plan.terms,
+            parameters, w, stride, 1, workspace, a, n_in * size, n_in, scratch, plan.amx_scratch,
         )  # fmt: skip
     else:
         for row in range(0, n, rows):

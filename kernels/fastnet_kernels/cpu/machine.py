@@ -45,7 +45,7 @@ def _this_machine():
 
 
 MACHINE = _this_machine()
-HAS_MATRIX_UNIT = MACHINE.vector_bytes == 64 and _processor()[1] >= {"+amx-tile", "+amx-bf16"}
+HAS_AMX = MACHINE.vector_bytes == 64 and _processor()[1] >= {"+amx-tile", "+amx-bf16"}
 VECTOR_BYTES = MACHINE.vector_bytes
 LINE_BYTES = 64  # of a cache line
 PANEL_BYTES = 2 * VECTOR_BYTES  # of a panel's row

@@ -1,12 +1,12 @@
 """What a matrix unit multiplies: terms of panels (see `matrix_products`) of samples, read where they lie, and of A."""
 
-from ..codes import MATRIX_UNIT, N_IN, PREFETCH_DISTANCE, A
+from ..codes import AMX, N_IN, PREFETCH_DISTANCE, A
 from .compiling import inner, routine
 from .machine import LINE_BYTES, prefetch
-from .matrix_products import STEP, terms_of_panel, tile_of
+from .matrix_products import STEP, bf16x3_panel, tile_of
 from .matrix_unit import TILE_ROWS
 from .places import place_of
-from .terms import split_pairs, split_samples
+from .terms import bf16x3_pairs, bf16x3_samples
 from .views import reinterpret
 
 
@@ -19,15 +19,15 @@ def _pack(plan, terms, t, source, rows, first, first_feature, n_features):
                 for line in range(0, STEP, LINE_BYTES // source.itemsize):
                     prefetch(source, rows[ahead] * n + first_feature + k + line)
             target, width = tile_of(t, k, i), min(STEP, n_features - k)
-            split_samples(terms, target, source, first_feature + k, rows, first + i, n, width, scale, shift)
+            bf16x3_samples(terms, target, source, first_feature + k, rows, first + i, n, width, scale, shift)
 
 
-@routine(component=MATRIX_UNIT)
+@routine(component=AMX)
 def pack_inputs_bf16x3(job, terms, t, first_block, last_block, first_feature, n_features):
     """Terms of some blocks' panels of some features, a feature a row."""
     plan = job.plan
     for p, block in enumerate(range(first_block, last_block)):
-        place = terms_of_panel(t, p)
+        place = bf16x3_panel(t, p)
         if job.are_bytes:
             _pack(plan, terms, place, job.samples, job.rows, block * STEP, first_feature, n_features)
         else:
@@ -47,14 +47,14 @@ def _gather(plan, terms, t, source, rows, first, count, first_column, last_colum
                 prefetch(source, rows[upcoming + TILE_ROWS] * n + column)
             for column in range(first_column, last_column, TILE_ROWS):
                 c, left = column - first_column, min(TILE_ROWS, last_column - column)
-                target = tile_of(terms_of_panel(t, c // STEP), k, c % STEP) + i * TILE_ROWS
+                target = tile_of(bf16x3_panel(t, c // STEP), k, c % STEP) + i * TILE_ROWS
                 if left == TILE_ROWS:
-                    split_pairs(terms, target, source, row + column, second + column, None, None, scale, shift)
+                    bf16x3_pairs(terms, target, source, row + column, second + column, None, None, scale, shift)
                 else:
-                    split_pairs(terms, target, source, row + column, second + column, left, left, scale, shift)
+                    bf16x3_pairs(terms, target, source, row + column, second + column, left, left, scale, shift)
 
 
-@routine(component=MATRIX_UNIT)
+@routine(component=AMX)
 def gather_inputs_bf16x3(job, terms, t, first, count, first_column, last_column):
     """Terms of panels of some columns, of `count` samples, a sample a row; the last one is repeated."""
     if job.are_bytes:
@@ -64,12 +64,12 @@ def gather_inputs_bf16x3(job, terms, t, first, count, first_column, last_column)
         _gather(job.plan, terms, t, numbers, job.rows, first, count, first_column, last_column)
 
 
-@routine(component=MATRIX_UNIT)
+@routine(component=AMX)
 def pack_activations_bf16x3(job, terms, t, l, first, count, first_column, last_column):
     """The same of some columns of layer l's A, for samples from a block's first one on."""
     plan, one, zero = job.plan, terms.dtype.type(1), terms.dtype.type(0)
     for column in range(first_column, last_column, TILE_ROWS):
         c = column - first_column
         for k in range(0, count, STEP):
-            target, a = tile_of(terms_of_panel(t, c // STEP), k, c % STEP), place_of(plan, l, A, (first + k) // STEP)
-            split_samples(terms, target, job.workspace, a, plan.numbers, column, STEP, STEP, one, zero)
+            target, a = tile_of(bf16x3_panel(t, c // STEP), k, c % STEP), place_of(plan, l, A, (first + k) // STEP)
+            bf16x3_samples(terms, target, job.workspace, a, plan.numbers, column, STEP, STEP, one, zero)

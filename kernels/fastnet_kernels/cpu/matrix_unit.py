@@ -16,7 +16,7 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-from .machine import HAS_MATRIX_UNIT, Buffer
+from .machine import HAS_AMX, Buffer
 
 TILE_ROWS = 16
 TILE_NUMBERS = 256  # in words of 4 bytes: a float32 number, or two of bfloat16
@@ -30,7 +30,7 @@ def may_be_used():
 
     FASTNET_MATRIX_UNIT=0 in the environment says no.
     """
-    if not HAS_MATRIX_UNIT or os.environ.get("FASTNET_MATRIX_UNIT") == "0":
+    if not HAS_AMX or os.environ.get("FASTNET_MATRIX_UNIT") == "0":
         return False
     if not sys.platform.startswith("linux") or platform.machine() != "x86_64":
         return False
@@ -65,7 +65,7 @@ class _Tiles:
 
 
 def _is_there(dtype):
-    return HAS_MATRIX_UNIT and dtype == types.float32
+    return HAS_AMX and dtype == types.float32
 
 
 @intrinsic

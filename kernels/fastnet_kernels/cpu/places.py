@@ -4,10 +4,10 @@ from ..codes import (
     FEATURE_MAJOR,
     N_IN,
     N_OUT,
-    ON_UNIT,
     SAMPLE_MAJOR,
     TAIL_WEIGHTS,
     UNPACKED,
+    USES_AMX,
     WGRAD,
     WGRAD_GEMM,
     WGRAD_ROWS,
@@ -64,7 +64,7 @@ def tail_of(job, l, block):
     """How many last samples of a block go through a dense layer one by one, for want of others to fill a vector."""
     plan = job.plan
     is_last, weights = (block + 1) * plan.block_rows >= job.m, plan.layers[l, N_IN] * plan.layers[l, N_OUT]
-    pays = job.tail * TAIL_WEIGHTS <= weights and not plan.layers[l, ON_UNIT]
+    pays = job.tail * TAIL_WEIGHTS <= weights and not plan.layers[l, USES_AMX]
     return job.tail if is_last and pays and (l > 0 or plan.inputs != UNPACKED) else 0
 
 

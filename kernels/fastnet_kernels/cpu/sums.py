@@ -13,11 +13,11 @@ from ..codes import (
     LAST_ROW,
     N_IN,
     N_OUT,
-    ON_UNIT,
     PACKED_CACHED,
     SAMPLE_MAJOR,
     SAMPLE_ROWS,
     TASK_LAYER,
+    USES_AMX,
     W_STRIDE,
     WGRAD,
     WGRAD_DOT,
@@ -32,7 +32,7 @@ from .compiling import inner, routine
 from .inputs import gather_inputs, unpacked_inputs
 from .machine import PANEL_BYTES, VECTOR_BYTES
 from .matrix_inputs import gather_inputs_bf16x3, pack_activations_bf16x3
-from .matrix_products import STEP, depth_at_once, multiply_terms
+from .matrix_products import STEP, depth_at_once, gemm_bf16x3
 from .passing import add_back_of_normalisation
 from .places import count_of, is_wgrad_gemm, place_of, strides_of
 from .products import add_dots, add_product, add_product_of_rows, add_rows, rows_at_once
@@ -102,21 +102,21 @@ def _add_of_panels(job, scratch, alpha, changed, l, first_row, last_row, first_c
 
 
 @routine
-def _add_on_unit(job, scratch, alpha, changed, l, first_row, last_row, first_column, last_column):
+def _wgrad_amx(job, scratch, alpha, changed, l, first_row, last_row, first_column, last_column):
     """The same by a matrix unit, some samples at a time."""
     plan, stride = job.plan, job.plan.layers[l, W_STRIDE]
     at_once = depth_at_once(job.m)
     for first in range(0, job.m, at_once):
         count = min(at_once, job.m - first)
         if l == 0:
-            gather_inputs_bf16x3(job, scratch, plan.terms, first, count, first_column, last_column)
+            gather_inputs_bf16x3(job, scratch, plan.amx_scratch, first, count, first_column, last_column)
         else:
-            pack_activations_bf16x3(job, scratch, plan.terms, l - 1, first, count, first_column, last_column)
-        multiply_terms(
+            pack_activations_bf16x3(job, scratch, plan.amx_scratch, l - 1, first, count, first_column, last_column)
+        gemm_bf16x3(
             last_row - first_row, last_column - first_column, alpha, changed,
             plan.layers[l, W] + first_row * stride + first_column, stride, STEP, job.workspace,
             plan.layers[l, DZ_ROWS] + first_row * plan.samples_stride + first, plan.samples_stride, 1, count, scratch,
-            plan.terms,
+            plan.amx_scratch,
         )  # fmt: skip
 
 
@@ -225,8 +225,8 @@ def weight_gradient(job, scratch, alpha, changed, task):
         _add_partials(job, alpha, changed, blocks, first_row, last_row, first_column, last_column)
     elif how == WGRAD_DOT:
         _add_of_columns(job, alpha, changed, l, blocks)
-    elif plan.layers[l, ON_UNIT]:
-        _add_on_unit(job, scratch, alpha, changed, l, first_row, last_row, first_column, last_column)
+    elif plan.layers[l, USES_AMX]:
+        _wgrad_amx(job, scratch, alpha, changed, l, first_row, last_row, first_column, last_column)
     elif how == WGRAD_ROWS and not is_wgrad_gemm(job, l):
         _add_of_samples(job, alpha, changed, l, blocks, first_row, last_row, first_column, last_column)
     else:

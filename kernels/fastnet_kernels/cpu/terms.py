@@ -52,7 +52,7 @@ def _store_transposed(builder, target, place, load):
 
 
 @intrinsic
-def split_pairs(typing_context, terms, t, source, first, second, first_count, second_count, scale, shift):
+def bf16x3_pairs(typing_context, terms, t, source, first, second, first_count, second_count, scale, shift):
     """A row of a tile, from t on: terms of source[first + i] beside those of source[second + i], i < 16.
 
     Numbers are read as scale x + shift; `source` may be uint8. What lies beyond a vector's count, 0 to 16, is read as
@@ -76,7 +76,7 @@ def split_pairs(typing_context, terms, t, source, first, second, first_count, se
 
 
 @intrinsic
-def split_columns(typing_context, terms, t, source, s, stride, columns, depth):
+def bf16x3_columns(typing_context, terms, t, source, s, stride, columns, depth):
     """A tile of each term, from t on: row r, r < `columns`, of numbers source[s + r + k stride], k < `depth`.
 
     Both counts are at most the tile's, 16 and 32. What is beyond the depth is 0.
@@ -110,7 +110,7 @@ def split_columns(typing_context, terms, t, source, s, stride, columns, depth):
 
 
 @intrinsic
-def split_samples(typing_context, terms, t, source, s, rows, first, row_size, width, scale, shift):
+def bf16x3_samples(typing_context, terms, t, source, s, rows, first, row_size, width, scale, shift):
     """A tile of each term, from t on: row k of numbers source[s + rows[first + i] row_size + k], i < 16, k < `width`.
 
     Numbers are read as scale x + shift; `source` may be uint8. The width is at most 32; what is beyond it is read as 0.
