@@ -21,14 +21,14 @@ print(parameters[0], sum(sgd.stats.cache_hits.values()))
 """
 
 
-# `dense_forward` calls the routine `add_dots`, which is compiled, kept and loaded by itself.
+# `dense_forward` calls the routine `gemm_dot`, which is compiled, kept and loaded by itself.
 WITH_ROUTINE = """
 import numpy as np
 from fastnet_kernels.cpu import dense_forward
 from fastnet_kernels.cpu.compiling import _routines
 Z = np.empty((1, 1))
 dense_forward(np.full((1, 3), 2.0), np.ones((1, 3)), np.zeros(1), Z)
-routine = _routines["fastnet_kernels.cpu.products.add_dots"]
+routine = _routines["fastnet_kernels.cpu.products.gemm_dot"]
 print(Z[0, 0], *(sum(function.stats.cache_hits.values()) for function in (dense_forward, routine)))
 """
 
@@ -91,7 +91,7 @@ def test_a_routine_is_loaded_before_its_caller_and_no_edit_in_it_is_missed(tmp_p
 
 def test_a_routine_is_for_compiled_code():
     with pytest.raises(NotImplementedError, match="from compiled code only"):
-        products.add_dots()
+        products.gemm_dot()
 
 
 def truncate(path):

@@ -24,10 +24,10 @@ from ..codes import (
 )
 from .activations import derive
 from .compiling import inner, routine
-from .matrix_products import add_products
+from .matrix_products import gemm_amx
 from .passing import back_of_passing
 from .places import columns_of, count_of_blocks, is_wgrad_gemm, numbers_of, place_of, strides_of
-from .products import add_product, add_product_of_packed, add_rows, height_of_packed, pack_columns, rows_at_once
+from .products import gemm, gemm_packed, gemv_t, mc_for, pack_columns, packed_mr
 from .tail import dense_backward_tail
 from .tiles import NO_PREFETCH
 from .views import vector
@@ -45,7 +45,7 @@ def _back_of_rows(job, l):
     some = max(4, _NUMBERS_AT_ONCE // n_in)
     for j in range(0, n, some):  # rows of W, which stay in cache for all samples
         for i in range(job.m):
-            add_rows(
+            gemv_t(
                 workspace, dz_prev + i * n_in, n_in, workspace.dtype.type(1), workspace,
                 dz + i * by_sample + j * by_unit, by_unit, min(some, n - j), job.parameters, w + j * stride, stride,
                 plan.numbers, 0,
@@ -57,15 +57,15 @@ def _back_of_packed(job, scratch, l, first_block, last_block):
     """dA_prev += W^T dZ for samples side by side, with pieces of a large W copied: its columns lie pages apart."""
     plan, workspace = job.plan, job.workspace
     n, n_in, size = plan.layers[l, N_OUT], plan.layers[l, N_IN], plan.block_rows
-    w, stride, height = plan.layers[l, W], plan.layers[l, W_STRIDE], height_of_packed(size, workspace)
+    w, stride, height = plan.layers[l, W], plan.layers[l, W_STRIDE], packed_mr(size, workspace)
     for j in range(0, n, PACKED_DEPTH):
         depth = min(PACKED_DEPTH, n - j)
-        columns = rows_at_once(depth, workspace)
+        columns = mc_for(depth, workspace)
         for c in range(0, n_in, columns):
             count = min(columns, n_in - c)
             pack_columns(height, scratch, job.parameters, w + j * stride + c, stride, count, depth)
             for block in range(first_block, last_block):
-                add_product_of_packed(
+                gemm_packed(
                     height, count, columns_of(job, l, block), workspace, place_of(plan, l - 1, DZ, block) + c * size,
                     size, scratch, workspace, place_of(plan, l, DZ, block) + j * size, size, depth,
                 )  # fmt: skip
@@ -83,7 +83,7 @@ def _back_of_dense(job, scratch, l, first_block, last_block):
         _back_of_rows(job, l)
     elif plan.layers[l, USES_AMX]:
         n, n_in, size = plan.layers[l, N_OUT], plan.layers[l, N_IN], plan.block_rows
-        add_products(
+        gemm_amx(
             n_in, count_of_blocks(job, first_block, last_block), workspace.dtype.type(1), workspace,
             place_of(plan, l - 1, DZ, first_block), size, n_in * size, job.parameters, plan.layers[l, W], 1,
             plan.layers[l, W_STRIDE], workspace, place_of(plan, l, DZ, first_block), n * size, n, scratch,
@@ -95,7 +95,7 @@ def _back_of_dense(job, scratch, l, first_block, last_block):
         n, n_in, size = plan.layers[l, N_OUT], plan.layers[l, N_IN], plan.block_rows
         for block in range(first_block, last_block):
             dz, dz_prev = place_of(plan, l, DZ, block), place_of(plan, l - 1, DZ, block)
-            add_product(
+            gemm(
                 n_in, columns_of(job, l, block), workspace.dtype.type(1), workspace, dz_prev, size, job.parameters,
                 plan.layers[l, W], 1, plan.layers[l, W_STRIDE], workspace, dz, size, n, NO_PREFETCH,
             )  # fmt: skip

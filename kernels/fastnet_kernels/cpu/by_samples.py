@@ -10,7 +10,7 @@ from .inputs import find_rows
 from .machine import MACHINE
 from .passing import measure, measure_back
 from .places import count_of, is_wgrad_gemm, place_of, scratch_of
-from .products import add_rows, add_rows_of_bytes
+from .products import gemv_t, gemv_t_bytes
 from .views import reinterpret, vector
 
 
@@ -29,10 +29,10 @@ def _add_to_partial(job, partial, block):
     for j in range(n):
         place, f, ahead = partial + j * n_in, dz + j * size, size if j == 0 and MACHINE.prefetches else 0
         if job.are_bytes:
-            add_rows_of_bytes(workspace, place, n_in, scale, workspace, f, 1, count, job.samples, 0, n_in, rows, ahead)
+            gemv_t_bytes(workspace, place, n_in, scale, workspace, f, 1, count, job.samples, 0, n_in, rows, ahead)
         else:
             numbers = reinterpret(job.samples, workspace)
-            add_rows(workspace, place, n_in, scale, workspace, f, 1, count, numbers, 0, n_in, rows, ahead)
+            gemv_t(workspace, place, n_in, scale, workspace, f, 1, count, numbers, 0, n_in, rows, ahead)
         if shift != 0:
             total = shift * 0
             for i in range(count):

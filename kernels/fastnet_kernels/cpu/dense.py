@@ -5,7 +5,7 @@ from numba import prange
 
 from .blocks import ROWS, bounds, n_blocks
 from .compiling import inner, kernel
-from .products import add_dots, add_product
+from .products import gemm, gemm_dot
 from .tiles import NO_PREFETCH
 
 _NUMBERS = np.arange(ROWS)
@@ -34,7 +34,7 @@ def _multiply(C, A, B):
             C[i, j] = 0
     if _has_rows(B) and _has_rows(C) and A.strides[0] % A.itemsize == 0 and A.strides[1] % A.itemsize == 0:
         row, step = _stride(A, 0), _stride(A, 1)
-        add_product(m, n, one, C, 0, _stride(C, 0), A, 0, row, step, B, 0, _stride(B, 0), n_k, NO_PREFETCH)
+        gemm(m, n, one, C, 0, _stride(C, 0), A, 0, row, step, B, 0, _stride(B, 0), n_k, NO_PREFETCH)
         return
     for i in range(m):
         for k in range(n_k):
@@ -50,7 +50,7 @@ def _add_transposed(C, A, B):
     n_k = B.shape[1]
     one = C.dtype.type(1)
     if _has_rows(A) and _has_rows(B) and C.strides[0] % C.itemsize == 0 and C.strides[1] % C.itemsize == 0:
-        add_dots(m, n, one, C, 0, _stride(C, 0), _stride(C, 1), A, 0, _stride(A, 0), _NUMBERS, B, 0, _stride(B, 0), n_k)
+        gemm_dot(m, n, one, C, 0, _stride(C, 0), _stride(C, 1), A, 0, _stride(A, 0), _NUMBERS, B, 0, _stride(B, 0), n_k)
         return
     for i in range(m):
         for j in range(n):

@@ -8,7 +8,7 @@ from ..codes import DZ, N_IN, N_OUT, SAMPLE_ROWS, W_STRIDE, A, W
 from .compiling import routine
 from .inputs import lie_ready, read_rows
 from .places import columns_of, count_of, place_of, strides_of, tail_of
-from .products import DOTS_AT_ONCE, add_dots, add_dots_of_bytes, add_rows
+from .products import DOTS_AT_ONCE, gemm_dot, gemm_dot_bytes, gemv_t
 from .views import reinterpret, vector
 
 _SAMPLES_AT_ONCE = 4  # of a dot product's tiles: their features stay in the first-level cache
@@ -26,19 +26,19 @@ def first_layer_unpacked(job, scratch, block, first_sample, k, n_features):
     for i in range(first_sample, count, _SAMPLES_AT_ONCE):
         some, z = min(_SAMPLES_AT_ONCE, count - i), place_of(plan, 0, A, block) + i * by_sample
         if job.are_bytes and n <= DOTS_AT_ONCE:
-            add_dots_of_bytes(
+            gemm_dot_bytes(
                 some, n, workspace, z, by_sample, by_unit, job.samples, k, n_in, vector(job.rows, first + i, some),
                 job.parameters, w, stride, n_features, workspace.dtype.type(plan.scale),
                 workspace.dtype.type(plan.shift),
             )  # fmt: skip
         elif lie_ready(job):
-            add_dots(
+            gemm_dot(
                 some, n, one, workspace, z, by_sample, by_unit, reinterpret(job.samples, workspace), k, n_in,
                 vector(job.rows, first + i, some), job.parameters, w, stride, n_features,
             )  # fmt: skip
         else:
             read_rows(job, scratch, 0, first + i, some, k, n_features)
-            add_dots(
+            gemm_dot(
                 some, n, one, workspace, z, by_sample, by_unit, scratch, 0, n_features, plan.numbers, job.parameters,
                 w, stride, n_features,
             )  # fmt: skip
@@ -59,7 +59,7 @@ def dense_forward_tail(job, scratch, l, first_block, last_block):
                 row = vector(scratch, s * n_in, n_in)
                 for k in range(n_in):
                     row[k] = workspace[a + k * size + s]
-            add_dots(
+            gemm_dot(
                 tail, n, workspace.dtype.type(1), workspace, place_of(plan, l, A, block) + i, 1, size, scratch, 0, n_in,
                 plan.numbers, job.parameters, plan.layers[l, W], plan.layers[l, W_STRIDE], n_in,
             )  # fmt: skip
@@ -77,7 +77,7 @@ def dense_backward_tail(job, scratch, l, first_block, last_block):
         for i in range(first, first + tail_of(job, l, block)):
             for k in range(n_in):
                 row[k] = 0
-            add_rows(
+            gemv_t(
                 scratch, 0, n_in, workspace.dtype.type(1), workspace, dz + i, size, n, job.parameters,
                 plan.layers[l, W], plan.layers[l, W_STRIDE], plan.numbers, 0,
             )  # fmt: skip

@@ -22,10 +22,10 @@ from .activations import activate
 from .compiling import inner, routine
 from .inputs import are_copied, pack_inputs, read_rows, unpacked_inputs
 from .matrix_inputs import pack_inputs_bf16x3
-from .matrix_products import add_products, depth_at_once, gemm_bf16x3
+from .matrix_products import depth_at_once, gemm_amx, gemm_bf16x3
 from .passing import passing_layer
 from .places import columns_of, count_of_blocks, numbers_of, place_of, strides_of
-from .products import add_dots, add_product, rows_at_once
+from .products import gemm, gemm_dot, mc_for
 from .tail import dense_forward_tail, first_layer_unpacked
 from .tiles import NO_PREFETCH
 from .views import distance, vector
@@ -67,7 +67,7 @@ def _first_layer_of_panels(job, scratch, first_block, last_block, k, n_features)
     w, stride = plan.layers[0, W] + k, plan.layers[0, W_STRIDE]
     keeps = plan.inputs == PACKED_CACHED
     target = workspace if keeps else scratch
-    rows = rows_at_once(n_features, workspace)
+    rows = mc_for(n_features, workspace)
     for row in range(0, n, rows):
         for block in range(first_block, last_block):
             t = plan.X + (block * n_in + k) * size if keeps else (block - first_block) * n_features * size
@@ -79,7 +79,7 @@ def _first_layer_of_panels(job, scratch, first_block, last_block, k, n_features)
                 upcoming = _next_samples(job, target, block + 1)
             if row == 0 and not (keeps and job.again):
                 pack_inputs(job, target, t, size, block * size, size if keeps else columns, k, n_features)
-            add_product(
+            gemm(
                 min(rows, n - row), columns, workspace.dtype.type(1), workspace,
                 place_of(plan, 0, A, block) + row * size, size, job.parameters, w + row * stride, stride, 1, target, t,
                 size, n_features, upcoming,
@@ -128,7 +128,7 @@ def first_dense_layer(job, scratch, first_block, last_block):
         if are_copied(job):
             read_rows(job, workspace, plan.X, 0, job.m, 0, n_in)
         samples, x, rows = unpacked_inputs(job)
-        add_dots(
+        gemm_dot(
             job.m, plan.layers[0, N_OUT], workspace.dtype.type(1), workspace, plan.layers[0, A], by_sample, by_unit,
             samples, x, n_in, rows, job.parameters, plan.layers[0, W], plan.layers[0, W_STRIDE], n_in,
         )  # fmt: skip
@@ -152,18 +152,18 @@ def _dense_layer(job, scratch, l, first_block, last_block):
     plan, parameters, workspace = job.plan, job.parameters, job.workspace
     one = workspace.dtype.type(1)
     n, n_in, size = plan.layers[l, N_OUT], plan.layers[l, N_IN], plan.block_rows
-    w, stride, rows = plan.layers[l, W], plan.layers[l, W_STRIDE], rows_at_once(n_in, workspace)
+    w, stride, rows = plan.layers[l, W], plan.layers[l, W_STRIDE], mc_for(n_in, workspace)
     for block in range(first_block, last_block):
         _start_with_bias(job, l, block)
     if plan.layout == SAMPLE_MAJOR:
         by_sample, by_unit = strides_of(plan, l)
-        add_dots(
+        gemm_dot(
             job.m, n, one, workspace, plan.layers[l, A], by_sample, by_unit, workspace, plan.layers[l - 1, A], n_in,
             plan.numbers, parameters, w, stride, n_in,
         )  # fmt: skip
     elif plan.layers[l, USES_AMX]:
         z, a = place_of(plan, l, A, first_block), place_of(plan, l - 1, A, first_block)
-        add_products(
+        gemm_amx(
             n, count_of_blocks(job, first_block, last_block), one, workspace, z, size, n * size,
             parameters, w, stride, 1, workspace, a, n_in * size, n_in, scratch, plan.amx_scratch,
         )  # fmt: skip
@@ -171,7 +171,7 @@ def _dense_layer(job, scratch, l, first_block, last_block):
         for row in range(0, n, rows):
             for block in range(first_block, last_block):
                 z, a = place_of(plan, l, A, block) + row * size, place_of(plan, l - 1, A, block)
-                add_product(
+                gemm(
                     min(rows, n - row), columns_of(job, l, block), one, workspace, z, size, parameters,
                     w + row * stride, stride, 1, workspace, a, size, n_in, NO_PREFETCH,
                 )  # fmt: skip

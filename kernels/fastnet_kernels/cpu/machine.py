@@ -17,10 +17,10 @@ class Machine(NamedTuple):
     """Bytes of a vector register, and the tiles (see `tiles`) whose sums fit the registers that there are."""
 
     vector_bytes: int
-    wide_heights: tuple  # of tiles two vectors wide
-    thin_heights: tuple  # of tiles one vector wide
-    dot_heights: tuple
-    dot_widths: tuple
+    mr: tuple  # of tiles two vectors wide
+    mr_narrow: tuple  # of tiles one vector wide
+    dot_mr: tuple
+    dot_nr: tuple
     prefetches: bool = True  # whether memory is to be kept busy by prefetches while numbers in cache are summed
 
 
@@ -192,7 +192,7 @@ class Buffer:
             self.builder.store(ir.Constant(self.vector, None), cell)
         return cells
 
-    def add_product(self, cell, a, b):
+    def accumulate(self, cell, a, b):
         self.builder.store(fused_multiply_add(self.builder, a, b, self.builder.load(cell)), cell)
 
 

@@ -116,7 +116,7 @@ def gemm_bf16x3(rows, columns, alpha, C, c, c_row, c_panel, A, a, a_row, a_k, de
 
 
 @routine(component=AMX)
-def add_products(rows, columns, alpha, C, c, c_row, c_panel, A, a, a_row, a_k, B, b, b_panel, depth, terms, t):
+def gemm_amx(rows, columns, alpha, C, c, c_row, c_panel, A, a, a_row, a_k, B, b, b_panel, depth, terms, t):
     """The same for any number of panels B_p[k, v] = B[b + p b_panel + 32 k + v], and any depth."""
     at_once = depth_at_once(depth)
     for first in range(0, columns, AMX_PANELS * STEP):

@@ -57,7 +57,7 @@ class _Tiles:
     def store(self, tile, pointer, row_bytes):
         _emit(self.builder, "tilestored64", self._number(tile), self._bytes(pointer), row_bytes)
 
-    def add_product(self, c, a, b):
+    def accumulate(self, c, a, b):
         _emit(self.builder, "tdpbf16ps", *(self._number(tile) for tile in (c, a, b)))
 
     def _bytes(self, pointer):
@@ -163,7 +163,7 @@ def multiply_tiles(typing_context, down, across, C, c, c_row, terms, a, b, steps
                         if new is not None and register not in loaded:
                             load(register, start, new, i)
                             loaded.add(register)
-                    unit.add_product(tile, 4 + row, 6 + column)
+                    unit.accumulate(tile, 4 + row, 6 + column)
                 last = pair
         for row, column, tile in sums:
             unit.store(tile, place(row, column), c_row_bytes)

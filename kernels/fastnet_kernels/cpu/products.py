@@ -9,14 +9,14 @@ from .blocks import n_blocks
 from .compiling import inner, routine
 from .machine import LINE_BYTES, MACHINE, PANEL_BYTES, VECTOR_BYTES, prefetch_far
 from .reading import read_vectors
-from .tiles import NO_PREFETCH, dot_tile, thin_tile, wide_tile
+from .tiles import NO_PREFETCH, dot_micro_kernel, gemm_micro_kernel, gemm_micro_kernel_narrow
 from .views import vector
 
-_WIDE, _THIN = MACHINE.wide_heights, MACHINE.thin_heights
-_HEIGHTS, _WIDTHS = MACHINE.dot_heights, MACHINE.dot_widths
+_MR, _MR_NARROW = MACHINE.mr, MACHINE.mr_narrow
+_DOT_MR, _DOT_NR = MACHINE.dot_mr, MACHINE.dot_nr
 _A_BYTES = 1 << 19  # of the matrix that is read number by number: it stays in the second-level cache
-_COLUMNS = 1024  # of add_rows: of the target and four rows they stay in the first-level cache
-DOTS_AT_ONCE = _WIDTHS[0]  # of rows of B, for which a row of A is read once
+_COLUMNS = 1024  # of gemv_t: of the target and four rows they stay in the first-level cache
+DOTS_AT_ONCE = _DOT_NR[0]  # of rows of B, for which a row of A is read once
 _PREFETCH_CHUNK = 128  # numbers of a row at a time
 
 
@@ -47,7 +47,7 @@ def _largest(sizes, limit):
 
 
 @routine
-def add_product(rows, columns, alpha, C, c, c_row, A, a, a_row, a_k, B, b, b_k, depth, b_next):
+def gemm(rows, columns, alpha, C, c, c_row, A, a, a_row, a_k, B, b, b_k, depth, b_next):
     """C[c + r c_row + v] += alpha sum_k A[a + r a_row + k a_k] B[b + k b_k + v].
 
     For r < rows, v < columns, k < depth. At b_next, as seen from B, lies what is read after this panel and is as large,
@@ -59,9 +59,9 @@ def add_product(rows, columns, alpha, C, c, c_row, A, a, a_row, a_k, B, b, b_k, 
     for v in range(0, whole, panel):
         row = prefetched = 0
         while row < rows:
-            height = _even_height(rows - row, _WIDE)
+            height = _even_height(rows - row, _MR)
             upcoming = b_next + prefetched if b_next != NO_PREFETCH and prefetched < panel * depth else NO_PREFETCH
-            wide_tile(
+            gemm_micro_kernel(
                 height, alpha, C, c + row * c_row + v, c_row, A, a + row * a_row, a_row, a_k, B, b + v, b_k, depth,
                 upcoming,
             )  # fmt: skip
@@ -70,8 +70,8 @@ def add_product(rows, columns, alpha, C, c, c_row, A, a, a_row, a_k, B, b, b_k, 
     for v in range(whole, columns, lanes):
         row = 0
         while row < rows:
-            height = _even_height(rows - row, _THIN)
-            thin_tile(
+            height = _even_height(rows - row, _MR_NARROW)
+            gemm_micro_kernel_narrow(
                 height, min(lanes, columns - v), alpha, C, c + row * c_row + v, c_row, A, a + row * a_row, a_row, a_k,
                 B, b + v, b_k, None, depth,
             )  # fmt: skip
@@ -79,15 +79,15 @@ def add_product(rows, columns, alpha, C, c, c_row, A, a, a_row, a_k, B, b, b_k, 
 
 
 @inner
-def rows_at_once(depth, buffer):
+def mc_for(depth, buffer):
     """So many rows of a matrix, each of `depth` numbers, stay in the second-level cache: whole tiles of them."""
-    return max(1, _A_BYTES // buffer.itemsize // depth // _WIDE[0]) * _WIDE[0]
+    return max(1, _A_BYTES // buffer.itemsize // depth // _MR[0]) * _MR[0]
 
 
 @inner
-def height_of_packed(columns, buffer):
+def packed_mr(columns, buffer):
     """How many rows of a matrix are packed together, for products of so many columns: those of the highest tile."""
-    return _WIDE[0] if columns > VECTOR_BYTES // buffer.itemsize else _THIN[0]
+    return _MR[0] if columns > VECTOR_BYTES // buffer.itemsize else _MR_NARROW[0]
 
 
 @inner
@@ -115,27 +115,27 @@ def pack_columns(height, target, source, s, stride, columns, depth):
 
 
 @routine(component=LARGE_W)
-def add_product_of_packed(height, rows, columns, C, c, c_row, A, B, b, b_k, depth):
+def gemm_packed(height, rows, columns, C, c, c_row, A, B, b, b_k, depth):
     """C[c + r c_row + v] += sum_k A[k, r] B[b + k b_k + v], for A packed by `pack_columns`."""
     step, panel_stride = _packed_strides(height, depth, C)
     one, panel = C.dtype.type(1), PANEL_BYTES // C.itemsize
     for v in range(0, columns, panel):
         for row in range(0, rows, height):
-            add_product(
+            gemm(
                 min(height, rows - row), min(panel, columns - v), one, C, c + row * c_row + v, c_row, A,
                 row // height * panel_stride, 1, step, B, b + v, b_k, depth, NO_PREFETCH,
             )  # fmt: skip
 
 
 @routine(component=SAMPLE_ROWS)
-def add_product_of_rows(rows, columns, alpha, C, c, c_row, A, a, a_row, a_k, B, b, b_k, index, depth):
-    """`add_product` for rows of B that lie anywhere: the numbers of row k are B[b + index[k] b_k + v]."""
+def gemm_gathered(rows, columns, alpha, C, c, c_row, A, a, a_row, a_k, B, b, b_k, index, depth):
+    """`gemm` for rows of B that lie anywhere: the numbers of row k are B[b + index[k] b_k + v]."""
     lanes = VECTOR_BYTES // C.itemsize
     for v in range(0, columns, lanes):
         row = 0
         while row < rows:
-            height = _even_height(rows - row, _THIN)
-            thin_tile(
+            height = _even_height(rows - row, _MR_NARROW)
+            gemm_micro_kernel_narrow(
                 height, min(lanes, columns - v), alpha, C, c + row * c_row + v, c_row, A, a + row * a_row, a_row, a_k,
                 B, b + v, b_k, index, depth,
             )  # fmt: skip
@@ -143,14 +143,14 @@ def add_product_of_rows(rows, columns, alpha, C, c, c_row, A, a, a_row, a_k, B, 
 
 
 @inner
-def _add_dots(m, n, alpha, C, c, c_row, c_column, A, a, a_row, index, B, b, b_row, n_k, scale, shift):
+def _gemm_dot(m, n, alpha, C, c, c_row, c_column, A, a, a_row, index, B, b, b_row, n_k, scale, shift):
     j = 0
     while j < n:
-        width = _largest(_WIDTHS, n - j)
+        width = _largest(_DOT_NR, n - j)
         i = 0
         while i < m:
-            height = _largest(_HEIGHTS, m - i)
-            dot_tile(
+            height = _largest(_DOT_MR, m - i)
+            dot_micro_kernel(
                 height, width, alpha, C, c + i * c_row + j * c_column, c_row, c_column, A, a, a_row,
                 vector(index, i, height), B, b + j * b_row, b_row, n_k, scale, shift,
             )  # fmt: skip
@@ -159,18 +159,18 @@ def _add_dots(m, n, alpha, C, c, c_row, c_column, A, a, a_row, index, B, b, b_ro
 
 
 @routine
-def add_dots(m, n, alpha, C, c, c_row, c_column, A, a, a_row, index, B, b, b_row, n_k):
+def gemm_dot(m, n, alpha, C, c, c_row, c_column, A, a, a_row, index, B, b, b_row, n_k):
     """C[c + i c_row + j c_column] += alpha sum_k A[a + index[i] a_row + k] B[b + j b_row + k].
 
     For i < m, j < n, k < n_k.
     """
-    _add_dots(m, n, alpha, C, c, c_row, c_column, A, a, a_row, index, B, b, b_row, n_k, None, None)
+    _gemm_dot(m, n, alpha, C, c, c_row, c_column, A, a, a_row, index, B, b, b_row, n_k, None, None)
 
 
 @routine(component=BYTES)
-def add_dots_of_bytes(m, n, C, c, c_row, c_column, A, a, a_row, index, B, b, b_row, n_k, scale, shift):
+def gemm_dot_bytes(m, n, C, c, c_row, c_column, A, a, a_row, index, B, b, b_row, n_k, scale, shift):
     """The same, alpha 1, for A = scale times bytes + shift, which are read again for every few rows of B."""
-    _add_dots(m, n, C.dtype.type(1), C, c, c_row, c_column, A, a, a_row, index, B, b, b_row, n_k, scale, shift)
+    _gemm_dot(m, n, C.dtype.type(1), C, c, c_row, c_column, A, a, a_row, index, B, b, b_row, n_k, scale, shift)
 
 
 @inner
@@ -186,7 +186,7 @@ def _prefetch_row(source, place, count):
 
 
 @inner
-def _add_rows(target, t, size, alpha, factors, f, f_step, count, source, s, s_row, index, ahead):
+def _gemv_t(target, t, size, alpha, factors, f, f_step, count, source, s, s_row, index, ahead):
     for first in range(0, size, _COLUMNS):
         changed = vector(target, t + first, min(_COLUMNS, size - first))
         i = 0
@@ -219,16 +219,16 @@ def _add_rows(target, t, size, alpha, factors, f, f_step, count, source, s, s_ro
 
 
 @routine(component=SAMPLE_ROWS)
-def add_rows(target, t, size, alpha, factors, f, f_step, count, source, s, s_row, index, ahead):
+def gemv_t(target, t, size, alpha, factors, f, f_step, count, source, s, s_row, index, ahead):
     """target[t + k] += alpha sum_i factors[f + i f_step] source[s + index[i] s_row + k], for i < count, k < size.
 
     With `ahead` above 0, every other pair of the rows index[ahead], index[ahead + 1], ... is asked for: memory has
     nothing else to do if these rows are in cache. The pairs between them come when those are multiplied.
     """
-    _add_rows(target, t, size, alpha, factors, f, f_step, count, source, s, s_row, index, ahead)
+    _gemv_t(target, t, size, alpha, factors, f, f_step, count, source, s, s_row, index, ahead)
 
 
 @routine(component=BYTES)
-def add_rows_of_bytes(target, t, size, alpha, factors, f, f_step, count, source, s, s_row, index, ahead):
+def gemv_t_bytes(target, t, size, alpha, factors, f, f_step, count, source, s, s_row, index, ahead):
     """The same for a source of bytes."""
-    _add_rows(target, t, size, alpha, factors, f, f_step, count, source, s, s_row, index, ahead)
+    _gemv_t(target, t, size, alpha, factors, f, f_step, count, source, s, s_row, index, ahead)

@@ -35,7 +35,7 @@ from .matrix_inputs import gather_inputs_bf16x3, pack_activations_bf16x3
 from .matrix_products import STEP, depth_at_once, gemm_bf16x3
 from .passing import add_back_of_normalisation
 from .places import count_of, is_wgrad_gemm, place_of, strides_of
-from .products import add_dots, add_product, add_product_of_rows, add_rows, rows_at_once
+from .products import gemm, gemm_dot, gemm_gathered, gemv_t, mc_for
 from .reading import transpose
 from .tiles import NO_PREFETCH
 from .views import reinterpret, vector
@@ -85,16 +85,16 @@ def _add_of_panels(job, scratch, alpha, changed, l, first_row, last_row, first_c
             gather_inputs(job, panels, p, first, count, first_column, last_column, panel_stride)
         dz = plan.layers[l, DZ_ROWS] + first_row * plan.samples_stride + first
         if input_tail:
-            add_dots(
+            gemm_dot(
                 input_tail, last_row - first_row, alpha, changed, w + last_column, 1, stride, job.workspace,
                 plan.layers[l, INPUT_TAIL_ROWS] + first, plan.samples_stride, plan.numbers, job.workspace, dz,
                 plan.samples_stride, count,
             )  # fmt: skip
-        rows = rows_at_once(count, scratch)
+        rows = mc_for(count, scratch)
         for row in range(0, last_row - first_row, rows):
             for column in range(first_column, last_column, panel):
                 place = p + (column - first_column) // panel * panel_stride
-                add_product(
+                gemm(
                     min(rows, last_row - first_row - row), min(panel, last_column - column), alpha, changed,
                     w + row * stride + column, stride, job.workspace, dz + row * plan.samples_stride,
                     plan.samples_stride, 1, panels, place, panel, count, place + panel_stride if keeps else NO_PREFETCH,
@@ -128,7 +128,7 @@ def _add_of_columns(job, alpha, changed, l, blocks):
     for block in range(blocks):
         dz = place_of(plan, l, DZ, block)
         a = plan.X + block * n_in * size if l == 0 else place_of(plan, l - 1, A, block)
-        add_dots(
+        gemm_dot(
             n, n_in, alpha, changed, w, plan.layers[l, W_STRIDE], 1, workspace, dz, size, plan.numbers, workspace, a,
             size, size,
         )  # fmt: skip
@@ -148,13 +148,13 @@ def _add_of_samples(job, alpha, changed, l, blocks, first_row, last_row, first_c
             source, a, rows = workspace, place_of(plan, l - 1, A, 0), plan.numbers
         count = last_row - first_row
         if n_in <= _SHORT_ROW and count > 1:
-            add_product_of_rows(
+            gemm_gathered(
                 count, n_in, alpha, changed, w, stride, workspace, dz + first_row * by_unit, by_unit, by_sample, source,
                 a, n_in, rows, job.m,
             )  # fmt: skip
             return
         for j in range(count):
-            add_rows(
+            gemv_t(
                 changed, w + j * stride + first_column, last_column - first_column, alpha, workspace,
                 dz + (first_row + j) * by_unit, by_sample, job.m, source, a + first_column, n_in, rows, 0,
             )  # fmt: skip
@@ -162,7 +162,7 @@ def _add_of_samples(job, alpha, changed, l, blocks, first_row, last_row, first_c
         # Some samples at a time: their rows are read along, page by page, and not all samples' rows again and again.
         for block in range(blocks):
             count = count_of(job, block)
-            add_product_of_rows(
+            gemm_gathered(
                 last_row - first_row, last_column - first_column, alpha, changed, w + first_column, stride, workspace,
                 place_of(plan, l, DZ, block) + first_row * size, size, 1, reinterpret(job.samples, workspace),
                 first_column, n_in, vector(job.rows, block * size, count), count,

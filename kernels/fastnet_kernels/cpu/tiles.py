@@ -3,10 +3,10 @@
 A tile of C is kept in vector registers while its sum runs, so that each number that is loaded is used many times.
 Matrices lie in arrays of any rank, of which only the memory counts; offsets and strides are numbers of elements.
 
-    wide_tile   C[r, v] += alpha sum_k A[r, k] B[k, v]   for v two vectors wide
+    gemm_micro_kernel   C[r, v] += alpha sum_k A[r, k] B[k, v]   for v two vectors wide
                 one step of k loads two vectors of B and h single numbers of A, and does 2 h vector FMAs
-    thin_tile   the same for v one vector wide, or a part of one; the rows of B may lie anywhere
-    dot_tile    C[i, j] += alpha sum_k A[i, k] B[j, k]   for some rows i and j; the rows of A may lie anywhere, and be
+    gemm_micro_kernel_narrow   the same for v one vector wide, or a part of one; the rows of B may lie anywhere
+    dot_micro_kernel    C[i, j] += alpha sum_k A[i, k] B[j, k]   for some rows i and j; the rows of A may lie anywhere, and be
                 bytes that are scaled on their way
                 one step loads h + w vectors and does h w vector FMAs; the lanes are added at the end
 
@@ -123,7 +123,7 @@ def _next_of(builder, A, a, a_row, a_k, depth, h, B, b_prefetch):
 
 
 @intrinsic
-def wide_tile(typing_context, height, alpha, C, c, c_row, A, a, a_row, a_k, B, b, b_k, depth, b_prefetch):
+def gemm_micro_kernel(typing_context, height, alpha, C, c, c_row, A, a, a_row, a_k, B, b, b_k, depth, b_prefetch):
     """C[c + r c_row + v] += alpha sum_k A[a + r a_row + k a_k] B[b + k b_k + v].
 
     For rows r < height, k < depth, and v below the width of two vectors. From b_prefetch on, a line of B is asked for at
@@ -155,7 +155,7 @@ def wide_tile(typing_context, height, alpha, C, c, c_row, A, a, a_row, a_k, B, b
                 for r, number in enumerate(rows.after(_times(builder, loop.index, a_k))):
                     factor, pair = broadcast(builder, B.vector, A.load(number)), cells[2 * r : 2 * r + 2]
                     for cell, vector in zip(pair, loaded, strict=True):
-                        B.add_product(cell, factor, vector)
+                        B.accumulate(cell, factor, vector)
                     scheduling_barrier(builder, pair)
             scale = broadcast(builder, C.vector, alpha)
             for r, target in enumerate(targets):
@@ -163,7 +163,7 @@ def wide_tile(typing_context, height, alpha, C, c, c_row, A, a, a_row, a_k, B, b
                     total = builder.load(cells[2 * r + v])
                     C.store_vector(fused_multiply_add(builder, scale, total, C.load_vector(part)), part)
 
-        _choose(builder, [height], [MACHINE.wide_heights], emit)
+        _choose(builder, [height], [MACHINE.mr], emit)
         return context.get_dummy_value()
 
     places = (_PLACE,) * 3
@@ -171,7 +171,9 @@ def wide_tile(typing_context, height, alpha, C, c, c_row, A, a, a_row, a_k, B, b
 
 
 @intrinsic
-def thin_tile(typing_context, height, width, alpha, C, c, c_row, A, a, a_row, a_k, B, b, b_k, index, depth):
+def gemm_micro_kernel_narrow(
+    typing_context, height, width, alpha, C, c, c_row, A, a, a_row, a_k, B, b, b_k, index, depth
+):
     """C[c + r c_row + v] += alpha sum_k A[a + r a_row + k a_k] B[b + index[k] b_k + v].
 
     For v < width, at most a vector. `index` may be None for 0, 1, 2, ...
@@ -197,7 +199,7 @@ def thin_tile(typing_context, height, width, alpha, C, c, c_row, A, a, a_row, a_
                 loaded = B.load_vector(row, mask)
                 numbers = rows.after(_times(builder, loop.index, a_k))
                 for cell, number in zip(cells, numbers, strict=True):
-                    B.add_product(cell, broadcast(builder, B.vector, A.load(number)), loaded)
+                    B.accumulate(cell, broadcast(builder, B.vector, A.load(number)), loaded)
             scale = broadcast(builder, C.vector, alpha)
             # All are loaded before any is stored: a load waits for a store with a mask that is near it.
             changed = [
@@ -207,7 +209,7 @@ def thin_tile(typing_context, height, width, alpha, C, c, c_row, A, a, a_row, a_
             for numbers, target in zip(changed, targets, strict=True):
                 C.store_vector(numbers, target, mask)
 
-        _choose(builder, [height], [MACHINE.thin_heights], emit)
+        _choose(builder, [height], [MACHINE.mr_narrow], emit)
         return context.get_dummy_value()
 
     places = (_PLACE,) * 3
@@ -215,7 +217,7 @@ def thin_tile(typing_context, height, width, alpha, C, c, c_row, A, a, a_row, a_
 
 
 @intrinsic
-def dot_tile(
+def dot_micro_kernel(
     typing_context, height, width, alpha, C, c, c_row, c_column, A, a, a_row, index, B, b, b_row, n_k, scale, shift
 ):
     """C[c + i c_row + j c_column] += alpha sum_k A[a + index[i] a_row + k] B[b + j b_row + k].
@@ -247,7 +249,7 @@ def dot_tile(
                 for j, column in enumerate(columns):
                     numbers = B.load_vector(B.step(column, k), mask)
                     for i in range(h):
-                        B.add_product(cells[i * w + j], loaded[i], numbers)
+                        B.accumulate(cells[i * w + j], loaded[i], numbers)
 
             with cgutils.for_range(builder, whole) as loop:
                 step(_times(builder, loop.index, lanes))
@@ -261,7 +263,7 @@ def dot_tile(
                     target = C.at(row, _times(builder, _number(j), c_column))
                     C.store(builder.fadd(C.load(target), total), target)
 
-        _choose(builder, [height, width], [MACHINE.dot_heights, MACHINE.dot_widths], emit)
+        _choose(builder, [height, width], [MACHINE.dot_mr, MACHINE.dot_nr], emit)
         return context.get_dummy_value()
 
     two, three = (_PLACE,) * 2, (_PLACE,) * 3
