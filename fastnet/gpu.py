@@ -322,8 +322,8 @@ class GPU:
             outputs=self.cuda.device_array(data.m * n_last if mode == codes.PREDICT else 0, self.dtype),
         )
         steps = np.arange(part.begins, part.begins + count)
-        cuts_norm = mode == codes.TRAIN and bool(np.isfinite(updates.settings[codes.CLIP_NORM]))
-        instructions, blocks = plan.instructions(mode, cuts_norm=cuts_norm)
+        clips_norm = mode == codes.TRAIN and bool(np.isfinite(updates.settings[codes.CLIP_NORM]))
+        instructions, blocks = plan.instructions(mode, clips_norm=clips_norm)
         rates = _rates(updates, steps) if mode == codes.TRAIN else np.ones((1, 3))
         has_noise = mode >= codes.GRADIENT and (plan.layers[:, codes.KIND] == codes.DROPOUT).any()
         keys = np.zeros((1, 1, 2), np.int64)

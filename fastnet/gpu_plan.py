@@ -116,10 +116,10 @@ class GPUPlan:
     ends_with_tile: bool  # whether the last layer's tiles have whole rows
     gather_tasks: int
 
-    def instructions(self, mode: int, *, cuts_norm: bool = False) -> tuple[np.ndarray, int]:
+    def instructions(self, mode: int, *, clips_norm: bool = False) -> tuple[np.ndarray, int]:
         """(n, INSTRUCTION_COLUMNS), and how many blocks can be of use.
 
-        `cuts_norm` is whether gradients are cut to a norm, and so change nothing before all of them are known.
+        `clips_norm` is whether gradients are cut to a norm, and so change nothing before all of them are known.
         """
         table = _Table()
         table.add(codes.GATHER)
@@ -137,7 +137,7 @@ class GPUPlan:
         if mode >= codes.GRADIENT:
             left = [l for l in self.trained if self._is_left(codes.WEIGHTS, l)]
             self._each(table, left, codes.FINISH, codes.WEIGHTS)
-        if mode == codes.TRAIN and cuts_norm:
+        if mode == codes.TRAIN and clips_norm:
             self._each(table, self.trained, codes.SQUARES)
             self._each(table, self.trained, codes.UPDATE)
         return np.array(table.rows, np.int64), table.tasks

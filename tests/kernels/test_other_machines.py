@@ -67,7 +67,7 @@ for name, argument_types in compiling._symbols.values():
 def test_every_routine_compiles_for_arm64(tmp_path):
     lines = run_as("NEON", tmp_path, "-c", ARM64).splitlines()
     found = {name.rpartition(".")[2]: [int(number) for number in numbers] for name, *numbers in map(str.split, lines)}
-    assert {"gemm", "gemm_dot", "by_samples", "by_weights", "turn"} <= found.keys()
+    assert {"gemm", "gemm_dot", "data_phase", "weight_phase", "turn"} <= found.keys()
     assert all(lines > 20 for lines, _, _ in found.values())
     assert all(calls == 0 for _, _, calls in found.values()), "a fused multiply-add must be an instruction"
     # A tile of 12 rows and two vectors has 24 products in its inner loop.

@@ -43,7 +43,7 @@ def _add_to_partial(job, partial, block):
 
 
 @routine
-def by_samples(job, worker, workers, first_layer, last_layer, goes_forward, comes_back):
+def data_phase(job, worker, workers, first_layer, last_layer, goes_forward, comes_back):
     """Phase 1 for one worker and some layers: its share of the blocks of samples, or groups with one sum of dW."""
     plan, scratch = job.plan, scratch_of(job, worker)
     blocks, layers = n_blocks(job.m, plan.block_rows), plan.layers.shape[0]

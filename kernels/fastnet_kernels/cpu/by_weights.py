@@ -84,7 +84,7 @@ def _add_penalty(W, dW, l1, l2):
 
 
 @inner
-def _cut(numbers, limit):
+def _clip(numbers, limit):
     """No number beyond the limit, in size."""
     most = numbers.dtype.type(limit)
     for i in range(numbers.size):
@@ -135,7 +135,7 @@ def _do(job, scratch, index):
             penalty += _add_penalty(vector(job.parameters, place, count), gradients, l1, l2)
         if job.mode == TRAIN:
             if np.isfinite(job.optimizer[CLIP_VALUE]):
-                _cut(gradients, job.optimizer[CLIP_VALUE])
+                _clip(gradients, job.optimizer[CLIP_VALUE])
             if np.isfinite(job.optimizer[CLIP_NORM]):
                 squares += _squares(gradients)
             else:
@@ -145,7 +145,7 @@ def _do(job, scratch, index):
 
 
 @routine
-def by_weights(job, worker, workers):
+def weight_phase(job, worker, workers):
     """Phase 2 for one worker: every so many'th task."""
     scratch = scratch_of(job, worker)
     for index in range(worker, job.plan.tasks.shape[0], workers):
@@ -183,7 +183,7 @@ def _norm_of_large(job):
 
 
 @routine(component=OPTIMIZERS)
-def cut_norm(job):
+def clip_norm(job):
     """After phase 2: what the gradients are to be multiplied with, so that their norm is at most the limit."""
     plan, limit, total = job.plan, job.optimizer[CLIP_NORM], 0.0
     for index in range(plan.tasks.shape[0]):

@@ -38,8 +38,8 @@ from ..codes import (
 )
 from .blocks import n_blocks
 from .by_reference import by_reference, set_fields
-from .by_samples import by_samples
-from .by_weights import by_weights, change_weights, cut_norm, sum_of_penalties
+from .by_samples import data_phase
+from .by_weights import change_weights, clip_norm, sum_of_penalties, weight_phase
 from .compiling import inner, kernel, routine
 from .functions import is_finite
 from .machine import VECTOR_BYTES
@@ -95,9 +95,9 @@ def _do(phase, n_segments, job, worker, workers):
         if job.mode >= GRADIENT:
             segment = phase if phase <= middle else 2 * middle - phase
             first, last = segments[segment, 0], segments[segment, 1]
-        by_samples(job, worker, workers, first, last, phase <= middle, phase >= middle and job.mode >= GRADIENT)
+        data_phase(job, worker, workers, first, last, phase <= middle, phase >= middle and job.mode >= GRADIENT)
     elif phase == weights:
-        by_weights(job, worker, workers)
+        weight_phase(job, worker, workers)
     else:
         change_weights(job, worker, workers)
 
@@ -188,8 +188,8 @@ def run(
     steps_an_epoch = n_blocks(m_all, batch_size)
     n_segments = plan.segments.shape[0] if mode >= GRADIENT else 1
     middle, by_weight = n_segments - 1, 2 * n_segments - 1
-    cuts_norm = mode == TRAIN and np.isfinite(optimizer[CLIP_NORM])
-    is_plain = optimizer[OPTIMIZER] == PLAIN and not cuts_norm and not np.isfinite(optimizer[CLIP_VALUE])
+    clips_norm = mode == TRAIN and np.isfinite(optimizer[CLIP_NORM])
+    is_plain = optimizer[OPTIMIZER] == PLAIN and not clips_norm and not np.isfinite(optimizer[CLIP_VALUE])
     is_online = plan.is_online and (mode <= EVALUATE or (mode == TRAIN and is_plain and weights.size == 0))
     job = by_reference(
         Job(
@@ -248,7 +248,7 @@ def run(
                     costs[step] += sum_of_penalties(plan, workspace)
                     if not is_finite(costs[step]):
                         return step
-                if not cuts_norm:
+                if not clips_norm:
                     break
-                cut_norm(job)
+                clip_norm(job)
     return last_step
