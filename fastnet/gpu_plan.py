@@ -154,9 +154,9 @@ class GPUPlan:
                 table.group()
             if kind != codes.DENSE:
                 operation = {
-                    codes.BATCH_NORM: codes.BATCH_NORMALISE,
-                    codes.LAYER_NORM: codes.LAYER_NORMALISE,
-                    codes.DROPOUT: codes.DROP,
+                    codes.BATCH_NORM: codes.BATCH_NORM_FORWARD,
+                    codes.LAYER_NORM: codes.LAYER_NORM_FORWARD,
+                    codes.DROPOUT: codes.DROPOUT_FORWARD,
                 }[int(kind)]
                 table.add(operation, l)
                 continue
@@ -185,9 +185,9 @@ class GPUPlan:
                     self._each(table, [l], codes.FINISH, codes.BACKWARD)
             else:
                 operation = {
-                    codes.BATCH_NORM: codes.BACK_OF_BATCH_NORM,
-                    codes.LAYER_NORM: codes.BACK_OF_LAYER_NORM,
-                    codes.DROPOUT: codes.BACK_OF_DROP,
+                    codes.BATCH_NORM: codes.BATCH_NORM_BACKWARD,
+                    codes.LAYER_NORM: codes.LAYER_NORM_BACKWARD,
+                    codes.DROPOUT: codes.DROPOUT_BACKWARD,
                 }[int(kind)]
                 table.add(operation, l)
 

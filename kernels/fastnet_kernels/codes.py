@@ -100,8 +100,8 @@ OPENING = 1  # the first instructions, which only a run's first step has
 # adds up its slices, or goes on with what a library has made; END is outputs, or losses; TOTALS is the step's cost.
 # CALL is a product by a library, between two launches.
 (
-    GATHER, GATHER_NEXT, MULTIPLY, FINISH, END, TOTALS, BATCH_NORMALISE, LAYER_NORMALISE, DROP, BACK_OF_BATCH_NORM,
-    BACK_OF_LAYER_NORM, BACK_OF_DROP, BIAS, GAIN, PENALTY, SQUARES, UPDATE, CALL,
+    GATHER, GATHER_NEXT, MULTIPLY, FINISH, END, TOTALS, BATCH_NORM_FORWARD, LAYER_NORM_FORWARD, DROPOUT_FORWARD, BATCH_NORM_BACKWARD,
+    LAYER_NORM_BACKWARD, DROPOUT_BACKWARD, BIAS, GAIN, PENALTY, SQUARES, UPDATE, CALL,
 ) = range(18)  # fmt: skip
 
 # Which product: Z = A_prev W^T, dA_prev = dZ W, or dW = dZ^T A_prev.

@@ -25,7 +25,7 @@ from ..codes import (
 from .activations import derive
 from .compiling import inner, routine
 from .matrix_products import gemm_amx
-from .passing import back_of_passing
+from .passing import passing_backward
 from .places import columns_of, count_of_blocks, is_wgrad_gemm, numbers_of, place_of, strides_of
 from .products import gemm, gemm_packed, gemv_t, mc_for, pack_columns, packed_mr
 from .tail import dense_backward_tail
@@ -36,7 +36,7 @@ _NUMBERS_AT_ONCE = 16384  # of W
 
 
 @routine(component=SAMPLE_ROWS)
-def _back_of_rows(job, l):
+def _dense_backward_rows(job, l):
     """dA_prev += dZ W for samples one by one."""
     plan, workspace = job.plan, job.workspace
     n, n_in, w, stride = plan.layers[l, N_OUT], plan.layers[l, N_IN], plan.layers[l, W], plan.layers[l, W_STRIDE]
@@ -53,7 +53,7 @@ def _back_of_rows(job, l):
 
 
 @routine(component=LARGE_W)
-def _back_of_packed(job, scratch, l, first_block, last_block):
+def _dense_backward_packed(job, scratch, l, first_block, last_block):
     """dA_prev += W^T dZ for samples side by side, with pieces of a large W copied: its columns lie pages apart."""
     plan, workspace = job.plan, job.workspace
     n, n_in, size = plan.layers[l, N_OUT], plan.layers[l, N_IN], plan.block_rows
@@ -72,7 +72,7 @@ def _back_of_packed(job, scratch, l, first_block, last_block):
 
 
 @routine
-def _back_of_dense(job, scratch, l, first_block, last_block):
+def _dense_backward(job, scratch, l, first_block, last_block):
     """dA_prev of a dense layer's dZ."""
     plan, workspace = job.plan, job.workspace
     for block in range(first_block, last_block):
@@ -80,7 +80,7 @@ def _back_of_dense(job, scratch, l, first_block, last_block):
         for j in range(dA_prev.size):
             dA_prev[j] = 0
     if plan.layout == SAMPLE_MAJOR:
-        _back_of_rows(job, l)
+        _dense_backward_rows(job, l)
     elif plan.layers[l, USES_AMX]:
         n, n_in, size = plan.layers[l, N_OUT], plan.layers[l, N_IN], plan.block_rows
         gemm_amx(
@@ -90,7 +90,7 @@ def _back_of_dense(job, scratch, l, first_block, last_block):
             plan.amx_scratch,
         )  # fmt: skip
     elif plan.layers[l, PACKS_W]:
-        _back_of_packed(job, scratch, l, first_block, last_block)
+        _dense_backward_packed(job, scratch, l, first_block, last_block)
     else:
         n, n_in, size = plan.layers[l, N_OUT], plan.layers[l, N_IN], plan.block_rows
         for block in range(first_block, last_block):
@@ -133,12 +133,12 @@ def backward(job, scratch, first_block, last_block, first_layer, last_layer):
         if l <= plan.first_trained:
             return
         if plan.layers[l, KIND] == DENSE:
-            _back_of_dense(job, scratch, l, first_block, last_block)
+            _dense_backward(job, scratch, l, first_block, last_block)
             if job.tail:
                 dense_backward_tail(job, scratch, l, first_block, last_block)
         else:
             for block in range(first_block, last_block):
-                back_of_passing(job, l, block)
+                passing_backward(job, l, block)
         for block in range(first_block, last_block):
             derive_layer(job, l - 1, block)
         if is_wgrad_gemm(job, l - 1):

@@ -8,7 +8,7 @@ from .cost import cost_of_block, store_outputs
 from .forward import first_dense_layer, forward
 from .inputs import find_rows
 from .machine import MACHINE
-from .passing import measure, measure_back
+from .passing import batch_statistics, gradient_sums
 from .places import count_of, is_wgrad_gemm, place_of, scratch_of
 from .products import gemv_t, gemv_t_bytes
 from .views import reinterpret, vector
@@ -70,7 +70,7 @@ def data_phase(job, worker, workers, first_layer, last_layer, goes_forward, come
         if goes_forward:
             forward(job, scratch, first, last, first_layer, last_layer)
             if not ends:
-                measure(job, last_layer, first, last)
+                batch_statistics(job, last_layer, first, last)
                 continue
             for block in range(first, last):
                 if job.mode == PREDICT:
@@ -82,4 +82,4 @@ def data_phase(job, worker, workers, first_layer, last_layer, goes_forward, come
         if comes_back:
             backward(job, scratch, first, last, first_layer, min(last_layer, layers - 1))
             if first_layer > 0:
-                measure_back(job, first_layer, first, last)
+                gradient_sums(job, first_layer, first, last)

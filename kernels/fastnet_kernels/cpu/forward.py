@@ -23,7 +23,7 @@ from .compiling import inner, routine
 from .inputs import are_copied, pack_inputs, read_rows, unpacked_inputs
 from .matrix_inputs import pack_inputs_bf16x3
 from .matrix_products import depth_at_once, gemm_amx, gemm_bf16x3
-from .passing import passing_layer
+from .passing import passing_forward
 from .places import columns_of, count_of_blocks, numbers_of, place_of, strides_of
 from .products import gemm, gemm_dot, mc_for
 from .tail import dense_forward_tail, first_layer_unpacked
@@ -147,7 +147,7 @@ def first_dense_layer(job, scratch, first_block, last_block):
 
 
 @routine
-def _dense_layer(job, scratch, l, first_block, last_block):
+def _dense_forward(job, scratch, l, first_block, last_block):
     """Z of a later dense layer."""
     plan, parameters, workspace = job.plan, job.parameters, job.workspace
     one = workspace.dtype.type(1)
@@ -195,10 +195,10 @@ def forward(job, scratch, first_block, last_block, first_layer, last_layer):
         if l == 0:
             first_dense_layer(job, scratch, first_block, last_block)
         elif job.plan.layers[l, KIND] == DENSE:
-            _dense_layer(job, scratch, l, first_block, last_block)
+            _dense_forward(job, scratch, l, first_block, last_block)
         else:
             for block in range(first_block, last_block):
-                passing_layer(job, l, block)
+                passing_forward(job, l, block)
         if job.tail and job.plan.layers[l, KIND] == DENSE:
             dense_forward_tail(job, scratch, l, first_block, last_block)
         if l == 0 and job.mode == PREDICT and not job.are_bytes:

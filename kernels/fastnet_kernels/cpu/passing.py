@@ -60,7 +60,7 @@ def _statistic_of_samples(job, l, block, number):
 
 
 @inner
-def _is_measured(job, l):
+def _uses_batch_statistics(job, l):
     """Whether a batch normalisation takes the mini-batch's statistics, as in training, and not what it remembers.
 
     A single sample has no variance: it is normalised as in evaluation, and nothing of it is remembered.
@@ -80,7 +80,7 @@ def _drop(job, l, block, source, source_column, target, target_column):
 
 
 @routine(component=PASSING)
-def passing_layer(job, l, block):
+def passing_forward(job, l, block):
     """Z of a layer that changes each unit for itself: a normalisation, or Dropout, which only trains."""
     plan, parameters = job.plan, job.parameters
     n, kind = plan.layers[l, N_OUT], plan.layers[l, KIND]
@@ -105,7 +105,7 @@ def passing_layer(job, l, block):
 
 
 @routine(component=PASSING)
-def back_of_passing(job, l, block):
+def passing_backward(job, l, block):
     """The same of a layer that changes each unit for itself."""
     plan = job.plan
     if plan.layers[l, KIND] == DROPOUT:
@@ -117,7 +117,9 @@ def back_of_passing(job, l, block):
     )  # fmt: skip
     gamma = vector(job.parameters, plan.layers[l, W], n)
     if plan.layers[l, KIND] == BATCH_NORM:
-        share = 1 / job.m if _is_measured(job, l) else 0.0  # what is remembered does not depend on the samples
+        share = (
+            1 / job.m if _uses_batch_statistics(job, l) else 0.0
+        )  # what is remembered does not depend on the samples
         back_through_rows(
             dA, A_prev, share, _statistic_of(job, l, 0), _statistic_of(job, l, 1), gamma, _statistic_of(job, l, 2),
             _statistic_of(job, l, 3), dA_prev,
@@ -135,7 +137,7 @@ def back_of_passing(job, l, block):
 
 
 @routine(component=PASSING)
-def measure(job, l, first_block, last_block):
+def batch_statistics(job, l, first_block, last_block):
     """Mean and squares of some blocks, for the batch normalisation that comes next."""
     for block in range(first_block, last_block):
         mean, squares = _statistic_of(job, l, 4 + 2 * block), _statistic_of(job, l, 5 + 2 * block)
@@ -143,7 +145,7 @@ def measure(job, l, first_block, last_block):
 
 
 @routine(component=PASSING)
-def measure_back(job, l, first_block, last_block):
+def gradient_sums(job, l, first_block, last_block):
     """Shares of dgamma and dbeta of some blocks, for the batch normalisation that phase 1 has come back to."""
     for block in range(first_block, last_block):
         sums_of_rows(
@@ -154,11 +156,11 @@ def measure_back(job, l, first_block, last_block):
 
 
 @routine(component=PASSING)
-def from_known_statistics(job):
+def use_running_statistics(job):
     """Before phase 1: batch normalisations that do not measure take mean and variance as they remember them."""
     plan, parameters = job.plan, job.parameters
     for l in range(plan.layers.shape[0]):
-        if plan.layers[l, KIND] == BATCH_NORM and not _is_measured(job, l):
+        if plan.layers[l, KIND] == BATCH_NORM and not _uses_batch_statistics(job, l):
             n, running = plan.layers[l, N_OUT], plan.layers[l, RUNNING]
             mean, rate = _statistic_of(job, l, 0), _statistic_of(job, l, 1)
             dgamma, dbeta = _statistic_of(job, l, 2), _statistic_of(job, l, 3)
@@ -170,9 +172,9 @@ def from_known_statistics(job):
 
 
 @routine(component=PASSING)
-def statistics_of_all(job, l):
+def combine_batch_statistics(job, l):
     """Mean and rate over all blocks; in training, what is remembered moves towards them (the variance unbiased)."""
-    if not _is_measured(job, l):
+    if not _uses_batch_statistics(job, l):
         return
     plan, parameters = job.plan, job.parameters
     n, running, share = plan.layers[l, N_OUT], plan.layers[l, RUNNING], plan.settings[l, RUNNING_RATE]
@@ -194,7 +196,7 @@ def statistics_of_all(job, l):
 
 
 @routine(component=PASSING)
-def sums_of_all(job, l):
+def combine_gradient_sums(job, l):
     """dgamma and dbeta over all blocks."""
     dgamma, dbeta = _statistic_of(job, l, 2), _statistic_of(job, l, 3)
     for j in range(job.plan.layers[l, N_OUT]):
@@ -207,7 +209,7 @@ def sums_of_all(job, l):
 
 
 @routine(component=PASSING)
-def add_back_of_normalisation(job, alpha, changed, l):
+def normalisation_weight_gradient(job, alpha, changed, l):
     """changed[gamma, beta] += alpha * their derivatives."""
     plan = job.plan
     n = plan.layers[l, N_OUT]

@@ -44,7 +44,7 @@ from .compiling import inner, kernel, routine
 from .functions import is_finite
 from .machine import VECTOR_BYTES
 from .online import online_step, predict_online
-from .passing import from_known_statistics, statistics_of_all, sums_of_all
+from .passing import combine_batch_statistics, combine_gradient_sums, use_running_statistics
 from .views import vector
 
 
@@ -221,7 +221,7 @@ def run(
                 return step
             continue
         if not plan.is_dense:
-            from_known_statistics(job)
+            use_running_statistics(job)
         for phase in range(by_weight + 2):
             if workers > 1:
                 for worker in prange(workers):
@@ -240,9 +240,9 @@ def run(
                 if mode == EVALUATE:
                     break
             if phase < middle:
-                statistics_of_all(job, plan.segments[phase + 1, 0])
+                combine_batch_statistics(job, plan.segments[phase + 1, 0])
             elif phase < 2 * middle:
-                sums_of_all(job, plan.segments[2 * middle - phase, 0])
+                combine_gradient_sums(job, plan.segments[2 * middle - phase, 0])
             elif phase == by_weight:
                 if plan.has_penalty:
                     costs[step] += sum_of_penalties(plan, workspace)

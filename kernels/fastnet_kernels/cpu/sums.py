@@ -33,7 +33,7 @@ from .inputs import gather_inputs, unpacked_inputs
 from .machine import PANEL_BYTES, VECTOR_BYTES
 from .matrix_inputs import gather_inputs_bf16x3, pack_activations_bf16x3
 from .matrix_products import STEP, depth_at_once, gemm_bf16x3
-from .passing import add_back_of_normalisation
+from .passing import normalisation_weight_gradient
 from .places import count_of, is_wgrad_gemm, place_of, strides_of
 from .products import gemm, gemm_dot, gemm_gathered, gemv_t, mc_for
 from .reading import transpose
@@ -217,7 +217,7 @@ def weight_gradient(job, scratch, alpha, changed, task):
     first_row, last_row = task[FIRST_ROW], task[LAST_ROW]
     how, blocks = plan.layers[l, WGRAD], n_blocks(job.m, plan.block_rows)
     if plan.layers[l, KIND] != DENSE:
-        add_back_of_normalisation(job, alpha, changed, l)
+        normalisation_weight_gradient(job, alpha, changed, l)
         return
     if first_column == 0:
         _add_bias(job, alpha, changed, l, blocks, first_row, last_row)

@@ -17,13 +17,13 @@ def normalised(x, mean, rate, gamma, beta):
 
 
 @formula
-def back_of_unit(da, x, mean, rate, gamma, weighted, plain):
+def backward_of_unit(da, x, mean, rate, gamma, weighted, plain):
     """dA_prev of a batch normalisation, from the means over samples of dA X and of dA."""
     return gamma * rate * (da - plain - (x - mean) * rate * weighted)
 
 
 @formula
-def back_of_sample(da, x, mean, rate, gamma, weighted, plain):
+def backward_of_sample(da, x, mean, rate, gamma, weighted, plain):
     """dA_prev of a layer normalisation, from the means over units of G X and of G = gamma dA."""
     return rate * (gamma * da - plain - (x - mean) * rate * weighted)
 
@@ -108,7 +108,7 @@ def _batch_norm_backward(m, n, dA, A_prev, gamma, mean, rate, dgamma, dbeta, dA_
             if first == 0:
                 dgamma[j], dbeta[j] = weighted, plain
             for i in range(first, m, ROWS_AT_ONCE):
-                dA_prev[i * n + j] = back_of_unit(
+                dA_prev[i * n + j] = backward_of_unit(
                     dA[i * n + j], A_prev[i * n + j], mean[j], rate[j], gamma[j], weighted / count, plain / count
                 )
 
@@ -139,7 +139,7 @@ def _layer_norm_backward(m, n, dA, A_prev, gamma, mean, rate, means, dA_prev):
         if own < m:
             means[i], means[m + i] = plain, weighted
             for j in range(lane, n, lanes):
-                dA_prev[row + j] = back_of_sample(
+                dA_prev[row + j] = backward_of_sample(
                     dA[row + j], A_prev[row + j], mean[i], rate[i], gamma[j], weighted, plain
                 )
 

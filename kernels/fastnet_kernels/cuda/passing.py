@@ -21,8 +21,8 @@ from .compiling import cuda, inner
 from .dropout import dropout_of
 from .multiplying import activate_number, derive_number
 from .normalisation import (
-    back_of_sample,
-    back_of_unit,
+    backward_of_sample,
+    backward_of_unit,
     means_of_row_back,
     moments_of_column,
     moments_of_row,
@@ -43,7 +43,7 @@ def _is_measured(job, l):
 
 
 @inner
-def batch_normalise(job, l, task, shared):
+def batch_norm_task(job, l, task, shared):
     """A task: some units of a batch normalisation, by statistics of the mini-batch, or by those it remembers."""
     workspace, parameters, n, kind = job.workspace, job.parameters, job.layers[l, N_OUT], job.workspace.dtype.type
     unit, first = column_of(task)
@@ -69,7 +69,7 @@ def batch_normalise(job, l, task, shared):
 
 
 @inner
-def back_of_batch_norm(job, l, task, shared):
+def batch_norm_backward_task(job, l, task, shared):
     """A task: dgamma, dbeta and dZ of the layer before, for some units."""
     workspace, n, kind = job.workspace, job.layers[l, N_OUT], job.workspace.dtype.type
     unit, first = column_of(task)
@@ -90,12 +90,12 @@ def back_of_batch_norm(job, l, task, shared):
             weighted, plain = kind(0), kind(0)
         for i in range(first, job.m, ROWS_AT_ONCE):
             da, x = workspace[dA + i * n + j], workspace[given + i * n + j]
-            da_prev = back_of_unit(da, x, mean, rate, gamma, weighted / count, plain / count)
+            da_prev = backward_of_unit(da, x, mean, rate, gamma, weighted / count, plain / count)
             derive_number(job, l - 1, i * n + j, da_prev)
 
 
 @inner
-def layer_normalise(job, l, task, shared):
+def layer_norm_task(job, l, task, shared):
     """A task: some samples of a layer normalisation."""
     workspace, n = job.workspace, job.layers[l, N_OUT]
     i, lanes, lane = row_of(task, n)
@@ -110,7 +110,7 @@ def layer_normalise(job, l, task, shared):
 
 
 @inner
-def back_of_layer_norm(job, l, task, shared):
+def layer_norm_backward_task(job, l, task, shared):
     """A task: dZ of the layer before, for some samples."""
     workspace, n = job.workspace, job.layers[l, N_OUT]
     own, lanes, lane = row_of(task, n)
@@ -124,7 +124,7 @@ def back_of_layer_norm(job, l, task, shared):
     if own < job.m:
         for j in range(lane, n, lanes):
             gamma, da, x = job.parameters[job.layers[l, W] + j], workspace[dA + j], workspace[given + j]
-            derive_number(job, l - 1, i * n + j, back_of_sample(da, x, mean, rate, gamma, weighted, plain))
+            derive_number(job, l - 1, i * n + j, backward_of_sample(da, x, mean, rate, gamma, weighted, plain))
 
 
 @inner
@@ -135,7 +135,7 @@ def _dropped(job, l, e, value):
 
 
 @inner
-def drop(job, l, task):
+def dropout_task(job, l, task):
     """A task: a piece of a Dropout layer's numbers; all of them come through where nothing is trained."""
     for e in range(task * PIECE + cuda.threadIdx.x, min((task + 1) * PIECE, job.m * job.layers[l, N_OUT]), THREADS):
         value = job.workspace[job.layers[l - 1, A] + e]
@@ -143,7 +143,7 @@ def drop(job, l, task):
 
 
 @inner
-def back_of_drop(job, l, task):
+def dropout_backward_task(job, l, task):
     """A task: the same of dZ of the layer before."""
     for e in range(task * PIECE + cuda.threadIdx.x, min((task + 1) * PIECE, job.m * job.layers[l, N_OUT]), THREADS):
         derive_number(job, l - 1, e, _dropped(job, l, e, job.workspace[job.layers[l, DZ] + e]))

@@ -11,13 +11,12 @@ What each task sums up, and in which order, depends on shapes only: the same see
 import itertools
 
 from ..codes import (
-    BACK_OF_BATCH_NORM,
-    BACK_OF_DROP,
-    BACK_OF_LAYER_NORM,
-    BATCH_NORMALISE,
+    BATCH_NORM_BACKWARD,
+    BATCH_NORM_FORWARD,
     BIAS,
     CALL,
-    DROP,
+    DROPOUT_BACKWARD,
+    DROPOUT_FORWARD,
     END,
     ENDS,
     FINISH,
@@ -25,7 +24,8 @@ from ..codes import (
     GATHER,
     GATHER_NEXT,
     LAYER,
-    LAYER_NORMALISE,
+    LAYER_NORM_BACKWARD,
+    LAYER_NORM_FORWARD,
     MULTIPLY,
     N_IN,
     N_OUT,
@@ -52,12 +52,12 @@ from .ending import end_rows, sum_totals
 from .inputs import gather
 from .multiplying import finish, finish_numbers, multiply, rows_of_piece, shape_of, tiles_of
 from .passing import (
-    back_of_batch_norm,
-    back_of_drop,
-    back_of_layer_norm,
-    batch_normalise,
-    drop,
-    layer_normalise,
+    batch_norm_backward_task,
+    batch_norm_task,
+    dropout_backward_task,
+    dropout_task,
+    layer_norm_backward_task,
+    layer_norm_task,
 )
 from .places import Job, repeats, size_of_step
 from .reducing import rows_at_once
@@ -81,13 +81,13 @@ def _count_tasks(job, instruction):
         if job.step + 1 >= job.last_step or repeats(job):
             return 0
         return n_blocks(size_of_step(job.m_all, job.batch_size, job.step + 1) * n_in, PIECE)
-    if operation in (END, LAYER_NORMALISE, BACK_OF_LAYER_NORM):
+    if operation in (END, LAYER_NORM_FORWARD, LAYER_NORM_BACKWARD):
         return n_blocks(job.m, rows_at_once(n))
     if operation == TOTALS:
         return 1
-    if operation in (BATCH_NORMALISE, BACK_OF_BATCH_NORM, BIAS, GAIN):
+    if operation in (BATCH_NORM_FORWARD, BATCH_NORM_BACKWARD, BIAS, GAIN):
         return n_blocks(n, COLUMNS_AT_ONCE)
-    if operation in (DROP, BACK_OF_DROP):
+    if operation in (DROPOUT_FORWARD, DROPOUT_BACKWARD):
         return n_blocks(job.m * n, PIECE)
     if operation == PENALTY:
         return n_blocks(job.layers[l, B] - job.layers[l, W], PIECE)
@@ -111,18 +111,18 @@ def _do(job, instruction, task, shared):
         gather(job, job.step + 1, task)
     elif operation == TOTALS:
         sum_totals(job, shared)
-    elif operation == BATCH_NORMALISE:
-        batch_normalise(job, l, task, shared)
-    elif operation == LAYER_NORMALISE:
-        layer_normalise(job, l, task, shared)
-    elif operation == DROP:
-        drop(job, l, task)
-    elif operation == BACK_OF_BATCH_NORM:
-        back_of_batch_norm(job, l, task, shared)
-    elif operation == BACK_OF_LAYER_NORM:
-        back_of_layer_norm(job, l, task, shared)
-    elif operation == BACK_OF_DROP:
-        back_of_drop(job, l, task)
+    elif operation == BATCH_NORM_FORWARD:
+        batch_norm_task(job, l, task, shared)
+    elif operation == LAYER_NORM_FORWARD:
+        layer_norm_task(job, l, task, shared)
+    elif operation == DROPOUT_FORWARD:
+        dropout_task(job, l, task)
+    elif operation == BATCH_NORM_BACKWARD:
+        batch_norm_backward_task(job, l, task, shared)
+    elif operation == LAYER_NORM_BACKWARD:
+        layer_norm_backward_task(job, l, task, shared)
+    elif operation == DROPOUT_BACKWARD:
+        dropout_backward_task(job, l, task)
     elif operation == BIAS:
         change_bias(job, l, task, shared)
     elif operation == GAIN:
