@@ -12,20 +12,20 @@ from .sizes import COLUMNS_AT_ONCE, ROWS_AT_ONCE, THREADS
 
 
 @formula
-def normalised(x, mean, rate, gamma, beta):
-    return gamma * (x - mean) * rate + beta
+def normalised(x, mean, inv_std, gamma, beta):
+    return gamma * (x - mean) * inv_std + beta
 
 
 @formula
-def backward_of_unit(da, x, mean, rate, gamma, weighted, plain):
+def backward_of_unit(da, x, mean, inv_std, gamma, weighted, plain):
     """dA_prev of a batch normalisation, from the means over samples of dA X and of dA."""
-    return gamma * rate * (da - plain - (x - mean) * rate * weighted)
+    return gamma * inv_std * (da - plain - (x - mean) * inv_std * weighted)
 
 
 @formula
-def backward_of_sample(da, x, mean, rate, gamma, weighted, plain):
+def backward_of_sample(da, x, mean, inv_std, gamma, weighted, plain):
     """dA_prev of a layer normalisation, from the means over units of G X and of G = gamma dA."""
-    return rate * (gamma * da - plain - (x - mean) * rate * weighted)
+    return inv_std * (gamma * da - plain - (x - mean) * inv_std * weighted)
 
 
 @inner
@@ -42,7 +42,7 @@ def moments_of_column(A, a, m, n, j, first, shared):
 
 
 @inner
-def sums_of_column_back(dA, da, A, a, m, n, j, first, means, mean, rates, rate, step, shared):
+def sums_of_column_back(dA, da, A, a, m, n, j, first, means, mean, inv_stds, inv_std, step, shared):
     """The sums over samples of dA X and of dA, for unit j: what gamma and beta change by; to all its threads.
 
     Mean and rate begin at those places, `step` apart from sample to sample: 0 for a batch normalisation, else 1.
@@ -50,7 +50,7 @@ def sums_of_column_back(dA, da, A, a, m, n, j, first, means, mean, rates, rate, 
     weighted, plain = A.dtype.type(0), A.dtype.type(0)
     for i in range(first, m, ROWS_AT_ONCE):
         d = dA[da + i * n + j]
-        weighted += d * (A[a + i * n + j] - means[mean + i * step]) * rates[rate + i * step]
+        weighted += d * (A[a + i * n + j] - means[mean + i * step]) * inv_stds[inv_std + i * step]
         plain += d
     return sum_over_column(weighted, shared), sum_over_column(plain, shared)
 
@@ -70,19 +70,19 @@ def moments_of_row(A, a, n, epsilon, lanes, lane, shared):
 
 
 @inner
-def means_of_row_back(dA, da, A, a, gamma, g, n, mean, rate, lanes, lane, shared):
+def means_of_row_back(dA, da, A, a, gamma, g, n, mean, inv_std, lanes, lane, shared):
     """The means of G X and of G = gamma dA over a sample's n units; gamma begins at place g."""
     first, plain, weighted = cuda.threadIdx.x - lane, A.dtype.type(0), A.dtype.type(0)
     for j in range(lane, n, lanes):
         G = gamma[g + j] * dA[da + j]
         plain += G
-        weighted += G * (A[a + j] - mean) * rate
+        weighted += G * (A[a + j] - mean) * inv_std
     plain = sum_over(plain, shared, first, 1, lanes) / A.dtype.type(n)
     return sum_over(weighted, shared, first, 1, lanes) / A.dtype.type(n), plain
 
 
 @kernel
-def _batch_norm(m, n, epsilon, A_prev, gamma, beta, mean, rate, A):
+def _batch_norm(m, n, epsilon, A_prev, gamma, beta, mean, inv_std, A):
     shared = cuda.shared.array(THREADS, A.dtype)
     for task in range(cuda.blockIdx.x, n_blocks(n, COLUMNS_AT_ONCE), cuda.gridDim.x):
         unit, first = column_of(task)
@@ -91,94 +91,94 @@ def _batch_norm(m, n, epsilon, A_prev, gamma, beta, mean, rate, A):
         factor = A.dtype.type(1) / math.sqrt(squares / A.dtype.type(m) + A.dtype.type(epsilon))
         if unit < n:
             if first == 0:
-                mean[j], rate[j] = centre, factor
+                mean[j], inv_std[j] = centre, factor
             for i in range(first, m, ROWS_AT_ONCE):
                 A[i * n + j] = normalised(A_prev[i * n + j], centre, factor, gamma[j], beta[j])
 
 
 @kernel
-def _batch_norm_backward(m, n, dA, A_prev, gamma, mean, rate, dgamma, dbeta, dA_prev):
+def _batch_norm_backward(m, n, dA, A_prev, gamma, mean, inv_std, dgamma, dbeta, dA_prev):
     shared = cuda.shared.array(THREADS, dA.dtype)
     count = dA.dtype.type(m)
     for task in range(cuda.blockIdx.x, n_blocks(n, COLUMNS_AT_ONCE), cuda.gridDim.x):
         unit, first = column_of(task)
         j = min(unit, n - 1)
-        weighted, plain = sums_of_column_back(dA, 0, A_prev, 0, m, n, j, first, mean, j, rate, j, 0, shared)
+        weighted, plain = sums_of_column_back(dA, 0, A_prev, 0, m, n, j, first, mean, j, inv_std, j, 0, shared)
         if unit < n:
             if first == 0:
                 dgamma[j], dbeta[j] = weighted, plain
             for i in range(first, m, ROWS_AT_ONCE):
                 dA_prev[i * n + j] = backward_of_unit(
-                    dA[i * n + j], A_prev[i * n + j], mean[j], rate[j], gamma[j], weighted / count, plain / count
+                    dA[i * n + j], A_prev[i * n + j], mean[j], inv_std[j], gamma[j], weighted / count, plain / count
                 )
 
 
 @kernel
-def _layer_norm(m, n, epsilon, A_prev, gamma, beta, mean, rate, A):
+def _layer_norm(m, n, epsilon, A_prev, gamma, beta, mean, inv_std, A):
     shared = cuda.shared.array(THREADS, A.dtype)
     for task in range(cuda.blockIdx.x, n_blocks(m, rows_at_once(n)), cuda.gridDim.x):
         i, lanes, lane = row_of(task, n)
         row = min(i, m - 1) * n
         centre, factor = moments_of_row(A_prev, row, n, epsilon, lanes, lane, shared)
         if i < m:
-            mean[i], rate[i] = centre, factor
+            mean[i], inv_std[i] = centre, factor
             for j in range(lane, n, lanes):
                 A[row + j] = normalised(A_prev[row + j], centre, factor, gamma[j], beta[j])
 
 
 @kernel
-def _layer_norm_backward(m, n, dA, A_prev, gamma, mean, rate, means, dA_prev):
+def _layer_norm_backward(m, n, dA, A_prev, gamma, mean, inv_std, means, dA_prev):
     shared = cuda.shared.array(THREADS, dA.dtype)
     for task in range(cuda.blockIdx.x, n_blocks(m, rows_at_once(n)), cuda.gridDim.x):
         own, lanes, lane = row_of(task, n)
         i = min(own, m - 1)
         row = i * n
         weighted, plain = means_of_row_back(
-            dA, row, A_prev, row, gamma, 0, n, mean[i], rate[i], lanes, lane, shared
+            dA, row, A_prev, row, gamma, 0, n, mean[i], inv_std[i], lanes, lane, shared
         )  # fmt: skip
         if own < m:
             means[i], means[m + i] = plain, weighted
             for j in range(lane, n, lanes):
                 dA_prev[row + j] = backward_of_sample(
-                    dA[row + j], A_prev[row + j], mean[i], rate[i], gamma[j], weighted, plain
+                    dA[row + j], A_prev[row + j], mean[i], inv_std[i], gamma[j], weighted, plain
                 )
 
 
 @kernel
-def _layer_norm_sums(m, n, dA, A_prev, mean, rate, dgamma, dbeta):
+def _layer_norm_sums(m, n, dA, A_prev, mean, inv_std, dgamma, dbeta):
     shared = cuda.shared.array(THREADS, dA.dtype)
     for task in range(cuda.blockIdx.x, n_blocks(n, COLUMNS_AT_ONCE), cuda.gridDim.x):
         unit, first = column_of(task)
         j = min(unit, n - 1)
-        weighted, plain = sums_of_column_back(dA, 0, A_prev, 0, m, n, j, first, mean, 0, rate, 0, 1, shared)
+        weighted, plain = sums_of_column_back(dA, 0, A_prev, 0, m, n, j, first, mean, 0, inv_std, 0, 1, shared)
         if unit < n:
             dgamma[j], dbeta[j] = weighted, plain
 
 
-def batch_norm(A_prev, gamma, beta, epsilon, mean, rate, A):
+def batch_norm(A_prev, gamma, beta, epsilon, mean, inv_std, A):
     """Each unit by its mean and variance over the mini-batch; mean and rate (n,) are written."""
     m, n = A.shape
-    launch(_batch_norm, -(-n // COLUMNS_AT_ONCE), m, n, epsilon, *flat(A_prev, gamma, beta, mean, rate, A))
+    launch(_batch_norm, -(-n // COLUMNS_AT_ONCE), m, n, epsilon, *flat(A_prev, gamma, beta, mean, inv_std, A))
 
 
-def batch_norm_backward(dA, A_prev, gamma, mean, rate, dgamma, dbeta, dA_prev):
+def batch_norm_backward(dA, A_prev, gamma, mean, inv_std, dgamma, dbeta, dA_prev):
     """dA_prev = gamma rate (dA - the mean of dA - X the mean of dA X): mean and rate depend on A_prev as well."""
     m, n = dA.shape
-    arrays = flat(dA, A_prev, gamma, mean, rate, dgamma, dbeta, dA_prev)
+    arrays = flat(dA, A_prev, gamma, mean, inv_std, dgamma, dbeta, dA_prev)
     launch(_batch_norm_backward, -(-n // COLUMNS_AT_ONCE), m, n, *arrays)
 
 
-def layer_norm(A_prev, gamma, beta, epsilon, mean, rate, A):
+def layer_norm(A_prev, gamma, beta, epsilon, mean, inv_std, A):
     """Each sample by its mean and variance over the units; mean and rate (m,) are written."""
     m, n = A.shape
-    launch(_layer_norm, m, m, n, epsilon, *flat(A_prev, gamma, beta, mean, rate, A))
+    launch(_layer_norm, m, m, n, epsilon, *flat(A_prev, gamma, beta, mean, inv_std, A))
 
 
-def layer_norm_backward(dA, A_prev, gamma, mean, rate, means, dgamma, dbeta, dA_prev):
+def layer_norm_backward(dA, A_prev, gamma, mean, inv_std, means, dgamma, dbeta, dA_prev):
     """dA_prev = rate (G - mean of G - X mean of G X) for G = gamma dA; both means are written: (2, m)."""
     m, n = dA.shape
-    dA, A_prev, gamma, mean, rate, means, dgamma, dbeta, dA_prev = flat(
-        dA, A_prev, gamma, mean, rate, means, dgamma, dbeta, dA_prev
+    dA, A_prev, gamma, mean, inv_std, means, dgamma, dbeta, dA_prev = flat(
+        dA, A_prev, gamma, mean, inv_std, means, dgamma, dbeta, dA_prev
     )
-    launch(_layer_norm_sums, -(-n // COLUMNS_AT_ONCE), m, n, dA, A_prev, mean, rate, dgamma, dbeta)
-    launch(_layer_norm_backward, m, m, n, dA, A_prev, gamma, mean, rate, means, dA_prev)
+    launch(_layer_norm_sums, -(-n // COLUMNS_AT_ONCE), m, n, dA, A_prev, mean, inv_std, dgamma, dbeta)
+    launch(_layer_norm_backward, m, m, n, dA, A_prev, gamma, mean, inv_std, means, dA_prev)
