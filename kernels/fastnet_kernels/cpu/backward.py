@@ -26,7 +26,7 @@ from .activations import derive
 from .compiling import inner, routine
 from .matrix_products import gemm_amx
 from .passing import passing_backward
-from .places import columns_of, count_of_blocks, is_wgrad_gemm, numbers_of, place_of, strides_of
+from .places import columns_of, count_of_blocks, is_wgrad_gemm, numbers_of, offset_of, strides_of
 from .products import gemm, gemm_packed, gemv_t, mc_for, pack_columns, packed_mr
 from .tail import dense_backward_tail
 from .tiles import NO_PREFETCH
@@ -66,8 +66,8 @@ def _dense_backward_packed(job, scratch, l, first_block, last_block):
             pack_columns(height, scratch, job.parameters, w + j * stride + c, stride, count, depth)
             for block in range(first_block, last_block):
                 gemm_packed(
-                    height, count, columns_of(job, l, block), workspace, place_of(plan, l - 1, DZ, block) + c * size,
-                    size, scratch, workspace, place_of(plan, l, DZ, block) + j * size, size, depth,
+                    height, count, columns_of(job, l, block), workspace, offset_of(plan, l - 1, DZ, block) + c * size,
+                    size, scratch, workspace, offset_of(plan, l, DZ, block) + j * size, size, depth,
                 )  # fmt: skip
 
 
@@ -85,8 +85,8 @@ def _dense_backward(job, scratch, l, first_block, last_block):
         n, n_in, size = plan.layers[l, N_OUT], plan.layers[l, N_IN], plan.block_rows
         gemm_amx(
             n_in, count_of_blocks(job, first_block, last_block), workspace.dtype.type(1), workspace,
-            place_of(plan, l - 1, DZ, first_block), size, n_in * size, job.parameters, plan.layers[l, W], 1,
-            plan.layers[l, W_STRIDE], workspace, place_of(plan, l, DZ, first_block), n * size, n, scratch,
+            offset_of(plan, l - 1, DZ, first_block), size, n_in * size, job.parameters, plan.layers[l, W], 1,
+            plan.layers[l, W_STRIDE], workspace, offset_of(plan, l, DZ, first_block), n * size, n, scratch,
             plan.amx_scratch,
         )  # fmt: skip
     elif plan.layers[l, PACKS_W]:
@@ -94,7 +94,7 @@ def _dense_backward(job, scratch, l, first_block, last_block):
     else:
         n, n_in, size = plan.layers[l, N_OUT], plan.layers[l, N_IN], plan.block_rows
         for block in range(first_block, last_block):
-            dz, dz_prev = place_of(plan, l, DZ, block), place_of(plan, l - 1, DZ, block)
+            dz, dz_prev = offset_of(plan, l, DZ, block), offset_of(plan, l - 1, DZ, block)
             gemm(
                 n_in, columns_of(job, l, block), workspace.dtype.type(1), workspace, dz_prev, size, job.parameters,
                 plan.layers[l, W], 1, plan.layers[l, W_STRIDE], workspace, dz, size, n, NO_PREFETCH,
@@ -117,7 +117,7 @@ def keep_rows(job, l, column, first_unit, target, first_block, last_block):
     for j in range(first_unit, n):
         for block in range(first_block, last_block):
             row = vector(workspace, target + (j - first_unit) * plan.samples_stride + block * size, size)
-            numbers = vector(workspace, place_of(plan, l, column, block) + j * size, size)
+            numbers = vector(workspace, offset_of(plan, l, column, block) + j * size, size)
             for i in range(size):
                 row[i] = numbers[i]
 

@@ -9,7 +9,7 @@ from .forward import first_dense_layer, forward
 from .inputs import find_rows
 from .machine import MACHINE
 from .passing import batch_statistics, gradient_sums
-from .places import count_of, is_wgrad_gemm, place_of, scratch_of
+from .places import count_of, is_wgrad_gemm, offset_of, scratch_of
 from .products import gemv_t, gemv_t_bytes
 from .views import reinterpret, vector
 
@@ -23,21 +23,21 @@ def _add_to_partial(job, partial, block):
     plan, workspace = job.plan, job.workspace
     n, n_in, size = plan.layers[0, N_OUT], plan.layers[0, N_IN], plan.block_rows
     first = block * size
-    dz = place_of(plan, 0, DZ, block)
+    dz = offset_of(plan, 0, DZ, block)
     count, rows = count_of(job, block), vector(job.rows, first, 2 * size)
     scale, shift = workspace.dtype.type(plan.scale), workspace.dtype.type(plan.shift)
     for j in range(n):
-        place, f, ahead = partial + j * n_in, dz + j * size, size if j == 0 and MACHINE.prefetches else 0
+        offset, f, ahead = partial + j * n_in, dz + j * size, size if j == 0 and MACHINE.prefetches else 0
         if job.are_bytes:
-            gemv_t_bytes(workspace, place, n_in, scale, workspace, f, 1, count, job.samples, 0, n_in, rows, ahead)
+            gemv_t_bytes(workspace, offset, n_in, scale, workspace, f, 1, count, job.samples, 0, n_in, rows, ahead)
         else:
             numbers = reinterpret(job.samples, workspace)
-            gemv_t(workspace, place, n_in, scale, workspace, f, 1, count, numbers, 0, n_in, rows, ahead)
+            gemv_t(workspace, offset, n_in, scale, workspace, f, 1, count, numbers, 0, n_in, rows, ahead)
         if shift != 0:
             total = shift * 0
             for i in range(count):
                 total += shift * workspace[f + i]
-            sums = vector(workspace, place, n_in)
+            sums = vector(workspace, offset, n_in)
             for k in range(n_in):
                 sums[k] += total
 

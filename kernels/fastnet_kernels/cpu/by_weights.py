@@ -49,10 +49,10 @@ def _clear(numbers):
 
 
 @routine(component=OPTIMIZERS)
-def _update(job, place, count):
+def _update(job, offset, count):
     """The optimizer changes `count` parameters."""
-    parameters, gradients = vector(job.parameters, place, count), vector(job.gradients, place, count)
-    first, second = vector(job.first_state, place, count), vector(job.second_state, place, count)
+    parameters, gradients = vector(job.parameters, offset, count), vector(job.gradients, offset, count)
+    first, second = vector(job.first_state, offset, count), vector(job.second_state, offset, count)
     settings, rate = job.optimizer, job.learning_rate
     kind, decay, epsilon = settings[OPTIMIZER], settings[WEIGHT_DECAY], settings[OPTIMIZER_EPSILON]
     first_decay, second_decay = settings[FIRST_DECAY], settings[SECOND_DECAY]
@@ -122,24 +122,24 @@ def _do(job, scratch, index):
         weight_gradient(job, scratch, scratch.dtype.type(-job.learning_rate), job.parameters, task)
         return
     for j in range(first_row, last_row + 1):
-        place, count = _numbers_of_row(plan, l, j, first_row, last_row, first_column, last_column)
-        _clear(vector(job.gradients, place, count))
+        offset, count = _numbers_of_row(plan, l, j, first_row, last_row, first_column, last_column)
+        _clear(vector(job.gradients, offset, count))
     weight_gradient(job, scratch, scratch.dtype.type(1), job.gradients, task)
     penalty = squares = scratch.dtype.type(0)
     for j in range(first_row, last_row + 1):
-        place, count = _numbers_of_row(plan, l, j, first_row, last_row, first_column, last_column)
-        gradients = vector(job.gradients, place, count)
+        offset, count = _numbers_of_row(plan, l, j, first_row, last_row, first_column, last_column)
+        gradients = vector(job.gradients, offset, count)
         if count == 0:
             continue
         if j < last_row and (l1 > 0 or l2 > 0):
-            penalty += _add_penalty(vector(job.parameters, place, count), gradients, l1, l2)
+            penalty += _add_penalty(vector(job.parameters, offset, count), gradients, l1, l2)
         if job.mode == TRAIN:
             if np.isfinite(job.optimizer[CLIP_VALUE]):
                 _clip(gradients, job.optimizer[CLIP_VALUE])
             if np.isfinite(job.optimizer[CLIP_NORM]):
                 squares += _squares(gradients)
             else:
-                _update(job, place, count)
+                _update(job, offset, count)
     job.workspace[plan.of_tasks + 2 * index] = penalty
     job.workspace[plan.of_tasks + 2 * index + 1] = squares
 
@@ -171,8 +171,8 @@ def _norm_of_large(job):
             task = plan.tasks[index]
             l, first_row, last_row = task[TASK_LAYER], task[FIRST_ROW], task[LAST_ROW]
             for j in range(first_row, last_row + 1):
-                place, count = _numbers_of_row(plan, l, j, first_row, last_row, task[FIRST_COLUMN], task[LAST_COLUMN])
-                gradients = vector(job.gradients, place, count)
+                offset, count = _numbers_of_row(plan, l, j, first_row, last_row, task[FIRST_COLUMN], task[LAST_COLUMN])
+                gradients = vector(job.gradients, offset, count)
                 for i in range(count):
                     g = np.float64(gradients[i])
                     if turn == 0:
@@ -204,8 +204,8 @@ def change_weights(job, worker, workers):
         task = plan.tasks[index]
         l, first_row, last_row = task[TASK_LAYER], task[FIRST_ROW], task[LAST_ROW]
         for j in range(first_row, last_row + 1):
-            place, count = _numbers_of_row(plan, l, j, first_row, last_row, task[FIRST_COLUMN], task[LAST_COLUMN])
-            gradients = vector(job.gradients, place, count)
+            offset, count = _numbers_of_row(plan, l, j, first_row, last_row, task[FIRST_COLUMN], task[LAST_COLUMN])
+            gradients = vector(job.gradients, offset, count)
             for i in range(count):
                 gradients[i] *= factor
-            _update(job, place, count)
+            _update(job, offset, count)

@@ -56,23 +56,23 @@ def _smooth(Y, smoothing):
 
 
 @routine(component=RARE_LOSSES)
-def _weigh(weights, places, L, dZ):
+def _weigh(weights, offsets, L, dZ):
     """Each sample's loss and derivatives times its weight, in place."""
     for i in range(L.size):
-        L[i] *= weights[places[i]]
+        L[i] *= weights[offsets[i]]
     for j in range(dZ.shape[0]):
         dz = dZ[j]
         for i in range(dz.size):
-            dz[i] *= weights[places[i]]
+            dz[i] *= weights[offsets[i]]
 
 
 @inner
-def _gather_targets(targets, places, Y):
+def _gather_targets(targets, offsets, Y):
     """Y (n, m) from the rows `places` (m,) of the targets."""
     for j in range(Y.shape[0]):
         y = Y[j]
         for i in range(y.size):
-            y[i] = targets[places[i], j]
+            y[i] = targets[offsets[i], j]
 
 
 @routine
@@ -83,9 +83,9 @@ def cost_of_block(job, block):
     first, size, n = block * plan.block_rows, plan.block_rows, plan.layers[last_layer, N_OUT]
     Z, dZ = matrix_of(job, last_layer, A, block), matrix_of(job, last_layer, DZ, block)
     Y = matrix(workspace, plan.Y + first * n_targets, n_targets, size)
-    places = vector(job.rows, first, size)
+    offsets = vector(job.rows, first, size)
     if not job.again:
-        _gather_targets(targets, places, Y)
+        _gather_targets(targets, offsets, Y)
         if plan.loss == LOG_LOSS and setting > 0:
             _smooth(Y, setting)
     L, scores = vector(workspace, plan.L + first, size), vector(workspace, plan.scores + first, size)
@@ -112,7 +112,7 @@ def cost_of_block(job, block):
             robust_columns(plan.loss, setting, Z, Y, L, dZ, weight)
         derive_layer(job, last_layer, block)
     if job.weights.size:
-        _weigh(job.weights, places, L, dZ)
+        _weigh(job.weights, offsets, L, dZ)
     for j in range(n):
         for i in range(count_of(job, block), size):
             dZ[j, i] = 0
@@ -145,10 +145,10 @@ def store_outputs(job, block):
         if plan.loss == LOG_LOSS:
             _keep_above_half(numbers_of(job, last_layer, A, block))
         activate_layer(job, last_layer, block)
-    place, zero = job.start + first, Z.dtype.type(0)
+    offset, zero = job.start + first, Z.dtype.type(0)
     total = zero
     for i in range(count_of(job, block)):
         for j in range(n):
-            outputs[place + i, j] = Z[j, i]
+            outputs[offset + i, j] = Z[j, i]
             total += zero * Z[j, i]
     job.workspace[plan.scores + first] += total

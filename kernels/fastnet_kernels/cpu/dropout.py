@@ -21,12 +21,12 @@ def key_of(noise, step, layer):
 
 
 @routine
-def drop(numbers, result, place, step, rate, key):
+def drop(numbers, result, offset, step, rate, key):
     """result[i] = numbers[i] / (1 - rate) or 0, by a hash of place + i step and the key; both 1-D."""
     first, second = np.uint32(key), np.uint32(key >> np.uint64(32))
     least, grown, zero = np.uint32(rate * 2.0**32), numbers.dtype.type(1 / (1 - rate)), numbers.dtype.type(0)
     for i in range(numbers.size):
-        x = np.uint32(np.uint32(place) + np.uint32(i) * np.uint32(step)) ^ first
+        x = np.uint32(np.uint32(offset) + np.uint32(i) * np.uint32(step)) ^ first
         x = np.uint32((x ^ (x >> np.uint32(16))) * np.uint32(0x7FEB352D))
         x ^= second
         x = np.uint32((x ^ (x >> np.uint32(15))) * np.uint32(0x846CA68B))

@@ -24,7 +24,7 @@ from .inputs import are_copied, pack_inputs, read_rows, unpacked_inputs
 from .matrix_inputs import pack_inputs_bf16x3
 from .matrix_products import depth_at_once, gemm_amx, gemm_bf16x3
 from .passing import passing_forward
-from .places import columns_of, count_of_blocks, numbers_of, place_of, strides_of
+from .places import columns_of, count_of_blocks, numbers_of, offset_of, strides_of
 from .products import gemm, gemm_dot, mc_for
 from .tail import dense_forward_tail, first_layer_unpacked
 from .tiles import NO_PREFETCH
@@ -34,7 +34,7 @@ from .views import distance, vector
 @inner
 def _start_with_bias(job, l, block):
     plan, parameters, workspace = job.plan, job.parameters, job.workspace
-    n, size, z = plan.layers[l, N_OUT], plan.block_rows, place_of(plan, l, A, block)
+    n, size, z = plan.layers[l, N_OUT], plan.block_rows, offset_of(plan, l, A, block)
     b = vector(parameters, plan.layers[l, B], n)
     by_sample, _ = strides_of(plan, l)
     if by_sample == 1:
@@ -81,7 +81,7 @@ def _first_layer_of_panels(job, scratch, first_block, last_block, k, n_features)
                 pack_inputs(job, target, t, size, block * size, size if keeps else columns, k, n_features)
             gemm(
                 min(rows, n - row), columns, workspace.dtype.type(1), workspace,
-                place_of(plan, 0, A, block) + row * size, size, job.parameters, w + row * stride, stride, 1, target, t,
+                offset_of(plan, 0, A, block) + row * size, size, job.parameters, w + row * stride, stride, 1, target, t,
                 size, n_features, upcoming,
             )  # fmt: skip
 
@@ -97,7 +97,7 @@ def _first_layer_amx(job, scratch, first_block, last_block):
         pack_inputs_bf16x3(job, scratch, plan.amx_scratch, first_block, last_block, k, depth)
         gemm_bf16x3(
             n, count_of_blocks(job, first_block, last_block), workspace.dtype.type(1), workspace,
-            place_of(plan, 0, A, first_block), size, n * size, job.parameters, plan.layers[0, W] + k,
+            offset_of(plan, 0, A, first_block), size, n * size, job.parameters, plan.layers[0, W] + k,
             plan.layers[0, W_STRIDE], 1, depth, scratch, plan.amx_scratch,
         )  # fmt: skip
 
@@ -110,7 +110,7 @@ def mark_what_is_not_finite(job, block):
     """
     plan, workspace, zero = job.plan, job.workspace, job.workspace.dtype.type(0)
     by_sample, _ = strides_of(plan, 0)
-    total, z = zero, place_of(plan, 0, A, block)
+    total, z = zero, offset_of(plan, 0, A, block)
     for i in range(plan.block_rows):
         total += zero * workspace[z + i * by_sample]
     workspace[plan.scores + block * plan.block_rows] = total
@@ -162,7 +162,7 @@ def _dense_forward(job, scratch, l, first_block, last_block):
             plan.numbers, parameters, w, stride, n_in,
         )  # fmt: skip
     elif plan.layers[l, USES_AMX]:
-        z, a = place_of(plan, l, A, first_block), place_of(plan, l - 1, A, first_block)
+        z, a = offset_of(plan, l, A, first_block), offset_of(plan, l - 1, A, first_block)
         gemm_amx(
             n, count_of_blocks(job, first_block, last_block), one, workspace, z, size, n * size,
             parameters, w, stride, 1, workspace, a, n_in * size, n_in, scratch, plan.amx_scratch,
@@ -170,7 +170,7 @@ def _dense_forward(job, scratch, l, first_block, last_block):
     else:
         for row in range(0, n, rows):
             for block in range(first_block, last_block):
-                z, a = place_of(plan, l, A, block) + row * size, place_of(plan, l - 1, A, block)
+                z, a = offset_of(plan, l, A, block) + row * size, offset_of(plan, l - 1, A, block)
                 gemm(
                     min(rows, n - row), columns_of(job, l, block), one, workspace, z, size, parameters,
                     w + row * stride, stride, 1, workspace, a, size, n_in, NO_PREFETCH,

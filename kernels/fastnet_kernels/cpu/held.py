@@ -40,8 +40,8 @@ def set_fields(typing_context, pointer, fields):
     """Give some fields of the tuple that is held new values: those of the fields of these names of another one."""
 
     def generate(context, builder, signature, arguments):
-        for place, (name, kind) in enumerate(zip(fields.fields, fields, strict=True)):
-            value = builder.extract_value(arguments[1], place)
+        for offset, (name, kind) in enumerate(zip(fields.fields, fields, strict=True)):
+            value = builder.extract_value(arguments[1], offset)
             target = cgutils.gep_inbounds(builder, arguments[0], 0, pointer.dtype.fields.index(name))
             builder.store(context.data_model_manager[kind].as_data(builder, value), target)
         return context.get_dummy_value()
@@ -68,9 +68,9 @@ def _load_numbers(builder, pointer):
             ir.Constant(kind, ir.Undefined),
             len(kind.elements) if hasattr(kind, "elements") else kind.count,
         )
-        for place in range(count):
-            number = _load_numbers(builder, cgutils.gep_inbounds(builder, pointer, 0, place))
-            aggregate = builder.insert_value(aggregate, number, place)
+        for offset in range(count):
+            number = _load_numbers(builder, cgutils.gep_inbounds(builder, pointer, 0, offset))
+            aggregate = builder.insert_value(aggregate, number, offset)
         return aggregate
     number = builder.load(pointer)
     number.set_metadata("invariant.load", builder.module.add_metadata([]))
@@ -79,8 +79,8 @@ def _load_numbers(builder, pointer):
 
 @lower_getattr_generic(ByReference)
 def _field(context, builder, typ, value, attr):
-    place = typ.dtype.fields.index(attr)
-    pointer = cgutils.gep_inbounds(builder, value, 0, place)
-    if isinstance(typ.dtype[place], types.NamedTuple):
+    offset = typ.dtype.fields.index(attr)
+    pointer = cgutils.gep_inbounds(builder, value, 0, offset)
+    if isinstance(typ.dtype[offset], types.NamedTuple):
         return pointer
-    return context.data_model_manager[typ.dtype[place]].from_data(builder, _load_numbers(builder, pointer))
+    return context.data_model_manager[typ.dtype[offset]].from_data(builder, _load_numbers(builder, pointer))

@@ -18,8 +18,8 @@ def find_rows(job, first):
         return
     rows, order, start, last = job.rows, job.order, job.start, job.m - 1
     for i in range(first, first + job.plan.block_rows):
-        place = start + min(i, last)
-        rows[i] = order[place] if order.size else place
+        offset = start + min(i, last)
+        rows[i] = order[offset] if order.size else offset
 
 
 @inner
@@ -59,11 +59,11 @@ def read_rows(job, target, t, first, count, first_feature, n_features):
     n, scale, shift = plan.layers[0, N_IN], target.dtype.type(plan.scale), target.dtype.type(plan.shift)
     numbers = reinterpret(samples, target)
     for i in range(count):
-        row, place = vector(target, t + i * n_features, n_features), rows[first + i] * n + first_feature
+        row, offset = vector(target, t + i * n_features, n_features), rows[first + i] * n + first_feature
         if job.are_bytes:
-            _read(row, vector(samples, place, n_features), scale, shift)
+            _read(row, vector(samples, offset, n_features), scale, shift)
         else:
-            _read(row, vector(numbers, place, n_features), scale, shift)
+            _read(row, vector(numbers, offset, n_features), scale, shift)
 
 
 @inner
@@ -102,11 +102,11 @@ def _gather(plan, target, t_first, source, rows, first, count, first_column, las
         for column in range(first_column, last_column, LINE_BYTES // source.itemsize):
             prefetch(source, ahead + column)
         for column in range(first_column, last_column, panel):
-            place = rows[first + i] * n + column
-            if place + panel <= source.size:
-                read_vectors(2, target, t, source, place, scale, shift)
+            offset = rows[first + i] * n + column
+            if offset + panel <= source.size:
+                read_vectors(2, target, t, source, offset, scale, shift)
             else:
-                given, taken = vector(source, place, last_column - column), vector(target, t, last_column - column)
+                given, taken = vector(source, offset, last_column - column), vector(target, t, last_column - column)
                 for c in range(taken.size):
                     taken[c] = scale * given[c] + shift
             t += panel_stride

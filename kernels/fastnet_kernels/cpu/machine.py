@@ -96,7 +96,7 @@ def sums_of_lanes(builder, vectors):
             pairs = zip(some[::2], [*some[1::2], some[-1]], strict=False)
             some = [builder.fadd(*(builder.shuffle_vector(a, b, mask) for mask in masks)) for a, b in pairs]
             left //= 2
-        sums += [builder.extract_element(some[0], index(place)) for place in range(count)]
+        sums += [builder.extract_element(some[0], index(offset)) for offset in range(count)]
     return sums
 
 
@@ -104,7 +104,7 @@ def transposed(builder, vectors):
     """The transposed matrix of as many vectors as they have lanes."""
     lanes = vectors[0].type.count
     # Interleaving vectors i and i + lanes / 2, log2(lanes) times over, is a transposition.
-    turns = [place for pair in zip(range(lanes), range(lanes, 2 * lanes), strict=True) for place in pair]
+    turns = [offset for pair in zip(range(lanes), range(lanes, 2 * lanes), strict=True) for offset in pair]
     halves = [ir.Constant(ir.VectorType(ir.IntType(32), lanes), turns[i : i + lanes]) for i in (0, lanes)]
     for _ in range(lanes.bit_length() - 1):
         pairs = zip(vectors[: lanes // 2], vectors[lanes // 2 :], strict=True)
@@ -198,20 +198,20 @@ class Buffer:
 
 def _prefetch(buffer, *, first_cache):
     def generate(context, builder, signature, arguments):
-        place = Buffer(context, builder, signature.args[0], arguments[0]).at(arguments[1])
-        emit_prefetch(builder, place, first_cache=first_cache)
+        offset = Buffer(context, builder, signature.args[0], arguments[0]).at(arguments[1])
+        emit_prefetch(builder, offset, first_cache=first_cache)
         return context.get_dummy_value()
 
     return types.void(buffer, types.intp), generate
 
 
 @intrinsic
-def prefetch(typing_context, buffer, place):
+def prefetch(typing_context, buffer, offset):
     """Ask for the cache line of buffer[place], which may lie beyond the end."""
     return _prefetch(buffer, first_cache=True)
 
 
 @intrinsic
-def prefetch_far(typing_context, buffer, place):
+def prefetch_far(typing_context, buffer, offset):
     """The same, but only into the second-level cache."""
     return _prefetch(buffer, first_cache=False)

@@ -5,7 +5,7 @@ from .compiling import inner, routine
 from .machine import LINE_BYTES, prefetch
 from .matrix_products import STEP, bf16x3_panel, tile_of
 from .matrix_unit import TILE_ROWS
-from .places import place_of
+from .places import offset_of
 from .terms import bf16x3_pairs, bf16x3_samples
 from .views import reinterpret
 
@@ -27,12 +27,12 @@ def pack_inputs_bf16x3(job, terms, t, first_block, last_block, first_feature, n_
     """Terms of some blocks' panels of some features, a feature a row."""
     plan = job.plan
     for p, block in enumerate(range(first_block, last_block)):
-        place = bf16x3_panel(t, p)
+        offset = bf16x3_panel(t, p)
         if job.are_bytes:
-            _pack(plan, terms, place, job.samples, job.rows, block * STEP, first_feature, n_features)
+            _pack(plan, terms, offset, job.samples, job.rows, block * STEP, first_feature, n_features)
         else:
             numbers = reinterpret(job.samples, terms)
-            _pack(plan, terms, place, numbers, job.rows, block * STEP, first_feature, n_features)
+            _pack(plan, terms, offset, numbers, job.rows, block * STEP, first_feature, n_features)
 
 
 @inner
@@ -71,5 +71,5 @@ def pack_activations_bf16x3(job, terms, t, l, first, count, first_column, last_c
     for column in range(first_column, last_column, TILE_ROWS):
         c = column - first_column
         for k in range(0, count, STEP):
-            target, a = tile_of(bf16x3_panel(t, c // STEP), k, c % STEP), place_of(plan, l, A, (first + k) // STEP)
+            target, a = tile_of(bf16x3_panel(t, c // STEP), k, c % STEP), offset_of(plan, l, A, (first + k) // STEP)
             bf16x3_samples(terms, target, job.workspace, a, plan.numbers, column, STEP, STEP, one, zero)

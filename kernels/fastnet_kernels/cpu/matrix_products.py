@@ -50,12 +50,12 @@ def _bf16x3_rows(terms, t, alpha, A, a, a_row, rows, depth):
     """Terms of alpha A, up to 32 rows whose numbers lie side by side."""
     zero, left = terms.dtype.type(0), depth % STEP
     for row in range(rows):
-        source, place = a + row * a_row, row % TILE_ROWS * TILE_ROWS
+        source, offset = a + row * a_row, row % TILE_ROWS * TILE_ROWS
         for k in range(0, depth - left, STEP):
-            first, target = source + k, tile_of(t, k, row) + place
+            first, target = source + k, tile_of(t, k, row) + offset
             bf16x3_pairs(terms, target, A, first, first + TILE_ROWS, None, None, alpha, zero)
         if left:
-            first, target = source + depth - left, tile_of(t, depth, row) + place
+            first, target = source + depth - left, tile_of(t, depth, row) + offset
             of_first = min(left, TILE_ROWS)
             bf16x3_pairs(terms, target, A, first, first + TILE_ROWS, of_first, left - of_first, alpha, zero)
 
@@ -100,7 +100,7 @@ def gemm_bf16x3(rows, columns, alpha, C, c, c_row, c_panel, A, a, a_row, a_k, de
     """
     whole, rest, steps = columns // STEP, columns % STEP, n_blocks(depth, STEP)
     for row in range(0, rows, STEP):
-        height, place = min(STEP, rows - row), c + row * c_row
+        height, offset = min(STEP, rows - row), c + row * c_row
         if row == 0 or height < STEP or rest > 0:
             open_tiles(C, height, STEP)
         if a_k == 1:
@@ -108,10 +108,10 @@ def gemm_bf16x3(rows, columns, alpha, C, c, c_row, c_panel, A, a, a_row, a_k, de
         else:
             _bf16x3_columns(terms, t, A, a + row, a_k, height, depth)
         for p in range(whole):
-            _multiply(height, STEP, C, place + p * c_panel, c_row, terms, t, bf16x3_panel(t, p), steps)
+            _multiply(height, STEP, C, offset + p * c_panel, c_row, terms, t, bf16x3_panel(t, p), steps)
         if rest > 0:
             open_tiles(C, height, rest)
-            _multiply(height, rest, C, place + whole * c_panel, c_row, terms, t, bf16x3_panel(t, whole), steps)
+            _multiply(height, rest, C, offset + whole * c_panel, c_row, terms, t, bf16x3_panel(t, whole), steps)
     close_tiles(C)
 
 

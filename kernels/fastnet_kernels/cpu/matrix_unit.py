@@ -78,8 +78,8 @@ def open_tiles(typing_context, buffer, rows, columns):
         byte, whole = ir.IntType(8), ir.IntType(64)(TILE_ROWS)
         setting = cgutils.alloca_once(builder, ir.ArrayType(byte, 64), zfill=True)
 
-        def set_byte(place, number):
-            builder.store(builder.trunc(number, byte), cgutils.gep_inbounds(builder, setting, 0, place))
+        def set_byte(offset, number):
+            builder.store(builder.trunc(number, byte), cgutils.gep_inbounds(builder, setting, 0, offset))
 
         def sizes(extent):
             """Of the first tile and of the second one, which is not used where there is nothing left for it."""
@@ -139,12 +139,12 @@ def multiply_tiles(typing_context, down, across, C, c, c_row, terms, a, b, steps
             for column in range(across.literal_value)
         ]
 
-        def place(row, column):
+        def offset(row, column):
             down = builder.mul(c_row, number(TILE_ROWS * row))
             return target.at(c, down, number(TILE_ROWS * column))
 
         for row, column, tile in sums:
-            unit.load(tile, place(row, column), c_row_bytes)
+            unit.load(tile, offset(row, column), c_row_bytes)
         with cgutils.for_range(builder, steps) as loop:
             step = builder.mul(loop.index, number(6 * TILE_NUMBERS))
 
@@ -166,8 +166,8 @@ def multiply_tiles(typing_context, down, across, C, c, c_row, terms, a, b, steps
                     unit.accumulate(tile, 4 + row, 6 + column)
                 last = pair
         for row, column, tile in sums:
-            unit.store(tile, place(row, column), c_row_bytes)
+            unit.store(tile, offset(row, column), c_row_bytes)
         return context.get_dummy_value()
 
-    place = types.intp
-    return types.void(down, across, C, place, place, terms, place, place, place), generate
+    offset = types.intp
+    return types.void(down, across, C, offset, offset, terms, offset, offset, offset), generate

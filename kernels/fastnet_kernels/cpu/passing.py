@@ -38,7 +38,7 @@ from .normalisation import (
     normalise_rows,
     sums_of_rows,
 )
-from .places import count_of, matrix_of, numbers_of, place_of
+from .places import count_of, matrix_of, numbers_of, offset_of
 from .views import vector
 
 
@@ -74,8 +74,8 @@ def _drop(job, l, block, source, source_column, target, target_column):
     plan, size = job.plan, job.plan.block_rows
     n, key = plan.layers[l, N_OUT], key_of(job.noise, job.count, l)
     for j in range(n):
-        given = vector(job.workspace, place_of(plan, source, source_column, block) + j * size, size)
-        result = vector(job.workspace, place_of(plan, target, target_column, block) + j * size, size)
+        given = vector(job.workspace, offset_of(plan, source, source_column, block) + j * size, size)
+        result = vector(job.workspace, offset_of(plan, target, target_column, block) + j * size, size)
         drop(given, result, block * size * n + j, n, plan.settings[l, RATE], key)
 
 

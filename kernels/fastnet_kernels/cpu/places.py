@@ -20,7 +20,7 @@ from .views import matrix, vector
 
 
 @inner
-def place_of(plan, layer, column, block):
+def offset_of(plan, layer, column, block):
     """Where A (or, by its column, dZ) of one layer and block begins in the workspace."""
     return plan.layers[layer, column] + block * plan.layers[layer, N_OUT] * plan.block_rows
 
@@ -43,14 +43,14 @@ def scratch_of(job, worker):
 def numbers_of(job, layer, column, block):
     """A or dZ of one layer and block, as one vector."""
     plan = job.plan
-    return vector(job.workspace, place_of(plan, layer, column, block), plan.layers[layer, N_OUT] * plan.block_rows)
+    return vector(job.workspace, offset_of(plan, layer, column, block), plan.layers[layer, N_OUT] * plan.block_rows)
 
 
 @inner
 def matrix_of(job, layer, column, block):
     """A or dZ of one layer and block of samples side by side."""
     plan = job.plan
-    return matrix(job.workspace, place_of(plan, layer, column, block), plan.layers[layer, N_OUT], plan.block_rows)
+    return matrix(job.workspace, offset_of(plan, layer, column, block), plan.layers[layer, N_OUT], plan.block_rows)
 
 
 @inner

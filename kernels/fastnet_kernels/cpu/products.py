@@ -107,10 +107,10 @@ def pack_columns(height, target, source, s, stride, columns, depth):
     one, zero, lanes = target.dtype.type(1), target.dtype.type(0), VECTOR_BYTES // target.itemsize
     step, panel_stride = _packed_strides(height, depth, target)
     for k in range(depth):
-        t, place = k * step, s + k * stride
+        t, offset = k * step, s + k * stride
         for c in range(0, columns, height):
             for v in range(0, min(height, columns - c), lanes):
-                read_vectors(1, target, t + v, source, place + c + v, one, zero)
+                read_vectors(1, target, t + v, source, offset + c + v, one, zero)
             t += panel_stride
 
 
@@ -180,9 +180,9 @@ def _add_four(changed, p, a, q, b, r, c, u, d):
 
 
 @inner
-def _prefetch_row(source, place, count):
+def _prefetch_row(source, offset, count):
     for k in range(0, count, LINE_BYTES // source.itemsize):
-        prefetch_far(source, place + k)
+        prefetch_far(source, offset + k)
 
 
 @inner

@@ -40,8 +40,8 @@ def read_vectors(typing_context, count, target, t, source, s, scale, shift):
             target.store_vector(reader.read(source.at(s, by)), target.at(t, by))
         return context.get_dummy_value()
 
-    place, kind = types.intp, target.dtype
-    return types.void(count, target, place, source, place, kind, kind), generate
+    offset, kind = types.intp, target.dtype
+    return types.void(count, target, offset, source, offset, kind, kind), generate
 
 
 @intrinsic
@@ -84,5 +84,5 @@ def transpose(typing_context, target, t, t_row, source, s, rows, first, row_size
                         store(numbers, k)
         return context.get_dummy_value()
 
-    place, kind = types.intp, target.dtype
-    return types.void(target, place, place, source, place, rows, place, place, width, kind, kind), generate
+    offset, kind = types.intp, target.dtype
+    return types.void(target, offset, offset, source, offset, rows, offset, offset, width, kind, kind), generate

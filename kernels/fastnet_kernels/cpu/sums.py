@@ -34,7 +34,7 @@ from .machine import PANEL_BYTES, VECTOR_BYTES
 from .matrix_inputs import gather_inputs_bf16x3, pack_activations_bf16x3
 from .matrix_products import STEP, depth_at_once, gemm_bf16x3
 from .passing import normalisation_weight_gradient
-from .places import count_of, is_wgrad_gemm, place_of, strides_of
+from .places import count_of, is_wgrad_gemm, offset_of, strides_of
 from .products import gemm, gemm_dot, gemm_gathered, gemv_t, mc_for
 from .reading import transpose
 from .tiles import NO_PREFETCH
@@ -52,11 +52,11 @@ def _gather_activations(job, scratch, l, first_block, blocks, first_column, last
     for column in range(first_column, last_column, panel):
         width = min(panel, last_column - column)
         for block in range(blocks):
-            a, t = place_of(plan, l, A, first_block + block), (column - first_column) // panel * panel_stride
+            a, t = offset_of(plan, l, A, first_block + block), (column - first_column) // panel * panel_stride
             for c in range(0, width, lanes):
                 for i in range(0, size, lanes):
-                    s, place = a + (column + c) * size + i, t + (block * size + i) * panel + c
-                    transpose(scratch, place, panel, workspace, s, plan.numbers, 0, size, None, one, zero)
+                    s, offset = a + (column + c) * size + i, t + (block * size + i) * panel + c
+                    transpose(scratch, offset, panel, workspace, s, plan.numbers, 0, size, None, one, zero)
 
 
 @routine
@@ -93,11 +93,11 @@ def _add_of_panels(job, scratch, alpha, changed, l, first_row, last_row, first_c
         rows = mc_for(count, scratch)
         for row in range(0, last_row - first_row, rows):
             for column in range(first_column, last_column, panel):
-                place = p + (column - first_column) // panel * panel_stride
+                offset = p + (column - first_column) // panel * panel_stride
                 gemm(
                     min(rows, last_row - first_row - row), min(panel, last_column - column), alpha, changed,
                     w + row * stride + column, stride, job.workspace, dz + row * plan.samples_stride,
-                    plan.samples_stride, 1, panels, place, panel, count, place + panel_stride if keeps else NO_PREFETCH,
+                    plan.samples_stride, 1, panels, offset, panel, count, offset + panel_stride if keeps else NO_PREFETCH,
                 )  # fmt: skip
 
 
@@ -126,8 +126,8 @@ def _add_of_columns(job, alpha, changed, l, blocks):
     plan, workspace = job.plan, job.workspace
     n, n_in, size, w = plan.layers[l, N_OUT], plan.layers[l, N_IN], plan.block_rows, plan.layers[l, W]
     for block in range(blocks):
-        dz = place_of(plan, l, DZ, block)
-        a = plan.X + block * n_in * size if l == 0 else place_of(plan, l - 1, A, block)
+        dz = offset_of(plan, l, DZ, block)
+        a = plan.X + block * n_in * size if l == 0 else offset_of(plan, l - 1, A, block)
         gemm_dot(
             n, n_in, alpha, changed, w, plan.layers[l, W_STRIDE], 1, workspace, dz, size, plan.numbers, workspace, a,
             size, size,
@@ -138,14 +138,14 @@ def _add_of_columns(job, alpha, changed, l, blocks):
 def _add_of_samples(job, alpha, changed, l, blocks, first_row, last_row, first_column, last_column):
     """The same from the samples' own rows: a few of them, or those of the first layer where they lie."""
     plan, workspace = job.plan, job.workspace
-    n_in, size, dz = plan.layers[l, N_IN], plan.block_rows, place_of(plan, l, DZ, 0)
+    n_in, size, dz = plan.layers[l, N_IN], plan.block_rows, offset_of(plan, l, DZ, 0)
     w, stride = plan.layers[l, W] + first_row * plan.layers[l, W_STRIDE], plan.layers[l, W_STRIDE]
     if plan.layout == SAMPLE_MAJOR:
         by_sample, by_unit = strides_of(plan, l)
         if l == 0:
             source, a, rows = unpacked_inputs(job)
         else:
-            source, a, rows = workspace, place_of(plan, l - 1, A, 0), plan.numbers
+            source, a, rows = workspace, offset_of(plan, l - 1, A, 0), plan.numbers
         count = last_row - first_row
         if n_in <= _SHORT_ROW and count > 1:
             gemm_gathered(
@@ -164,7 +164,7 @@ def _add_of_samples(job, alpha, changed, l, blocks, first_row, last_row, first_c
             count = count_of(job, block)
             gemm_gathered(
                 last_row - first_row, last_column - first_column, alpha, changed, w + first_column, stride, workspace,
-                place_of(plan, l, DZ, block) + first_row * size, size, 1, reinterpret(job.samples, workspace),
+                offset_of(plan, l, DZ, block) + first_row * size, size, 1, reinterpret(job.samples, workspace),
                 first_column, n_in, vector(job.rows, block * size, count), count,
             )  # fmt: skip
 
@@ -191,7 +191,7 @@ def _add_bias(job, alpha, changed, l, blocks, first_row, last_row):
     biases = vector(changed, b + first_row, last_row - first_row)
     if by_unit == 1:
         for i in range(job.m):
-            dz = vector(workspace, place_of(plan, l, DZ, 0) + i * by_sample + first_row, biases.size)
+            dz = vector(workspace, offset_of(plan, l, DZ, 0) + i * by_sample + first_row, biases.size)
             for j in range(biases.size):
                 biases[j] += alpha * dz[j]
         return
@@ -203,7 +203,7 @@ def _add_bias(job, alpha, changed, l, blocks, first_row, last_row):
                 total += numbers[i]
         else:
             for block in range(blocks):
-                numbers = vector(workspace, place_of(plan, l, DZ, block) + (first_row + j) * size, size)
+                numbers = vector(workspace, offset_of(plan, l, DZ, block) + (first_row + j) * size, size)
                 for i in range(size):
                     total += numbers[i]
         biases[j] += alpha * total

@@ -35,20 +35,20 @@ def _terms(builder, numbers):
     return found
 
 
-def _store_pairs(builder, target, place, first, second):
+def _store_pairs(builder, target, offset, first, second):
     """Store the terms of two vectors, lane by lane beside each other; from term to term are two tiles."""
     size = ir.Constant(ir.VectorType(ir.IntType(32), first.type.count), [16] * first.type.count)
     for i, (low, high) in enumerate(zip(_terms(builder, first), _terms(builder, second), strict=True)):
         pair = builder.or_(builder.lshr(low, size), high)
-        pointer = target.at(place, ir.IntType(64)(2 * TILE_NUMBERS * i))
+        pointer = target.at(offset, ir.IntType(64)(2 * TILE_NUMBERS * i))
         target.store_vector(builder.bitcast(pair, target.vector), pointer)
 
 
-def _store_transposed(builder, target, place, load):
+def _store_transposed(builder, target, offset, load):
     """Store the terms of a tile: row r of number r of load(0) to load(15), and beside each of load(16) to load(31)."""
     halves = [transposed(builder, [load(first + i) for i in range(target.lanes)]) for first in (0, target.lanes)]
     for r, (low, high) in enumerate(zip(*halves, strict=True)):
-        _store_pairs(builder, target, builder.add(place, ir.IntType(64)(r * target.lanes)), low, high)
+        _store_pairs(builder, target, builder.add(offset, ir.IntType(64)(r * target.lanes)), low, high)
 
 
 @intrinsic
@@ -60,19 +60,19 @@ def bf16x3_pairs(typing_context, terms, t, source, first, second, first_count, s
     """
 
     def generate(context, builder, signature, arguments):
-        _, t, _, *places, first_count, second_count, scale, shift = arguments
+        _, t, _, *offsets, first_count, second_count, scale, shift = arguments
         target, given = (Buffer(context, builder, signature.args[i], arguments[i]) for i in (0, 2))
         if terms.dtype == types.float32:
             reader, vectors = Reader(builder, given, target, scale, shift), []
-            for place, count in zip(places, (first_count, second_count), strict=True):
+            for offset, count in zip(offsets, (first_count, second_count), strict=True):
                 is_part = not isinstance(signature.args[5], types.NoneType)
                 mask = first_lanes(builder, target.vector, count) if is_part else None
-                vectors.append(reader.read(given.at(place), mask))
+                vectors.append(reader.read(given.at(offset), mask))
             _store_pairs(builder, target, t, *vectors)
         return context.get_dummy_value()
 
-    place, number = types.intp, terms.dtype
-    return types.void(terms, place, source, place, place, first_count, second_count, number, number), generate
+    offset, number = types.intp, terms.dtype
+    return types.void(terms, offset, source, offset, offset, first_count, second_count, number, number), generate
 
 
 @intrinsic
@@ -105,8 +105,8 @@ def bf16x3_columns(typing_context, terms, t, source, s, stride, columns, depth):
                     store(is_part=True)
         return context.get_dummy_value()
 
-    place = types.intp
-    return types.void(terms, place, source, place, place, place, place), generate
+    offset = types.intp
+    return types.void(terms, offset, source, offset, offset, offset, offset), generate
 
 
 @intrinsic
@@ -122,13 +122,13 @@ def bf16x3_samples(typing_context, terms, t, source, s, rows, first, row_size, w
         number = ir.IntType(64)
 
         def store(is_part):
-            places = [rows.load(rows.at(first, number(i))) for i in range(target.lanes)]
-            places = [builder.add(s, builder.mul(place, row_size)) for place in places]
+            offsets = [rows.load(rows.at(first, number(i))) for i in range(target.lanes)]
+            offsets = [builder.add(s, builder.mul(offset, row_size)) for offset in offsets]
 
             def load(i):
                 start = number(i // target.lanes * target.lanes)
                 mask = first_lanes(builder, target.vector, builder.sub(width, start)) if is_part else None
-                return reader.read(given.at(places[i % target.lanes], start), mask)
+                return reader.read(given.at(offsets[i % target.lanes], start), mask)
 
             _store_transposed(builder, target, t, load)
 
@@ -141,5 +141,5 @@ def bf16x3_samples(typing_context, terms, t, source, s, rows, first, row_size, w
                     store(is_part=True)
         return context.get_dummy_value()
 
-    place, number = types.intp, terms.dtype
-    return types.void(terms, place, source, place, rows, place, place, place, number, number), generate
+    offset, number = types.intp, terms.dtype
+    return types.void(terms, offset, source, offset, rows, offset, offset, offset, number, number), generate

@@ -34,7 +34,7 @@ from .reading import Reader
 _A_AHEAD = 12  # steps of k: where A is read down a column, each step needs another cache line
 _B_AHEAD = 24
 NO_PREFETCH = -(1 << 60)  # a place of what need not be asked for
-_PLACE = types.intp
+_OFFSET = types.intp
 _BYTE = ir.IntType(8)
 
 
@@ -99,12 +99,12 @@ class _Rows:
         return pointers
 
 
-def _indexed(context, builder, index_type, index, place):
+def _indexed(context, builder, index_type, index, offset):
     """index[place], or `place` itself where there is no index."""
     if isinstance(index_type, types.NoneType):
-        return place
+        return offset
     numbers = Buffer(context, builder, index_type, index)
-    return numbers.load(numbers.at(place))
+    return numbers.load(numbers.at(offset))
 
 
 def _next_of(builder, A, a, a_row, a_k, depth, h, B, b_prefetch):
@@ -166,8 +166,8 @@ def gemm_micro_kernel(typing_context, height, alpha, C, c, c_row, A, a, a_row, a
         _choose(builder, [height], [MACHINE.mr], emit)
         return context.get_dummy_value()
 
-    places = (_PLACE,) * 3
-    return types.void(_PLACE, C.dtype, C, *places[:2], A, *places, B, *places, _PLACE), generate
+    offsets = (_OFFSET,) * 3
+    return types.void(_OFFSET, C.dtype, C, *offsets[:2], A, *offsets, B, *offsets, _OFFSET), generate
 
 
 @intrinsic
@@ -192,8 +192,8 @@ def gemm_micro_kernel_narrow(
                 emit_prefetch(builder, target)
             rows = _Rows(builder, A, a, a_row, h)
             with cgutils.for_range(builder, depth) as loop:
-                place = _indexed(context, builder, signature.args[13], index, loop.index)
-                row = B.at(b, _times(builder, place, b_k))
+                offset = _indexed(context, builder, signature.args[13], index, loop.index)
+                row = B.at(b, _times(builder, offset, b_k))
                 if has_index:  # the next tile's part of the row: rows far apart are more than a processor foresees
                     emit_prefetch(builder, B.step(row, _number(B.lanes)), first_cache=False)
                 loaded = B.load_vector(row, mask)
@@ -212,8 +212,10 @@ def gemm_micro_kernel_narrow(
         _choose(builder, [height], [MACHINE.mr_narrow], emit)
         return context.get_dummy_value()
 
-    places = (_PLACE,) * 3
-    return types.void(_PLACE, _PLACE, C.dtype, C, *places[:2], A, *places, B, *places[:2], index, _PLACE), generate
+    offsets = (_OFFSET,) * 3
+    return types.void(
+        _OFFSET, _OFFSET, C.dtype, C, *offsets[:2], A, *offsets, B, *offsets[:2], index, _OFFSET
+    ), generate
 
 
 @intrinsic
@@ -240,8 +242,8 @@ def dot_micro_kernel(
 
         def emit(h, w):
             cells = B.zeros(h * w)
-            places = [_indexed(context, builder, signature.args[10], index, _number(i)) for i in range(h)]
-            rows = [A.at(a, _times(builder, place, a_row)) for place in places]
+            offsets = [_indexed(context, builder, signature.args[10], index, _number(i)) for i in range(h)]
+            rows = [A.at(a, _times(builder, offset, a_row)) for offset in offsets]
             columns = _row_pointers(builder, B, b, b_row, w)
 
             def step(k, mask=None):
@@ -266,5 +268,5 @@ def dot_micro_kernel(
         _choose(builder, [height, width], [MACHINE.dot_mr, MACHINE.dot_nr], emit)
         return context.get_dummy_value()
 
-    two, three = (_PLACE,) * 2, (_PLACE,) * 3
+    two, three = (_OFFSET,) * 2, (_OFFSET,) * 3
     return types.void(*two, C.dtype, C, *three, A, *two, index, B, *three, scale, shift), generate

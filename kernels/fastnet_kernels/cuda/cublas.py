@@ -25,14 +25,14 @@ class Matrix(NamedTuple):
     """Numbers inside a buffer on the GPU: of row i and column k at place + i * row + k * column; either step is 1."""
 
     buffer: object
-    place: int
+    offset: int
     row: int
     column: int
 
     @property
     def address(self):
         size = self.buffer.dtype.itemsize
-        return self.buffer.__cuda_array_interface__["data"][0] + self.place * size
+        return self.buffer.__cuda_array_interface__["data"][0] + self.offset * size
 
 
 def find(dtype):

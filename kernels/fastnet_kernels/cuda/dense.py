@@ -48,12 +48,12 @@ def product_of_tile(tile, C, c, stride, P, p, p_row, p_depth, Q, q, q_row, q_dep
 
 
 @inner
-def sum_of_column(numbers, place, m, n, j, first, shared):
+def sum_of_column(numbers, offset, m, n, j, first, shared):
     """The sum of column j of an m x n matrix, to all threads of it, whose `first` row is theirs; 0 beyond the last."""
     total = numbers.dtype.type(0)
     if j < n:
         for i in range(first, m, ROWS_AT_ONCE):
-            total += numbers[place + i * n + j]
+            total += numbers[offset + i * n + j]
     return sum_over_column(total, shared)
 
 

@@ -9,9 +9,9 @@ _BITS = 0xFFFFFFFF
 
 
 @formula
-def _keeps(place, rate, first, second):
+def _keeps(offset, rate, first, second):
     """Whether the number at a place is kept, by the two halves of a key, each a whole number of 32 bits."""
-    x = (int(place) & _BITS) ^ int(first)
+    x = (int(offset) & _BITS) ^ int(first)
     x = ((x ^ x >> 16) * 0x7FEB352D) & _BITS
     x ^= int(second)
     x = ((x ^ x >> 15) * 0x846CA68B) & _BITS
@@ -20,10 +20,10 @@ def _keeps(place, rate, first, second):
 
 
 @formula
-def dropout_of(a, place, rate, first, second):
+def dropout_of(a, offset, rate, first, second):
     """The number at a place, there or back: 0, or as much larger as there are fewer."""
     kind = type(a)
-    return kind(1 / (1 - rate)) * a if _keeps(place, rate, first, second) else kind(0)
+    return kind(1 / (1 - rate)) * a if _keeps(offset, rate, first, second) else kind(0)
 
 
 @kernel

@@ -2,7 +2,7 @@
 
 from ..codes import N_IN, SCALE, SHIFT
 from .compiling import cuda, inner
-from .places import place_of_inputs, row_of_sample, size_of_step
+from .places import offset_of_inputs, row_of_sample, size_of_step
 from .sizes import PIECE, THREADS
 
 
@@ -10,9 +10,9 @@ from .sizes import PIECE, THREADS
 def gather(job, step, task):
     """One piece of a step's samples."""
     n, kind = job.layers[0, N_IN], job.workspace.dtype.type
-    scale, shift, place = kind(job.real[SCALE]), kind(job.real[SHIFT]), place_of_inputs(job, step)
+    scale, shift, offset = kind(job.real[SCALE]), kind(job.real[SHIFT]), offset_of_inputs(job, step)
     last = min((task + 1) * PIECE, size_of_step(job.m_all, job.batch_size, step) * n)
     for e in range(task * PIECE + cuda.threadIdx.x, last, THREADS):
         source = row_of_sample(job, step, e // n) * n + e % n
         x = kind(job.pixels[source]) if job.pixels.size > 0 else job.samples[source]
-        job.workspace[place + e] = scale * x + shift
+        job.workspace[offset + e] = scale * x + shift

@@ -18,7 +18,7 @@ from .activations import activate, derive
 from .blocks import n_blocks
 from .compiling import cuda, inner
 from .dense import height_of, product_of_tile, width_of
-from .places import place_of_activations
+from .places import offset_of_activations
 from .sizes import (
     PIECE,
     SMALL_DEPTH,
@@ -62,7 +62,7 @@ def multiply(job, role, l, tile, slices, partial, task, shared):
     start = slice_ * a_slice
     stop = min(depth, start + a_slice)
     stride_of_W, n_out, n_in = job.layers[l, W_STRIDE], job.layers[l, N_OUT], job.layers[l, N_IN]
-    dZ, A_prev = job.layers[l, DZ], place_of_activations(job, l - 1)
+    dZ, A_prev = job.layers[l, DZ], offset_of_activations(job, l - 1)
     # Where the factors are, and from row to row and depth to depth of each; the result.
     P, Q, C = job.workspace, job.parameters, job.workspace
     if role == FORWARD:
@@ -100,19 +100,19 @@ def finish_numbers(job, role, l, slices, partial, first_row, last_row, first_col
     workspace, width = job.workspace, last_column - first_column
     for e in range(cuda.threadIdx.x, (last_row - first_row) * width, THREADS):
         i, j = first_row + e // width, first_column + e % width
-        place = i * n + j
+        offset = i * n + j
         value = workspace.dtype.type(0)
         for s in range(slices if slices > 1 else 0):
-            value += workspace[partial + s * m * n + place]
+            value += workspace[partial + s * m * n + offset]
         if role == FORWARD:
             if slices == 1:
-                value = workspace[job.layers[l, A] + place]
+                value = workspace[job.layers[l, A] + offset]
             z = value + job.parameters[job.layers[l, B] + j]
-            activate_number(job, l, place, z)
+            activate_number(job, l, offset, z)
         elif role == BACKWARD:
             if slices == 1:
-                value = workspace[job.layers[l - 1, DZ] + place]
-            derive_number(job, l - 1, place, value)
+                value = workspace[job.layers[l - 1, DZ] + offset]
+            derive_number(job, l - 1, offset, value)
         else:
             weight = job.layers[l, W] + i * job.layers[l, W_STRIDE] + j
             if slices == 1:
@@ -121,17 +121,17 @@ def finish_numbers(job, role, l, slices, partial, first_row, last_row, first_col
 
 
 @inner
-def activate_number(job, l, place, z):
+def activate_number(job, l, offset, z):
     """A = g(z), or z in the last layer, whose losses want it; z is kept where the derivative will."""
     if job.layers[l, SAVED] != job.layers[l, A]:
-        job.workspace[job.layers[l, SAVED] + place] = z
+        job.workspace[job.layers[l, SAVED] + offset] = z
     if l < job.layers.shape[0] - 1:
         z = activate(job.layers[l, ACTIVATION], job.settings[l, SLOPE], z)
-    job.workspace[job.layers[l, A] + place] = z
+    job.workspace[job.layers[l, A] + offset] = z
 
 
 @inner
-def derive_number(job, l, place, da):
+def derive_number(job, l, offset, da):
     """dZ = da * g'(Z)."""
-    a = job.workspace[job.layers[l, SAVED] + place]
-    job.workspace[job.layers[l, DZ] + place] = derive(job.layers[l, ACTIVATION], job.settings[l, SLOPE], a, da)
+    a = job.workspace[job.layers[l, SAVED] + offset]
+    job.workspace[job.layers[l, DZ] + offset] = derive(job.layers[l, ACTIVATION], job.settings[l, SLOPE], a, da)

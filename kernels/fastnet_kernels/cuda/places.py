@@ -52,8 +52,8 @@ def size_of_step(m_all, batch_size, step):
 def row_of_sample(job, step, i):
     """The row, of all samples, of the i'th sample of a step."""
     epoch, batch = divmod(step, n_blocks(job.m_all, job.batch_size))
-    place = batch * job.batch_size + i
-    return job.order[epoch * job.m_all + place] if job.order.size > 0 else place
+    offset = batch * job.batch_size + i
+    return job.order[epoch * job.m_all + offset] if job.order.size > 0 else offset
 
 
 @inner
@@ -63,12 +63,12 @@ def repeats(job):
 
 
 @inner
-def place_of_inputs(job, step):
+def offset_of_inputs(job, step):
     """Where a step's samples are in the workspace: of two places in turn, so that the next one's can be read early."""
     return job.whole[X] if repeats(job) else job.whole[X] + step % 2 * job.whole[X_SIZE]
 
 
 @inner
-def place_of_activations(job, l):
+def offset_of_activations(job, l):
     """Where the activations of layer l begin in the workspace; of -1, the samples."""
-    return job.layers[l, A] if l >= 0 else place_of_inputs(job, job.step)
+    return job.layers[l, A] if l >= 0 else offset_of_inputs(job, job.step)

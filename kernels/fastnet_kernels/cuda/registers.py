@@ -29,32 +29,32 @@ if IS_SIMULATED:
     def store_tile(rows, columns, row_step, column_step):
         """GPU code for C[r, c] = sums[r, c], for those of the m x n numbers that the tile has. See below."""
 
-        def store(sums, C, place, stride, m, n):
+        def store(sums, C, offset, stride, m, n):
             for r in range(rows):
                 i = r // 4 * row_step + r % 4
                 for c in range(columns):
                     j = c // 4 * column_step + c % 4
                     if i < m and j < n:
-                        C[place + i * stride + j] = sums[r * columns + c]
+                        C[offset + i * stride + j] = sums[r * columns + c]
 
         return store
 
-    def put_all(sums, shared, place, step):
+    def put_all(sums, shared, offset, step):
         """shared[place + i * step] = sums[i], for all of a tuple."""
         for i, value in enumerate(sums):
-            shared[place + i * step] = value
+            shared[offset + i * step] = value
 
-    def add_all(sums, shared, place, step):
+    def add_all(sums, shared, offset, step):
         """sums[i] + shared[place + i * step], for all of a tuple."""
-        return tuple(value + shared[place + i * step] for i, value in enumerate(sums))
+        return tuple(value + shared[offset + i * step] for i, value in enumerate(sums))
 
-    def load(numbers, place):
+    def load(numbers, offset):
         """numbers[place] for a place that is not negative: Numba would look."""
-        return numbers[place]
+        return numbers[offset]
 
-    def put(numbers, place, value):
+    def put(numbers, offset, value):
         """numbers[place] = value, the same."""
-        numbers[place] = value
+        numbers[offset] = value
 
     def size_of(numbers):
         """Bytes of a number of an array: known when a kernel is compiled, so that code for others is left out."""
@@ -65,9 +65,9 @@ else:
 
     from .compiling import intrinsic, types
 
-    def _data(context, builder, signature, arguments, place=0):
+    def _data(context, builder, signature, arguments, offset=0):
         """Where an argument, an array, begins."""
-        return context.make_array(signature.args[place])(context, builder, arguments[place]).data
+        return context.make_array(signature.args[offset])(context, builder, arguments[offset]).data
 
     def zeros(count):
         """GPU code for `count` zeros of the dtype of an array."""
@@ -95,21 +95,21 @@ else:
                 vector = ir.PointerType(ir.VectorType(context.get_value_type(shared.dtype), 4))
                 totals = [builder.extract_value(arguments[0], i) for i in range(rows * columns)]
 
-                def read(place, count, step):
+                def read(offset, count, step):
                     found = []
                     for v in range(count // 4):
-                        pointer = builder.gep(place, [ir.IntType(64)(v * step)])
+                        pointer = builder.gep(offset, [ir.IntType(64)(v * step)])
                         loaded = builder.load(builder.bitcast(pointer, vector), align=16)
                         found += [builder.extract_element(loaded, ir.IntType(32)(lane)) for lane in range(4)]
                     return found
 
-                starts = [builder.gep(data, [place]) for place in arguments[2:]]
+                starts = [builder.gep(data, [offset]) for offset in arguments[2:]]
                 for d in range(depth):
-                    places = [
+                    offsets = [
                         builder.gep(start, [ir.IntType(64)(d * stride)])
                         for start, stride in zip(starts, (row_stride, column_stride), strict=True)
                     ]
-                    p, q = read(places[0], rows, row_step), read(places[1], columns, column_step)
+                    p, q = read(offsets[0], rows, row_step), read(offsets[1], columns, column_step)
                     for r in range(rows):
                         for c in range(columns):
                             product = builder.fmul(p[r], q[c], flags=("contract",))
@@ -132,16 +132,16 @@ else:
         """
 
         @intrinsic
-        def store(typing_context, sums, C, place, stride, m, n):
+        def store(typing_context, sums, C, offset, stride, m, n):
             def generate(context, builder, signature, arguments):
-                sums, _, place, stride, m, n = arguments
+                sums, _, offset, stride, m, n = arguments
                 data = _data(context, builder, signature, arguments, 1)
                 down = [ir.IntType(64)(r // 4 * row_step + r % 4) for r in range(rows)]
                 across = [ir.IntType(64)(c // 4 * column_step + c % 4) for c in range(columns)]
                 in_columns = [builder.icmp_signed("<", j, n) for j in across]
                 for r, i in enumerate(down):
                     with builder.if_then(builder.icmp_signed("<", i, m)):
-                        row = builder.gep(data, [builder.add(place, builder.mul(i, stride))])
+                        row = builder.gep(data, [builder.add(offset, builder.mul(i, stride))])
                         for c, j in enumerate(across):
                             with builder.if_then(in_columns[c]):
                                 builder.store(builder.extract_value(sums, r * columns + c), builder.gep(row, [j]))
@@ -151,32 +151,32 @@ else:
 
         return store
 
-    def _places(context, builder, signature, arguments):
+    def _offsets(context, builder, signature, arguments):
         """Of numbers `place` + i * `step` of shared memory, for each i of a tuple."""
         data = _data(context, builder, signature, arguments, 1)
-        place = arguments[2]
+        offset = arguments[2]
         for _ in range(signature.args[0].count):
-            yield builder.gep(data, [place])
-            place = builder.add(place, arguments[3])
+            yield builder.gep(data, [offset])
+            offset = builder.add(offset, arguments[3])
 
     @intrinsic
-    def put_all(typing_context, sums, shared, place, step):
+    def put_all(typing_context, sums, shared, offset, step):
         """shared[place + i * step] = sums[i], for all of a tuple."""
 
         def generate(context, builder, signature, arguments):
-            for i, pointer in enumerate(_places(context, builder, signature, arguments)):
+            for i, pointer in enumerate(_offsets(context, builder, signature, arguments)):
                 builder.store(builder.extract_value(arguments[0], i), pointer)
             return context.get_dummy_value()
 
         return types.void(sums, shared, types.int64, types.int64), generate
 
     @intrinsic
-    def add_all(typing_context, sums, shared, place, step):
+    def add_all(typing_context, sums, shared, offset, step):
         """sums[i] + shared[place + i * step], for all of a tuple."""
 
         def generate(context, builder, signature, arguments):
             totals = arguments[0]
-            for i, pointer in enumerate(_places(context, builder, signature, arguments)):
+            for i, pointer in enumerate(_offsets(context, builder, signature, arguments)):
                 total = builder.fadd(builder.extract_value(totals, i), builder.load(pointer))
                 totals = builder.insert_value(totals, total, i)
             return totals
@@ -184,7 +184,7 @@ else:
         return sums(sums, shared, types.int64, types.int64), generate
 
     @intrinsic
-    def load(typing_context, numbers, place):
+    def load(typing_context, numbers, offset):
         """numbers[place] for a place that is not negative: Numba would look."""
 
         def generate(context, builder, signature, arguments):
@@ -193,7 +193,7 @@ else:
         return numbers.dtype(numbers, types.int64), generate
 
     @intrinsic
-    def put(typing_context, numbers, place, value):
+    def put(typing_context, numbers, offset, value):
         """numbers[place] = value, the same."""
 
         def generate(context, builder, signature, arguments):

@@ -51,7 +51,7 @@ def _mover(height, depth):
         return row * by_row + k * by_depth, (in_rows, k, depths, step, shared_step, k * stride + row)
 
     @inner
-    def fetch(numbers, place, n_depths, mine, registers):
+    def fetch(numbers, offset, n_depths, mine, registers):
         """registers = this thread's numbers of a slab, from its first one's place on; 0 where the factor has none."""
         there, k, depths, step, _, _ = mine
         if n_depths < depth:
@@ -61,14 +61,14 @@ def _mover(height, depth):
         for s in range(count):
             registers[s] = registers.dtype.type(0)
             if there & (1 << s):
-                registers[s] = load(numbers, place + s * step)
+                registers[s] = load(numbers, offset + s * step)
 
     @inner
-    def store(registers, shared, place, mine):
+    def store(registers, shared, offset, mine):
         """The same numbers to shared memory: a depth a row."""
         _, _, _, _, shared_step, first = mine
         for s in range(count):
-            put(shared, place + first + s * shared_step, registers[s])
+            put(shared, offset + first + s * shared_step, registers[s])
 
     return share, fetch, store, count
 

@@ -47,44 +47,44 @@ from .updates import adam_of, rmsprop_of, sgd_momentum_of, sgd_of
 
 
 @inner
-def _update(job, place, g):
+def _update(job, offset, g):
     """The optimizer changes one parameter."""
     settings, row = job.optimizer, job.step - job.first_step
     kind, decay, epsilon = settings[OPTIMIZER], settings[WEIGHT_DECAY], settings[OPTIMIZER_EPSILON]
     first_decay, second_decay = settings[FIRST_DECAY], settings[SECOND_DECAY]
-    rate, p = job.rates[row, LEARNING_RATE], job.parameters[place]
+    rate, p = job.rates[row, LEARNING_RATE], job.parameters[offset]
     if kind == PLAIN:
-        job.parameters[place] = sgd_of(p, g, rate)
+        job.parameters[offset] = sgd_of(p, g, rate)
     elif kind == MOMENTUM:
-        job.parameters[place], job.first_state[place] = sgd_momentum_of(
-            p, g, job.first_state[place], rate, first_decay, decay, settings[NESTEROV] != 0
+        job.parameters[offset], job.first_state[offset] = sgd_momentum_of(
+            p, g, job.first_state[offset], rate, first_decay, decay, settings[NESTEROV] != 0
         )
     elif kind == RMSPROP:
-        job.parameters[place], job.first_state[place], job.second_state[place] = rmsprop_of(
-            p, g, job.first_state[place], job.second_state[place], rate, second_decay, first_decay, epsilon, decay
+        job.parameters[offset], job.first_state[offset], job.second_state[offset] = rmsprop_of(
+            p, g, job.first_state[offset], job.second_state[offset], rate, second_decay, first_decay, epsilon, decay
         )
     elif kind in (ADAM, ADAMW):
-        job.parameters[place], job.first_state[place], job.second_state[place] = adam_of(
-            p, g, job.first_state[place], job.second_state[place], job.rates[row, OF_MEAN],
+        job.parameters[offset], job.first_state[offset], job.second_state[offset] = adam_of(
+            p, g, job.first_state[offset], job.second_state[offset], job.rates[row, OF_MEAN],
             job.rates[row, OF_MEAN_SQUARE], rate, first_decay, second_decay, epsilon, decay, kind == ADAMW,
         )  # fmt: skip
     else:
-        job.parameters[place] = math.nan
+        job.parameters[offset] = math.nan
 
 
 @inner
-def change(job, l, place, g, is_penalised):
+def change(job, l, offset, g, is_penalised):
     """A parameter's gradient: with its penalty's and cut, it is stored, and the parameter changes if that is all."""
     kind = type(g)
     if is_penalised:
-        l1, w = kind(job.settings[l, L1]), job.parameters[place]
+        l1, w = kind(job.settings[l, L1]), job.parameters[offset]
         g += kind(job.settings[l, L2]) * w + (l1 if w > 0 else -l1 if w < 0 else kind(0))
     if job.mode == TRAIN:
         most = kind(job.optimizer[CLIP_VALUE])
         g = most if g > most else -most if g < -most else g
-    job.gradients[place] = g
+    job.gradients[offset] = g
     if job.mode == TRAIN and not job.optimizer[CLIP_NORM] < np.inf:
-        _update(job, place, g)
+        _update(job, offset, g)
 
 
 @inner
@@ -148,11 +148,11 @@ def sum_squares(job, l, task, shared):
 
 
 @inner
-def sum_of_pieces(job, place, shared):
+def sum_of_pieces(job, offset, shared):
     """The sum of an entry for each piece of parameters."""
     total = job.workspace.dtype.type(0)
     for e in range(cuda.threadIdx.x, job.whole[N_PIECES], THREADS):
-        total += job.workspace[place + e]
+        total += job.workspace[offset + e]
     return sum_over_block(total, shared)
 
 
@@ -165,6 +165,6 @@ def update_piece(job, l, task, shared):
     # NaN stays NaN; and a norm that is infinite would make a step of nothing, which nobody would see.
     factor = kind(math.nan) if norm == math.inf else kind(1) if factor > 1 else factor
     for e in range(task * PIECE + cuda.threadIdx.x, min((task + 1) * PIECE, count_of_parameters(job, l)), THREADS):
-        place = job.layers[l, W] + e
-        job.gradients[place] *= factor
-        _update(job, place, job.gradients[place])
+        offset = job.layers[l, W] + e
+        job.gradients[offset] *= factor
+        _update(job, offset, job.gradients[offset])
