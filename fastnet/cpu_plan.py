@@ -124,26 +124,30 @@ def make_plan(
     tasks: list[tuple[int, int, int, int, int]] = []
     for l, (layer, n_in, n_out) in enumerate(found):
         row = table[l]
-        row[codes.A], row[codes.DZ] = (room.take(places_for_samples * n_out) for _ in range(2))
-        row[codes.SAVED], row[codes.WGRAD], row[codes.PACKS_W] = row[codes.A], form.wgrad[l], form.packed[l]
+        row[codes.A_OFFSET], row[codes.DZ_OFFSET] = (room.take(places_for_samples * n_out) for _ in range(2))
+        row[codes.SAVED_OFFSET], row[codes.WGRAD], row[codes.PACKS_W] = (
+            row[codes.A_OFFSET],
+            form.wgrad[l],
+            form.packed[l],
+        )
         row[codes.USES_AMX] = form.on_unit[l]
         describe(layer, n_in, n_out, row, settings[l])
         if not isinstance(layer, Dense | BatchNorm | LayerNorm):
             continue
         if is_derived_from_z(layer):
-            row[codes.SAVED] = room.take(places_for_samples * n_out)
+            row[codes.SAVED_OFFSET] = room.take(places_for_samples * n_out)
         W, b = next(parameters), next(parameters)
-        row[codes.W], row[codes.W_STRIDE], row[codes.B] = W.offset, W.stride, b.offset
+        row[codes.W_OFFSET], row[codes.LDW], row[codes.B_OFFSET] = W.offset, W.stride, b.offset
         if isinstance(layer, BatchNorm):
-            row[codes.RUNNING], _ = next(parameters).offset, next(parameters)
-            row[codes.STATISTICS] = room.take((4 + 2 * blocks) * n_out)
+            row[codes.RUNNING_OFFSET], _ = next(parameters).offset, next(parameters)
+            row[codes.STATISTICS_OFFSET] = room.take((4 + 2 * blocks) * n_out)
         elif isinstance(layer, LayerNorm):
-            row[codes.STATISTICS] = room.take(4 * places_for_samples)
+            row[codes.STATISTICS_OFFSET] = room.take(4 * places_for_samples)
         if form.layout == codes.FEATURE_MAJOR and form.wgrad[l] in (codes.WGRAD_GEMM, codes.WGRAD_ROWS):
-            row[codes.DZ_ROWS] = room.take(samples_stride * n_out)
+            row[codes.DZ_ROWS_OFFSET] = room.take(samples_stride * n_out)
         if layer.trainable:
             row[codes.INPUT_TAIL] = form.edges[l]
-            row[codes.INPUT_TAIL_ROWS] = room.take(samples_stride * form.edges[l])
+            row[codes.INPUT_TAIL_OFFSET] = room.take(samples_stride * form.edges[l])
             tasks += _tasks_of(l, n_out, n_in, form, panel)
     tasks.sort(key=lambda task: (task[1] - task[2]) * (task[4] - task[3]))  # the largest first: so shares are like
     starts = [0, *np.flatnonzero(table[:, codes.BATCH_STATISTICS]).tolist(), len(found)]

@@ -29,31 +29,31 @@ class Calls:
 
         role, l, makes_a = instruction[[codes.ROLE, codes.LAYER, codes.ENDS]].tolist()
         layer, last = self.plan.layers[l].tolist(), len(self.plan.layers) - 1
-        n, n_in, stride = layer[codes.N_OUT], layer[codes.N_IN], layer[codes.W_STRIDE]
+        n, n_in, stride = layer[codes.N_OUT], layer[codes.N_IN], layer[codes.LDW]
         steps = -(-self.m_all // self.batch_size)
         m = min(self.batch_size, self.m_all - step % steps * self.batch_size)
         # A matrix of the workspace by its rows, and the same turned.
         A_prev = Matrix(self.workspace, self._inputs(l, step), n_in, 1)
-        dZ = Matrix(self.workspace, layer[codes.DZ], n, 1)
+        dZ = Matrix(self.workspace, layer[codes.DZ_OFFSET], n, 1)
         if role == codes.FORWARD:
-            W = Matrix(self.parameters, layer[codes.W], stride, 1)
-            Z = Matrix(self.workspace, layer[codes.A], n, 1)
-            b = Matrix(self.parameters, layer[codes.B], 1, 1) if makes_a else None
+            W = Matrix(self.parameters, layer[codes.W_OFFSET], stride, 1)
+            Z = Matrix(self.workspace, layer[codes.A_OFFSET], n, 1)
+            b = Matrix(self.parameters, layer[codes.B_OFFSET], 1, 1) if makes_a else None
             relu = layer[codes.ACTIVATION] == codes.RELU and l < last
             self.cublas.multiply(self.stream, m, n, n_in, A_prev, W, Z, b, relu=relu)
         elif role == codes.BACKWARD:
-            W_turned = Matrix(self.parameters, layer[codes.W], 1, stride)
-            dA_prev = Matrix(self.workspace, int(self.plan.layers[l - 1, codes.DZ]), n_in, 1)
+            W_turned = Matrix(self.parameters, layer[codes.W_OFFSET], 1, stride)
+            dA_prev = Matrix(self.workspace, int(self.plan.layers[l - 1, codes.DZ_OFFSET]), n_in, 1)
             self.cublas.multiply(self.stream, m, n_in, n, dZ, W_turned, dA_prev)
         else:
-            dW = Matrix(self.gradients, layer[codes.W], stride, 1)
+            dW = Matrix(self.gradients, layer[codes.W_OFFSET], stride, 1)
             self.cublas.multiply(self.stream, n, n_in, m, _turned(dZ), _turned(A_prev), dW)
 
     def _inputs(self, l: int, step: int) -> int:
         """Where the numbers are that layer l reads."""
         if l > 0:
-            return int(self.plan.layers[l - 1, codes.A])
-        start, size = self.plan.whole[[codes.X, codes.X_SIZE]].tolist()
+            return int(self.plan.layers[l - 1, codes.A_OFFSET])
+        start, size = self.plan.whole[[codes.X_OFFSET, codes.X_SIZE]].tolist()
         return int(start if self.repeats else start + step % 2 * size)
 
 

@@ -209,7 +209,9 @@ class GPUPlan:
     def _makes_A(self, l: int) -> bool:  # noqa: N802 - as the field writes it
         """Whether a library can add b and activate at once: of the last layer Z is wanted, whatever its activation."""
         is_plain = self.layers[l, codes.ACTIVATION] in (codes.LINEAR, codes.RELU)
-        return l == len(self.layers) - 1 or (is_plain and self.layers[l, codes.SAVED] == self.layers[l, codes.A])
+        return l == len(self.layers) - 1 or (
+            is_plain and self.layers[l, codes.SAVED_OFFSET] == self.layers[l, codes.A_OFFSET]
+        )
 
     def _is_left(self, role: int, l: int) -> bool:
         """Whether a product's numbers are not what is wanted yet."""
@@ -245,8 +247,8 @@ def make_gpu_plan(
     for l, (layer, n_in, n_out) in enumerate(found):
         row = table[l]
         describe(layer, n_in, n_out, row, settings[l])
-        row[codes.A], row[codes.DZ] = (room.take(m * n_out) for _ in range(2))
-        row[codes.SAVED] = room.take(m * n_out) if is_derived_from_z(layer) else row[codes.A]
+        row[codes.A_OFFSET], row[codes.DZ_OFFSET] = (room.take(m * n_out) for _ in range(2))
+        row[codes.SAVED_OFFSET] = room.take(m * n_out) if is_derived_from_z(layer) else row[codes.A_OFFSET]
         if isinstance(layer, Dense):
             products[codes.FORWARD, l] = product_for(form, n_out, n_in, sizes)
             products[codes.BACKWARD, l] = product_for(form, n_in, n_out, sizes)
@@ -254,12 +256,12 @@ def make_gpu_plan(
         if not isinstance(layer, Dense | BatchNorm | LayerNorm):
             continue
         W, b = next(parameters), next(parameters)
-        row[codes.W], row[codes.W_STRIDE], row[codes.B] = W.offset, W.stride, b.offset
+        row[codes.W_OFFSET], row[codes.LDW], row[codes.B_OFFSET] = W.offset, W.stride, b.offset
         if isinstance(layer, BatchNorm):
-            row[codes.RUNNING], _ = next(parameters).offset, next(parameters)
-            row[codes.STATISTICS] = room.take(4 * n_out)
+            row[codes.RUNNING_OFFSET], _ = next(parameters).offset, next(parameters)
+            row[codes.STATISTICS_OFFSET] = room.take(4 * n_out)
         elif isinstance(layer, LayerNorm):
-            row[codes.STATISTICS] = room.take(2 * m)
+            row[codes.STATISTICS_OFFSET] = room.take(2 * m)
         if layer.trainable:
             trained.append(l)
             row[codes.FIRST_PIECE] = pieces
@@ -267,7 +269,7 @@ def make_gpu_plan(
     whole = np.zeros(9, np.int64)
     whole[codes.LOSS], whole[codes.N_TARGETS] = LOSS_CODES[loss.name], n_targets(loss, n_last)
     whole[codes.N_PIECES], whole[codes.X_SIZE] = pieces, m * n_inputs
-    whole[codes.X] = room.take(2 * m * n_inputs)
+    whole[codes.X_OFFSET] = room.take(2 * m * n_inputs)
     whole[codes.LOSSES], whole[codes.SCORES] = room.take(m), room.take(m)
     whole[codes.PENALTIES], whole[codes.SUMS_OF_SQUARES] = room.take(pieces), room.take(pieces)
     partials = {}

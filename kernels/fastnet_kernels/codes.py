@@ -56,18 +56,18 @@ WGRAD_FUSED = 3  # in the forward pass's blocks of samples, while they are in ca
 WGRAD_NONE = 4  # the layer is not dense
 
 # Columns of Plan.layers. Offsets count elements from the start of their buffer.
-# From one row of W to the next are W_STRIDE elements, N_IN of them its own. Of a normalisation W is gamma, B beta.
-# SAVED is what the activation's derivative is computed from: A, or a place for Z.
-# DZ_ROWS is dZ once more, for sums of dW of panels: a unit a row, of all samples, `samples_stride` from row to row.
-# INPUT_TAIL_ROWS is the same of a few last inputs A_prev, INPUT_TAIL of them, which would leave most of a panel empty.
+# From one row of W to the next are LDW elements, N_IN of them its own. Of a normalisation W is gamma, B beta.
+# SAVED_OFFSET is what the activation's derivative is computed from: A, or a place for Z.
+# DZ_ROWS_OFFSET is dZ once more, for sums of dW of panels: a unit a row, of all samples, `samples_stride` from row to row.
+# INPUT_TAIL_OFFSET is the same of a few last inputs A_prev, INPUT_TAIL of them, which would leave most of a panel empty.
 # PACKS_W is whether W is so large that the backward pass copies it in the order of use.
-# STATISTICS are what a normalisation measures. A batch normalisation that BATCH_STATISTICS takes them of the mini-batch, in
-# training, and waits for all its samples; else, and for inference, it takes those it remembers, which begin at RUNNING
+# STATISTICS_OFFSET are what a normalisation measures. A batch normalisation that BATCH_STATISTICS takes them of the mini-batch, in
+# training, and waits for all its samples; else, and for inference, it takes those it remembers, which begin at RUNNING_OFFSET
 # of the parameters: mean, then variance. FIRST_PIECE, see below, is for GPUs. USES_AMX is whether a matrix unit makes
 # the layer's products.
 (
-    KIND, N_IN, N_OUT, ACTIVATION, W, W_STRIDE, B, A, SAVED, DZ, WGRAD, DZ_ROWS, PACKS_W,
-    STATISTICS, BATCH_STATISTICS, RUNNING, FIRST_PIECE, USES_AMX, INPUT_TAIL, INPUT_TAIL_ROWS,
+    KIND, N_IN, N_OUT, ACTIVATION, W_OFFSET, LDW, B_OFFSET, A_OFFSET, SAVED_OFFSET, DZ_OFFSET, WGRAD, DZ_ROWS_OFFSET, PACKS_W,
+    STATISTICS_OFFSET, BATCH_STATISTICS, RUNNING_OFFSET, FIRST_PIECE, USES_AMX, INPUT_TAIL, INPUT_TAIL_OFFSET,
 ) = range(20)  # fmt: skip
 LAYER_COLUMNS = 20
 
@@ -113,7 +113,7 @@ SMALL, LARGE, OF_LIBRARY = range(3)
 # Whole numbers of a plan for a GPU, the last ones places in its workspace. X has room for two mini-batches, X_SIZE
 # apart. PENALTIES and SUMS_OF_SQUARES have an entry a piece of a layer's parameters, layer by layer: a layer's first
 # one is in its column FIRST_PIECE.
-LOSS, N_TARGETS, N_PIECES, X, X_SIZE, LOSSES, SCORES, PENALTIES, SUMS_OF_SQUARES = range(9)
+LOSS, N_TARGETS, N_PIECES, X_OFFSET, X_SIZE, LOSSES, SCORES, PENALTIES, SUMS_OF_SQUARES = range(9)
 
 # Real numbers of a plan for a GPU.
 LOSS_SETTING, SCALE, SHIFT = range(3)

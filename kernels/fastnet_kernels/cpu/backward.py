@@ -1,26 +1,26 @@
 """Back through the layers: dZ of each from the dZ of the next."""
 
 from ..codes import (
+    A_OFFSET,
     ACTIVATION,
     DENSE,
-    DZ,
-    DZ_ROWS,
+    DZ_OFFSET,
+    DZ_ROWS_OFFSET,
     INPUT_TAIL,
-    INPUT_TAIL_ROWS,
+    INPUT_TAIL_OFFSET,
     KIND,
     LARGE_W,
+    LDW,
     N_IN,
     N_OUT,
     PACKED_DEPTH,
     PACKS_W,
     SAMPLE_MAJOR,
     SAMPLE_ROWS,
-    SAVED,
+    SAVED_OFFSET,
     SLOPE,
     USES_AMX,
-    W_STRIDE,
-    A,
-    W,
+    W_OFFSET,
 )
 from .activations import derive
 from .compiling import inner, routine
@@ -39,8 +39,8 @@ _NUMBERS_AT_ONCE = 16384  # of W
 def _dense_backward_rows(job, l):
     """dA_prev += dZ W for samples one by one."""
     plan, workspace = job.plan, job.workspace
-    n, n_in, w, stride = plan.layers[l, N_OUT], plan.layers[l, N_IN], plan.layers[l, W], plan.layers[l, W_STRIDE]
-    dz, dz_prev = plan.layers[l, DZ], plan.layers[l - 1, DZ]
+    n, n_in, w, stride = plan.layers[l, N_OUT], plan.layers[l, N_IN], plan.layers[l, W_OFFSET], plan.layers[l, LDW]
+    dz, dz_prev = plan.layers[l, DZ_OFFSET], plan.layers[l - 1, DZ_OFFSET]
     by_sample, by_unit = strides_of(plan, l)
     some = max(4, _NUMBERS_AT_ONCE // n_in)
     for j in range(0, n, some):  # rows of W, which stay in cache for all samples
@@ -57,7 +57,7 @@ def _dense_backward_packed(job, scratch, l, first_block, last_block):
     """dA_prev += W^T dZ for samples side by side, with pieces of a large W copied: its columns lie pages apart."""
     plan, workspace = job.plan, job.workspace
     n, n_in, size = plan.layers[l, N_OUT], plan.layers[l, N_IN], plan.block_rows
-    w, stride, height = plan.layers[l, W], plan.layers[l, W_STRIDE], packed_mr(size, workspace)
+    w, stride, height = plan.layers[l, W_OFFSET], plan.layers[l, LDW], packed_mr(size, workspace)
     for j in range(0, n, PACKED_DEPTH):
         depth = min(PACKED_DEPTH, n - j)
         columns = mc_for(depth, workspace)
@@ -66,8 +66,8 @@ def _dense_backward_packed(job, scratch, l, first_block, last_block):
             pack_columns(height, scratch, job.parameters, w + j * stride + c, stride, count, depth)
             for block in range(first_block, last_block):
                 gemm_packed(
-                    height, count, columns_of(job, l, block), workspace, offset_of(plan, l - 1, DZ, block) + c * size,
-                    size, scratch, workspace, offset_of(plan, l, DZ, block) + j * size, size, depth,
+                    height, count, columns_of(job, l, block), workspace, offset_of(plan, l - 1, DZ_OFFSET, block) + c * size,
+                    size, scratch, workspace, offset_of(plan, l, DZ_OFFSET, block) + j * size, size, depth,
                 )  # fmt: skip
 
 
@@ -76,7 +76,7 @@ def _dense_backward(job, scratch, l, first_block, last_block):
     """dA_prev of a dense layer's dZ."""
     plan, workspace = job.plan, job.workspace
     for block in range(first_block, last_block):
-        dA_prev = numbers_of(job, l - 1, DZ, block)
+        dA_prev = numbers_of(job, l - 1, DZ_OFFSET, block)
         for j in range(dA_prev.size):
             dA_prev[j] = 0
     if plan.layout == SAMPLE_MAJOR:
@@ -85,8 +85,8 @@ def _dense_backward(job, scratch, l, first_block, last_block):
         n, n_in, size = plan.layers[l, N_OUT], plan.layers[l, N_IN], plan.block_rows
         gemm_amx(
             n_in, count_of_blocks(job, first_block, last_block), workspace.dtype.type(1), workspace,
-            offset_of(plan, l - 1, DZ, first_block), size, n_in * size, job.parameters, plan.layers[l, W], 1,
-            plan.layers[l, W_STRIDE], workspace, offset_of(plan, l, DZ, first_block), n * size, n, scratch,
+            offset_of(plan, l - 1, DZ_OFFSET, first_block), size, n_in * size, job.parameters, plan.layers[l, W_OFFSET], 1,
+            plan.layers[l, LDW], workspace, offset_of(plan, l, DZ_OFFSET, first_block), n * size, n, scratch,
             plan.amx_scratch,
         )  # fmt: skip
     elif plan.layers[l, PACKS_W]:
@@ -94,10 +94,10 @@ def _dense_backward(job, scratch, l, first_block, last_block):
     else:
         n, n_in, size = plan.layers[l, N_OUT], plan.layers[l, N_IN], plan.block_rows
         for block in range(first_block, last_block):
-            dz, dz_prev = offset_of(plan, l, DZ, block), offset_of(plan, l - 1, DZ, block)
+            dz, dz_prev = offset_of(plan, l, DZ_OFFSET, block), offset_of(plan, l - 1, DZ_OFFSET, block)
             gemm(
                 n_in, columns_of(job, l, block), workspace.dtype.type(1), workspace, dz_prev, size, job.parameters,
-                plan.layers[l, W], 1, plan.layers[l, W_STRIDE], workspace, dz, size, n, NO_PREFETCH,
+                plan.layers[l, W_OFFSET], 1, plan.layers[l, LDW], workspace, dz, size, n, NO_PREFETCH,
             )  # fmt: skip
 
 
@@ -105,8 +105,8 @@ def _dense_backward(job, scratch, l, first_block, last_block):
 def derive_layer(job, l, block):
     """dZ of a layer, from dA."""
     plan = job.plan
-    dZ = numbers_of(job, l, DZ, block)
-    derive(plan.layers[l, ACTIVATION], plan.settings[l, SLOPE], numbers_of(job, l, SAVED, block), dZ)
+    dZ = numbers_of(job, l, DZ_OFFSET, block)
+    derive(plan.layers[l, ACTIVATION], plan.settings[l, SLOPE], numbers_of(job, l, SAVED_OFFSET, block), dZ)
 
 
 @routine
@@ -129,7 +129,7 @@ def backward(job, scratch, first_block, last_block, first_layer, last_layer):
     for l in range(last_layer, first_layer, -1):
         if plan.layers[l, INPUT_TAIL]:
             first_unit = plan.layers[l, N_IN] - plan.layers[l, INPUT_TAIL]
-            keep_rows(job, l - 1, A, first_unit, plan.layers[l, INPUT_TAIL_ROWS], first_block, last_block)
+            keep_rows(job, l - 1, A_OFFSET, first_unit, plan.layers[l, INPUT_TAIL_OFFSET], first_block, last_block)
         if l <= plan.first_trained:
             return
         if plan.layers[l, KIND] == DENSE:
@@ -142,4 +142,4 @@ def backward(job, scratch, first_block, last_block, first_layer, last_layer):
         for block in range(first_block, last_block):
             derive_layer(job, l - 1, block)
         if is_wgrad_gemm(job, l - 1):
-            keep_rows(job, l - 1, DZ, 0, plan.layers[l - 1, DZ_ROWS], first_block, last_block)
+            keep_rows(job, l - 1, DZ_OFFSET, 0, plan.layers[l - 1, DZ_ROWS_OFFSET], first_block, last_block)

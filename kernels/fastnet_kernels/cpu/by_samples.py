@@ -1,6 +1,6 @@
 """Phase 1 of a training step: a block of samples goes forward through the whole network, and its dZ come back."""
 
-from ..codes import DZ, DZ_ROWS, GRADIENT, N_IN, N_OUT, PREDICT, SAMPLE_ROWS, WGRAD, WGRAD_FUSED
+from ..codes import DZ_OFFSET, DZ_ROWS_OFFSET, GRADIENT, N_IN, N_OUT, PREDICT, SAMPLE_ROWS, WGRAD, WGRAD_FUSED
 from .backward import backward, keep_rows
 from .blocks import n_blocks, n_partials, share
 from .compiling import routine
@@ -23,7 +23,7 @@ def _add_to_partial(job, partial, block):
     plan, workspace = job.plan, job.workspace
     n, n_in, size = plan.layers[0, N_OUT], plan.layers[0, N_IN], plan.block_rows
     first = block * size
-    dz = offset_of(plan, 0, DZ, block)
+    dz = offset_of(plan, 0, DZ_OFFSET, block)
     count, rows = count_of(job, block), vector(job.rows, first, 2 * size)
     scale, shift = workspace.dtype.type(plan.scale), workspace.dtype.type(plan.shift)
     for j in range(n):
@@ -78,7 +78,7 @@ def data_phase(job, worker, workers, first_layer, last_layer, goes_forward, come
                 else:
                     cost_of_block(job, block)
             if job.mode >= GRADIENT and is_wgrad_gemm(job, layers - 1):
-                keep_rows(job, layers - 1, DZ, 0, plan.layers[layers - 1, DZ_ROWS], first, last)
+                keep_rows(job, layers - 1, DZ_OFFSET, 0, plan.layers[layers - 1, DZ_ROWS_OFFSET], first, last)
         if comes_back:
             backward(job, scratch, first, last, first_layer, min(last_layer, layers - 1))
             if first_layer > 0:

@@ -7,6 +7,7 @@ import numpy as np
 from ..codes import (
     ADAM,
     ADAMW,
+    B_OFFSET,
     CLIP_NORM,
     CLIP_VALUE,
     DENSE,
@@ -18,6 +19,7 @@ from ..codes import (
     L2,
     LAST_COLUMN,
     LAST_ROW,
+    LDW,
     MOMENTUM,
     N_OUT,
     NESTEROV,
@@ -29,10 +31,8 @@ from ..codes import (
     SECOND_DECAY,
     TASK_LAYER,
     TRAIN,
-    W_STRIDE,
+    W_OFFSET,
     WEIGHT_DECAY,
-    B,
-    W,
 )
 from .compiling import inner, routine
 from .functions import is_finite
@@ -104,10 +104,10 @@ def _squares(numbers):
 def _numbers_of_row(plan, l, j, first_row, last_row, first_column, last_column):
     """Place and count of a task's numbers, row by row of W; after them b (or of a normalisation gamma, then beta)."""
     if j < last_row:
-        return plan.layers[l, W] + j * plan.layers[l, W_STRIDE] + first_column, last_column - first_column
+        return plan.layers[l, W_OFFSET] + j * plan.layers[l, LDW] + first_column, last_column - first_column
     if plan.layers[l, KIND] != DENSE:
-        return plan.layers[l, B], plan.layers[l, N_OUT]
-    return plan.layers[l, B] + first_row, (last_row - first_row if first_column == 0 else 0)
+        return plan.layers[l, B_OFFSET], plan.layers[l, N_OUT]
+    return plan.layers[l, B_OFFSET] + first_row, (last_row - first_row if first_column == 0 else 0)
 
 
 @routine

@@ -2,7 +2,18 @@
 
 import numpy as np
 
-from ..codes import ACTIVATION, CROSS_ENTROPY, DZ, HINGE, LOG_LOSS, N_OUT, RARE_LOSSES, SOFTMAX, SQUARED_ERROR, A
+from ..codes import (
+    A_OFFSET,
+    ACTIVATION,
+    CROSS_ENTROPY,
+    DZ_OFFSET,
+    HINGE,
+    LOG_LOSS,
+    N_OUT,
+    RARE_LOSSES,
+    SOFTMAX,
+    SQUARED_ERROR,
+)
 from .activations import softmax_columns, softmax_of_one
 from .backward import derive_layer
 from .compiling import inner, routine
@@ -81,7 +92,7 @@ def cost_of_block(job, block):
     plan, workspace, targets, n_targets = job.plan, job.workspace, job.targets, job.plan.n_targets
     last_layer, setting = plan.layers.shape[0] - 1, plan.loss_setting
     first, size, n = block * plan.block_rows, plan.block_rows, plan.layers[last_layer, N_OUT]
-    Z, dZ = matrix_of(job, last_layer, A, block), matrix_of(job, last_layer, DZ, block)
+    Z, dZ = matrix_of(job, last_layer, A_OFFSET, block), matrix_of(job, last_layer, DZ_OFFSET, block)
     Y = matrix(workspace, plan.Y + first * n_targets, n_targets, size)
     offsets = vector(job.rows, first, size)
     if not job.again:
@@ -96,7 +107,7 @@ def cost_of_block(job, block):
     elif plan.loss == CROSS_ENTROPY:
         _count_hits(plan.loss, Z, Y, L, scores)
         if size == 1:
-            z, dz = numbers_of(job, last_layer, A, block), numbers_of(job, last_layer, DZ, block)
+            z, dz = numbers_of(job, last_layer, A_OFFSET, block), numbers_of(job, last_layer, DZ_OFFSET, block)
             cross_entropy_of_one(z, Y[0, 0], setting, L, dz, weight)
         else:
             cross_entropy_columns(Z, Y, setting, L, dZ, weight)
@@ -136,14 +147,14 @@ def store_outputs(job, block):
     plan, outputs = job.plan, job.outputs
     last_layer = plan.layers.shape[0] - 1
     n, first = plan.layers[last_layer, N_OUT], block * plan.block_rows
-    Z = matrix_of(job, last_layer, A, block)
+    Z = matrix_of(job, last_layer, A_OFFSET, block)
     if plan.layers[last_layer, ACTIVATION] == SOFTMAX and plan.block_rows == 1:
-        softmax_of_one(numbers_of(job, last_layer, A, block))
+        softmax_of_one(numbers_of(job, last_layer, A_OFFSET, block))
     elif plan.layers[last_layer, ACTIVATION] == SOFTMAX:
         softmax_columns(Z)
     else:
         if plan.loss == LOG_LOSS:
-            _keep_above_half(numbers_of(job, last_layer, A, block))
+            _keep_above_half(numbers_of(job, last_layer, A_OFFSET, block))
         activate_layer(job, last_layer, block)
     offset, zero = job.start + first, Z.dtype.type(0)
     total = zero

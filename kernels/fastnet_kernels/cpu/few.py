@@ -4,7 +4,7 @@ Where a mini-batch has so few samples more than vectors hold that one more vecto
 through the larger layers one by one.
 """
 
-from ..codes import DZ, N_IN, N_OUT, SAMPLE_ROWS, W_STRIDE, A, W
+from ..codes import A_OFFSET, DZ_OFFSET, LDW, N_IN, N_OUT, SAMPLE_ROWS, W_OFFSET
 from .compiling import routine
 from .inputs import lie_ready, read_rows
 from .places import columns_of, count_of, offset_of, strides_of, tail_of
@@ -21,10 +21,10 @@ def first_layer_unpacked(job, scratch, block, first_sample, k, n_features):
     one = workspace.dtype.type(1)
     n, n_in, first = plan.layers[0, N_OUT], plan.layers[0, N_IN], block * plan.block_rows
     by_sample, by_unit = strides_of(plan, 0)
-    w, stride = plan.layers[0, W] + k, plan.layers[0, W_STRIDE]
+    w, stride = plan.layers[0, W_OFFSET] + k, plan.layers[0, LDW]
     count = count_of(job, block)
     for i in range(first_sample, count, _SAMPLES_AT_ONCE):
-        some, z = min(_SAMPLES_AT_ONCE, count - i), offset_of(plan, 0, A, block) + i * by_sample
+        some, z = min(_SAMPLES_AT_ONCE, count - i), offset_of(plan, 0, A_OFFSET, block) + i * by_sample
         if job.are_bytes and n <= DOTS_AT_ONCE:
             gemm_dot_bytes(
                 some, n, workspace, z, by_sample, by_unit, job.samples, k, n_in, vector(job.rows, first + i, some),
@@ -54,14 +54,14 @@ def dense_forward_tail(job, scratch, l, first_block, last_block):
         if tail and l == 0:
             first_layer_unpacked(job, scratch, block, i, 0, n_in)
         elif tail:
-            a = offset_of(plan, l - 1, A, block) + i
+            a = offset_of(plan, l - 1, A_OFFSET, block) + i
             for s in range(tail):
                 row = vector(scratch, s * n_in, n_in)
                 for k in range(n_in):
                     row[k] = workspace[a + k * size + s]
             gemm_dot(
-                tail, n, workspace.dtype.type(1), workspace, offset_of(plan, l, A, block) + i, 1, size, scratch, 0, n_in,
-                plan.numbers, job.parameters, plan.layers[l, W], plan.layers[l, W_STRIDE], n_in,
+                tail, n, workspace.dtype.type(1), workspace, offset_of(plan, l, A_OFFSET, block) + i, 1, size, scratch, 0, n_in,
+                plan.numbers, job.parameters, plan.layers[l, W_OFFSET], plan.layers[l, LDW], n_in,
             )  # fmt: skip
 
 
@@ -73,13 +73,13 @@ def dense_backward_tail(job, scratch, l, first_block, last_block):
     row = vector(scratch, 0, n_in)
     for block in range(first_block, last_block):
         first = columns_of(job, l, block)
-        dz, dz_prev = offset_of(plan, l, DZ, block), offset_of(plan, l - 1, DZ, block)
+        dz, dz_prev = offset_of(plan, l, DZ_OFFSET, block), offset_of(plan, l - 1, DZ_OFFSET, block)
         for i in range(first, first + tail_of(job, l, block)):
             for k in range(n_in):
                 row[k] = 0
             gemv_t(
                 scratch, 0, n_in, workspace.dtype.type(1), workspace, dz + i, size, n, job.parameters,
-                plan.layers[l, W], plan.layers[l, W_STRIDE], plan.numbers, 0,
+                plan.layers[l, W_OFFSET], plan.layers[l, LDW], plan.numbers, 0,
             )  # fmt: skip
             for k in range(n_in):
                 workspace[dz_prev + k * size + i] = row[k]

@@ -1,22 +1,22 @@
 """Forward through dense layers, the first of which reads the samples; some blocks of samples at a time."""
 
 from ..codes import (
+    A_OFFSET,
     ACTIVATION,
+    B_OFFSET,
     DENSE,
     KIND,
+    LDW,
     N_IN,
     N_OUT,
     PACKED_CACHED,
     PREDICT,
     SAMPLE_MAJOR,
-    SAVED,
+    SAVED_OFFSET,
     SLOPE,
     UNPACKED,
     USES_AMX,
-    W_STRIDE,
-    A,
-    B,
-    W,
+    W_OFFSET,
 )
 from .activations import activate
 from .compiling import inner, routine
@@ -34,8 +34,8 @@ from .views import distance, vector
 @inner
 def _start_with_bias(job, l, block):
     plan, parameters, workspace = job.plan, job.parameters, job.workspace
-    n, size, z = plan.layers[l, N_OUT], plan.block_rows, offset_of(plan, l, A, block)
-    b = vector(parameters, plan.layers[l, B], n)
+    n, size, z = plan.layers[l, N_OUT], plan.block_rows, offset_of(plan, l, A_OFFSET, block)
+    b = vector(parameters, plan.layers[l, B_OFFSET], n)
     by_sample, _ = strides_of(plan, l)
     if by_sample == 1:
         for j in range(n):
@@ -64,7 +64,7 @@ def _first_layer_of_panels(job, scratch, first_block, last_block, k, n_features)
     """The same for some blocks, in products with panels of samples, which may be there from the step before."""
     plan, workspace = job.plan, job.workspace
     n, n_in, size = plan.layers[0, N_OUT], plan.layers[0, N_IN], plan.block_rows
-    w, stride = plan.layers[0, W] + k, plan.layers[0, W_STRIDE]
+    w, stride = plan.layers[0, W_OFFSET] + k, plan.layers[0, LDW]
     keeps = plan.inputs == PACKED_CACHED
     target = workspace if keeps else scratch
     rows = mc_for(n_features, workspace)
@@ -81,7 +81,7 @@ def _first_layer_of_panels(job, scratch, first_block, last_block, k, n_features)
                 pack_inputs(job, target, t, size, block * size, size if keeps else columns, k, n_features)
             gemm(
                 min(rows, n - row), columns, workspace.dtype.type(1), workspace,
-                offset_of(plan, 0, A, block) + row * size, size, job.parameters, w + row * stride, stride, 1, target, t,
+                offset_of(plan, 0, A_OFFSET, block) + row * size, size, job.parameters, w + row * stride, stride, 1, target, t,
                 size, n_features, upcoming,
             )  # fmt: skip
 
@@ -97,8 +97,8 @@ def _first_layer_amx(job, scratch, first_block, last_block):
         pack_inputs_bf16x3(job, scratch, plan.amx_scratch, first_block, last_block, k, depth)
         gemm_bf16x3(
             n, count_of_blocks(job, first_block, last_block), workspace.dtype.type(1), workspace,
-            offset_of(plan, 0, A, first_block), size, n * size, job.parameters, plan.layers[0, W] + k,
-            plan.layers[0, W_STRIDE], 1, depth, scratch, plan.amx_scratch,
+            offset_of(plan, 0, A_OFFSET, first_block), size, n * size, job.parameters, plan.layers[0, W_OFFSET] + k,
+            plan.layers[0, LDW], 1, depth, scratch, plan.amx_scratch,
         )  # fmt: skip
 
 
@@ -110,7 +110,7 @@ def mark_what_is_not_finite(job, block):
     """
     plan, workspace, zero = job.plan, job.workspace, job.workspace.dtype.type(0)
     by_sample, _ = strides_of(plan, 0)
-    total, z = zero, offset_of(plan, 0, A, block)
+    total, z = zero, offset_of(plan, 0, A_OFFSET, block)
     for i in range(plan.block_rows):
         total += zero * workspace[z + i * by_sample]
     workspace[plan.scores + block * plan.block_rows] = total
@@ -129,8 +129,8 @@ def first_dense_layer(job, scratch, first_block, last_block):
             read_rows(job, workspace, plan.X, 0, job.m, 0, n_in)
         samples, x, rows = unpacked_inputs(job)
         gemm_dot(
-            job.m, plan.layers[0, N_OUT], workspace.dtype.type(1), workspace, plan.layers[0, A], by_sample, by_unit,
-            samples, x, n_in, rows, job.parameters, plan.layers[0, W], plan.layers[0, W_STRIDE], n_in,
+            job.m, plan.layers[0, N_OUT], workspace.dtype.type(1), workspace, plan.layers[0, A_OFFSET], by_sample, by_unit,
+            samples, x, n_in, rows, job.parameters, plan.layers[0, W_OFFSET], plan.layers[0, LDW], n_in,
         )  # fmt: skip
         return
     if plan.layers[0, USES_AMX]:
@@ -152,17 +152,17 @@ def _dense_forward(job, scratch, l, first_block, last_block):
     plan, parameters, workspace = job.plan, job.parameters, job.workspace
     one = workspace.dtype.type(1)
     n, n_in, size = plan.layers[l, N_OUT], plan.layers[l, N_IN], plan.block_rows
-    w, stride, rows = plan.layers[l, W], plan.layers[l, W_STRIDE], mc_for(n_in, workspace)
+    w, stride, rows = plan.layers[l, W_OFFSET], plan.layers[l, LDW], mc_for(n_in, workspace)
     for block in range(first_block, last_block):
         _start_with_bias(job, l, block)
     if plan.layout == SAMPLE_MAJOR:
         by_sample, by_unit = strides_of(plan, l)
         gemm_dot(
-            job.m, n, one, workspace, plan.layers[l, A], by_sample, by_unit, workspace, plan.layers[l - 1, A], n_in,
+            job.m, n, one, workspace, plan.layers[l, A_OFFSET], by_sample, by_unit, workspace, plan.layers[l - 1, A_OFFSET], n_in,
             plan.numbers, parameters, w, stride, n_in,
         )  # fmt: skip
     elif plan.layers[l, USES_AMX]:
-        z, a = offset_of(plan, l, A, first_block), offset_of(plan, l - 1, A, first_block)
+        z, a = offset_of(plan, l, A_OFFSET, first_block), offset_of(plan, l - 1, A_OFFSET, first_block)
         gemm_amx(
             n, count_of_blocks(job, first_block, last_block), one, workspace, z, size, n * size,
             parameters, w, stride, 1, workspace, a, n_in * size, n_in, scratch, plan.amx_scratch,
@@ -170,7 +170,7 @@ def _dense_forward(job, scratch, l, first_block, last_block):
     else:
         for row in range(0, n, rows):
             for block in range(first_block, last_block):
-                z, a = offset_of(plan, l, A, block) + row * size, offset_of(plan, l - 1, A, block)
+                z, a = offset_of(plan, l, A_OFFSET, block) + row * size, offset_of(plan, l - 1, A_OFFSET, block)
                 gemm(
                     min(rows, n - row), columns_of(job, l, block), one, workspace, z, size, parameters,
                     w + row * stride, stride, 1, workspace, a, size, n_in, NO_PREFETCH,
@@ -180,9 +180,9 @@ def _dense_forward(job, scratch, l, first_block, last_block):
 @inner
 def activate_layer(job, l, block):
     """A of a layer from its Z, which is kept where the derivative needs it."""
-    plan, Z = job.plan, numbers_of(job, l, A, block)
-    if plan.layers[l, SAVED] != plan.layers[l, A]:
-        kept = numbers_of(job, l, SAVED, block)
+    plan, Z = job.plan, numbers_of(job, l, A_OFFSET, block)
+    if plan.layers[l, SAVED_OFFSET] != plan.layers[l, A_OFFSET]:
+        kept = numbers_of(job, l, SAVED_OFFSET, block)
         for i in range(kept.size):
             kept[i] = Z[i]
     activate(plan.layers[l, ACTIVATION], plan.settings[l, SLOPE], Z)

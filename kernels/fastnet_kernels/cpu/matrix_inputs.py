@@ -1,6 +1,6 @@
 """What a matrix unit multiplies: terms of panels (see `matrix_products`) of samples, read where they lie, and of A."""
 
-from ..codes import AMX, N_IN, PREFETCH_DISTANCE, A
+from ..codes import A_OFFSET, AMX, N_IN, PREFETCH_DISTANCE
 from .compiling import inner, routine
 from .machine import LINE_BYTES, prefetch
 from .matrix_products import STEP, bf16x3_panel, tile_of
@@ -71,5 +71,8 @@ def pack_activations_bf16x3(job, terms, t, l, first, count, first_column, last_c
     for column in range(first_column, last_column, TILE_ROWS):
         c = column - first_column
         for k in range(0, count, STEP):
-            target, a = tile_of(bf16x3_panel(t, c // STEP), k, c % STEP), offset_of(plan, l, A, (first + k) // STEP)
+            target, a = (
+                tile_of(bf16x3_panel(t, c // STEP), k, c % STEP),
+                offset_of(plan, l, A_OFFSET, (first + k) // STEP),
+            )
             bf16x3_samples(terms, target, job.workspace, a, plan.numbers, column, STEP, STEP, one, zero)

@@ -7,9 +7,12 @@ registers. Reading W is all there is to it, and in the smallest networks it is t
 import math
 
 from ..codes import (
+    A_OFFSET,
     ACTIVATION,
+    B_OFFSET,
     CROSS_ENTROPY,
-    DZ,
+    DZ_OFFSET,
+    LDW,
     LOG_LOSS,
     N_IN,
     N_OUT,
@@ -18,10 +21,7 @@ from ..codes import (
     SLOPE,
     SQUARED_ERROR,
     TRAIN,
-    W_STRIDE,
-    A,
-    B,
-    W,
+    W_OFFSET,
 )
 from .activations import activate, derive
 from .compiling import inner, routine
@@ -53,10 +53,10 @@ def _forward(job, samples, x):
     plan, workspace, parameters = job.plan, job.workspace, job.parameters
     last = plan.layers.shape[0] - 1
     for l in range(last + 1):
-        n, n_in, w = plan.layers[l, N_OUT], plan.layers[l, N_IN], plan.layers[l, W]
-        a = vector(samples, x, n_in) if l == 0 else vector(workspace, plan.layers[l - 1, A], n_in)
-        z, b = vector(workspace, plan.layers[l, A], n), vector(parameters, plan.layers[l, B], n)
-        stride, fours = plan.layers[l, W_STRIDE], n // 4 * 4
+        n, n_in, w = plan.layers[l, N_OUT], plan.layers[l, N_IN], plan.layers[l, W_OFFSET]
+        a = vector(samples, x, n_in) if l == 0 else vector(workspace, plan.layers[l - 1, A_OFFSET], n_in)
+        z, b = vector(workspace, plan.layers[l, A_OFFSET], n), vector(parameters, plan.layers[l, B_OFFSET], n)
+        stride, fours = plan.layers[l, LDW], n // 4 * 4
         for j in range(0, fours, 4):
             _dots_of_four(parameters, w + j * stride, stride, a, b, z, j)
         for j in range(fours, n):
@@ -76,7 +76,7 @@ def _cost(job):
     plan, workspace = job.plan, job.workspace
     last, row = plan.layers.shape[0] - 1, job.rows[0]
     n, L = plan.layers[last, N_OUT], vector(workspace, plan.L, 1)
-    z, dz = vector(workspace, plan.layers[last, A], n), vector(workspace, plan.layers[last, DZ], n)
+    z, dz = vector(workspace, plan.layers[last, A_OFFSET], n), vector(workspace, plan.layers[last, DZ_OFFSET], n)
     one = workspace.dtype.type(1)
     if plan.loss == CROSS_ENTROPY:
         label, top = job.targets[row, 0], 0
@@ -112,20 +112,20 @@ def _backward(job, samples, x):
     plan, workspace, parameters = job.plan, job.workspace, job.parameters
     alpha = workspace.dtype.type(-job.learning_rate)
     for l in range(plan.layers.shape[0] - 1, -1, -1):
-        n, n_in, w = plan.layers[l, N_OUT], plan.layers[l, N_IN], plan.layers[l, W]
-        dz, b = vector(workspace, plan.layers[l, DZ], n), vector(parameters, plan.layers[l, B], n)
-        a = vector(samples, x, n_in) if l == 0 else vector(workspace, plan.layers[l - 1, A], n_in)
+        n, n_in, w = plan.layers[l, N_OUT], plan.layers[l, N_IN], plan.layers[l, W_OFFSET]
+        dz, b = vector(workspace, plan.layers[l, DZ_OFFSET], n), vector(parameters, plan.layers[l, B_OFFSET], n)
+        a = vector(samples, x, n_in) if l == 0 else vector(workspace, plan.layers[l - 1, A_OFFSET], n_in)
         if l > 0:
-            da = vector(workspace, plan.layers[l - 1, DZ], n_in)
+            da = vector(workspace, plan.layers[l - 1, DZ_OFFSET], n_in)
             for k in range(n_in):
                 da[k] = 0
             for j in range(n):
-                row, factor = vector(parameters, w + j * plan.layers[l, W_STRIDE], n_in), dz[j]
+                row, factor = vector(parameters, w + j * plan.layers[l, LDW], n_in), dz[j]
                 for k in range(n_in):
                     da[k] += factor * row[k]
             derive(plan.layers[l - 1, ACTIVATION], plan.settings[l - 1, SLOPE], a, da)
         for j in range(n):
-            row, factor = vector(parameters, w + j * plan.layers[l, W_STRIDE], n_in), alpha * dz[j]
+            row, factor = vector(parameters, w + j * plan.layers[l, LDW], n_in), alpha * dz[j]
             for k in range(n_in):
                 row[k] += factor * a[k]
         for j in range(n):

@@ -6,10 +6,12 @@ A batch normalisation measures block by block, and between two phases what all b
 import math
 
 from ..codes import (
+    A_OFFSET,
+    B_OFFSET,
     BATCH_NORM,
     BATCH_STATISTICS,
     DROPOUT,
-    DZ,
+    DZ_OFFSET,
     EPSILON,
     GRADIENT,
     KIND,
@@ -17,13 +19,11 @@ from ..codes import (
     N_OUT,
     PASSING,
     RATE,
-    RUNNING,
+    RUNNING_OFFSET,
     RUNNING_RATE,
-    STATISTICS,
+    STATISTICS_OFFSET,
     TRAIN,
-    A,
-    B,
-    W,
+    W_OFFSET,
 )
 from .blocks import n_blocks
 from .compiling import inner, routine
@@ -49,14 +49,14 @@ def _statistic_of(job, l, number):
     There follow two for each block: mean and squares forward, shares of dgamma and dbeta back.
     """
     n = job.plan.layers[l, N_OUT]
-    return vector(job.workspace, job.plan.layers[l, STATISTICS] + number * n, n)
+    return vector(job.workspace, job.plan.layers[l, STATISTICS_OFFSET] + number * n, n)
 
 
 @inner
 def _statistic_of_samples(job, l, block, number):
     """One of the vectors, an entry a sample, that a layer normalisation keeps: mean, rate and two for the way back."""
     size = job.plan.block_rows
-    return vector(job.workspace, job.plan.layers[l, STATISTICS] + (4 * block + number) * size, size)
+    return vector(job.workspace, job.plan.layers[l, STATISTICS_OFFSET] + (4 * block + number) * size, size)
 
 
 @inner
@@ -85,15 +85,15 @@ def passing_forward(job, l, block):
     plan, parameters = job.plan, job.parameters
     n, kind = plan.layers[l, N_OUT], plan.layers[l, KIND]
     if kind == DROPOUT:
-        given, result = numbers_of(job, l - 1, A, block), numbers_of(job, l, A, block)
+        given, result = numbers_of(job, l - 1, A_OFFSET, block), numbers_of(job, l, A_OFFSET, block)
         if job.mode >= GRADIENT:
             _drop(job, l, block, l - 1, A, l, A)
         else:
             for i in range(result.size):
                 result[i] = given[i]
         return
-    given, result = matrix_of(job, l - 1, A, block), matrix_of(job, l, A, block)
-    gamma, beta = vector(parameters, plan.layers[l, W], n), vector(parameters, plan.layers[l, B], n)
+    given, result = matrix_of(job, l - 1, A_OFFSET, block), matrix_of(job, l, A_OFFSET, block)
+    gamma, beta = vector(parameters, plan.layers[l, W_OFFSET], n), vector(parameters, plan.layers[l, B_OFFSET], n)
     if kind == BATCH_NORM:
         normalise_rows(given, _statistic_of(job, l, 0), _statistic_of(job, l, 1), gamma, beta, result)
     elif kind == LAYER_NORM:
@@ -109,13 +109,13 @@ def passing_backward(job, l, block):
     """The same of a layer that changes each unit for itself."""
     plan = job.plan
     if plan.layers[l, KIND] == DROPOUT:
-        _drop(job, l, block, l, DZ, l - 1, DZ)
+        _drop(job, l, block, l, DZ_OFFSET, l - 1, DZ_OFFSET)
         return
     n, count = plan.layers[l, N_OUT], count_of(job, block)
     dA, A_prev, dA_prev = (
-        matrix_of(job, l, DZ, block), matrix_of(job, l - 1, A, block), matrix_of(job, l - 1, DZ, block)
+        matrix_of(job, l, DZ_OFFSET, block), matrix_of(job, l - 1, A_OFFSET, block), matrix_of(job, l - 1, DZ_OFFSET, block)
     )  # fmt: skip
-    gamma = vector(job.parameters, plan.layers[l, W], n)
+    gamma = vector(job.parameters, plan.layers[l, W_OFFSET], n)
     if plan.layers[l, KIND] == BATCH_NORM:
         share = (
             1 / job.m if _uses_batch_statistics(job, l) else 0.0
@@ -141,7 +141,7 @@ def batch_statistics(job, l, first_block, last_block):
     """Mean and squares of some blocks, for the batch normalisation that comes next."""
     for block in range(first_block, last_block):
         mean, squares = _statistic_of(job, l, 4 + 2 * block), _statistic_of(job, l, 5 + 2 * block)
-        moments_of_rows(matrix_of(job, l - 1, A, block), count_of(job, block), mean, squares)
+        moments_of_rows(matrix_of(job, l - 1, A_OFFSET, block), count_of(job, block), mean, squares)
 
 
 @routine(component=PASSING)
@@ -149,7 +149,7 @@ def gradient_sums(job, l, first_block, last_block):
     """Shares of dgamma and dbeta of some blocks, for the batch normalisation that phase 1 has come back to."""
     for block in range(first_block, last_block):
         sums_of_rows(
-            matrix_of(job, l, DZ, block), matrix_of(job, l - 1, A, block), count_of(job, block),
+            matrix_of(job, l, DZ_OFFSET, block), matrix_of(job, l - 1, A_OFFSET, block), count_of(job, block),
             _statistic_of(job, l, 0), _statistic_of(job, l, 1), _statistic_of(job, l, 4 + 2 * block),
             _statistic_of(job, l, 5 + 2 * block),
         )  # fmt: skip
@@ -161,7 +161,7 @@ def use_running_statistics(job):
     plan, parameters = job.plan, job.parameters
     for l in range(plan.layers.shape[0]):
         if plan.layers[l, KIND] == BATCH_NORM and not _uses_batch_statistics(job, l):
-            n, running = plan.layers[l, N_OUT], plan.layers[l, RUNNING]
+            n, running = plan.layers[l, N_OUT], plan.layers[l, RUNNING_OFFSET]
             mean, rate = _statistic_of(job, l, 0), _statistic_of(job, l, 1)
             dgamma, dbeta = _statistic_of(job, l, 2), _statistic_of(job, l, 3)
             for j in range(n):
@@ -177,7 +177,7 @@ def combine_batch_statistics(job, l):
     if not _uses_batch_statistics(job, l):
         return
     plan, parameters = job.plan, job.parameters
-    n, running, share = plan.layers[l, N_OUT], plan.layers[l, RUNNING], plan.settings[l, RUNNING_RATE]
+    n, running, share = plan.layers[l, N_OUT], plan.layers[l, RUNNING_OFFSET], plan.settings[l, RUNNING_RATE]
     mean, rate = _statistic_of(job, l, 0), _statistic_of(job, l, 1)
     blocks = n_blocks(job.m, plan.block_rows)
     for j in range(n):
@@ -213,7 +213,7 @@ def normalisation_weight_gradient(job, alpha, changed, l):
     """changed[gamma, beta] += alpha * their derivatives."""
     plan = job.plan
     n = plan.layers[l, N_OUT]
-    gamma, beta = vector(changed, plan.layers[l, W], n), vector(changed, plan.layers[l, B], n)
+    gamma, beta = vector(changed, plan.layers[l, W_OFFSET], n), vector(changed, plan.layers[l, B_OFFSET], n)
     if plan.layers[l, KIND] == BATCH_NORM:
         dgamma, dbeta = _statistic_of(job, l, 2), _statistic_of(job, l, 3)
         for j in range(n):
@@ -222,7 +222,7 @@ def normalisation_weight_gradient(job, alpha, changed, l):
     elif plan.layers[l, KIND] == LAYER_NORM:
         for block in range(n_blocks(job.m, plan.block_rows)):
             add_sums_of_columns(
-                matrix_of(job, l, DZ, block), matrix_of(job, l - 1, A, block), count_of(job, block),
+                matrix_of(job, l, DZ_OFFSET, block), matrix_of(job, l - 1, A_OFFSET, block), count_of(job, block),
                 _statistic_of_samples(job, l, block, 0), _statistic_of_samples(job, l, block, 1), alpha, gamma, beta,
             )  # fmt: skip
     else:

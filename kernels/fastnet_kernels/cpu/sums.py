@@ -1,16 +1,19 @@
 """Sums over all samples: pieces of dW and db, of a task each, in the way that suits the layer."""
 
 from ..codes import (
+    A_OFFSET,
+    B_OFFSET,
     DENSE,
-    DZ,
-    DZ_ROWS,
+    DZ_OFFSET,
+    DZ_ROWS_OFFSET,
     FIRST_COLUMN,
     FIRST_ROW,
     INPUT_TAIL,
-    INPUT_TAIL_ROWS,
+    INPUT_TAIL_OFFSET,
     KIND,
     LAST_COLUMN,
     LAST_ROW,
+    LDW,
     N_IN,
     N_OUT,
     PACKED_CACHED,
@@ -18,14 +21,11 @@ from ..codes import (
     SAMPLE_ROWS,
     TASK_LAYER,
     USES_AMX,
-    W_STRIDE,
+    W_OFFSET,
     WGRAD,
     WGRAD_DOT,
     WGRAD_FUSED,
     WGRAD_ROWS,
-    A,
-    B,
-    W,
 )
 from .blocks import n_blocks, n_partials
 from .compiling import inner, routine
@@ -52,7 +52,7 @@ def _gather_activations(job, scratch, l, first_block, blocks, first_column, last
     for column in range(first_column, last_column, panel):
         width = min(panel, last_column - column)
         for block in range(blocks):
-            a, t = offset_of(plan, l, A, first_block + block), (column - first_column) // panel * panel_stride
+            a, t = offset_of(plan, l, A_OFFSET, first_block + block), (column - first_column) // panel * panel_stride
             for c in range(0, width, lanes):
                 for i in range(0, size, lanes):
                     s, offset = a + (column + c) * size + i, t + (block * size + i) * panel + c
@@ -69,7 +69,7 @@ def _add_of_panels(job, scratch, alpha, changed, l, first_row, last_row, first_c
     input_tail = plan.layers[l, INPUT_TAIL] if last_column == plan.layers[l, N_IN] else 0
     last_column -= input_tail
     size, panel = plan.block_rows, PANEL_BYTES // scratch.itemsize
-    w, stride = plan.layers[l, W] + first_row * plan.layers[l, W_STRIDE], plan.layers[l, W_STRIDE]
+    w, stride = plan.layers[l, W_OFFSET] + first_row * plan.layers[l, LDW], plan.layers[l, LDW]
     keeps = l == 0 and plan.inputs == PACKED_CACHED
     samples = n_blocks(m, size) * size
     at_once = samples if keeps else plan.blocks_at_once * size
@@ -83,11 +83,11 @@ def _add_of_panels(job, scratch, alpha, changed, l, first_row, last_row, first_c
             )
         elif not (keeps and job.again):
             gather_inputs(job, panels, p, first, count, first_column, last_column, panel_stride)
-        dz = plan.layers[l, DZ_ROWS] + first_row * plan.samples_stride + first
+        dz = plan.layers[l, DZ_ROWS_OFFSET] + first_row * plan.samples_stride + first
         if input_tail:
             gemm_dot(
                 input_tail, last_row - first_row, alpha, changed, w + last_column, 1, stride, job.workspace,
-                plan.layers[l, INPUT_TAIL_ROWS] + first, plan.samples_stride, plan.numbers, job.workspace, dz,
+                plan.layers[l, INPUT_TAIL_OFFSET] + first, plan.samples_stride, plan.numbers, job.workspace, dz,
                 plan.samples_stride, count,
             )  # fmt: skip
         rows = mc_for(count, scratch)
@@ -104,7 +104,7 @@ def _add_of_panels(job, scratch, alpha, changed, l, first_row, last_row, first_c
 @routine
 def _wgrad_amx(job, scratch, alpha, changed, l, first_row, last_row, first_column, last_column):
     """The same by a matrix unit, some samples at a time."""
-    plan, stride = job.plan, job.plan.layers[l, W_STRIDE]
+    plan, stride = job.plan, job.plan.layers[l, LDW]
     at_once = depth_at_once(job.m)
     for first in range(0, job.m, at_once):
         count = min(at_once, job.m - first)
@@ -114,8 +114,8 @@ def _wgrad_amx(job, scratch, alpha, changed, l, first_row, last_row, first_colum
             pack_activations_bf16x3(job, scratch, plan.amx_scratch, l - 1, first, count, first_column, last_column)
         gemm_bf16x3(
             last_row - first_row, last_column - first_column, alpha, changed,
-            plan.layers[l, W] + first_row * stride + first_column, stride, STEP, job.workspace,
-            plan.layers[l, DZ_ROWS] + first_row * plan.samples_stride + first, plan.samples_stride, 1, count, scratch,
+            plan.layers[l, W_OFFSET] + first_row * stride + first_column, stride, STEP, job.workspace,
+            plan.layers[l, DZ_ROWS_OFFSET] + first_row * plan.samples_stride + first, plan.samples_stride, 1, count, scratch,
             plan.amx_scratch,
         )  # fmt: skip
 
@@ -124,12 +124,12 @@ def _wgrad_amx(job, scratch, alpha, changed, l, first_row, last_row, first_colum
 def _add_of_columns(job, alpha, changed, l, blocks):
     """The same in dot products of two units' numbers."""
     plan, workspace = job.plan, job.workspace
-    n, n_in, size, w = plan.layers[l, N_OUT], plan.layers[l, N_IN], plan.block_rows, plan.layers[l, W]
+    n, n_in, size, w = plan.layers[l, N_OUT], plan.layers[l, N_IN], plan.block_rows, plan.layers[l, W_OFFSET]
     for block in range(blocks):
-        dz = offset_of(plan, l, DZ, block)
-        a = plan.X + block * n_in * size if l == 0 else offset_of(plan, l - 1, A, block)
+        dz = offset_of(plan, l, DZ_OFFSET, block)
+        a = plan.X + block * n_in * size if l == 0 else offset_of(plan, l - 1, A_OFFSET, block)
         gemm_dot(
-            n, n_in, alpha, changed, w, plan.layers[l, W_STRIDE], 1, workspace, dz, size, plan.numbers, workspace, a,
+            n, n_in, alpha, changed, w, plan.layers[l, LDW], 1, workspace, dz, size, plan.numbers, workspace, a,
             size, size,
         )  # fmt: skip
 
@@ -138,14 +138,14 @@ def _add_of_columns(job, alpha, changed, l, blocks):
 def _add_of_samples(job, alpha, changed, l, blocks, first_row, last_row, first_column, last_column):
     """The same from the samples' own rows: a few of them, or those of the first layer where they lie."""
     plan, workspace = job.plan, job.workspace
-    n_in, size, dz = plan.layers[l, N_IN], plan.block_rows, offset_of(plan, l, DZ, 0)
-    w, stride = plan.layers[l, W] + first_row * plan.layers[l, W_STRIDE], plan.layers[l, W_STRIDE]
+    n_in, size, dz = plan.layers[l, N_IN], plan.block_rows, offset_of(plan, l, DZ_OFFSET, 0)
+    w, stride = plan.layers[l, W_OFFSET] + first_row * plan.layers[l, LDW], plan.layers[l, LDW]
     if plan.layout == SAMPLE_MAJOR:
         by_sample, by_unit = strides_of(plan, l)
         if l == 0:
             source, a, rows = unpacked_inputs(job)
         else:
-            source, a, rows = workspace, offset_of(plan, l - 1, A, 0), plan.numbers
+            source, a, rows = workspace, offset_of(plan, l - 1, A_OFFSET, 0), plan.numbers
         count = last_row - first_row
         if n_in <= _SHORT_ROW and count > 1:
             gemm_gathered(
@@ -164,7 +164,7 @@ def _add_of_samples(job, alpha, changed, l, blocks, first_row, last_row, first_c
             count = count_of(job, block)
             gemm_gathered(
                 last_row - first_row, last_column - first_column, alpha, changed, w + first_column, stride, workspace,
-                offset_of(plan, l, DZ, block) + first_row * size, size, 1, reinterpret(job.samples, workspace),
+                offset_of(plan, l, DZ_OFFSET, block) + first_row * size, size, 1, reinterpret(job.samples, workspace),
                 first_column, n_in, vector(job.rows, block * size, count), count,
             )  # fmt: skip
 
@@ -173,9 +173,9 @@ def _add_of_samples(job, alpha, changed, l, blocks, first_row, last_row, first_c
 def _add_partials(job, alpha, changed, blocks, first_row, last_row, first_column, last_column):
     """The sums over groups of blocks, that phase 1 has made, one after the other."""
     plan, workspace = job.plan, job.workspace
-    n, n_in, stride = plan.layers[0, N_OUT], plan.layers[0, N_IN], plan.layers[0, W_STRIDE]
+    n, n_in, stride = plan.layers[0, N_OUT], plan.layers[0, N_IN], plan.layers[0, LDW]
     for j in range(first_row, last_row):
-        target = vector(changed, plan.layers[0, W] + j * stride + first_column, last_column - first_column)
+        target = vector(changed, plan.layers[0, W_OFFSET] + j * stride + first_column, last_column - first_column)
         for index in range(n_partials(blocks)):
             partial = vector(workspace, plan.partials + (index * n + j) * n_in + first_column, target.size)
             for k in range(target.size):
@@ -186,24 +186,24 @@ def _add_partials(job, alpha, changed, blocks, first_row, last_row, first_column
 def _add_bias(job, alpha, changed, l, blocks, first_row, last_row):
     """db of some rows: the sum of dZ over all samples."""
     plan, workspace = job.plan, job.workspace
-    size, b = plan.block_rows, plan.layers[l, B]
+    size, b = plan.block_rows, plan.layers[l, B_OFFSET]
     by_sample, by_unit = strides_of(plan, l)
     biases = vector(changed, b + first_row, last_row - first_row)
     if by_unit == 1:
         for i in range(job.m):
-            dz = vector(workspace, offset_of(plan, l, DZ, 0) + i * by_sample + first_row, biases.size)
+            dz = vector(workspace, offset_of(plan, l, DZ_OFFSET, 0) + i * by_sample + first_row, biases.size)
             for j in range(biases.size):
                 biases[j] += alpha * dz[j]
         return
     for j in range(biases.size):
         total = alpha * 0
         if is_wgrad_gemm(job, l):
-            numbers = vector(workspace, plan.layers[l, DZ_ROWS] + (first_row + j) * plan.samples_stride, job.m)
+            numbers = vector(workspace, plan.layers[l, DZ_ROWS_OFFSET] + (first_row + j) * plan.samples_stride, job.m)
             for i in range(numbers.size):
                 total += numbers[i]
         else:
             for block in range(blocks):
-                numbers = vector(workspace, offset_of(plan, l, DZ, block) + (first_row + j) * size, size)
+                numbers = vector(workspace, offset_of(plan, l, DZ_OFFSET, block) + (first_row + j) * size, size)
                 for i in range(size):
                     total += numbers[i]
         biases[j] += alpha * total

@@ -3,9 +3,10 @@
 import math
 
 from ..codes import (
+    A_OFFSET,
     ACTIVATION,
     CROSS_ENTROPY,
-    DZ,
+    DZ_OFFSET,
     GRADIENT,
     HINGE,
     LOG_LOSS,
@@ -16,11 +17,10 @@ from ..codes import (
     N_TARGETS,
     PENALTIES,
     PREDICT,
-    SAVED,
+    SAVED_OFFSET,
     SCORES,
     SLOPE,
     SOFTMAX,
-    A,
 )
 from .activations import activate, derive, epsilon_of, exponentials_of_row, numerator_of
 from .blocks import n_blocks
@@ -61,7 +61,7 @@ def _cost_of_row(job, l, i, is_real, lanes, lane, shared):
     """Loss, score and dZ of one sample."""
     kind, loss, setting = job.workspace.dtype.type, job.whole[LOSS], job.real[LOSS_SETTING]
     n, sample = job.layers[l, N_OUT], row_of_sample(job, job.step, i)
-    z, dz, y = job.layers[l, A] + i * n, job.layers[l, DZ] + i * n, sample * job.whole[N_TARGETS]
+    z, dz, y = job.layers[l, A_OFFSET] + i * n, job.layers[l, DZ_OFFSET] + i * n, sample * job.whole[N_TARGETS]
     of_logits = loss in (LOG_LOSS, CROSS_ENTROPY)
     if is_real and not of_logits:
         for j in range(lane, n, lanes):
@@ -78,7 +78,7 @@ def _cost_of_row(job, l, i, is_real, lanes, lane, shared):
         return
     if not of_logits:
         for j in range(lane, n, lanes):
-            a = job.workspace[job.layers[l, SAVED] + i * n + j]
+            a = job.workspace[job.layers[l, SAVED_OFFSET] + i * n + j]
             job.workspace[dz + j] = derive(job.layers[l, ACTIVATION], job.settings[l, SLOPE], a, job.workspace[dz + j])
     if lane == 0:
         job.workspace[job.whole[LOSSES] + i] = total * weight
@@ -89,7 +89,7 @@ def _cost_of_row(job, l, i, is_real, lanes, lane, shared):
 def _store_outputs(job, l, i, is_real, lanes, lane, shared):
     """The last layer's activations of one sample."""
     n = job.layers[l, N_OUT]
-    z, out = job.layers[l, A] + i * n, row_of_sample(job, job.step, i) * n
+    z, out = job.layers[l, A_OFFSET] + i * n, row_of_sample(job, job.step, i) * n
     if job.layers[l, ACTIVATION] == SOFTMAX:
         most, total = exponentials_of_row(job.workspace, z, n, lanes, lane, shared)
         if is_real:

@@ -1,18 +1,18 @@
 """The products of dense layers, tile by tile, and what is done with each of their numbers at once."""
 
 from ..codes import (
+    A_OFFSET,
     ACTIVATION,
+    B_OFFSET,
     BACKWARD,
-    DZ,
+    DZ_OFFSET,
     FORWARD,
+    LDW,
     N_IN,
     N_OUT,
-    SAVED,
+    SAVED_OFFSET,
     SLOPE,
-    W_STRIDE,
-    A,
-    B,
-    W,
+    W_OFFSET,
 )
 from .activations import activate, derive
 from .blocks import n_blocks
@@ -61,22 +61,22 @@ def multiply(job, role, l, tile, slices, partial, task, shared):
     a_slice = n_blocks(n_blocks(depth, SMALL_DEPTH), slices) * SMALL_DEPTH
     start = slice_ * a_slice
     stop = min(depth, start + a_slice)
-    stride_of_W, n_out, n_in = job.layers[l, W_STRIDE], job.layers[l, N_OUT], job.layers[l, N_IN]
-    dZ, A_prev = job.layers[l, DZ], offset_of_activations(job, l - 1)
+    stride_of_W, n_out, n_in = job.layers[l, LDW], job.layers[l, N_OUT], job.layers[l, N_IN]
+    dZ, A_prev = job.layers[l, DZ_OFFSET], offset_of_activations(job, l - 1)
     # Where the factors are, and from row to row and depth to depth of each; the result.
     P, Q, C = job.workspace, job.parameters, job.workspace
     if role == FORWARD:
         p, p_row, p_depth = A_prev, n_in, 1
-        q, q_row, q_depth = job.layers[l, W], stride_of_W, 1
-        c, c_row = job.layers[l, A], n
+        q, q_row, q_depth = job.layers[l, W_OFFSET], stride_of_W, 1
+        c, c_row = job.layers[l, A_OFFSET], n
     elif role == BACKWARD:
         p, p_row, p_depth = dZ, n_out, 1
-        q, q_row, q_depth = job.layers[l, W], 1, stride_of_W
-        c, c_row = job.layers[l - 1, DZ], n
+        q, q_row, q_depth = job.layers[l, W_OFFSET], 1, stride_of_W
+        c, c_row = job.layers[l - 1, DZ_OFFSET], n
     else:
         p, p_row, p_depth = dZ, 1, n_out
         Q, q, q_row, q_depth = job.workspace, A_prev, 1, n_in
-        C, c, c_row = job.gradients, job.layers[l, W], stride_of_W
+        C, c, c_row = job.gradients, job.layers[l, W_OFFSET], stride_of_W
     if slices > 1:
         C, c, c_row = job.workspace, partial + slice_ * m * n, n
     product_of_tile(tile, C, c, c_row, P, p, p_row, p_depth, Q, q, q_row, q_depth, i0, m, j0, n, start, stop, shared)
@@ -106,15 +106,15 @@ def finish_numbers(job, role, l, slices, partial, first_row, last_row, first_col
             value += workspace[partial + s * m * n + offset]
         if role == FORWARD:
             if slices == 1:
-                value = workspace[job.layers[l, A] + offset]
-            z = value + job.parameters[job.layers[l, B] + j]
+                value = workspace[job.layers[l, A_OFFSET] + offset]
+            z = value + job.parameters[job.layers[l, B_OFFSET] + j]
             activate_number(job, l, offset, z)
         elif role == BACKWARD:
             if slices == 1:
-                value = workspace[job.layers[l - 1, DZ] + offset]
+                value = workspace[job.layers[l - 1, DZ_OFFSET] + offset]
             derive_number(job, l - 1, offset, value)
         else:
-            weight = job.layers[l, W] + i * job.layers[l, W_STRIDE] + j
+            weight = job.layers[l, W_OFFSET] + i * job.layers[l, LDW] + j
             if slices == 1:
                 value = job.gradients[weight]
             change(job, l, weight, value, True)
@@ -123,15 +123,15 @@ def finish_numbers(job, role, l, slices, partial, first_row, last_row, first_col
 @inner
 def activate_number(job, l, offset, z):
     """A = g(z), or z in the last layer, whose losses want it; z is kept where the derivative will."""
-    if job.layers[l, SAVED] != job.layers[l, A]:
-        job.workspace[job.layers[l, SAVED] + offset] = z
+    if job.layers[l, SAVED_OFFSET] != job.layers[l, A_OFFSET]:
+        job.workspace[job.layers[l, SAVED_OFFSET] + offset] = z
     if l < job.layers.shape[0] - 1:
         z = activate(job.layers[l, ACTIVATION], job.settings[l, SLOPE], z)
-    job.workspace[job.layers[l, A] + offset] = z
+    job.workspace[job.layers[l, A_OFFSET] + offset] = z
 
 
 @inner
 def derive_number(job, l, offset, da):
     """dZ = da * g'(Z)."""
-    a = job.workspace[job.layers[l, SAVED] + offset]
-    job.workspace[job.layers[l, DZ] + offset] = derive(job.layers[l, ACTIVATION], job.settings[l, SLOPE], a, da)
+    a = job.workspace[job.layers[l, SAVED_OFFSET] + offset]
+    job.workspace[job.layers[l, DZ_OFFSET] + offset] = derive(job.layers[l, ACTIVATION], job.settings[l, SLOPE], a, da)

@@ -3,19 +3,19 @@
 import math
 
 from ..codes import (
+    A_OFFSET,
+    B_OFFSET,
     BATCH_STATISTICS,
-    DZ,
+    DZ_OFFSET,
     EPSILON,
     GRADIENT,
     N_OUT,
     RATE,
-    RUNNING,
+    RUNNING_OFFSET,
     RUNNING_RATE,
-    STATISTICS,
+    STATISTICS_OFFSET,
     TRAIN,
-    A,
-    B,
-    W,
+    W_OFFSET,
 )
 from .compiling import cuda, inner
 from .dropout import dropout_of
@@ -48,7 +48,11 @@ def batch_norm_task(job, l, task, shared):
     workspace, parameters, n, kind = job.workspace, job.parameters, job.layers[l, N_OUT], job.workspace.dtype.type
     unit, first = column_of(task)
     j = min(unit, n - 1)
-    given, running, statistics = job.layers[l - 1, A], job.layers[l, RUNNING] + j, job.layers[l, STATISTICS] + j
+    given, running, statistics = (
+        job.layers[l - 1, A_OFFSET],
+        job.layers[l, RUNNING_OFFSET] + j,
+        job.layers[l, STATISTICS_OFFSET] + j,
+    )
     writes, epsilon = first == 0 and unit < n, kind(job.settings[l, EPSILON])
     if _is_measured(job, l):
         mean, squares = moments_of_column(workspace, given, job.m, n, j, first, shared)
@@ -62,7 +66,7 @@ def batch_norm_task(job, l, task, shared):
     if writes:
         workspace[statistics], workspace[statistics + n] = mean, rate
     if unit < n:
-        gamma, beta = parameters[job.layers[l, W] + j], parameters[job.layers[l, B] + j]
+        gamma, beta = parameters[job.layers[l, W_OFFSET] + j], parameters[job.layers[l, B_OFFSET] + j]
         for i in range(first, job.m, ROWS_AT_ONCE):
             x = workspace[given + i * n + j]
             activate_number(job, l, i * n + j, normalised(x, mean, rate, gamma, beta))
@@ -74,7 +78,7 @@ def batch_norm_backward_task(job, l, task, shared):
     workspace, n, kind = job.workspace, job.layers[l, N_OUT], job.workspace.dtype.type
     unit, first = column_of(task)
     j = min(unit, n - 1)
-    given, dA, statistics = job.layers[l - 1, A], job.layers[l, DZ], job.layers[l, STATISTICS] + j
+    given, dA, statistics = job.layers[l - 1, A_OFFSET], job.layers[l, DZ_OFFSET], job.layers[l, STATISTICS_OFFSET] + j
     mean, rate = workspace[statistics], workspace[statistics + n]
     weighted, plain = kind(0), kind(0)
     if job.layers[l, BATCH_STATISTICS] != 0:
@@ -85,7 +89,7 @@ def batch_norm_backward_task(job, l, task, shared):
         if first == 0 and unit < n:
             workspace[statistics + 2 * n], workspace[statistics + 3 * n] = weighted, plain
     if unit < n:
-        gamma, count = job.parameters[job.layers[l, W] + j], kind(job.m)
+        gamma, count = job.parameters[job.layers[l, W_OFFSET] + j], kind(job.m)
         if not _is_measured(job, l):  # what is remembered does not depend on the samples
             weighted, plain = kind(0), kind(0)
         for i in range(first, job.m, ROWS_AT_ONCE):
@@ -99,13 +103,13 @@ def layer_norm_task(job, l, task, shared):
     """A task: some samples of a layer normalisation."""
     workspace, n = job.workspace, job.layers[l, N_OUT]
     i, lanes, lane = row_of(task, n)
-    given = job.layers[l - 1, A] + min(i, job.m - 1) * n
+    given = job.layers[l - 1, A_OFFSET] + min(i, job.m - 1) * n
     mean, rate = moments_of_row(workspace, given, n, job.settings[l, EPSILON], lanes, lane, shared)
     if i < job.m:
-        workspace[job.layers[l, STATISTICS] + i] = mean
-        workspace[job.layers[l, STATISTICS] + job.batch_size + i] = rate
+        workspace[job.layers[l, STATISTICS_OFFSET] + i] = mean
+        workspace[job.layers[l, STATISTICS_OFFSET] + job.batch_size + i] = rate
         for j in range(lane, n, lanes):
-            gamma, beta = job.parameters[job.layers[l, W] + j], job.parameters[job.layers[l, B] + j]
+            gamma, beta = job.parameters[job.layers[l, W_OFFSET] + j], job.parameters[job.layers[l, B_OFFSET] + j]
             activate_number(job, l, i * n + j, normalised(workspace[given + j], mean, rate, gamma, beta))
 
 
@@ -115,15 +119,15 @@ def layer_norm_backward_task(job, l, task, shared):
     workspace, n = job.workspace, job.layers[l, N_OUT]
     own, lanes, lane = row_of(task, n)
     i = min(own, job.m - 1)
-    given, dA = job.layers[l - 1, A] + i * n, job.layers[l, DZ] + i * n
-    mean = workspace[job.layers[l, STATISTICS] + i]
-    rate = workspace[job.layers[l, STATISTICS] + job.batch_size + i]
+    given, dA = job.layers[l - 1, A_OFFSET] + i * n, job.layers[l, DZ_OFFSET] + i * n
+    mean = workspace[job.layers[l, STATISTICS_OFFSET] + i]
+    rate = workspace[job.layers[l, STATISTICS_OFFSET] + job.batch_size + i]
     weighted, plain = means_of_row_back(
-        workspace, dA, workspace, given, job.parameters, job.layers[l, W], n, mean, rate, lanes, lane, shared
+        workspace, dA, workspace, given, job.parameters, job.layers[l, W_OFFSET], n, mean, rate, lanes, lane, shared
     )
     if own < job.m:
         for j in range(lane, n, lanes):
-            gamma, da, x = job.parameters[job.layers[l, W] + j], workspace[dA + j], workspace[given + j]
+            gamma, da, x = job.parameters[job.layers[l, W_OFFSET] + j], workspace[dA + j], workspace[given + j]
             derive_number(job, l - 1, i * n + j, backward_of_sample(da, x, mean, rate, gamma, weighted, plain))
 
 
@@ -138,12 +142,12 @@ def _dropped(job, l, e, value):
 def dropout_task(job, l, task):
     """A task: a piece of a Dropout layer's numbers; all of them come through where nothing is trained."""
     for e in range(task * PIECE + cuda.threadIdx.x, min((task + 1) * PIECE, job.m * job.layers[l, N_OUT]), THREADS):
-        value = job.workspace[job.layers[l - 1, A] + e]
-        job.workspace[job.layers[l, A] + e] = _dropped(job, l, e, value) if job.mode >= GRADIENT else value
+        value = job.workspace[job.layers[l - 1, A_OFFSET] + e]
+        job.workspace[job.layers[l, A_OFFSET] + e] = _dropped(job, l, e, value) if job.mode >= GRADIENT else value
 
 
 @inner
 def dropout_backward_task(job, l, task):
     """A task: the same of dZ of the layer before."""
     for e in range(task * PIECE + cuda.threadIdx.x, min((task + 1) * PIECE, job.m * job.layers[l, N_OUT]), THREADS):
-        derive_number(job, l - 1, e, _dropped(job, l, e, job.workspace[job.layers[l, DZ] + e]))
+        derive_number(job, l - 1, e, _dropped(job, l, e, job.workspace[job.layers[l, DZ_OFFSET] + e]))

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..codes import X_SIZE, A, X
+from ..codes import A_OFFSET, X_OFFSET, X_SIZE
 from .blocks import n_blocks
 from .compiling import inner
 
@@ -65,10 +65,10 @@ def repeats(job):
 @inner
 def offset_of_inputs(job, step):
     """Where a step's samples are in the workspace: of two places in turn, so that the next one's can be read early."""
-    return job.whole[X] if repeats(job) else job.whole[X] + step % 2 * job.whole[X_SIZE]
+    return job.whole[X_OFFSET] if repeats(job) else job.whole[X_OFFSET] + step % 2 * job.whole[X_SIZE]
 
 
 @inner
 def offset_of_activations(job, l):
     """Where the activations of layer l begin in the workspace; of -1, the samples."""
-    return job.layers[l, A] if l >= 0 else offset_of_inputs(job, job.step)
+    return job.layers[l, A_OFFSET] if l >= 0 else offset_of_inputs(job, job.step)

@@ -11,6 +11,7 @@ What each task sums up, and in which order, depends on shapes only: the same see
 import itertools
 
 from ..codes import (
+    B_OFFSET,
     BATCH_NORM_BACKWARD,
     BATCH_NORM_FORWARD,
     BIAS,
@@ -41,9 +42,8 @@ from ..codes import (
     TOTALS,
     TRAIN,
     UPDATE,
+    W_OFFSET,
     WAITS,
-    B,
-    W,
 )
 from .blocks import n_blocks
 from .compiling import cg, cuda, inner, kernel
@@ -90,7 +90,7 @@ def _count_tasks(job, instruction):
     if operation in (DROPOUT_FORWARD, DROPOUT_BACKWARD):
         return n_blocks(job.m * n, PIECE)
     if operation == PENALTY:
-        return n_blocks(job.layers[l, B] - job.layers[l, W], PIECE)
+        return n_blocks(job.layers[l, B_OFFSET] - job.layers[l, W_OFFSET], PIECE)
     return n_blocks(count_of_parameters(job, l), PIECE)
 
 

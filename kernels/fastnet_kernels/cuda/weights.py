@@ -5,12 +5,14 @@ import math
 import numpy as np
 
 from ..codes import (
+    A_OFFSET,
     ADAM,
     ADAMW,
+    B_OFFSET,
     BATCH_NORM,
     CLIP_NORM,
     CLIP_VALUE,
-    DZ,
+    DZ_OFFSET,
     FIRST_DECAY,
     FIRST_PIECE,
     KIND,
@@ -30,13 +32,11 @@ from ..codes import (
     PLAIN,
     RMSPROP,
     SECOND_DECAY,
-    STATISTICS,
+    STATISTICS_OFFSET,
     SUMS_OF_SQUARES,
     TRAIN,
+    W_OFFSET,
     WEIGHT_DECAY,
-    A,
-    B,
-    W,
 )
 from .compiling import cuda, inner
 from .dense import sum_of_column
@@ -91,34 +91,34 @@ def change(job, l, offset, g, is_penalised):
 def change_bias(job, l, task, shared):
     """A task: db of some units."""
     n, (j, first) = job.layers[l, N_OUT], column_of(task)
-    total = sum_of_column(job.workspace, job.layers[l, DZ], job.m, n, j, first, shared)
+    total = sum_of_column(job.workspace, job.layers[l, DZ_OFFSET], job.m, n, j, first, shared)
     if j < n and first == 0:
-        change(job, l, job.layers[l, B] + j, total, False)
+        change(job, l, job.layers[l, B_OFFSET] + j, total, False)
 
 
 @inner
 def change_gain(job, l, task, shared):
     """A task: dgamma and dbeta of some units. A batch normalisation knows them from its way back."""
     n, (unit, first) = job.layers[l, N_OUT], column_of(task)
-    j, statistics = min(unit, n - 1), job.layers[l, STATISTICS]
+    j, statistics = min(unit, n - 1), job.layers[l, STATISTICS_OFFSET]
     if job.layers[l, KIND] == BATCH_NORM:
         weighted, plain = job.workspace[statistics + 2 * n + j], job.workspace[statistics + 3 * n + j]
     elif job.layers[l, KIND] == LAYER_NORM:
         weighted, plain = sums_of_column_back(
-            job.workspace, job.layers[l, DZ], job.workspace, job.layers[l - 1, A], job.m, n, j, first, job.workspace,
+            job.workspace, job.layers[l, DZ_OFFSET], job.workspace, job.layers[l - 1, A_OFFSET], job.m, n, j, first, job.workspace,
             statistics, job.workspace, statistics + job.batch_size, 1, shared,
         )  # fmt: skip
     else:
         weighted = plain = job.workspace.dtype.type(math.nan)
     if unit < n and first == 0:
-        change(job, l, job.layers[l, W] + j, weighted, False)
-        change(job, l, job.layers[l, B] + j, plain, False)
+        change(job, l, job.layers[l, W_OFFSET] + j, weighted, False)
+        change(job, l, job.layers[l, B_OFFSET] + j, plain, False)
 
 
 @inner
 def count_of_parameters(job, l):
     """Of W and b, or gamma and beta, which lie side by side; what W's rows are filled up with is 0, and counts."""
-    return job.layers[l, B] + job.layers[l, N_OUT] - job.layers[l, W]
+    return job.layers[l, B_OFFSET] + job.layers[l, N_OUT] - job.layers[l, W_OFFSET]
 
 
 @inner
@@ -126,9 +126,9 @@ def sum_penalties(job, l, task, shared):
     """A task: what a piece of W adds to the cost."""
     kind, total = job.workspace.dtype.type, job.workspace.dtype.type(0)
     l1, l2 = kind(job.settings[l, L1]), kind(0.5) * kind(job.settings[l, L2])
-    last = min((task + 1) * PIECE, job.layers[l, B] - job.layers[l, W])
+    last = min((task + 1) * PIECE, job.layers[l, B_OFFSET] - job.layers[l, W_OFFSET])
     for e in range(task * PIECE + cuda.threadIdx.x, last, THREADS):
-        w = job.parameters[job.layers[l, W] + e]
+        w = job.parameters[job.layers[l, W_OFFSET] + e]
         total += l1 * abs(w) + l2 * w * w
     total = sum_over_block(total, shared)
     if cuda.threadIdx.x == 0:
@@ -140,7 +140,7 @@ def sum_squares(job, l, task, shared):
     """A task: a piece's share of the gradient's squared norm."""
     total = job.workspace.dtype.type(0)
     for e in range(task * PIECE + cuda.threadIdx.x, min((task + 1) * PIECE, count_of_parameters(job, l)), THREADS):
-        g = job.gradients[job.layers[l, W] + e]
+        g = job.gradients[job.layers[l, W_OFFSET] + e]
         total += g * g
     total = sum_over_block(total, shared)
     if cuda.threadIdx.x == 0:
@@ -165,6 +165,6 @@ def update_piece(job, l, task, shared):
     # NaN stays NaN; and a norm that is infinite would make a step of nothing, which nobody would see.
     factor = kind(math.nan) if norm == math.inf else kind(1) if factor > 1 else factor
     for e in range(task * PIECE + cuda.threadIdx.x, min((task + 1) * PIECE, count_of_parameters(job, l)), THREADS):
-        offset = job.layers[l, W] + e
+        offset = job.layers[l, W_OFFSET] + e
         job.gradients[offset] *= factor
         _update(job, offset, job.gradients[offset])
