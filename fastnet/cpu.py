@@ -160,7 +160,7 @@ class CPU:
             "segments": table,
             "layers": table,
             "tasks": table,
-            "numbers": integers,
+            "iota": integers,
         }
         fields |= dict.fromkeys(("loss_setting", "scale", "shift"), real)
         plan = numba.types.NamedTuple(tuple(fields.values()), codes.Plan)
@@ -191,7 +191,7 @@ class CPU:
         *,
         outputs: np.ndarray | None = None,
         updates: Updates | None = None,
-        noise: int = 0,
+        dropout_seed: int = 0,
         costs: np.ndarray | None = None,
         scores: np.ndarray | None = None,
     ) -> int:
@@ -224,7 +224,7 @@ class CPU:
             updates.settings,
             updates.learning_rates,
             updates.steps_before,
-            noise,
+            dropout_seed,
             _NOTHING if costs is None else costs,
             _NOTHING if scores is None else scores,
             workers,

@@ -179,7 +179,7 @@ def make_plan(
         settings=settings,
         segments=np.array(list(itertools.pairwise(starts)), np.int64),
         tasks=np.array(tasks, np.int64).reshape(-1, codes.TASK_COLUMNS),
-        numbers=np.arange(max(panel, block_rows, *(n + panel for _, _, n in found))),
+        iota=np.arange(max(panel, block_rows, *(n + panel for _, _, n in found))),
         loss=LOSS_CODES[loss.name],
         loss_setting=loss.setting,
         first_trained=min((task[0] for task in tasks), default=len(found)),

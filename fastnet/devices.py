@@ -106,7 +106,7 @@ class Device(Protocol):
         *,
         outputs: np.ndarray | None = None,
         updates: Updates | None = None,
-        noise: int = 0,
+        dropout_seed: int = 0,
         costs: np.ndarray | None = None,
         scores: np.ndarray | None = None,
     ) -> int:

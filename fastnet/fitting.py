@@ -234,6 +234,6 @@ def _take_up(network: "Network", training: TrainingState) -> None:
 
 
 def _new_training(network: "Network", optimizer: Optimizer, history: History) -> TrainingState:
-    has_noise = any(isinstance(layer, Dropout) for layer in network.layers)
-    noise = int(network.rng.integers(1 << 62)) if has_noise else 0
-    return TrainingState.new(optimizer, network.buffer, noise, history)
+    has_dropout = any(isinstance(layer, Dropout) for layer in network.layers)
+    dropout_seed = int(network.rng.integers(1 << 62)) if has_dropout else 0
+    return TrainingState.new(optimizer, network.buffer, dropout_seed, history)

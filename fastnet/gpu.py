@@ -267,7 +267,7 @@ class GPU:
         *,
         outputs: np.ndarray | None = None,
         updates: Updates | None = None,
-        noise: int = 0,
+        dropout_seed: int = 0,
         costs: np.ndarray | None = None,
         scores: np.ndarray | None = None,
     ) -> int:
@@ -284,7 +284,7 @@ class GPU:
                     reached = self._end(launched, batches, outputs, costs, scores)
                     if mode == codes.TRAIN and reached < part.begins:
                         return reached
-                launched = self._start(context, mode, parameters, gradients, batches, part, updates, noise)
+                launched = self._start(context, mode, parameters, gradients, batches, part, updates, dropout_seed)
             if launched is not None:
                 reached = self._end(launched, batches, outputs, costs, scores)
         if mode == codes.GRADIENT:
@@ -304,7 +304,7 @@ class GPU:
         batches: Batches,
         part: _Part,
         updates: Updates,
-        noise: int,
+        dropout_seed: int,
     ) -> _Launch:
         from fastnet_kernels.cuda.dropout import keys_of
         from fastnet_kernels.cuda.program import start
@@ -325,10 +325,10 @@ class GPU:
         clips_norm = mode == codes.TRAIN and bool(np.isfinite(updates.settings[codes.CLIP_NORM]))
         instructions, blocks = plan.instructions(mode, clips_norm=clips_norm)
         rates = _rates(updates, steps) if mode == codes.TRAIN else np.ones((1, 3))
-        has_noise = mode >= codes.GRADIENT and (plan.layers[:, codes.KIND] == codes.DROPOUT).any()
+        has_dropout = mode >= codes.GRADIENT and (plan.layers[:, codes.KIND] == codes.DROPOUT).any()
         keys = np.zeros((1, 1, 2), np.int64)
-        if has_noise:
-            keys = keys_of(noise, updates.steps_before + 1 + steps, len(plan.layers))
+        if has_dropout:
+            keys = keys_of(dropout_seed, updates.steps_before + 1 + steps, len(plan.layers))
         parameters = self._copy_of(parameters)
         repeats = batches.batch_size >= data.m and part.order.size == 0
         start(

@@ -336,8 +336,8 @@ class Network:
 
     def _run_gradient(self, batches: Batches) -> float:
         costs, scores = np.zeros((2, 1))
-        noise = self.seed % (1 << 62)  # a seed may be of any size
-        self._run(codes.GRADIENT, batches, 0, 1, costs=costs, scores=scores, noise=noise)
+        dropout_seed = self.seed % (1 << 62)  # a seed may be of any size
+        self._run(codes.GRADIENT, batches, 0, 1, costs=costs, scores=scores, dropout_seed=dropout_seed)
         return float(costs[0])
 
     # ---------------------------------------------------------------- transfer

@@ -40,7 +40,7 @@ def describe(training: TrainingState, network: Network) -> tuple[dict[str, Any],
     arrays |= {f"{_PREFIX}callbacks.{i}": array for i, array in enumerate(kept)}
     description = {
         "optimizer": training.optimizer,
-        "noise": training.noise,
+        "noise": training.dropout_seed,
         "steps": training.steps,
         "history": {name: [float(value) for value in values] for name, values in training.history.items()},
         "rng": network.rng.bit_generator.state,

@@ -35,7 +35,7 @@ class TrainingState:
 
     optimizer: str
     states: tuple[np.ndarray, np.ndarray]  # what the optimizer remembers of each parameter
-    noise: int = 0
+    dropout_seed: int = 0
     steps: int = 0
     history: History = field(default_factory=History)
     unfinished: Unfinished | None = None
@@ -45,11 +45,11 @@ class TrainingState:
     callbacks: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @classmethod
-    def new(cls, optimizer: Optimizer, buffer: np.ndarray, noise: int, history: History) -> "TrainingState":
+    def new(cls, optimizer: Optimizer, buffer: np.ndarray, dropout_seed: int, history: History) -> "TrainingState":
         """Before the first step."""
         empty = np.zeros(0, buffer.dtype)
         first, second = (np.zeros_like(buffer) if optimizer.n_states > i else empty for i in range(2))
-        return cls(type(optimizer).__name__, (first, second), noise, history=history)
+        return cls(type(optimizer).__name__, (first, second), dropout_seed, history=history)
 
     def fits(self, optimizer: Optimizer, buffer: np.ndarray) -> bool:
         """Whether training can go on with this optimizer."""

@@ -299,7 +299,14 @@ class Trainer:
         network, found = self.network, dict[str, Any](costs=costs, scores=scores)
         if not is_idle:
             return network.run(
-                codes.TRAIN, batches, first, last, updates=updates, noise=self.state.noise, repeats=repeats, **found
+                codes.TRAIN,
+                batches,
+                first,
+                last,
+                updates=updates,
+                dropout_seed=self.state.dropout_seed,
+                repeats=repeats,
+                **found,
             )
         reached = network.run(codes.EVALUATE, batches, first, last, **found)
         costs[first:reached] += network.penalty()

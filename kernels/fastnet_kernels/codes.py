@@ -168,7 +168,7 @@ class Plan(NamedTuple):
     settings: np.ndarray  # (n_layers, SETTINGS_COLUMNS) float64
     segments: np.ndarray  # (n_segments, 2) int64
     tasks: np.ndarray  # (n_tasks, TASK_COLUMNS) int64
-    numbers: np.ndarray  # int64: 0, 1, 2, ...
+    iota: np.ndarray  # int64: 0, 1, 2, ...
     loss: int
     loss_setting: float  # huber's delta, quantile's q, or the label smoothing of classification
     first_trained: int

@@ -257,7 +257,7 @@ def test_a_whole_training_comes_back(tmp_path):
     }
     np.testing.assert_equal((one.states, one.last), (other.states, other.last))
     assert dict(one.history) == dict(other.history)
-    assert (one.optimizer, one.steps, one.noise) == (other.optimizer, other.steps, other.noise)
+    assert (one.optimizer, one.steps, one.dropout_seed) == (other.optimizer, other.steps, other.dropout_seed)
     one.callbacks["EarlyStopping"]["best"][:] = 0  # may be written to
     one.states[0][:] = 0
     network.save(tmp_path / "net")
@@ -276,7 +276,7 @@ def test_damaged_trainings_are_refused(tmp_path):
         (lambda metadata, tensors: tensors.pop("training.state1"), "1 arrays of what Adam remembers"),
         (tensor("training.state0", np.zeros(size + 1, f4)), "training.state0 is float32"),
         (tensor("training.last", np.zeros(size, f8)), "training.last is float64"),
-        (training(noise=2**63), "training.noise=9223372036854775808 is too large"),
+        (training(dropout_seed=2**63), "training.dropout_seed=9223372036854775808 is too large"),
         (training(steps=-1), "training.steps=-1 is below 0"),
         (training(steps=2**60), "training.steps=.* is too large"),
         (training(history=[]), "no mapping"),

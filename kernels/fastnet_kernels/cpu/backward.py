@@ -48,7 +48,7 @@ def _dense_backward_rows(job, l):
             gemv_t(
                 workspace, dz_prev + i * n_in, n_in, workspace.dtype.type(1), workspace,
                 dz + i * by_sample + j * by_unit, by_unit, min(some, n - j), job.parameters, w + j * stride, stride,
-                plan.numbers, 0,
+                plan.iota, 0,
             )  # fmt: skip
 
 

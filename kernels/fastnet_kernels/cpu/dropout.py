@@ -8,10 +8,10 @@ from .compiling import inner, kernel, routine
 
 
 @inner
-def key_of(noise, step, layer):
+def key_of(dropout_seed, step, layer):
     """A key of its own for every layer and step: Steele, Lea and Flood's "splitmix64" of the three."""
     x = (
-        np.uint64(noise)
+        np.uint64(dropout_seed)
         + np.uint64(step) * np.uint64(0x9E3779B97F4A7C15)
         + np.uint64(layer) * np.uint64(0xD1B54A32D192ED03)
     )

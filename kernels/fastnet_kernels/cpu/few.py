@@ -39,7 +39,7 @@ def first_layer_unpacked(job, scratch, block, first_sample, k, n_features):
         else:
             read_rows(job, scratch, 0, first + i, some, k, n_features)
             gemm_dot(
-                some, n, one, workspace, z, by_sample, by_unit, scratch, 0, n_features, plan.numbers, job.parameters,
+                some, n, one, workspace, z, by_sample, by_unit, scratch, 0, n_features, plan.iota, job.parameters,
                 w, stride, n_features,
             )  # fmt: skip
 
@@ -61,7 +61,7 @@ def dense_forward_tail(job, scratch, l, first_block, last_block):
                     row[k] = workspace[a + k * size + s]
             gemm_dot(
                 tail, n, workspace.dtype.type(1), workspace, offset_of(plan, l, A_OFFSET, block) + i, 1, size, scratch, 0, n_in,
-                plan.numbers, job.parameters, plan.layers[l, W_OFFSET], plan.layers[l, LDW], n_in,
+                plan.iota, job.parameters, plan.layers[l, W_OFFSET], plan.layers[l, LDW], n_in,
             )  # fmt: skip
 
 
@@ -79,7 +79,7 @@ def dense_backward_tail(job, scratch, l, first_block, last_block):
                 row[k] = 0
             gemv_t(
                 scratch, 0, n_in, workspace.dtype.type(1), workspace, dz + i, size, n, job.parameters,
-                plan.layers[l, W_OFFSET], plan.layers[l, LDW], plan.numbers, 0,
+                plan.layers[l, W_OFFSET], plan.layers[l, LDW], plan.iota, 0,
             )  # fmt: skip
             for k in range(n_in):
                 workspace[dz_prev + k * size + i] = row[k]

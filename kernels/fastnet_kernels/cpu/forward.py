@@ -159,7 +159,7 @@ def _dense_forward(job, scratch, l, first_block, last_block):
         by_sample, by_unit = strides_of(plan, l)
         gemm_dot(
             job.m, n, one, workspace, plan.layers[l, A_OFFSET], by_sample, by_unit, workspace, plan.layers[l - 1, A_OFFSET], n_in,
-            plan.numbers, parameters, w, stride, n_in,
+            plan.iota, parameters, w, stride, n_in,
         )  # fmt: skip
     elif plan.layers[l, USES_AMX]:
         z, a = offset_of(plan, l, A_OFFSET, first_block), offset_of(plan, l - 1, A_OFFSET, first_block)

@@ -38,7 +38,7 @@ def are_copied(job):
 def unpacked_inputs(job):
     """Samples one by one: their buffer, where it begins, and the rows of it."""
     if are_copied(job):
-        return job.workspace, job.plan.X, job.plan.numbers
+        return job.workspace, job.plan.X, job.plan.iota
     return reinterpret(job.samples, job.workspace), 0, job.rows
 
 

@@ -75,4 +75,4 @@ def pack_activations_bf16x3(job, terms, t, l, first, count, first_column, last_c
                 tile_of(bf16x3_panel(t, c // STEP), k, c % STEP),
                 offset_of(plan, l, A_OFFSET, (first + k) // STEP),
             )
-            bf16x3_samples(terms, target, job.workspace, a, plan.numbers, column, STEP, STEP, one, zero)
+            bf16x3_samples(terms, target, job.workspace, a, plan.iota, column, STEP, STEP, one, zero)

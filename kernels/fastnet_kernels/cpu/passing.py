@@ -72,7 +72,7 @@ def _uses_batch_statistics(job, l):
 def _drop(job, l, block, source, source_column, target, target_column):
     """Dropout layer l of a block, there (of A) or back (of dZ): the same numbers are left out."""
     plan, size = job.plan, job.plan.block_rows
-    n, key = plan.layers[l, N_OUT], key_of(job.noise, job.count, l)
+    n, key = plan.layers[l, N_OUT], key_of(job.dropout_seed, job.count, l)
     for j in range(n):
         given = vector(job.workspace, offset_of(plan, source, source_column, block) + j * size, size)
         result = vector(job.workspace, offset_of(plan, target, target_column, block) + j * size, size)

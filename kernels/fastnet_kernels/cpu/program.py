@@ -66,7 +66,7 @@ class Job(NamedTuple):
     order: np.ndarray
     rows: np.ndarray
     optimizer: np.ndarray
-    noise: int
+    dropout_seed: int
     start: int
     m: int
     tail: int
@@ -150,7 +150,7 @@ def run(
     optimizer,
     learning_rates,
     steps_before,
-    noise,
+    dropout_seed,
     costs,
     scores,
     workers,
@@ -174,7 +174,7 @@ def run(
     optimizer       float64, the optimizer's settings, in the places named in `codes`
     learning_rates  float64, an entry a step, for TRAIN
     steps_before    how many steps of training came before the first one
-    noise           a random whole number, of which Dropout makes its own
+    dropout_seed    a random whole number, of which Dropout makes its own
     costs, scores   float64, an entry a step: the cost before the step's update, and the number of right predictions, or
                     for losses of numbers the sum of squared errors
     workers         how many threads share a step, at most as many as the plan has room for
@@ -194,7 +194,7 @@ def run(
     job = by_reference(
         Job(
             mode, plan, parameters, gradients, first_state, second_state, workspace, samples, are_bytes, targets,
-            weights, outputs, order, rows, optimizer, noise, np.int64(0), np.int64(0), np.int64(0), has_inputs, 0.0,
+            weights, outputs, order, rows, optimizer, dropout_seed, np.int64(0), np.int64(0), np.int64(0), has_inputs, 0.0,
             np.int64(0),
         )
     )  # fmt: skip

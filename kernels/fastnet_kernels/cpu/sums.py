@@ -56,7 +56,7 @@ def _gather_activations(job, scratch, l, first_block, blocks, first_column, last
             for c in range(0, width, lanes):
                 for i in range(0, size, lanes):
                     s, offset = a + (column + c) * size + i, t + (block * size + i) * panel + c
-                    transpose(scratch, offset, panel, workspace, s, plan.numbers, 0, size, None, one, zero)
+                    transpose(scratch, offset, panel, workspace, s, plan.iota, 0, size, None, one, zero)
 
 
 @routine
@@ -87,7 +87,7 @@ def _add_of_panels(job, scratch, alpha, changed, l, first_row, last_row, first_c
         if input_tail:
             gemm_dot(
                 input_tail, last_row - first_row, alpha, changed, w + last_column, 1, stride, job.workspace,
-                plan.layers[l, INPUT_TAIL_OFFSET] + first, plan.samples_stride, plan.numbers, job.workspace, dz,
+                plan.layers[l, INPUT_TAIL_OFFSET] + first, plan.samples_stride, plan.iota, job.workspace, dz,
                 plan.samples_stride, count,
             )  # fmt: skip
         rows = mc_for(count, scratch)
@@ -129,7 +129,7 @@ def _add_of_columns(job, alpha, changed, l, blocks):
         dz = offset_of(plan, l, DZ_OFFSET, block)
         a = plan.X + block * n_in * size if l == 0 else offset_of(plan, l - 1, A_OFFSET, block)
         gemm_dot(
-            n, n_in, alpha, changed, w, plan.layers[l, LDW], 1, workspace, dz, size, plan.numbers, workspace, a,
+            n, n_in, alpha, changed, w, plan.layers[l, LDW], 1, workspace, dz, size, plan.iota, workspace, a,
             size, size,
         )  # fmt: skip
 
@@ -145,7 +145,7 @@ def _add_of_samples(job, alpha, changed, l, blocks, first_row, last_row, first_c
         if l == 0:
             source, a, rows = unpacked_inputs(job)
         else:
-            source, a, rows = workspace, offset_of(plan, l - 1, A_OFFSET, 0), plan.numbers
+            source, a, rows = workspace, offset_of(plan, l - 1, A_OFFSET, 0), plan.iota
         count = last_row - first_row
         if n_in <= _SHORT_ROW and count > 1:
             gemm_gathered(

@@ -38,12 +38,12 @@ def dropout(A_prev, rate, key, A):
     launch(_dropout, -(-A.size // PIECE), rate, key & _BITS, key >> 32, *flat(A_prev, A))
 
 
-def keys_of(noise, steps, n_layers):
+def keys_of(dropout_seed, steps, n_layers):
     """(n_steps, n_layers, 2) int64: the key of every step and layer, in halves of 32 bits.
 
     Steele, Lea and Flood's "splitmix64" of noise, step and layer, as on the CPU.
     """
-    x = np.uint64(noise) + steps.astype(np.uint64)[:, None] * np.uint64(0x9E3779B97F4A7C15)
+    x = np.uint64(dropout_seed) + steps.astype(np.uint64)[:, None] * np.uint64(0x9E3779B97F4A7C15)
     x = x + np.arange(n_layers, dtype=np.uint64) * np.uint64(0xD1B54A32D192ED03)
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
