@@ -34,7 +34,7 @@ from ..codes import COMPONENT_NAMES
 from ..first_use import apart, complain, safe_point, tell
 from ..kept import Kept
 from ..sources import SOURCES
-from .bare import bare
+from .bare_array import bare
 
 if config.DISABLE_JIT:
     raise RuntimeError("fastnet's kernels exist only compiled: unset NUMBA_DISABLE_JIT")
@@ -214,7 +214,7 @@ def _load_from_compiled_code(component):
         except Exception:
             traceback.print_exc()
             tell(
-                f"fastnet: the part for {COMPONENT_NAMES[part]} cannot be compiled: the kernel that needs it cannot go on\n"
+                f"fastnet: the part for {COMPONENT_NAMES[component]} cannot be compiled: the kernel that needs it cannot go on\n"
             )
             os.abort()
         except BaseException:

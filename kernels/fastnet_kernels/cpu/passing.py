@@ -87,7 +87,7 @@ def passing_forward(job, l, block):
     if kind == DROPOUT:
         given, result = numbers_of(job, l - 1, A_OFFSET, block), numbers_of(job, l, A_OFFSET, block)
         if job.mode >= GRADIENT:
-            _drop(job, l, block, l - 1, A, l, A)
+            _drop(job, l, block, l - 1, A_OFFSET, l, A_OFFSET)
         else:
             for i in range(result.size):
                 result[i] = given[i]
