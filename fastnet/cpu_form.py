@@ -39,7 +39,7 @@ class Form(NamedTuple):
     layout: int
     inputs: int
     block_rows: int
-    wgrad: tuple[int, ...]  # noqa: N815 - as the field writes it
+    wgrad: tuple[int, ...]
     packed: tuple[bool, ...]
     on_unit: tuple[bool, ...]
     edges: tuple[int, ...]

@@ -34,7 +34,8 @@ def compare(
     dtype : str
         "float32" or "float64".
     threads : int, optional
-        For all backends; as many as Numba uses unless given. NumPy's own are held to it where threadpoolctl is installed.
+        For all backends; as many as Numba uses unless given. NumPy's own are held to it where threadpoolctl is
+        installed.
     rounds : int
         Samples of each; the backends take turns.
     progress : callable
@@ -43,11 +44,11 @@ def compare(
     Returns
     -------
     list of dict
-        One record a kernel, shape and backend, as `pandas.DataFrame` takes them: kernel, shape, dtype, backend, threads;
-        seconds a call (the median, called from Python) with the quartiles low and high; gflops (None for kernels that
-        are bound by memory) and gbytes, per second; fraction of the machine's limit, measured beside it (the slower of
-        its multiply-adds and a copy of as many bytes); speedup over reference; error, the largest against the float64
-        reference, relative to the largest number.
+        One record a kernel, shape and backend, as `pandas.DataFrame` takes them: kernel, shape, dtype, backend,
+        threads; seconds a call (the median, called from Python) with the quartiles low and high; gflops (None for
+        kernels that are bound by memory) and gbytes, per second; fraction of the machine's limit, measured beside it
+        (the slower of its multiply-adds and a copy of as many bytes); speedup over reference; error, the largest
+        against the float64 reference, relative to the largest number.
 
     Raises
     ------

@@ -55,19 +55,18 @@ WGRAD_ROWS = 2  # the samples' own rows: few samples, or few units of the first 
 WGRAD_FUSED = 3  # in the forward pass's blocks of samples, while they are in cache: a single layer of few units
 WGRAD_NONE = 4  # the layer is not dense
 
-# Columns of Plan.layers. Offsets count elements from the start of their buffer.
-# From one row of W to the next are LDW elements, N_IN of them its own. Of a normalisation W is gamma, B beta.
-# SAVED_OFFSET is what the activation's derivative is computed from: A, or a place for Z.
-# DZ_ROWS_OFFSET is dZ once more, for sums of dW of panels: a unit a row, of all samples, `samples_stride` from row to row.
-# INPUT_TAIL_OFFSET is the same of a few last inputs A_prev, INPUT_TAIL of them, which would leave most of a panel empty.
-# PACKS_W is whether W is so large that the backward pass copies it in the order of use.
-# STATISTICS_OFFSET are what a normalisation measures. A batch normalisation that BATCH_STATISTICS takes them of the mini-batch, in
-# training, and waits for all its samples; else, and for inference, it takes those it remembers, which begin at RUNNING_OFFSET
-# of the parameters: mean, then variance. FIRST_PIECE, see below, is for GPUs. USES_AMX is whether a matrix unit makes
-# the layer's products.
+# Columns of Plan.layers. Offsets count elements from the start of their buffer. From one row of W to the next are LDW
+# elements, N_IN of them its own. Of a normalisation W is gamma, B beta. SAVED_OFFSET is what the activation's
+# derivative is computed from: A, or a place for Z. DZ_ROWS_OFFSET is dZ once more, for sums of dW of panels: a unit a
+# row, of all samples, `samples_stride` from row to row. INPUT_TAIL_OFFSET is the same of a few last inputs A_prev,
+# INPUT_TAIL of them, which would leave most of a panel empty. PACKS_W is whether W is so large that the backward pass
+# copies it in the order of use. STATISTICS_OFFSET are what a normalisation measures. A batch normalisation that
+# BATCH_STATISTICS takes them of the mini-batch, in training, and waits for all its samples; else, and for inference, it
+# takes those it remembers, which begin at RUNNING_OFFSET of the parameters: mean, then variance. FIRST_PIECE, see
+# below, is for GPUs. USES_AMX is whether a matrix unit makes the layer's products.
 (
-    KIND, N_IN, N_OUT, ACTIVATION, W_OFFSET, LDW, B_OFFSET, A_OFFSET, SAVED_OFFSET, DZ_OFFSET, WGRAD, DZ_ROWS_OFFSET, PACKS_W,
-    STATISTICS_OFFSET, BATCH_STATISTICS, RUNNING_OFFSET, FIRST_PIECE, USES_AMX, INPUT_TAIL, INPUT_TAIL_OFFSET,
+    KIND, N_IN, N_OUT, ACTIVATION, W_OFFSET, LDW, B_OFFSET, A_OFFSET, SAVED_OFFSET, DZ_OFFSET, WGRAD, DZ_ROWS_OFFSET,
+    PACKS_W, STATISTICS_OFFSET, BATCH_STATISTICS, RUNNING_OFFSET, FIRST_PIECE, USES_AMX, INPUT_TAIL, INPUT_TAIL_OFFSET,
 ) = range(20)  # fmt: skip
 LAYER_COLUMNS = 20
 
@@ -100,8 +99,8 @@ OPENING = 1  # the first instructions, which only a run's first step has
 # adds up its slices, or goes on with what a library has made; END is outputs, or losses; TOTALS is the step's cost.
 # CALL is a product by a library, between two launches.
 (
-    GATHER, GATHER_NEXT, MULTIPLY, FINISH, END, TOTALS, BATCH_NORM_FORWARD, LAYER_NORM_FORWARD, DROPOUT_FORWARD, BATCH_NORM_BACKWARD,
-    LAYER_NORM_BACKWARD, DROPOUT_BACKWARD, BIAS, GAIN, PENALTY, SQUARES, UPDATE, CALL,
+    GATHER, GATHER_NEXT, MULTIPLY, FINISH, END, TOTALS, BATCH_NORM_FORWARD, LAYER_NORM_FORWARD, DROPOUT_FORWARD,
+    BATCH_NORM_BACKWARD, LAYER_NORM_BACKWARD, DROPOUT_BACKWARD, BIAS, GAIN, PENALTY, SQUARES, UPDATE, CALL,
 ) = range(18)  # fmt: skip
 
 # Which product: Z = A_prev W^T, dA_prev = dZ W, or dW = dZ^T A_prev.

@@ -1,7 +1,7 @@
 """Every kernel against the reference, on odd shapes, both dtypes and arrays of any strides.
 
-The backend is that of the CPU, unless FASTNET_TEST_BACKEND says cuda: tests/cuda runs this file once more for it, on a GPU or
-in Numba's simulator, which is slow and gets small shapes.
+The backend is that of the CPU, unless FASTNET_TEST_BACKEND says cuda: tests/cuda runs this file once more for it, on a
+GPU or in Numba's simulator, which is slow and gets small shapes.
 """
 
 import importlib

@@ -66,8 +66,8 @@ def _dense_backward_packed(job, scratch, l, first_block, last_block):
             pack_columns(height, scratch, job.parameters, w + j * stride + c, stride, count, depth)
             for block in range(first_block, last_block):
                 gemm_packed(
-                    height, count, columns_of(job, l, block), workspace, offset_of(plan, l - 1, DZ_OFFSET, block) + c * size,
-                    size, scratch, workspace, offset_of(plan, l, DZ_OFFSET, block) + j * size, size, depth,
+                    height, count, columns_of(job, l, block), workspace, offset_of(plan, l - 1, DZ_OFFSET, block) + c *
+                    size, size, scratch, workspace, offset_of(plan, l, DZ_OFFSET, block) + j * size, size, depth,
                 )  # fmt: skip
 
 
@@ -84,10 +84,9 @@ def _dense_backward(job, scratch, l, first_block, last_block):
     elif plan.layers[l, USES_AMX]:
         n, n_in, size = plan.layers[l, N_OUT], plan.layers[l, N_IN], plan.block_rows
         gemm_amx(
-            n_in, count_of_blocks(job, first_block, last_block), workspace.dtype.type(1), workspace,
-            offset_of(plan, l - 1, DZ_OFFSET, first_block), size, n_in * size, job.parameters, plan.layers[l, W_OFFSET], 1,
-            plan.layers[l, LDW], workspace, offset_of(plan, l, DZ_OFFSET, first_block), n * size, n, scratch,
-            plan.amx_scratch,
+            n_in, count_of_blocks(job, first_block, last_block), workspace.dtype.type(1), workspace, offset_of(plan, l -
+            1, DZ_OFFSET, first_block), size, n_in * size, job.parameters, plan.layers[l, W_OFFSET], 1, plan.layers[l,
+            LDW], workspace, offset_of(plan, l, DZ_OFFSET, first_block), n * size, n, scratch, plan.amx_scratch,
         )  # fmt: skip
     elif plan.layers[l, PACKS_W]:
         _dense_backward_packed(job, scratch, l, first_block, last_block)

@@ -5,8 +5,8 @@ leaves the caller stale. Here the cache is keyed on all sources of the package: 
 
 Numba also copies the code of whatever a function calls into the function's own module, and optimises and emits it there
 once more, at every level of the calls. `routine` is what the larger parts are instead: compiled once, kept in a file of
-its own, and called through a symbol. What only some networks need is `routine(component=...)`, called through a pointer that
-is empty until that part is loaded, at the latest by the first call. Nobody waits for what they do not use.
+its own, and called through a symbol. What only some networks need is `routine(component=...)`, called through a pointer
+that is empty until that part is loaded, at the latest by the first call. Nobody waits for what they do not use.
 
 All of this happens `apart`, one at a time. A name is registered when there is code behind it, never before: whatever
 ends the work early, the next call goes on with what there is.
@@ -121,7 +121,8 @@ def inner(function):
 def routine(function=None, *, component=None):
     """The same for a larger piece: compiled once for all its callers. It returns nothing, and only kernels call it.
 
-    One that belongs to a `part` is compiled with all others of that part, when one of them is called or `load_component` is.
+    One that belongs to a `part` is compiled with all others of that part, when one of them is called or
+    `load_component` is.
     """
     if function is None:
         return lambda function: routine(function, component=component)
@@ -214,7 +215,8 @@ def _load_from_compiled_code(component):
         except Exception:
             traceback.print_exc()
             tell(
-                f"fastnet: the part for {COMPONENT_NAMES[component]} cannot be compiled: the kernel that needs it cannot go on\n"
+                f"fastnet: the part for {COMPONENT_NAMES[component]} cannot be compiled: the kernel that needs it "
+                "cannot go on\n"
             )
             os.abort()
         except BaseException:

@@ -80,9 +80,8 @@ def _first_layer_of_panels(job, scratch, first_block, last_block, k, n_features)
             if row == 0 and not (keeps and job.again):
                 pack_inputs(job, target, t, size, block * size, size if keeps else columns, k, n_features)
             gemm(
-                min(rows, n - row), columns, workspace.dtype.type(1), workspace,
-                offset_of(plan, 0, A_OFFSET, block) + row * size, size, job.parameters, w + row * stride, stride, 1, target, t,
-                size, n_features, upcoming,
+                min(rows, n - row), columns, workspace.dtype.type(1), workspace, offset_of(plan, 0, A_OFFSET, block) +
+                row * size, size, job.parameters, w + row * stride, stride, 1, target, t, size, n_features, upcoming,
             )  # fmt: skip
 
 
@@ -129,8 +128,8 @@ def first_dense_layer(job, scratch, first_block, last_block):
             read_rows(job, workspace, plan.X, 0, job.m, 0, n_in)
         samples, x, rows = unpacked_inputs(job)
         gemm_dot(
-            job.m, plan.layers[0, N_OUT], workspace.dtype.type(1), workspace, plan.layers[0, A_OFFSET], by_sample, by_unit,
-            samples, x, n_in, rows, job.parameters, plan.layers[0, W_OFFSET], plan.layers[0, LDW], n_in,
+            job.m, plan.layers[0, N_OUT], workspace.dtype.type(1), workspace, plan.layers[0, A_OFFSET], by_sample,
+            by_unit, samples, x, n_in, rows, job.parameters, plan.layers[0, W_OFFSET], plan.layers[0, LDW], n_in,
         )  # fmt: skip
         return
     if plan.layers[0, USES_AMX]:
@@ -158,8 +157,8 @@ def _dense_forward(job, scratch, l, first_block, last_block):
     if plan.layout == SAMPLE_MAJOR:
         by_sample, by_unit = strides_of(plan, l)
         gemm_dot(
-            job.m, n, one, workspace, plan.layers[l, A_OFFSET], by_sample, by_unit, workspace, plan.layers[l - 1, A_OFFSET], n_in,
-            plan.iota, parameters, w, stride, n_in,
+            job.m, n, one, workspace, plan.layers[l, A_OFFSET], by_sample, by_unit, workspace, plan.layers[l - 1,
+            A_OFFSET], n_in, plan.iota, parameters, w, stride, n_in,
         )  # fmt: skip
     elif plan.layers[l, USES_AMX]:
         z, a = offset_of(plan, l, A_OFFSET, first_block), offset_of(plan, l - 1, A_OFFSET, first_block)

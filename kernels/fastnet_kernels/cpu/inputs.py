@@ -119,7 +119,7 @@ def _gather_bytes(job, target, t, first, count, first_column, last_column, panel
 
 @routine
 def gather_inputs(job, target, t, first, count, first_column, last_column, panel_stride):
-    """Columns of `count` samples as panels, each with `panel_stride`, from t on. What is beyond the last means nothing."""
+    """Columns of `count` samples as panels, `panel_stride` apart, from t on. What is beyond the last means nothing."""
     if job.are_bytes:
         _gather_bytes(job, target, t, first, count, first_column, last_column, panel_stride)
     else:

@@ -113,7 +113,8 @@ def passing_backward(job, l, block):
         return
     n, count = plan.layers[l, N_OUT], count_of(job, block)
     dA, A_prev, dA_prev = (
-        matrix_of(job, l, DZ_OFFSET, block), matrix_of(job, l - 1, A_OFFSET, block), matrix_of(job, l - 1, DZ_OFFSET, block)
+        matrix_of(job, l, DZ_OFFSET, block), matrix_of(job, l - 1, A_OFFSET, block), matrix_of(job, l - 1, DZ_OFFSET,
+        block)
     )  # fmt: skip
     gamma = vector(job.parameters, plan.layers[l, W_OFFSET], n)
     if plan.layers[l, KIND] == BATCH_NORM:

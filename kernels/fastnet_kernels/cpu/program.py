@@ -194,8 +194,8 @@ def run(
     job = by_reference(
         Job(
             mode, plan, parameters, gradients, first_state, second_state, workspace, samples, are_bytes, targets,
-            weights, outputs, order, rows, optimizer, dropout_seed, np.int64(0), np.int64(0), np.int64(0), has_inputs, 0.0,
-            np.int64(0),
+            weights, outputs, order, rows, optimizer, dropout_seed, np.int64(0), np.int64(0), np.int64(0), has_inputs,
+            0.0, np.int64(0),
         )
     )  # fmt: skip
     for step in range(first_step, last_step):

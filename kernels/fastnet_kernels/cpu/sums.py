@@ -95,9 +95,9 @@ def _add_of_panels(job, scratch, alpha, changed, l, first_row, last_row, first_c
             for column in range(first_column, last_column, panel):
                 offset = p + (column - first_column) // panel * panel_stride
                 gemm(
-                    min(rows, last_row - first_row - row), min(panel, last_column - column), alpha, changed,
-                    w + row * stride + column, stride, job.workspace, dz + row * plan.samples_stride,
-                    plan.samples_stride, 1, panels, offset, panel, count, offset + panel_stride if keeps else NO_PREFETCH,
+                    min(rows, last_row - first_row - row), min(panel, last_column - column), alpha, changed, w + row *
+                    stride + column, stride, job.workspace, dz + row * plan.samples_stride, plan.samples_stride, 1,
+                    panels, offset, panel, count, offset + panel_stride if keeps else NO_PREFETCH,
                 )  # fmt: skip
 
 
@@ -113,10 +113,9 @@ def _wgrad_amx(job, scratch, alpha, changed, l, first_row, last_row, first_colum
         else:
             pack_activations_bf16x3(job, scratch, plan.amx_scratch, l - 1, first, count, first_column, last_column)
         gemm_bf16x3(
-            last_row - first_row, last_column - first_column, alpha, changed,
-            plan.layers[l, W_OFFSET] + first_row * stride + first_column, stride, STEP, job.workspace,
-            plan.layers[l, DZ_ROWS_OFFSET] + first_row * plan.samples_stride + first, plan.samples_stride, 1, count, scratch,
-            plan.amx_scratch,
+            last_row - first_row, last_column - first_column, alpha, changed, plan.layers[l, W_OFFSET] + first_row *
+            stride + first_column, stride, STEP, job.workspace, plan.layers[l, DZ_ROWS_OFFSET] + first_row *
+            plan.samples_stride + first, plan.samples_stride, 1, count, scratch, plan.amx_scratch,
         )  # fmt: skip
 
 

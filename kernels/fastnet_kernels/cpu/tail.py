@@ -60,8 +60,8 @@ def dense_forward_tail(job, scratch, l, first_block, last_block):
                 for k in range(n_in):
                     row[k] = workspace[a + k * size + s]
             gemm_dot(
-                tail, n, workspace.dtype.type(1), workspace, offset_of(plan, l, A_OFFSET, block) + i, 1, size, scratch, 0, n_in,
-                plan.iota, job.parameters, plan.layers[l, W_OFFSET], plan.layers[l, LDW], n_in,
+                tail, n, workspace.dtype.type(1), workspace, offset_of(plan, l, A_OFFSET, block) + i, 1, size, scratch,
+                0, n_in, plan.iota, job.parameters, plan.layers[l, W_OFFSET], plan.layers[l, LDW], n_in,
             )  # fmt: skip
 
 

@@ -6,7 +6,8 @@ Matrices lie in arrays of any rank, of which only the memory counts; offsets and
     gemm_micro_kernel   C[r, v] += alpha sum_k A[r, k] B[k, v]   for v two vectors wide
                 one step of k loads two vectors of B and h single numbers of A, and does 2 h vector FMAs
     gemm_micro_kernel_narrow   the same for v one vector wide, or a part of one; the rows of B may lie anywhere
-    dot_micro_kernel    C[i, j] += alpha sum_k A[i, k] B[j, k]   for some rows i and j; the rows of A may lie anywhere, and be
+    dot_micro_kernel    C[i, j] += alpha sum_k A[i, k] B[j, k]   for some rows i and j; the rows of A may lie anywhere,
+    and be
                 bytes that are scaled on their way
                 one step loads h + w vectors and does h w vector FMAs; the lanes are added at the end
 
@@ -126,8 +127,8 @@ def _next_of(builder, A, a, a_row, a_k, depth, h, B, b_prefetch):
 def gemm_micro_kernel(typing_context, height, alpha, C, c, c_row, A, a, a_row, a_k, B, b, b_k, depth, b_prefetch):
     """C[c + r c_row + v] += alpha sum_k A[a + r a_row + k a_k] B[b + k b_k + v].
 
-    For rows r < height, k < depth, and v below the width of two vectors. From b_prefetch on, a line of B is asked for at
-    each step, or, where that is NO_PREFETCH, of A what comes next.
+    For rows r < height, k < depth, and v below the width of two vectors. From b_prefetch on, a line of B is asked for
+    at each step, or, where that is NO_PREFETCH, of A what comes next.
     """
 
     def generate(context, builder, signature, arguments):

@@ -105,8 +105,8 @@ def change_gain(job, l, task, shared):
         weighted, plain = job.workspace[statistics + 2 * n + j], job.workspace[statistics + 3 * n + j]
     elif job.layers[l, KIND] == LAYER_NORM:
         weighted, plain = sums_of_column_back(
-            job.workspace, job.layers[l, DZ_OFFSET], job.workspace, job.layers[l - 1, A_OFFSET], job.m, n, j, first, job.workspace,
-            statistics, job.workspace, statistics + job.batch_size, 1, shared,
+            job.workspace, job.layers[l, DZ_OFFSET], job.workspace, job.layers[l - 1, A_OFFSET], job.m, n, j, first,
+            job.workspace, statistics, job.workspace, statistics + job.batch_size, 1, shared,
         )  # fmt: skip
     else:
         weighted = plain = job.workspace.dtype.type(math.nan)
