@@ -15,16 +15,15 @@ from fastnet_kernels.distribution import warn_of_mixture as _warn_of_mixture
 from . import callbacks, datasets, losses, metrics, plots, schedules
 from .benchmarks.comparison import compare
 from .callbacks import CSVLogger, EarlyStopping, LearningRateLogger, ModelCheckpoint, TensorBoard
-from .cpu import set_num_threads
+from .execution.cpu.device import set_num_threads
 from .gradient_check import check_gradients
-from .history import History
 from .layers import BatchNorm, Dense, Dropout, LayerNorm, Rescale
 from .logistic import LogisticRegression
-from .model_file import ModelFileError
-from .network import Network
+from .network import Network, load
 from .optimizers import SGD, Adam, AdamW, RMSProp
-from .storage import load
-from .training import DivergenceError
+from .storage.model_file import ModelFileError
+from .training.history import History
+from .training.trainer import DivergenceError
 
 __version__ = "0.1.0"
 

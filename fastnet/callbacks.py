@@ -26,18 +26,15 @@ import reprlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from .checks import flag, known, positive_integer, real_number
-from .history import History
-from .writing import check_writable, replacing
+from .storage.writing import check_writable, replacing
+from .training.history import History
 
-if TYPE_CHECKING:
-    from .network import Network
-
-Callback = Callable[[int, History, "Network"], Any]
+Callback = Callable[[int, History, Any], Any]
 
 
 class _Monitored:
@@ -135,7 +132,7 @@ class EarlyStopping:
         self._monitored.check(history)
         self.load_state_dict({})  # nothing of an earlier training
 
-    def start(self, network: "Network", history: History) -> None:
+    def start(self, network: Any, history: History) -> None:
         best, buffer = self._best, network.buffer
         if best is not None and (best.shape, best.dtype) != (buffer.shape, buffer.dtype):  # of another network
             self._best, self._best_epoch = None, 0
@@ -145,7 +142,7 @@ class EarlyStopping:
             # parameters.
             self._keep(network, best_epoch if best_epoch == history.epochs else 0)
 
-    def __call__(self, epoch: int, history: History, network: "Network") -> bool:
+    def __call__(self, epoch: int, history: History, network: Any) -> bool:
         _, since = self._look_back(history)
         if since == 0 or history.epochs == 1:
             self._keep(network, history.epochs)
@@ -163,17 +160,17 @@ class EarlyStopping:
         )
         return True
 
-    def end(self, network: "Network", history: History) -> None:
+    def end(self, network: Any, history: History) -> None:
         if self.restore_best:
             self.restore(network)
 
-    def restore(self, network: "Network") -> None:
+    def restore(self, network: Any) -> None:
         """Put the parameters of the best epoch into the network, if they are known. `fit(resume=True)` still goes on
         from those of the last one."""
         if self._best is not None:
             network.put_back(self._best)
 
-    def _keep(self, network: "Network", epoch: int) -> None:
+    def _keep(self, network: Any, epoch: int) -> None:
         self._best = network.buffer.copy() if self.restore_best and epoch else None
         self._best_epoch = epoch
 
@@ -252,7 +249,7 @@ class ModelCheckpoint:
             self._monitored.check(history)
         check_writable(self._path_of(1))
 
-    def __call__(self, epoch: int, history: History, network: "Network") -> None:
+    def __call__(self, epoch: int, history: History, network: Any) -> None:
         if epoch % self.every == 0 and (not self.best_only or self._is_best(history)):
             network.save(self._path_of(epoch), training=True)
 
@@ -264,7 +261,7 @@ class ModelCheckpoint:
 class LearningRateLogger:
     """Add the learning rate of each epoch's last step to the history, as "learning_rate"."""
 
-    def __call__(self, epoch: int, history: History, network: "Network") -> None:
+    def __call__(self, epoch: int, history: History, network: Any) -> None:
         history.add("learning_rate", network.learning_rate)
 
 
@@ -277,7 +274,7 @@ class CSVLogger:
     def check(self, history: History) -> None:
         check_writable(self.path)
 
-    def __call__(self, epoch: int, history: History, network: "Network") -> None:
+    def __call__(self, epoch: int, history: History, network: Any) -> None:
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(["epoch", *history])
@@ -296,15 +293,15 @@ class TensorBoard:
     folder: str | os.PathLike[str]
     _writer: Any = field(default=None, init=False, repr=False)
 
-    def start(self, network: "Network", history: History) -> None:
+    def start(self, network: Any, history: History) -> None:
         self._writer = _summary_writer()(os.fspath(Path(self.folder)))
 
-    def __call__(self, epoch: int, history: History, network: "Network") -> None:
+    def __call__(self, epoch: int, history: History, network: Any) -> None:
         for name, values in history.items():
             if len(values) == history.epochs and not math.isnan(values[-1]):
                 self._writer.add_scalar(name, values[-1], epoch)
 
-    def finish(self, network: "Network", history: History) -> None:
+    def finish(self, network: Any, history: History) -> None:
         if self._writer is not None:
             self._writer.close()
             self._writer = None

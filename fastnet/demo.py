@@ -8,10 +8,10 @@ import numpy as np
 
 from . import datasets
 from .checks import positive_integer, whole_number
-from .history import History
 from .layers import Dense
 from .network import Network
 from .optimizers import SGD
+from .training.history import History
 
 
 def demo(epochs: int = 100, seed: int = 0, output: Path = Path()) -> int:

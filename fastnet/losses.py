@@ -26,6 +26,11 @@ class Loss:
     name: str
     setting: float = 0.0
 
+    @property
+    def is_rare(self) -> bool:
+        """Whether the compiled program has it in a component of its own."""
+        return bool(self.setting) or self.name not in ("log_loss", "cross_entropy", "squared_error")
+
 
 def huber(delta: float = 1.0) -> Loss:
     """Half the squared error up to an error of `delta` (above 0), and beyond it as steep as there.

@@ -17,8 +17,8 @@ from typing import Any, TypeVar
 import numpy as np
 
 from .checks import positive_integer
+from .data.targets import Classification, MultiLabel, Regression, Task, sum_of_squares
 from .losses import OUTPUTS
-from .targets import Classification, MultiLabel, Regression, Task, sum_of_squares
 
 Metric = Callable[[np.ndarray, np.ndarray], Any]
 _Function = TypeVar("_Function", bound=Metric)

@@ -1,44 +1,39 @@
-"""The network: layers and their parameters, and what people do with them."""
+"""The network: what people make, train, use and keep."""
 
 import copy
-import dataclasses
 import os
 import warnings
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from types import MappingProxyType
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-from fastnet_kernels import codes
 from numpy.typing import DTypeLike
 
-from . import fitting
-from .architecture import checked_layers
-from .batches import Augment
 from .callbacks import Callback
 from .checks import all_finite, float_dtype, positive_integer, whole_number
-from .claims import TrainingClaim
-from .contexts import ContextPool
-from .cpu_plan import parts_for
-from .devices import Batches, ExecutionContext, device_for
-from .history import History
-from .layers import BatchNorm, Dense, Layer, LayerNorm
-from .layout import Place, aligned_zeros, places
+from .data.samples import ROWS_AT_ONCE
+from .data.targets import Classification, sample_weights, task_for
+from .execution.contexts import ContextPool
+from .execution.devices import device_for
+from .execution.layout import slots_of
+from .layers import Layer
+from .layers.stack import checked_layers, nodes_of, output_units
 from .losses import Loss, loss_for
-from .metrics import Metric, measured, named
+from .metrics import Metric, named
 from .optimizers import SGD, Optimizer
-from .samples import ROWS_AT_ONCE, as_rows, is_converted_one_by_one
-from .state import TrainingState
+from .storage.network_file import read, save
+from .storage.writing import AnyPath
 from .summary import summary_of, table_of
-from .targets import Classification, as_targets, sample_weights, task_for
+from .training import fitting
+from .training.batches import Augment
+from .training.claims import TrainingClaim
+from .training.history import History
+from .training.trainable import Trainable
 
-Result = TypeVar("Result")
-
-_MADE_ANEW = ("_parameters", "_places", "gradient_buffer", "_contexts", "claim", "device")  # of a copy
-_ROWS_CONVERTED = 1 << 16  # of a file in memory, at a time, where it has another dtype
+_MADE_ANEW = ("_parameters", "_slots", "_graph", "gradient_buffer", "_contexts", "claim", "device")  # of a copy
 
 
-class Network:
+class Network(Trainable):
     """A feed-forward network: parameters in one buffer, run by one compiled program.
 
     Parameters
@@ -78,109 +73,26 @@ class Network:
         self, layers: Sequence[Layer], *, loss: str | Loss | None = None, seed: int = 0, dtype: DTypeLike = "float32",
         device: str = "cpu",
     ) -> None:  # fmt: skip
-        self.layers = checked_layers(layers)
-        output = self.layers[-1]
-        assert isinstance(output, Dense)
-        self.loss_and_setting = loss_for(output.activation, loss)
-        self.task = task_for(self.loss, output.units)
-        if self.loss == "hinge" and output.units > 1:
-            raise ValueError(
-                f"loss='hinge' is for two classes, with one linear unit: this output layer has {output.units}"
-            )
-        self.seed = whole_number("seed", seed)
-        self.dtype = float_dtype("dtype", dtype)
-        self.rng = np.random.default_rng(seed)
-        self.device = device_for(device, self.dtype)
-        self.n_inputs: int | None = None
-        self.training: TrainingState | None = None  # of the last training
-        self.buffer: np.ndarray
-        self.gradient_buffer: np.ndarray
-        self._places: list[Place]
-        self._parameters: dict[str, np.ndarray]
-        self.learning_rate = 0.0  # of its last step
-        self.put_back_parameters: np.ndarray | None = None  # by a callback, in place of `training.last`
-        self.claim = TrainingClaim()
-        self._contexts = ContextPool(self._plan_key, self._allocate_context)
+        layers = checked_layers(layers)
+        units = output_units(layers)
+        chosen = loss_for(layers[-1].activation_name, loss)
+        task = task_for(chosen.name, units)
+        if chosen.name == "hinge" and units > 1:
+            raise ValueError(f"loss='hinge' is for two classes, with one linear unit: this output layer has {units}")
+        seed, checked = whole_number("seed", seed), float_dtype("dtype", dtype)
+        super().__init__(layers, chosen, checked, device_for(device, checked), task, seed)
 
-    @property
-    def loss(self) -> str:
-        """The loss by name."""
-        return self.loss_and_setting.name
-
-    # ---------------------------------------------------------------- parameters
-
-    def build(self, n_inputs: int) -> "Network":
-        """Make the parameters for samples of `n_inputs` features: W random by each layer's `init`, b zero.
+    def build(self, n_inputs: int | Sequence[int]) -> "Network":
+        """Make the parameters for samples of `n_inputs` features, or of a shape (h, w, c): W random by each layer's
+        `init`, b zero.
 
         Building again draws new parameters. Returns the network.
 
-        Raises ValueError or TypeError for less than 1, and RuntimeError while the network is trained.
+        Raises ValueError or TypeError for less than 1 and for a shape that a layer cannot take, and RuntimeError while
+        the network is trained.
         """
-        n_inputs = positive_integer("n_inputs", n_inputs)
         self.claim.during("build", lambda: self.alone(lambda: self.draw_parameters(n_inputs)))
         return self
-
-    def draw_parameters(self, n_inputs: int) -> None:
-        """Make the parameters, as `build` does."""
-        self._allocate(n_inputs, draws=True)
-
-    def _allocate(self, n_inputs: int, *, draws: bool = False) -> None:
-        """Make the buffers and the views into them; all is 0, but the gamma and variance of normalisations 1, and W if
-        it `draws` them."""
-        found = places(self.layers, n_inputs, self.dtype)
-        buffer, gradient_buffer = (aligned_zeros(found[-1].end, self.dtype) for _ in range(2))
-        parameters = {place.name: place.view(buffer) for place in found}
-        for place in found:
-            parameters[place.name][...] = place.first_value
-        for l, layer in enumerate(self.dense_layers if draws else (), start=1):
-            W = parameters[f"W{l}"]
-            W[...] = layer.initial_weights(self.rng, W.shape[1])
-        self._contexts.clear()
-        # At once, so that no interrupt and no want of memory leaves half of it.
-        self.__dict__.update(
-            n_inputs=n_inputs, _places=found, buffer=buffer, gradient_buffer=gradient_buffer, _parameters=parameters,
-            training=None, put_back_parameters=None,
-        )  # fmt: skip
-
-    @property
-    def dense_layers(self) -> list[Dense]:
-        return [layer for layer in self.layers if isinstance(layer, Dense)]
-
-    @property
-    def parameters(self) -> Mapping[str, np.ndarray]:
-        """ "W1" (n_1, n_0), "b1" (n_1,), "W2" ...: views of the network's own parameters, which may be written to.
-
-        Raises ValueError before the network is built.
-
-        Examples
-        --------
-        >>> import fastnet as fn
-        >>> net = fn.Network([fn.Dense(3, "tanh"), fn.Dense(1)]).build(2)
-        >>> net.parameters["b1"][:] = 0.5
-        >>> {name: array.shape for name, array in net.parameters.items()}
-        {'W1': (3, 2), 'b1': (3,), 'W2': (1, 3), 'b2': (1,)}
-        """
-        self._require_parameters()
-        return MappingProxyType(self._parameters)
-
-    def _require_parameters(self) -> int:
-        if self.n_inputs is None:
-            raise ValueError("this network has no parameters yet: call fit(X, y), or build(n_inputs) and set them")
-        return self.n_inputs
-
-    def _require_features(self, batches: Batches) -> None:
-        """ValueError if another thread has built the network anew since the samples were checked."""
-        itemsize = 1 if batches.are_bytes else self.dtype.itemsize
-        if batches.samples.nbytes != batches.m * self._require_parameters() * itemsize:
-            raise ValueError(f"the network has just been built for {self.n_inputs} features, and X has others")
-
-    def require_finite_parameters(self) -> None:
-        """ValueError, which names the parameter, unless all are finite."""
-        if all_finite(self.buffer):
-            return
-        for name, array in self._parameters.items():
-            if not np.isfinite(array).all():
-                raise ValueError(f"{name} holds NaN or infinity: set the parameters anew, or build(n_inputs) again")
 
     # ---------------------------------------------------------------- training
 
@@ -264,28 +176,6 @@ class Network:
             steps_per_epoch, metrics, callbacks, resume, verbose,
         )  # fmt: skip
 
-    @property
-    def history(self) -> History:
-        """Of the last training, epoch by epoch, also of one that was interrupted; without epochs before the first."""
-        return History() if self.training is None else self.training.history
-
-    def put_back(self, parameters: np.ndarray) -> None:
-        """Replace the parameters by those of an earlier epoch, as `buffer` was then.
-
-        Those of now are kept as `training.last`, and `fit(resume=True)` goes on from them.
-        """
-        if np.array_equal(self.buffer, parameters):
-            return
-        if parameters.shape != self.buffer.shape or parameters.dtype != self.dtype:
-            raise ValueError(
-                f"parameters are {parameters.shape} of {parameters.dtype}: give {self.buffer.shape} of {self.dtype}"
-            )
-        if self.training is not None:
-            if self.training.last is None:
-                self.training.last = self.buffer.copy()
-            self.put_back_parameters = parameters
-        self.alone(lambda: np.copyto(self.buffer, parameters))
-
     def partial_fit(
         self,
         X: Any,
@@ -310,36 +200,6 @@ class Network:
         fitting.partial_fit(self, X, y, optimizer, classes, sample_weight)
         return self
 
-    def gradients(self, X: Any, y: Any) -> dict[str, np.ndarray]:
-        """The gradient of the cost on X and y, as in a step of training, by every parameter that is trained: copies.
-
-        {"W1": (n_1, n_0), "b1": (n_1,), ...}. Raises ValueError before the network is built, and ValueError or
-        TypeError for bad input.
-        """
-        batches = self.batches(X, y)
-
-        def copies() -> dict[str, np.ndarray]:
-            self._require_features(batches)
-            self._run_gradient(batches)
-            return {place.name: place.view(self.gradient_buffer).copy() for place in self._places if place.is_trained}
-
-        return self.alone(copies)
-
-    def training_cost(self, batches: Batches) -> float:
-        """The cost of one mini-batch as training sees it: with penalties, Dropout and the mini-batch's statistics."""
-
-        def run() -> float:
-            self._require_features(batches)
-            return self._run_gradient(batches)
-
-        return self.alone(run)
-
-    def _run_gradient(self, batches: Batches) -> float:
-        costs, scores = np.zeros((2, 1))
-        dropout_seed = self.seed % (1 << 62)  # a seed may be of any size
-        self._run(codes.GRADIENT, batches, 0, 1, costs=costs, scores=scores, dropout_seed=dropout_seed)
-        return float(costs[0])
-
     # ---------------------------------------------------------------- transfer
 
     def freeze(self, count: int) -> "Network":
@@ -354,25 +214,17 @@ class Network:
         count = whole_number("count", count)
         if count >= len(self.layers):
             raise ValueError(f"count={count} would freeze all {len(self.layers)} layers: leave at least one to train")
-        return self._set_trainable(
-            [index >= count and getattr(layer, "trainable", True) for index, layer in enumerate(self.layers)]
+        return self._take_layers(
+            [layer.with_trainable(index >= count and layer.is_trainable) for index, layer in enumerate(self.layers)]
         )
 
     def unfreeze(self) -> "Network":
         """Training changes all layers from now on; returns the network."""
-        return self._set_trainable([True] * len(self.layers))
+        return self._take_layers([layer.with_trainable(True) for layer in self.layers])
 
-    def _set_trainable(self, flags: list[bool]) -> "Network":
-        def replace_layers() -> None:
-            for index, (layer, flag) in enumerate(zip(self.layers, flags, strict=True)):
-                if isinstance(layer, Dense | BatchNorm | LayerNorm):
-                    self.layers[index] = dataclasses.replace(layer, trainable=flag)
-            if self.n_inputs is not None:
-                self._places = places(self.layers, self.n_inputs, self.dtype)
-                self._contexts.clear()
-
+    def _take_layers(self, layers: list[Layer]) -> "Network":
         what = "another choice of trainable layers"
-        self.claim.during(what, lambda: self.alone(replace_layers), may_be_own=True)
+        self.claim.during(what, lambda: self.alone(lambda: self.replace_layers(layers)), may_be_own=True)
         return self
 
     def take_parameters(self, other: "Network", names: Sequence[str] | None = None) -> list[str]:
@@ -392,10 +244,10 @@ class Network:
         >>> fn.Network([fn.Dense(8, "relu"), fn.Dense(3, "softmax")]).take_parameters(trained)
         ['W1', 'b1']
         """
-        with other._contexts.reading():
-            n_inputs = other._require_parameters()
+        with other.reading():
             given = {name: array.copy() for name, array in other.parameters.items()}
-        mine = {place.name: place.shape for place in places(self.layers, self.n_inputs or n_inputs, self.dtype)}
+            shape = self.input_shape or other.input_shape or ()
+        mine = {slot.name: slot.shape for slot in slots_of(nodes_of(self.layers, shape), self.dtype)}
         if names is None:
             names = [name for name, shape in mine.items() if name in given and shape == given[name].shape]
         for name in names:
@@ -409,8 +261,8 @@ class Network:
             given[name] = taken
         if not names:
             raise ValueError("the networks have no parameters of the same name and shape: nothing can be taken")
-        if self.n_inputs is None:
-            self.build(n_inputs)
+        if self.input_shape is None:
+            self.build(shape)
 
         def write() -> None:
             for name in names:
@@ -432,18 +284,14 @@ class Network:
         Raises ValueError before the network is built, for labels it was not trained with and for bad input.
         """
         wanted = named(metrics, self.task)
-        rows, Y = self._encoded(X, y)
-        with self._contexts.reading():  # both of the same parameters
+        rows, Y = self.encoded(X, y)
+        with self.reading():  # both of the same parameters
             weights = sample_weights(self.task, Y, sample_weight, None, self.dtype)
             batches = self.as_batches(rows, Y, ROWS_AT_ONCE, weights)
-            self._require_features(batches)
+            self.require_features(batches)
             found: dict[str, Any] = self.measure(batches)
-            outputs = self.outputs(rows) if wanted else None
+            outputs = self.outputs_of(batches) if wanted else None
         return found if outputs is None else found | self.metrics_of(outputs, Y, wanted)
-
-    def metrics_of(self, outputs: np.ndarray, Y: np.ndarray, metrics: Mapping[str, Metric]) -> dict[str, Any]:
-        """Metrics of outputs (m, n_L) and the targets Y."""
-        return measured(metrics, self.task.truth(Y), self.task.measurable(outputs))
 
     def predict(self, X: Any, *, threshold: float | None = None) -> np.ndarray:
         """Labels (m,) for classification; 0 or 1 for several answers (m, n_L); numbers (m,) or (m, n_L) for regression.
@@ -465,17 +313,6 @@ class Network:
             raise ValueError("this network predicts numbers and no probabilities: use predict")
         return self.task.measurable(self.outputs(X, of_classes=True))
 
-    def _refuse_nan(self, outputs: np.ndarray) -> None:
-        """Raise ValueError if an output is NaN, which is no class."""
-        if not np.isnan(outputs).any():
-            return
-        self.require_finite_parameters()
-        row = int(np.isnan(outputs).any(axis=1).argmax())
-        raise ValueError(
-            f"the output of the sample in row {row} is NaN, as sums over it are beyond {self.dtype}: scale the inputs, "
-            "or make the network with dtype='float64'"
-        )
-
     @property
     def labels(self) -> np.ndarray:
         """The labels that `predict` returns, by class; ValueError for regression."""
@@ -485,9 +322,8 @@ class Network:
 
     def summary(self, batch_size: int = 32) -> str:
         """Layers, shapes, parameters, and the memory of parameters and of a workspace for `batch_size`, as text."""
-        self._require_parameters()
-        _, elements = self._make_plan(positive_integer("batch_size", batch_size))
-        return summary_of(self, elements * self.dtype.itemsize, batch_size)
+        self.require_parameters()
+        return summary_of(self, self.workspace_bytes(positive_integer("batch_size", batch_size)), batch_size)
 
     def to(self, device: str) -> "Network":
         """Run on "cpu" or "cuda" from now on; returns the network. Parameters and the state of training stay.
@@ -509,6 +345,8 @@ class Network:
         self.claim.during("to", lambda: self.alone(move), may_be_own=True)
         return self
 
+    # ---------------------------------------------------------------- copies and files
+
     def copy(self, *, dtype: DTypeLike | None = None) -> "Network":
         """A network of its own with the same layers, labels and parameters, in another dtype if one is given.
 
@@ -521,11 +359,11 @@ class Network:
             twin, self.layers, loss=self.loss_and_setting, seed=self.seed, dtype=self.dtype if dtype is None else dtype,
             device=self.device.name,
         )  # fmt: skip
-        with self._contexts.reading(), np.errstate(over="ignore"):
+        with self.reading(), np.errstate(over="ignore"):
             twin.task = self.task
             twin.rng = copy.deepcopy(self.rng)
-            if self.n_inputs is not None:
-                twin._allocate(self.n_inputs)
+            if self.input_shape is not None:
+                twin.allocate_untrained(self.input_shape)
                 # By name: where rows lie in the buffer depends on the dtype.
                 for name, array in self._parameters.items():
                     twin._parameters[name][...] = array
@@ -537,7 +375,7 @@ class Network:
         """All of the network, with the state of its training: for `pickle` and `copy.deepcopy`."""
 
         def state() -> dict[str, Any]:
-            with self._contexts.reading():
+            with self.reading():
                 found = {name: value for name, value in self.__dict__.items() if name not in _MADE_ANEW}
                 # Copies, since whoever asked goes through them when others may train again.
                 for name in ("buffer", "rng", "training"):
@@ -549,14 +387,14 @@ class Network:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self.claim = TrainingClaim()
-        self._contexts = ContextPool(self._plan_key, self._allocate_context)
+        self._contexts = ContextPool(self._strategy, self._make_context)
         try:
             self.device = device_for(state["device"], self.dtype)
         except RuntimeError as error:
             warnings.warn(f"{error}: this copy of a network from a GPU runs on the CPU", stacklevel=2)
             self.device = device_for("cpu", self.dtype)
-        if self.n_inputs is not None:
-            self._allocate(self.n_inputs)
+        if self.input_shape is not None:
+            self.allocate_untrained(self.input_shape)
             self.buffer[:] = state["buffer"]
             self.training, self.put_back_parameters = state["training"], state["put_back_parameters"]
 
@@ -579,13 +417,12 @@ class Network:
         RuntimeError
             With `training`, while another thread trains the network.
         """
-        from .storage import save
 
         def write() -> None:
-            with self._contexts.reading():  # a training of another thread waits until all is written
-                save(self, path, training=training)
+            with self.reading():  # a training of another thread waits until all is written
+                save(self, path, Network, training=training)
 
-        self._require_parameters()
+        self.require_parameters()
         if training:
             self.claim.during("save with training=True", write, may_be_own=True)
         else:
@@ -597,135 +434,34 @@ class Network:
     def __str__(self) -> str:
         return table_of(self)
 
-    # ---------------------------------------------------------------- running the program
 
-    def alone(self, call: Callable[[], Result]) -> Result:
-        """`call()`, while no other thread reads or changes this network."""
-        return self._contexts.alone(call)
+def load(path: AnyPath, *, device: str = "cpu") -> Network:
+    """The network that `Network.save` wrote to `path`, to be run on "cpu" or "cuda", wherever it was trained.
 
-    def run(
-        self, mode: int, batches: Batches, first_step: int, last_step: int, *, repeats: bool = False, **options: Any
-    ) -> int:
-        """Run steps of the compiled program on this network's buffers; returns the step that comes next.
+    Raises
+    ------
+    FileNotFoundError, OSError
+        If there is no such file, or it cannot be read.
+    ModelFileError
+        A ValueError, if it is not a fastnet model, is damaged or cut short, or was written by a newer version of
+        fastnet. Nothing is made of the sizes that a file claims before they were found to be those of its tensors.
+    ValueError
+        For an unknown device.
+    RuntimeError
+        For a device that cannot be used here.
 
-        Other threads may run it at the same time, unless this changes parameters. `repeats` tells that all of many
-        steps have the same samples.
-        """
-        if mode >= codes.GRADIENT:
-            return self.alone(lambda: self._run(mode, batches, first_step, last_step, repeats, **options))
-        with self._contexts.reading():
-            return self._run(mode, batches, first_step, last_step, repeats, **options)
-
-    def _run(
-        self, mode: int, batches: Batches, first_step: int, last_step: int, repeats: bool = False, **options: Any
-    ) -> int:
-        context = self._contexts.take(batches.batch_size, repeats)
-        reached = self.device.run(
-            context, mode, self.buffer, self.gradient_buffer, batches, first_step, last_step, **options
-        )
-        context.idle.append(context)
-        return reached
-
-    def measure(self, batches: Batches) -> dict[str, float]:
-        """Cost and metric on all of `batches`."""
-        costs, scores = np.zeros((2, batches.steps))
-        step = 0
-        while step < batches.steps:
-            # A run also ends at a step whose cost is not finite; the next one goes on behind it.
-            step = self.run(codes.EVALUATE, batches, step, batches.steps, costs=costs, scores=scores) + 1
-        cost = float(costs @ batches.sizes / batches.m) + self.penalty()
-        return {"cost": cost, self.task.metric: float(self.task.score(scores.sum(), batches.targets))}
-
-    def penalty(self) -> float:
-        """What the weights add to the cost."""
-        total = 0.0
-        for l, layer in enumerate(self.dense_layers, start=1):
-            if layer.trainable and (layer.l1 or layer.l2):
-                W = self._parameters[f"W{l}"].astype(np.float64)
-                total += layer.l1 * float(np.abs(W).sum()) + layer.l2 / 2 * float((W * W).sum())
-        return total
-
-    def outputs(self, X: Any, *, of_classes: bool = False) -> np.ndarray:
-        """The last layer's activations (m, n_L); those `of_classes` may not be NaN, which is none: ValueError."""
-        if type(X) is not np.ndarray and is_converted_one_by_one(X, self.dtype) and len(X) > _ROWS_CONVERTED:
-            pieces = range(0, len(X), _ROWS_CONVERTED)
-            with self._contexts.reading():  # all of the same parameters
-                return np.concatenate([self.outputs(X[i : i + _ROWS_CONVERTED], of_classes=of_classes) for i in pieces])
-        n_inputs = self._require_parameters()
-        rows = as_rows(X, self.dtype, n_inputs, must_be_finite=False)  # the program notices it on its way
-        with self._contexts.reading():
-            if self.n_inputs != n_inputs:  # another thread has built the network anew
-                raise ValueError(f"X has {n_inputs} features a sample: the network has just been built for others")
-            outputs = np.empty((len(rows), self.task.n_units), self.dtype)
-            batches = self.as_batches(rows, outputs, ROWS_AT_ONCE)
-            step = self._run(codes.PREDICT, batches, 0, batches.steps, outputs=outputs)
-            if step < batches.steps:
-                as_rows(X, self.dtype, n_inputs)
-                if of_classes:
-                    self._refuse_nan(outputs[: (step + 1) * batches.batch_size])
-                self._predict_rest(batches, step + 1, outputs)
-                if of_classes:
-                    self._refuse_nan(outputs)
-        return outputs
-
-    def outputs_of(self, batches: Batches) -> np.ndarray:
-        """The last layer's activations (m, n_L) of samples that have been checked and encoded."""
-        outputs = np.empty((batches.m, self.task.n_units), self.dtype)
-        with self._contexts.reading():
-            self._predict_rest(batches, 0, outputs)
-        return outputs
-
-    def _predict_rest(self, batches: Batches, step: int, outputs: np.ndarray) -> None:
-        """Outputs from a step on. A run ends at one that has other than finite ones, although its inputs are finite."""
-        while step < batches.steps:
-            step = self._run(codes.PREDICT, batches, step, batches.steps, outputs=outputs) + 1
-
-    def batches(self, X: Any, y: Any, batch_size: int | None = None) -> Batches:
-        """X and y, checked and encoded for the program, in mini-batches (by default all in one)."""
-        return self.as_batches(*self._encoded(X, y), batch_size)
-
-    def _encoded(self, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
-        """X as rows and y as Y, checked."""
-        rows = as_rows(X, self.dtype, self._require_parameters())
-        return rows, self.task.encode(as_targets(y, len(rows)), self.dtype)
-
-    def as_batches(
-        self, rows: np.ndarray, Y: np.ndarray, batch_size: int | None, weights: np.ndarray | None = None
-    ) -> Batches:
-        """Rows of `samples`, Y of `targets` and weights (empty: all 1), for the program."""
-        m = len(rows)
-        size = m if batch_size is None else min(batch_size, m)
-        if weights is None:
-            weights = self.device.nothing
-        elif weights.size:
-            self.device.prepare({codes.RARE_LOSSES})
-        are_bytes = rows.itemsize == 1
-        if are_bytes:
-            self.device.prepare({codes.BYTES})
-        return Batches(rows.ravel().view(np.uint8), are_bytes, m, size, Y, weights)
-
-    def prepare(self) -> None:
-        """Compile, or load, what of the program this network needs."""
-        self.device.prepare(parts_for(self.layers, self.loss_and_setting))
-
-    @property
-    def has_penalty(self) -> bool:
-        """Whether the weights add to the cost."""
-        return any(layer.trainable and (layer.l1 > 0 or layer.l2 > 0) for layer in self.dense_layers)
-
-    def prepare_for(self, batches: Batches, *, repeats: bool = False) -> None:
-        """Compile, or load, what runs on these samples need, and take the memory for them."""
-        context = self._contexts.take(batches.batch_size, repeats)
-        self.device.prepare_last(context, batches)
-        context.idle.append(context)
-
-    def _plan_key(self, batch_size: int, repeats: bool) -> Hashable:
-        return self.device.form(self.layers, self._require_parameters(), batch_size, repeats=repeats)
-
-    def _allocate_context(self, batch_size: int, repeats: bool) -> ExecutionContext:
-        self.prepare()
-        return self.device.allocate(*self._make_plan(batch_size, repeats))
-
-    def _make_plan(self, batch_size: int, repeats: bool = False) -> tuple[Any, int]:
-        n_inputs = self._require_parameters()
-        return self.device.make_plan(self.layers, n_inputs, self.loss_and_setting, batch_size, repeats=repeats)
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> import fastnet as fn
+    >>> net = fn.Network([fn.Dense(1)]).build(3)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "line.safetensors")
+    ...     net.save(path)
+    ...     again = fn.load(path)
+    >>> (again.parameters["W1"] == net.parameters["W1"]).all()
+    np.True_
+    """
+    network = read(path, device, Network)
+    assert isinstance(network, Network)
+    return network

@@ -27,8 +27,8 @@ import numpy as np
 from safetensors.numpy import load, save
 
 import fastnet as fn
-from fastnet.state import Unfinished
-from fastnet.targets import Classification
+from fastnet.data.targets import Classification
+from fastnet.training.state import Unfinished
 
 MOST_BYTES = 200_000_000
 MOST_SECONDS = 5.0

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 # Kinds of layer.
-DENSE, BATCH_NORM, LAYER_NORM, DROPOUT = range(4)
+DENSE, BATCH_NORM, LAYER_NORM, DROPOUT, INPUT = range(5)
 
 # Activations. Softmax is for the output layer only; the derivatives of ELU, SOFTPLUS, SILU, GELU and HARD_SILU need Z.
 LINEAR, SIGMOID, TANH, RELU, LEAKY_RELU, SOFTMAX, ELU, HARD_SIGMOID, SOFTPLUS, SILU, GELU, HARD_SILU = range(12)

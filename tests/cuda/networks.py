@@ -126,7 +126,7 @@ class NumpyLibrary:
 
 def use_library(monkeypatch):
     monkeypatch.setattr("fastnet_kernels.cuda.cublas.find", NumpyLibrary)
-    monkeypatch.setattr("fastnet.gpu_plan._CYCLES_OF_CALL", 0)
+    monkeypatch.setattr("fastnet.execution.cuda.plan._CYCLES_OF_CALL", 0)
 
 
 @needs_simulator
@@ -211,7 +211,7 @@ def test_divergence_keeps_the_last_finite_epoch():
 
 @pytest.mark.parametrize("has_library", [False, pytest.param(True, marks=needs_simulator)])
 def test_a_step_whose_cost_is_not_finite_changes_no_weights(has_library, monkeypatch):
-    from fastnet.devices import Updates
+    from fastnet.execution.device import Updates
 
     if has_library:
         use_library(monkeypatch)
@@ -232,7 +232,7 @@ def test_a_step_whose_cost_is_not_finite_changes_no_weights(has_library, monkeyp
 
 
 def test_a_penalty_that_is_not_finite_ends_the_run():
-    from fastnet.devices import Updates
+    from fastnet.execution.device import Updates
 
     for net in two([Dense(2, l2=1e38), Dense(1)], seed=1):
         net.build(1).parameters["W1"][0, 0] = 1e3
@@ -245,7 +245,7 @@ def test_a_penalty_that_is_not_finite_ends_the_run():
 
 def test_batch_norm_of_one_sample_is_that_of_evaluation(monkeypatch):
     """It has no variance: what is remembered stands in for it, and stays."""
-    monkeypatch.setattr("fastnet.fitting.check_batch_sizes", lambda *_: None)  # which would refuse
+    monkeypatch.setattr("fastnet.training.fitting.check_batch_sizes", lambda *_: None)  # which would refuse
     layers = [Dense(5, "tanh"), fn.BatchNorm("tanh"), Dense(4), fn.BatchNorm("relu"), Dense(3, "softmax")]
     X, y = data(layers, 3, 4)
     rng, found = np.random.default_rng(0), []
@@ -281,7 +281,7 @@ def test_predictions_are_what_logits_say(dtype):
 
 @pytest.mark.parametrize("what", ["layer", "activation", "loss", "optimizer"])
 def test_what_is_unknown_gives_nan(what):
-    from fastnet.devices import Updates
+    from fastnet.execution.device import Updates
 
     net = fn.Network([Dense(3, "tanh"), fn.LayerNorm(), Dense(2)], device="cuda").build(2)
     batches, costs, scores = net.batches(np.ones((2, 2)), np.ones((2, 2))), *np.zeros((2, 1))
@@ -414,8 +414,8 @@ def test_products_of_the_library_on_the_gpu(dtype, monkeypatch):
 
     if find(dtype) is None:
         pytest.skip("needs cuBLAS: pip install '.[cublas]'")
-    monkeypatch.setattr("fastnet.gpu_plan._CYCLES_OF_CALL", 0)
-    monkeypatch.setattr("fastnet.gpu_plan._PART_OF_LIBRARY", 1e6)
+    monkeypatch.setattr("fastnet.execution.cuda.plan._CYCLES_OF_CALL", 0)
+    monkeypatch.setattr("fastnet.execution.cuda.plan._PART_OF_LIBRARY", 1e6)
     layers = [Dense(129, "relu"), Dense(200, "tanh"), Dense(3, "softmax")]
     X, y = data(layers, 700, 50)
     found = []

@@ -16,7 +16,7 @@ import pytest
 from fastnet_kernels import codes
 
 import fastnet as fn
-from fastnet.gpu_plan import Sizes, product_for
+from fastnet.execution.cuda.plan import Sizes, product_for
 
 HERE = Path(__file__).parent
 needs_numba_cuda = pytest.mark.skipif(

@@ -322,5 +322,5 @@ def test_every_part_has_a_name():
 
 def test_a_second_network_has_nothing_to_load(monkeypatch):
     fn.Network([fn.Dense(1)]).build(2).predict([[1.0, 2.0]])
-    monkeypatch.setattr("fastnet.cpu.apart", None)
+    monkeypatch.setattr("fastnet.execution.cpu.device.apart", None)
     fn.Network([fn.Dense(1)]).build(2).predict([[1.0, 2.0]])

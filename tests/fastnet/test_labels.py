@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import fastnet as fn
-from fastnet.targets import Classification, MultiLabel, Regression, as_targets, sample_weights
+from fastnet.data.targets import Classification, MultiLabel, Regression, as_targets, sample_weights
 
 INDEX = np.arange(6) % 2
 NAMES = np.array(["no", "yes"])[INDEX]

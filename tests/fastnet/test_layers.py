@@ -79,7 +79,7 @@ def test_batch_norm_of_one_sample_is_that_of_evaluation(monkeypatch):
     for name, gradient in net.gradients(x, CLASSES[:1]).items():
         np.testing.assert_allclose(gradient, expected[name], rtol=1e-10, atol=1e-14, err_msg=name)
     before = {name: array.copy() for name, array in p.items()}
-    monkeypatch.setattr("fastnet.fitting.check_batch_sizes", lambda *_: None)  # which would refuse
+    monkeypatch.setattr("fastnet.training.fitting.check_batch_sizes", lambda *_: None)  # which would refuse
     net.fit(x, CLASSES[:1], epochs=1, batch_size=1, optimizer=fn.SGD(0.1), verbose=False)
     for name, array in net.parameters.items():
         change = -0.1 * expected[name] if name in expected else 0
@@ -91,7 +91,7 @@ def test_gradients_of_one_sample_with_what_is_remembered(name, threads, monkeypa
     net = remembering([*LAYERS[name], fn.Dense(4, "softmax", l2=0.01)])
     before = remembered(net)
     assert fn.check_gradients(net, X[:1], CLASSES[:1]) < 1e-7
-    monkeypatch.setattr("fastnet.fitting.check_batch_sizes", lambda *_: None)  # which would refuse
+    monkeypatch.setattr("fastnet.training.fitting.check_batch_sizes", lambda *_: None)  # which would refuse
     net.fit(X, CLASSES, epochs=2, batch_size=1, optimizer=fn.Adam(), verbose=False)
     for key, array in remembered(net).items():
         np.testing.assert_array_equal(array, before[key])

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import fastnet as fn
+from fastnet.data.targets import Classification, MultiLabel, Regression
 from fastnet.metrics import METRICS, as_number, check_metrics, direction, measured, measured_numbers, named, top_k
-from fastnet.targets import Classification, MultiLabel, Regression
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((30, 4)).astype(np.float32)

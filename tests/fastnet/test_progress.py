@@ -6,8 +6,8 @@ import re
 import pytest
 
 from fastnet import History
-from fastnet.progress import progress_bar
-from fastnet.progress_bar import ProgressBar
+from fastnet.training.progress import progress_bar
+from fastnet.training.progress_bar import ProgressBar
 
 MEASURED = History(
     {"cost": [0.12345], "accuracy": [0.98765], "validation_cost": [0.2], "validation_accuracy": [0.9], "seconds": [1]}

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import fastnet as fn
-from fastnet.samples import as_rows
+from fastnet.data.samples import as_rows
 
 NUMBERS = np.arange(12.0).reshape(6, 2)
 FLOAT = np.dtype(np.float32)

@@ -11,8 +11,8 @@ import pytest
 from safetensors.numpy import save_file
 
 import fastnet as fn
-from fastnet.state import Unfinished
-from fastnet.storage import FORMAT_VERSION
+from fastnet.storage.network_file import FORMAT_VERSION
+from fastnet.training.state import Unfinished
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((40, 5)).astype(np.float32)

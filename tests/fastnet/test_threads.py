@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 import fastnet as fn
-from fastnet.contexts import ContextPool
-from fastnet.cpu import CPU
+from fastnet.execution.contexts import ContextPool
+from fastnet.execution.cpu.device import CPU
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.standard_normal((300, 20)).astype(np.float32), RNG.integers(0, 3, 300)

@@ -13,7 +13,7 @@ import pytest
 from fastnet_kernels import codes
 
 import fastnet as fn
-from fastnet.state import TrainingState
+from fastnet.training.state import TrainingState
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.standard_normal((300, 12)).astype(np.float32), RNG.integers(0, 3, 300)

@@ -11,7 +11,7 @@ import threading
 import pytest
 
 import fastnet as fn
-from fastnet.writing import check_writable, replacing
+from fastnet.storage.writing import check_writable, replacing
 
 posix = pytest.mark.skipif(os.name == "nt", reason="modes, links and devices of POSIX")
 
@@ -235,7 +235,7 @@ def age(folder, seconds=3600):
 def test_what_a_kill_leaves_is_removed_by_a_later_save(old, tmp_path):
     script = """
         import os, sys
-        from fastnet.writing import replacing
+        from fastnet.storage.writing import replacing
         with replacing(sys.argv[1]) as file:
             file.write(b"half")
             file.flush()

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(not matrix_unit.may_be_used(), reason="there is 
 
 
 def aligned(size):
-    from fastnet.layout import aligned_zeros
+    from fastnet.execution.layout import aligned_zeros
 
     return aligned_zeros(size, np.dtype("float32"))
 

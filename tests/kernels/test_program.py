@@ -6,9 +6,9 @@ from fastnet_kernels import codes
 from fastnet_kernels.cpu.machine import VECTOR_BYTES
 
 import fastnet as fn
-from fastnet.cpu_form import worth_threads
-from fastnet.cpu_plan import has_split_tail, make_plan, parts_of
-from fastnet.devices import Updates
+from fastnet.execution.cpu.plan import has_split_tail, make_plan, parts_of
+from fastnet.execution.cpu.strategy import worth_threads
+from fastnet.execution.device import Updates
 
 ARCHITECTURES = [
     [fn.Dense(1, "sigmoid")],
@@ -230,7 +230,7 @@ def test_online_steps_are_like_all_others(layers, n, as_bytes, dtype, monkeypatc
         X, layers = (X * 40 + 100).clip(0, 255).astype(np.uint8), [fn.Rescale(2 / 255, -1), *layers]
     found = []
     for most in (1 << 17, 0):
-        monkeypatch.setattr("fastnet.cpu_plan._WEIGHTS_ONLINE", most)
+        monkeypatch.setattr("fastnet.execution.cpu.plan._WEIGHTS_ONLINE", most)
         loss = "squared_error" if y.ndim == 2 else None
         net = fn.Network(layers, loss=loss, seed=5, dtype=dtype)
         history = net.fit(X, y, epochs=2, batch_size=1, optimizer=fn.SGD(0.01), verbose=False)

@@ -5,8 +5,8 @@ import pytest
 from fastnet_kernels import codes
 
 import fastnet as fn
-from fastnet.devices import Updates
-from fastnet.layout import describe
+from fastnet.execution.device import Updates
+from fastnet.execution.layout import describe
 
 
 def costs_of(net, m, change):

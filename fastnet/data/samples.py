@@ -1,0 +1,70 @@
+"""Inputs X as users have them, made into the plain rows that the compiled program reads."""
+
+from typing import Any
+
+import numpy as np
+
+from ..checks import finite
+from .arrays import as_numbers
+
+ROWS_AT_ONCE = 1024  # of a prediction: enough to use all cores, few enough for a small workspace
+
+
+def is_converted_one_by_one(X: Any, dtype: np.dtype) -> bool:
+    """Whether samples are so many, and of such a kind, that they are converted a mini-batch at a time."""
+    return isinstance(X, np.memmap) and X.dtype not in (np.dtype(np.uint8), dtype)
+
+
+def as_rows(
+    X: Any, dtype: np.dtype, shape: tuple[int, ...] | None = None, *, must_be_finite: bool = True
+) -> np.ndarray:
+    """X (m, ...) as rows (m, n_0), C-contiguous, in uint8 where it was uint8 (or boolean), else in `dtype`.
+
+    Images (m, h, w, c) are flattened. Nothing is copied that has the right form already. `shape` is that of the samples
+    a network was built for: of one extent, (n,), it stands for all samples of so many numbers.
+
+    Raises
+    ------
+    TypeError
+        If X does not hold real numbers, or is no array.
+    ValueError
+        If values are missing or masked, or X is empty, of rank 0 or 1, not finite, or has samples of another shape.
+        Unless they `must_be_finite`, the numbers of an array are not looked at.
+    """
+    return as_samples(X, dtype, shape, must_be_finite=must_be_finite)[0]
+
+
+def as_samples(
+    X: Any, dtype: np.dtype, shape: tuple[int, ...] | None = None, *, must_be_finite: bool = True
+) -> tuple[np.ndarray, tuple[int, ...]]:
+    """Rows of X, as `as_rows` makes them, and the shape of a sample, such as (h, w, c)."""
+    is_plain = type(X) is np.ndarray and X.dtype.kind in "buif"
+    given = X if is_plain else as_numbers("X", X)
+    if given.ndim < 2:
+        raise ValueError(
+            f"X has shape {given.shape}: expected (m, n) with one sample a row; "
+            "for one sample use X.reshape(1, -1), for one feature X.reshape(-1, 1)"
+        )
+    if given.size == 0:
+        raise ValueError(f"X is empty, of shape {given.shape}: give at least one sample with at least one feature")
+    n_features, found = given.size // len(given), given.shape[1:]
+    if shape is not None and found != shape:
+        if len(shape) > 1:
+            raise ValueError(
+                f"X has samples of shape {found} (its own is {given.shape}): this network was built for {shape}"
+            )
+        if n_features != shape[0]:
+            raise ValueError(
+                f"X has {n_features} features a sample (shape {given.shape}): this network was built for {shape[0]}"
+            )
+    flat = given if given.ndim == 2 else given.reshape(len(given), n_features)
+    if flat.dtype == dtype and flat.flags.c_contiguous:
+        rows = flat
+    elif flat.dtype.kind == "b" or flat.dtype == np.uint8:
+        return np.ascontiguousarray(flat, dtype=np.uint8), found
+    else:
+        with np.errstate(over="ignore"):
+            rows = np.ascontiguousarray(flat, dtype=dtype)
+    if must_be_finite:
+        finite("X", rows, flat)
+    return rows, found

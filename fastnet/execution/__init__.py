@@ -1,0 +1,1 @@
+"""Running networks: plans, devices, and the memory they use."""

@@ -1,0 +1,200 @@
+"""The plan that a CPU's compiled program reads: where what is computed lies, and how it is cut into tasks."""
+
+import itertools
+
+import numpy as np
+from fastnet_kernels import codes
+
+from ...layers import Node
+from ..graph import Graph
+from ..layout import LOSS_CODES, Allocator, n_targets, padded_ld, set_offsets, slots_by_node
+from .strategy import BYTES_AT_ONCE, MAX_IMBALANCE, SHARES, Strategy
+
+_FEATURES_AT_ONCE = 1024  # of the inputs, packed: a block's share of them stays in the second-level cache
+_BLOCKS_TOGETHER = 16  # that go through a layer one after the other, where W does not stay in the first-level caches
+_SMALL_BYTES = 1 << 19  # of all W of a network whose blocks go through it each for itself
+_PACKED_NUMBERS = 1 << 18  # of a piece of it
+_SAMPLES_AT_ONCE = 1024  # of the backward pass: a panel of them stays in the second-level cache
+_PANELS_AT_ONCE = 4  # of a weight matrix's columns, so that samples are read some cache lines at a time
+_ROWS_A_TASK = 1024  # of a weight matrix, at the most
+_CACHED_PANELS_A_TASK = 16  # at the most, of inputs that are cached: while one is read, the next one is prefetched
+_LEAST_TASKS_CACHED = 16
+_COLUMNS_A_TASK = 1024  # of partial sums, and of samples as they lie: a page of memory of each
+_NUMBERS_A_TASK = 8192  # of a weight matrix, in whole rows
+_WEIGHTS_ONLINE = 1 << 17  # of a network that takes one sample at a time on one thread
+_WEIGHTS_TO_SPLIT_TAIL = 10_000  # of a network that gains enough by taking a batch's tail one by one to compile for it
+
+
+def _even_pieces(extent: int, count: int, unit: int = 1) -> list[tuple[int, int]]:
+    """0:extent in so many nearly equal pieces, cut at multiples of `unit`; in fewer if there are no so many."""
+    units = -(-extent // unit)
+    count = min(units, count)
+    return list(itertools.pairwise([*(units * i // count * unit for i in range(count)), extent]))
+
+
+def _shared_pieces(extent: int, most: int, unit: int) -> list[tuple[int, int]]:
+    """0:extent in pieces of `most`, a multiple of `unit`, at the most, of which threads have like shares."""
+    pieces = [(first, min(first + most, extent)) for first in range(0, extent, most)]
+    largest_share = sum(last - first for first, last in pieces[::SHARES])  # that of the thread which begins
+    if largest_share <= MAX_IMBALANCE * extent / SHARES:
+        return pieces
+    return _even_pieces(extent, SHARES * -(-len(pieces) // SHARES), unit)
+
+
+def _tasks_of(l: int, node: Node, strategy: Strategy, panel: int) -> list[tuple[int, int, int, int, int]]:
+    """One layer's W in pieces: (layer, first and last column, first and last row)."""
+    wgrad, n_in, n_out = strategy.wgrad[l], node.n_in, node.n_out
+    if wgrad == codes.WGRAD_NONE:  # gamma; beta goes with it
+        return [(l, 0, n_out, 0, 1)]
+    if wgrad == codes.WGRAD_DOT:
+        return [(l, 0, n_in, 0, n_out)]
+    if strategy.layout == codes.SAMPLE_MAJOR:
+        return [(l, 0, n_in, *rows) for rows in _shared_pieces(n_out, max(1, _NUMBERS_A_TASK // n_in), 1)]
+    columns = _PANELS_AT_ONCE * panel
+    if wgrad in (codes.WGRAD_FUSED, codes.WGRAD_ROWS):
+        columns = _COLUMNS_A_TASK
+    elif l == 0 and strategy.inputs == codes.PACKED_CACHED:
+        pieces_of_cached = max(_LEAST_TASKS_CACHED, -(-n_in // (_CACHED_PANELS_A_TASK * panel)))
+        columns = max(columns, -(-n_in // (pieces_of_cached * panel)) * panel)
+    elif strategy.uses_amx[l]:
+        columns = codes.AMX_PANELS * panel  # what is made of dZ serves all columns of a task: so they are wide
+    pieces = _shared_pieces(n_in, columns, panel)
+    return [(l, *piece, *rows) for rows in _even_pieces(n_out, -(-n_out // _ROWS_A_TASK)) for piece in pieces]
+
+
+def _is_online(graph: Graph, batch_size: int, strategy: Strategy) -> bool:
+    """Whether a step is of one sample, of few weights, and of nothing but what is most common."""
+    loss, nodes = graph.loss, graph.nodes
+    return (
+        batch_size == 1
+        and strategy.layout == codes.SAMPLE_MAJOR
+        and graph.n_weights <= _WEIGHTS_ONLINE
+        and not loss.setting
+        and (loss.name in ("cross_entropy", "squared_error") or (loss.name == "log_loss" and nodes[-1].n_out == 1))
+        and all(node.is_product and node.layer.is_trainable and not node.layer.saves_z for node in nodes)
+        and not graph.has_penalty
+    )
+
+
+def make_plan(
+    graph: Graph, batch_size: int, dtype: np.dtype, strategy: Strategy, *, panel: int, workers: int
+) -> tuple[codes.Plan, int]:
+    """The plan for mini-batches of up to `batch_size`, and the number of elements its workspace has.
+
+    `panel` is how many numbers the kernels compute side by side, `workers` how many threads may share a step.
+    """
+    nodes, loss = graph.nodes, graph.loss
+    workspace = Allocator(dtype.itemsize)
+    block_rows = strategy.block_rows
+    blocks = -(-batch_size // block_rows)
+    m = blocks * block_rows  # samples that there is memory for
+    samples_stride = padded_ld(m, dtype)
+    n_inputs, n_first, n_last = nodes[0].n_in, nodes[0].n_out, nodes[-1].n_out
+
+    table = np.zeros((len(nodes), codes.LAYER_COLUMNS), np.int64)
+    settings = np.zeros((len(nodes), codes.SETTINGS_COLUMNS))
+    tasks: list[tuple[int, int, int, int, int]] = []
+    for l, (node, slots) in enumerate(zip(nodes, slots_by_node(nodes, dtype), strict=True)):
+        row, layer, n_out = table[l], node.layer, node.n_out
+        row[codes.WGRAD], row[codes.PACKS_W] = strategy.wgrad[l], strategy.packs_w[l]
+        row[codes.USES_AMX] = strategy.uses_amx[l]
+        node.describe(row, settings[l])
+        set_offsets(row, slots)
+        row[codes.A_OFFSET], row[codes.DZ_OFFSET] = (workspace.take(m * n_out) for _ in range(2))
+        row[codes.SAVED_OFFSET] = workspace.take(m * n_out) if layer.saves_z else row[codes.A_OFFSET]
+        row[codes.STATISTICS_OFFSET] = workspace.take(layer.statistics_size(n_out, m, blocks))
+        if strategy.layout == codes.FEATURE_MAJOR and strategy.wgrad[l] in (codes.WGRAD_GEMM, codes.WGRAD_ROWS):
+            row[codes.DZ_ROWS_OFFSET] = workspace.take(samples_stride * n_out)
+        if layer.is_trainable:
+            row[codes.INPUT_TAIL] = strategy.input_tails[l]
+            row[codes.INPUT_TAIL_OFFSET] = workspace.take(samples_stride * strategy.input_tails[l])
+            tasks += _tasks_of(l, node, strategy, panel)
+    tasks.sort(key=lambda task: (task[1] - task[2]) * (task[4] - task[3]))  # the largest first: so shares are like
+    starts = [0, *np.flatnonzero(table[:, codes.BATCH_STATISTICS]).tolist(), len(nodes)]
+
+    is_fused = strategy.wgrad[0] == codes.WGRAD_FUSED
+    is_cached = strategy.inputs == codes.PACKED_CACHED
+    keeps_inputs = is_cached or strategy.layout == codes.SAMPLE_MAJOR
+    keeps_panels = is_cached and strategy.wgrad[0] == codes.WGRAD_GEMM
+    partials = SHARES * -(-blocks // (SHARES * codes.BLOCKS_A_PARTIAL)) * n_first * n_inputs if is_fused else 0
+    numbers_of_y = n_targets(loss, n_last)
+    at_once = BYTES_AT_ONCE // dtype.itemsize if strategy.inputs == codes.UNPACKED else _FEATURES_AT_ONCE
+    features_at_once = n_inputs if is_fused else min(n_inputs, at_once)
+    samples_at_once = max(1, min(_SAMPLES_AT_ONCE, m) // block_rows) * block_rows
+    columns_at_once = _PANELS_AT_ONCE * panel
+    is_small = graph.n_weights * dtype.itemsize <= _SMALL_BYTES
+    uses_amx = any(strategy.uses_amx)
+    blocks_together = 1 if is_small and not uses_amx else min(_BLOCKS_TOGETHER, blocks)
+    packs_inputs = strategy.inputs == codes.PACKED and not strategy.uses_amx[0]
+    # Forward the blocks' features go through it, backward some panels, and pieces of a large W.
+    scratch_size = max(
+        features_at_once * block_rows * blocks_together if packs_inputs else 0,
+        features_at_once * block_rows if strategy.inputs == codes.UNPACKED else 0,
+        columns_at_once * samples_at_once,
+        _PACKED_NUMBERS if table[:, codes.PACKS_W].any() else 0,
+        panel // 2 // codes.TAIL_SHARE * max(node.n_in for node in nodes),
+    )
+    amx_scratch = -(-scratch_size // workspace.step) * workspace.step
+    scratch_size = -(-(amx_scratch + codes.AMX_SCRATCH * uses_amx) // workspace.step) * workspace.step
+    plan = codes.Plan(
+        layers=table,
+        settings=settings,
+        segments=np.array(list(itertools.pairwise(starts)), np.int64),
+        tasks=np.array(tasks, np.int64).reshape(-1, codes.TASK_COLUMNS),
+        iota=np.arange(max(panel, block_rows, *(node.n_out + panel for node in nodes))),
+        loss=LOSS_CODES[loss.name],
+        loss_setting=loss.setting,
+        first_trained=min((task[0] for task in tasks), default=len(nodes)),
+        has_penalty=int(graph.has_penalty),
+        is_online=int(_is_online(graph, batch_size, strategy)),
+        splits_tail=int(graph.n_weights >= _WEIGHTS_TO_SPLIT_TAIL),
+        is_dense=int(all(node.is_product for node in nodes)),
+        n_targets=numbers_of_y,
+        batch_size=batch_size,
+        block_rows=block_rows,
+        samples_stride=samples_stride,
+        layout=strategy.layout,
+        inputs=strategy.inputs,
+        blocks_together=blocks_together,
+        features_at_once=features_at_once,
+        blocks_at_once=samples_at_once // block_rows,
+        columns_at_once=columns_at_once,
+        workers=workers,
+        X=workspace.take(m * n_inputs if keeps_inputs else 0),
+        X_panels=workspace.take(m * -(-n_inputs // panel) * panel if keeps_panels else 0),
+        Y=workspace.take(m * numbers_of_y),
+        L=workspace.take(m),
+        scores=workspace.take(m),
+        partials=workspace.take(partials),
+        of_tasks=workspace.take(2 * len(tasks) + 1),
+        scratch=workspace.take(scratch_size * workers),
+        scratch_size=scratch_size,
+        amx_scratch=amx_scratch,
+        scale=graph.rescale.scale,
+        shift=graph.rescale.shift,
+    )
+    return plan, workspace.size
+
+
+def has_split_tail(plan: codes.Plan, m: int, lanes: int) -> bool:
+    """Whether of a mini-batch of m samples a few go one by one, where a vector has so many lanes."""
+    few = m % lanes
+    weights = plan.layers[:, codes.N_IN] * plan.layers[:, codes.N_OUT]
+    fits = 0 < few <= lanes // codes.TAIL_SHARE
+    return bool(plan.splits_tail) and fits and bool((weights >= few * codes.TAIL_WEIGHTS).any())
+
+
+def components_of(plan: codes.Plan, lanes: int) -> set[int]:
+    """Which lazy components a plan needs, besides those of its layers, where a vector has so many lanes."""
+    wgrad = plan.layers[0, codes.WGRAD]
+    components = set()
+    uses_rows = plan.inputs == codes.UNPACKED or wgrad in (codes.WGRAD_ROWS, codes.WGRAD_FUSED)
+    if uses_rows or has_split_tail(plan, plan.batch_size, lanes):
+        components.add(codes.SAMPLE_ROWS)
+    if plan.is_online:
+        components.add(codes.ONLINE)
+    if plan.layers[:, codes.PACKS_W].any():
+        components.add(codes.LARGE_W)
+    if plan.layers[:, codes.USES_AMX].any():
+        components.add(codes.AMX)
+    return components

@@ -1,0 +1,286 @@
+"""The plan that a GPU's compiled program reads: instructions for each mode, and where what they compute lies."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+from fastnet_kernels import codes
+
+from ..graph import Graph
+from ..layout import LOSS_CODES, Allocator, n_targets, set_offsets, slots_by_node
+
+# Cycles of a multiprocessor, estimated: of a slab of a tile, of what a tile costs besides, and of a wait of all blocks.
+# The small tile's slabs are bound by how long memory takes to answer, the large one's by multiply-adds.
+_CYCLES_OF_SLAB = {codes.SMALL: 800, codes.LARGE: 1300}
+_CYCLES_OF_TILE = 1500
+_CYCLES_OF_WAIT = 3000
+_MOST_SLICES = 64
+_CYCLES_OF_CALL = 60_000  # of a library's product: two more launches, from the host
+_PART_OF_LIBRARY = 0.85  # of the peak of what it multiplies with, that it reaches
+
+
+def rounded_size(batch_size: int) -> int:
+    """What mini-batches of different sizes share a plan by: the next power of two, by which products are cut as well.
+
+    So the order of sums, and with it every bit, does not depend on which sizes came before.
+    """
+    return 1 << (batch_size - 1).bit_length()
+
+
+class Sizes(NamedTuple):
+    """How the kernels cut their work, and how many multiprocessors there are to do it."""
+
+    heights: tuple[int, int]  # of the small and the large tile
+    widths: tuple[int, int]
+    depths: tuple[int, int]  # of a slab
+    piece: int  # numbers that a task takes one by one
+    multiprocessors: int
+    cublas_rate: int = 0  # multiply-adds of a multiprocessor in a cycle that the library makes; 0: there is none
+
+
+@dataclass(frozen=True)
+class Product:
+    """How one product is cut."""
+
+    tile: int
+    slices: int
+    tasks: int
+
+
+def product_for(m: int, n: int, depth: int, sizes: Sizes) -> Product:
+    """The fastest way, by a model of what it costs, to make an m x n product.
+
+    Large tiles compute fastest; small ones, and slices of the inner dimension, keep more multiprocessors busy. A
+    library is called where it saves more than that costs.
+    """
+    best, least = Product(codes.SMALL, 1, 1), np.inf
+    for tile in (codes.SMALL, codes.LARGE):
+        tiles = -(-m // sizes.heights[tile]) * -(-n // sizes.widths[tile])
+        slabs = -(-depth // sizes.depths[tile])
+        for slices in range(1, min(_MOST_SLICES, -(-depth // sizes.depths[codes.SMALL])) + 1):
+            waves = -(-tiles * slices // sizes.multiprocessors)
+            cycles = waves * (-(-slabs // slices) * _CYCLES_OF_SLAB[tile] + _CYCLES_OF_TILE)
+            cycles += _CYCLES_OF_WAIT if slices > 1 else 0
+            if cycles < least:
+                best, least = Product(tile, slices, tiles * slices), cycles
+            if tiles * slices >= sizes.multiprocessors:
+                break
+    if sizes.cublas_rate:
+        rate = _PART_OF_LIBRARY * sizes.cublas_rate * sizes.multiprocessors
+        if m * n * depth / rate + _CYCLES_OF_CALL < least:
+            return Product(codes.OF_LIBRARY, 1, 1)
+    return best
+
+
+# What goes forward and back through the kinds of layer that are no products. What reads samples copies them.
+_OPERATIONS = {
+    codes.BATCH_NORM: (codes.BATCH_NORM_FORWARD, codes.BATCH_NORM_BACKWARD),
+    codes.LAYER_NORM: (codes.LAYER_NORM_FORWARD, codes.LAYER_NORM_BACKWARD),
+    codes.DROPOUT: (codes.DROPOUT_FORWARD, codes.DROPOUT_BACKWARD),
+    codes.INPUT: (codes.DROPOUT_FORWARD, codes.DROPOUT_BACKWARD),  # at a rate of 0
+}
+
+
+@dataclass
+class _Table:
+    """Instructions, in groups: all blocks wait for each other before the first one of a group."""
+
+    rows: list[list[int]] = field(default_factory=list)
+    tasks: int = 1  # of the largest instruction
+    waits: bool = False
+    stops: bool = False
+
+    def group(self, *, stops: bool = False) -> None:
+        """From here on; `stops` is said once, for all groups that follow."""
+        self.waits, self.stops = True, self.stops or stops
+
+    def add(
+        self, operation: int, layer: int = 0, role: int = 0, product: Product | None = None, partial: int = 0,
+        *, ends: bool = False,
+    ) -> None:  # fmt: skip
+        row = [0] * codes.INSTRUCTION_COLUMNS
+        row[codes.OPERATION], row[codes.LAYER], row[codes.ROLE] = operation, layer, role
+        row[codes.SLICES], row[codes.PARTIAL], row[codes.ENDS] = 1, partial, int(ends)
+        if product is not None:
+            row[codes.TILE], row[codes.SLICES] = product.tile, product.slices
+            self.tasks = max(self.tasks, product.tasks)
+        row[codes.WAITS], row[codes.STOPS], self.waits = self.waits, self.stops, False
+        self.rows.append(row)
+
+
+@dataclass
+class GPUPlan:
+    """A network laid out for mini-batches of up to `batch_size`; for the tables see `codes`."""
+
+    batch_size: int
+    layers: np.ndarray  # (n_layers, LAYER_COLUMNS) int64
+    settings: np.ndarray  # (n_layers, SETTINGS_COLUMNS) float64
+    whole: np.ndarray  # int64
+    real: np.ndarray  # float64
+    products: dict[tuple[int, int], Product]  # by role and layer
+    partials: dict[tuple[int, int], int]  # where their slices are
+    trained: list[int]  # layers
+    ends_with_tile: bool  # whether the last layer's tiles have whole rows
+    gather_tasks: int
+
+    def instructions(self, mode: int, *, clips_norm: bool = False) -> tuple[np.ndarray, int]:
+        """(n, INSTRUCTION_COLUMNS), and how many blocks can be of use.
+
+        `clips_norm` is whether gradients are cut to a norm, and so change nothing before all of them are known.
+        """
+        table = _Table()
+        table.add(codes.GATHER)
+        table.tasks = max(table.tasks, self.gather_tasks)
+        table.group()
+        self._forward(table, mode)
+        if mode != codes.PREDICT:
+            table.group()
+            table.add(codes.TOTALS)
+        if mode >= codes.GRADIENT:
+            self._backward(table)
+            table.group(stops=mode == codes.TRAIN)
+            self._weights(table)
+        table.add(codes.GATHER_NEXT)
+        if mode >= codes.GRADIENT:
+            left = [l for l in self.trained if self._is_left(codes.WEIGHTS, l)]
+            self._each(table, left, codes.FINISH, codes.WEIGHTS)
+        if mode == codes.TRAIN and clips_norm:
+            self._each(table, self.trained, codes.SQUARES)
+            self._each(table, self.trained, codes.UPDATE)
+        return np.array(table.rows, np.int64), table.tasks
+
+    def _forward(self, table: _Table, mode: int) -> None:
+        last = len(self.layers) - 1
+        if mode >= codes.GRADIENT:
+            for l in self.trained:
+                if self.settings[l, [codes.L1, codes.L2]].any():
+                    table.add(codes.PENALTY, l)
+        for l in range(len(self.layers)):
+            kind = self.layers[l, codes.KIND]
+            if l > 0:
+                table.group()
+            if kind != codes.DENSE:
+                table.add(_OPERATIONS[int(kind)][0], l)
+                continue
+            self._multiply(table, codes.FORWARD, l, ends=l == last and self.ends_with_tile)
+            if l == last and not self.ends_with_tile:
+                key = codes.FORWARD, l
+                table.group()
+                table.add(codes.END, l, codes.FORWARD, self.products[key], self.partials[key])
+            elif self._is_left(codes.FORWARD, l):
+                self._each(table, [l], codes.FINISH, codes.FORWARD)
+
+    def _backward(self, table: _Table) -> None:
+        """dZ of each layer from that of the next; the first of them goes with what stands before."""
+        is_first = True
+        for l in range(len(self.layers) - 1, 0, -1):
+            kind = self.layers[l, codes.KIND]
+            has_sums = kind == codes.BATCH_NORM and l in self.trained
+            if not self.trained or l < self.trained[0] or (l == self.trained[0] and not has_sums):
+                return
+            if not is_first:
+                table.group()
+            is_first = False
+            if kind == codes.DENSE:
+                self._multiply(table, codes.BACKWARD, l)
+                if self._is_left(codes.BACKWARD, l):
+                    self._each(table, [l], codes.FINISH, codes.BACKWARD)
+            else:
+                table.add(_OPERATIONS[int(kind)][1], l)
+
+    def _weights(self, table: _Table) -> None:
+        for l in self.trained:
+            if self.layers[l, codes.KIND] == codes.DENSE:
+                self._multiply(table, codes.WEIGHTS, l)
+                table.add(codes.BIAS, l)
+            else:
+                table.add(codes.GAIN, l)
+
+    def _multiply(self, table: _Table, role: int, l: int, *, ends: bool = False) -> None:
+        key = role, l
+        if self.products[key].tile == codes.OF_LIBRARY:
+            table.add(codes.CALL, l, role, self.products[key], ends=role == codes.FORWARD and self._makes_A(l))
+        else:
+            table.add(codes.MULTIPLY, l, role, self.products[key], self.partials[key], ends=ends)
+
+    def _makes_A(self, l: int) -> bool:  # noqa: N802 - as the field writes it
+        """Whether a library can add b and activate at once: of the last layer Z is wanted, whatever its activation."""
+        is_plain = self.layers[l, codes.ACTIVATION] in (codes.LINEAR, codes.RELU)
+        return l == len(self.layers) - 1 or (
+            is_plain and self.layers[l, codes.SAVED_OFFSET] == self.layers[l, codes.A_OFFSET]
+        )
+
+    def _is_left(self, role: int, l: int) -> bool:
+        """Whether a product's numbers are not what is wanted yet."""
+        if (role, l) not in self.products:
+            return False
+        product = self.products[role, l]
+        is_made = role == codes.FORWARD and self._makes_A(l)
+        return product.slices > 1 or (product.tile == codes.OF_LIBRARY and not is_made)
+
+    def _each(self, table: _Table, layers: Iterable[int], operation: int, role: int = 0) -> None:
+        """A group of an operation on some layers."""
+        table.group()
+        for l in layers:
+            key = role, l
+            is_product = operation == codes.FINISH
+            table.add(
+                operation, l, role, self.products[key] if is_product else None, self.partials[key] if is_product else 0
+            )
+
+
+def make_gpu_plan(graph: Graph, batch_size: int, rounded: int, dtype: np.dtype, sizes: Sizes) -> tuple[GPUPlan, int]:
+    """The plan for mini-batches of up to `batch_size`, and the number of elements its workspace has.
+
+    Products are cut as those of `rounded_size` samples.
+    """
+    nodes, loss, workspace, m = graph.nodes, graph.loss, Allocator(dtype.itemsize), batch_size
+    n_inputs, n_last = nodes[0].n_in, nodes[-1].n_out
+    table = np.zeros((len(nodes), codes.LAYER_COLUMNS), np.int64)
+    settings = np.zeros((len(nodes), codes.SETTINGS_COLUMNS))
+    products: dict[tuple[int, int], Product] = {}
+    trained, pieces = [], 0
+    for l, (node, slots) in enumerate(zip(nodes, slots_by_node(nodes, dtype), strict=True)):
+        row, layer, n_in, n_out = table[l], node.layer, node.n_in, node.n_out
+        node.describe(row, settings[l])
+        set_offsets(row, slots)
+        row[codes.A_OFFSET], row[codes.DZ_OFFSET] = (workspace.take(m * n_out) for _ in range(2))
+        row[codes.SAVED_OFFSET] = workspace.take(m * n_out) if layer.saves_z else row[codes.A_OFFSET]
+        row[codes.STATISTICS_OFFSET] = workspace.take(layer.statistics_size(n_out, m, 0))
+        if node.is_product:
+            products[codes.FORWARD, l] = product_for(rounded, n_out, n_in, sizes)
+            products[codes.BACKWARD, l] = product_for(rounded, n_in, n_out, sizes)
+            products[codes.WEIGHTS, l] = product_for(n_out, n_in, rounded, sizes)
+        if layer.is_trainable:
+            trained.append(l)
+            row[codes.FIRST_PIECE] = pieces
+            pieces += -(-(slots[1].end - slots[0].offset) // sizes.piece)
+    whole = np.zeros(9, np.int64)
+    whole[codes.LOSS], whole[codes.N_TARGETS] = LOSS_CODES[loss.name], n_targets(loss, n_last)
+    whole[codes.N_PIECES], whole[codes.X_SIZE] = pieces, m * n_inputs
+    whole[codes.X_OFFSET] = workspace.take(2 * m * n_inputs)
+    whole[codes.LOSSES], whole[codes.SCORES] = workspace.take(m), workspace.take(m)
+    whole[codes.PENALTIES], whole[codes.SUMS_OF_SQUARES] = workspace.take(pieces), workspace.take(pieces)
+    partials = {}
+    for (role, l), product in products.items():
+        count = {
+            codes.FORWARD: m * nodes[l].n_out,
+            codes.BACKWARD: m * nodes[l].n_in,
+            codes.WEIGHTS: nodes[l].n_weights,
+        }[role]
+        partials[role, l] = workspace.take(count * product.slices if product.slices > 1 else 0)
+    last = products[codes.FORWARD, len(nodes) - 1]
+    plan = GPUPlan(
+        batch_size=batch_size,
+        layers=table,
+        settings=settings,
+        whole=whole,
+        real=np.array([loss.setting, graph.rescale.scale, graph.rescale.shift]),
+        products=products,
+        partials=partials,
+        trained=trained,
+        ends_with_tile=last.tile != codes.OF_LIBRARY and last.slices == 1 and n_last <= sizes.widths[last.tile],
+        gather_tasks=-(-m * n_inputs // sizes.piece),
+    )
+    return plan, workspace.size

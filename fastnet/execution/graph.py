@@ -1,0 +1,50 @@
+"""What plans are made of: a network's layers with their shapes, how inputs are read, and the loss."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fastnet_kernels import codes
+
+from ..layers import Layer, Node, Rescale, Shape
+from ..layers.input import Input
+from ..layers.stack import nodes_of, rescale_of
+from ..losses import Loss
+from .lazy import lazy
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A network as devices see it. The first of `nodes` is a product, or reads the samples and does nothing else."""
+
+    nodes: tuple[Node, ...]
+    rescale: Rescale
+    loss: Loss
+
+    @classmethod
+    def of(cls, layers: Sequence[Layer], shape: Shape, loss: Loss) -> "Graph":
+        """Of layers that fit together, for samples of `shape`."""
+        nodes = nodes_of(layers, shape)
+        if not nodes[0].is_product:
+            nodes = [Node(Input(), 0, shape, shape), *nodes]
+        return cls(tuple(nodes), rescale_of(layers), loss)
+
+    @property
+    def n_outputs(self) -> int:
+        """Units of the last layer."""
+        return self.nodes[-1].n_out
+
+    @lazy
+    def n_weights(self) -> int:
+        """Numbers of all W."""
+        return sum(node.n_weights for node in self.nodes)
+
+    @lazy
+    def has_penalty(self) -> bool:
+        """Whether weights that are trained add to the cost."""
+        return any(node.layer.has_penalty for node in self.nodes)
+
+    @lazy
+    def components(self) -> set[int]:
+        """Lazy components of the compiled program that its layers and its loss need."""
+        of_loss = {codes.RARE_LOSSES} if self.loss.is_rare else set()
+        return of_loss.union(*(node.layer.components for node in self.nodes))

@@ -1,0 +1,147 @@
+"""What a network asks of each of its layers: the shape it gives, its parameters, and its row of the plan's tables."""
+
+import dataclasses
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from fastnet_kernels import codes
+
+from ..shown import as_call
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One array of a layer's parameters, as it starts: all `value`, or what `draw` makes of a random generator."""
+
+    name: str  # without the layer's number: "W"
+    shape: Shape
+    value: float = 0.0
+    is_trained: bool = True  # by gradients; else it is frozen, or what a normalisation remembers
+    draw: Callable[[np.random.Generator], np.ndarray] | None = None
+
+
+@dataclass(frozen=True, repr=False)
+class Layer:
+    """What all layers share. A kind of layer is a subclass, listed in `fastnet.layers.KINDS`.
+
+    Shapes are those of one sample: (n,) features, (h, w, c) images, (t, n) sequences.
+    """
+
+    kind: ClassVar[int] = -1  # its code in `fastnet_kernels.codes`; below 0: it computes nothing by itself
+    component: ClassVar[int | None] = None  # of the compiled program: what this kind needs besides
+    is_product: ClassVar[bool] = False  # whether it multiplies by a matrix W, and begins a new number l of W[l]
+    is_normalisation: ClassVar[bool] = False
+    uses_shape: ClassVar[bool] = False  # whether it depends on more than the number of features
+    is_random: ClassVar[bool] = False  # whether training draws random numbers in it
+    can_be_last: ClassVar[bool] = False
+
+    def __repr__(self) -> str:
+        return as_call(self, type(self).__name__)
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """Shape of the output for a sample of `shape`; ValueError, with what would fit, for one it cannot take."""
+        return shape
+
+    def parameters(self, shape: Shape) -> list[Parameter]:
+        """Its parameters for samples of `shape`, in the order of the buffer."""
+        return []
+
+    def statistics_size(self, units: int, samples: int, blocks: int) -> int:
+        """Numbers of the workspace for what it measures of a mini-batch, in so many blocks of samples."""
+        return 0
+
+    def describe(self, row: np.ndarray, settings: np.ndarray, shape: Shape) -> None:
+        """Fill in its own columns of the plan's tables `layers` and `settings`."""
+
+    def check_place(self, place: int, *, is_last: bool) -> None:
+        """ValueError if it cannot stand there: layer `place`, counted from 1."""
+
+    def shown_settings(self) -> str:
+        """Its settings in the table of `print(network)`."""
+        return ""
+
+    @property
+    def activation_name(self) -> str:
+        """The activation it ends with, by name."""
+        return str(getattr(self, "activation", "linear"))
+
+    @property
+    def is_trainable(self) -> bool:
+        """Whether training changes parameters of it."""
+        return getattr(self, "trainable", False)
+
+    def with_trainable(self, flag: bool) -> "Layer":
+        """The same layer, to be trained or left as it is; one without parameters has no choice."""
+        return dataclasses.replace(self, trainable=flag) if hasattr(self, "trainable") else self  # type: ignore[call-arg]
+
+    @property
+    def has_penalty(self) -> bool:
+        """Whether its weights, which training changes, add to the cost."""
+        return False
+
+    def penalty(self, W: np.ndarray) -> float:
+        """What they add."""
+        return 0.0
+
+    @property
+    def learns_statistics(self) -> bool:
+        """Whether training normalises by the mini-batch, which then needs two samples at least."""
+        return False
+
+    @property
+    def saves_z(self) -> bool:
+        """Whether the derivative of its activation needs Z, which is then saved beside A."""
+        return False
+
+    @property
+    def components(self) -> set[int]:
+        """Lazy components of the compiled program, of `codes`, that this layer needs."""
+        return set() if self.component is None else {self.component}
+
+    def _set_checked(self, **values: object) -> None:
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+
+
+@dataclass(frozen=True)
+class Node:
+    """A layer at its place in a network: its number l, and the shapes of one sample before and behind it."""
+
+    layer: Layer
+    number: int
+    input_shape: Shape
+    output_shape: Shape
+
+    @property
+    def n_in(self) -> int:
+        """Numbers of a sample before the layer."""
+        return math.prod(self.input_shape)
+
+    @property
+    def n_out(self) -> int:
+        """Numbers of a sample behind it."""
+        return math.prod(self.output_shape)
+
+    @property
+    def is_product(self) -> bool:
+        return self.layer.is_product
+
+    @property
+    def n_weights(self) -> int:
+        """Numbers of W."""
+        return self.n_in * self.n_out if self.is_product else 0
+
+    def describe(self, row: np.ndarray, settings: np.ndarray) -> None:
+        """What the tables of every plan say of it."""
+        row[codes.KIND], row[codes.N_IN], row[codes.N_OUT] = self.layer.kind, self.n_in, self.n_out
+        self.layer.describe(row, settings, self.input_shape)
+
+
+def shown_shape(shape: Shape) -> str:
+    """(m, 28, 28, 1), for people."""
+    return f"(m, {', '.join(map(str, shape))})"

@@ -1,0 +1,130 @@
+"""The fully connected layer."""
+
+import math
+import warnings
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from fastnet_kernels import codes
+
+from ..checks import flag, known, positive_integer, real_number
+from .activations import ACTIVATIONS, LIKE_RELU, ActivatedLayer
+from .base import Parameter, Shape
+
+# Standard deviation of the first random weights, by the number of inputs n of a unit.
+INITIALISATIONS = {
+    "he": lambda n: math.sqrt(2 / n),
+    "xavier": lambda n: math.sqrt(1 / n),
+    "small": lambda n: 0.01,
+    "zeros": lambda n: 0.0,
+}
+
+
+@dataclass(frozen=True, repr=False)
+class Dense(ActivatedLayer):
+    """A fully connected layer: Z = A_prev W^T + b, A = g(Z).
+
+    Parameters
+    ----------
+    units : int
+        Number of units n, at least 1, and 2 of softmax: W is (n, n_prev), b is (n,).
+    activation : str
+        g: "linear", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "softplus", "silu", "gelu", "hard_sigmoid",
+        "hard_silu", or, for the output layer, "softmax". `fastnet_kernels.reference.activations` has the formulas.
+    init : str, optional
+        Standard deviation of the normal distribution that the first weights are drawn from; b starts at 0.
+        "he": sqrt(2 / n_prev) (He et al., 2015), the default for relu and what resembles it;
+        "xavier": sqrt(1 / n_prev) (after Glorot and Bengio, 2010), the default for all others;
+        "small": 0.01; "zeros": 0, which is good for an output layer only.
+    slope : float
+        leaky_relu's slope for negative z, at least 0.
+    alpha : float
+        elu's distance from 0 far below it, at least 0.
+    l1, l2 : float
+        Add l1 sum |W| + l2 / 2 sum W^2 to the cost, at least 0: weights stay small.
+    trainable : bool
+        Whether training changes W and b.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For units below 1, an unknown activation or initialisation, or a negative setting.
+
+    Examples
+    --------
+    >>> import fastnet as fn
+    >>> fn.Dense(20, "relu", l2=1e-4)
+    Dense(20, activation='relu', l2=0.0001)
+    """
+
+    kind: ClassVar[int] = codes.DENSE
+    is_product: ClassVar[bool] = True
+    can_be_last: ClassVar[bool] = True
+
+    units: int
+    activation: str = "linear"
+    init: str | None = None
+    slope: float = 0.01
+    alpha: float = 1.0
+    l1: float = 0.0
+    l2: float = 0.0
+    trainable: bool = True
+
+    def __post_init__(self) -> None:
+        known("activation", self.activation, ACTIVATIONS)
+        if self.init is not None:
+            known("init", self.init, INITIALISATIONS)
+        numbers = {name: real_number(name, getattr(self, name), at_least=0) for name in ("slope", "alpha", "l1", "l2")}
+        self._set_checked(units=positive_integer("units", self.units), **numbers)
+        flag("trainable", self.trainable)
+
+    @property
+    def initialisation(self) -> str:
+        """`init`, or the default for the activation."""
+        return self.init or ("he" if self.activation in LIKE_RELU else "xavier")
+
+    @property
+    def has_penalty(self) -> bool:
+        return self.trainable and (self.l1 > 0 or self.l2 > 0)
+
+    def penalty(self, W: np.ndarray) -> float:
+        W = W.astype(np.float64)
+        return self.l1 * float(np.abs(W).sum()) + self.l2 / 2 * float((W * W).sum())
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return (self.units,)
+
+    def parameters(self, shape: Shape) -> list[Parameter]:
+        n_inputs = math.prod(shape)
+
+        def draw(rng: np.random.Generator) -> np.ndarray:
+            return rng.standard_normal((self.units, n_inputs)) * INITIALISATIONS[self.initialisation](n_inputs)
+
+        W = Parameter("W", (self.units, n_inputs), is_trained=self.trainable, draw=draw)
+        return [W, Parameter("b", (self.units,), is_trained=self.trainable)]
+
+    def describe(self, row: np.ndarray, settings: np.ndarray, shape: Shape) -> None:
+        super().describe(row, settings, shape)
+        settings[codes.L1], settings[codes.L2] = (self.l1, self.l2) if self.trainable else (0.0, 0.0)
+
+    def check_place(self, place: int, *, is_last: bool) -> None:
+        if self.activation == "softmax" and not is_last:
+            raise ValueError(f"layer {place} is hidden and softmax: softmax is for the output layer only")
+        if self.activation == "softmax" and self.units == 1:
+            raise ValueError(
+                f"layer {place} is softmax and has units=1, whose probability is always 1: give it a unit a class, or "
+                "use Dense(1, 'sigmoid') for two classes"
+            )
+        if self.init == "zeros" and not is_last and self.units > 1:
+            warnings.warn(
+                f"layer {place} is hidden and starts at zeros: its units get the same gradient and stay alike, as if "
+                "there were one; use init='he' or 'xavier'",
+                stacklevel=4,  # the line that makes the network
+            )
+
+    def shown_settings(self) -> str:
+        extra = {"leaky_relu": f"slope {self.slope:g}", "elu": f"alpha {self.alpha:g}"}
+        shown = [self.activation, f"init {self.initialisation}", *filter(None, [extra.get(self.activation)])]
+        shown += [f"{name} {value:g}" for name, value in (("l1", self.l1), ("l2", self.l2)) if value]
+        return ", ".join(shown + ["frozen"] * (not self.trainable))

@@ -1,0 +1,48 @@
+"""Layer normalisation."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from fastnet_kernels import codes
+
+from ..checks import flag, real_number
+from .activations import check_hidden
+from .normalisation import Normalisation
+
+
+@dataclass(frozen=True, repr=False)
+class LayerNorm(Normalisation):
+    """Each sample normalised over its units: g(gamma X + beta), X = (A_prev - mean) / sqrt(variance + epsilon).
+
+    After Ba, Kiros and Hinton (2016). gamma (n,) starts at 1, beta (n,) at 0.
+
+    Parameters
+    ----------
+    activation : str
+        g, any but softmax.
+    epsilon : float
+        Above 0.
+    trainable : bool
+        Whether training changes gamma and beta.
+
+    Examples
+    --------
+    >>> import fastnet as fn
+    >>> fn.LayerNorm("gelu")
+    LayerNorm(activation='gelu')
+    """
+
+    kind: ClassVar[int] = codes.LAYER_NORM
+
+    activation: str = "linear"
+    epsilon: float = 1e-5
+    trainable: bool = True
+
+    def __post_init__(self) -> None:
+        check_hidden(self.activation)
+        self._set_checked(epsilon=real_number("epsilon", self.epsilon, above=0))
+        flag("trainable", self.trainable)
+
+    def statistics_size(self, units: int, samples: int, blocks: int) -> int:
+        """Mean, inv_std and two sums of each sample."""
+        return 4 * samples

@@ -1,0 +1,1 @@
+"""Training: what `fit` checks, its loop, and what it remembers."""
