@@ -387,7 +387,7 @@ class Network(Trainable):
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self.claim = TrainingClaim()
-        self._contexts = ContextPool(self._strategy, self._make_context)
+        self._contexts = ContextPool(self.strategy, self._make_context)
         try:
             self.device = device_for(state["device"], self.dtype)
         except RuntimeError as error:

@@ -42,7 +42,7 @@ class Executor:
     def __init__(self, layers: Sequence[Layer], loss: Loss, dtype: np.dtype, device: Device) -> None:
         self.layers, self.loss_and_setting, self.dtype, self.device = list(layers), loss, dtype, device
         self.input_shape = None
-        self._contexts = ContextPool(self._strategy, self._make_context)
+        self._contexts = ContextPool(self.strategy, self._make_context)
 
     # ---------------------------------------------------------------- parameters
 
@@ -254,10 +254,11 @@ class Executor:
 
     def workspace_bytes(self, batch_size: int) -> int:
         """Memory of a workspace for mini-batches of this size."""
-        strategy = self._strategy(batch_size, False)
+        strategy = self.strategy(batch_size)
         return self.device.make_plan(self._graph, batch_size, strategy)[1] * self.dtype.itemsize
 
-    def _strategy(self, batch_size: int, repeats: bool) -> Any:
+    def strategy(self, batch_size: int, repeats: bool = False) -> Any:
+        """How mini-batches of this size go through the network, see `Device.strategy`."""
         self.require_parameters()
         return self.device.strategy(self._graph, batch_size, repeats=repeats)
 

@@ -36,10 +36,10 @@ def random_problem(seed, dtype):
 
 
 def torch_cost(net, parameters, X, y):
-    A = X
-    for l, layer in enumerate(net.dense_layers, start=1):
+    A, dense = X, [layer for layer in net.layers if isinstance(layer, fn.Dense)]
+    for l, layer in enumerate(dense, start=1):
         A = A @ parameters[f"W{l}"].T + parameters[f"b{l}"]
-        if layer.activation not in ("softmax",) and not (net.loss == "log_loss" and l == len(net.dense_layers)):
+        if layer.activation not in ("softmax",) and not (net.loss == "log_loss" and l == len(dense)):
             A = ACTIVATIONS[layer.activation](A, layer.slope)
     if net.loss == "log_loss":
         return torch.nn.functional.binary_cross_entropy_with_logits(A[:, 0], y.to(A.dtype))

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import fastnet as fn
+from fastnet.layers import INITIALISATIONS
 
 
 def digits_split():
@@ -366,11 +367,11 @@ def test_a_build_that_fails_leaves_the_network_as_it_was(monkeypatch):
     net = fn.Network([fn.Dense(5, "relu"), fn.Dense(2, "softmax")])
     X, y = np.random.default_rng(0).standard_normal((20, 3)), np.arange(20) % 2
 
-    def interrupted(self, *arguments):
+    def interrupted(n):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(fn.Dense, "initial_weights", interrupted)
+        patched.setitem(INITIALISATIONS, "he", interrupted)
         for call in (lambda: net.build(3), lambda: net.fit(X, y, verbose=False)):
             with pytest.raises(KeyboardInterrupt):
                 call()

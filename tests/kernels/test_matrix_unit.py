@@ -153,7 +153,7 @@ def test_the_environment_can_say_no():
 
 def test_float64_is_not_for_the_unit():
     net = fn.Network([fn.Dense(128, "relu"), fn.Dense(3)], dtype="float64").build(64)
-    assert not any(net.device.form(net.layers, 64, 64).on_unit)
-    device = fn.Network([fn.Dense(1)]).device
-    assert device.form(net.layers, 64, 64).on_unit == (True, False)
-    assert device.form(net.layers, 64, 63).on_unit == device.form(net.layers, 63, 64).on_unit == (False, False)
+    assert not any(net.strategy(64).uses_amx)
+    net, narrow = (fn.Network([fn.Dense(128, "relu"), fn.Dense(3)]).build(n) for n in (64, 63))
+    assert net.strategy(64).uses_amx == (True, False)
+    assert net.strategy(63).uses_amx == narrow.strategy(64).uses_amx == (False, False)

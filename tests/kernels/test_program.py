@@ -6,9 +6,10 @@ from fastnet_kernels import codes
 from fastnet_kernels.cpu.machine import VECTOR_BYTES
 
 import fastnet as fn
-from fastnet.execution.cpu.plan import has_split_tail, make_plan, parts_of
-from fastnet.execution.cpu.strategy import worth_threads
+from fastnet.execution.cpu.plan import components_of, has_split_tail, make_plan
+from fastnet.execution.cpu.strategy import choose_strategy, should_parallelize
 from fastnet.execution.device import Updates
+from fastnet.execution.graph import Graph
 
 ARCHITECTURES = [
     [fn.Dense(1, "sigmoid")],
@@ -122,19 +123,20 @@ def test_same_seed_same_bits(layers, dtype):
             np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize("has_unit", [False, True])
-def test_what_is_summed_together_does_not_depend_on_the_number_of_threads(has_unit):
+@pytest.mark.parametrize("has_amx", [False, True])
+def test_what_is_summed_together_does_not_depend_on_the_number_of_threads(has_amx):
     """A clipped gradient's norm and a penalty are sums over tasks: their order must be the same on any machine."""
     net = fn.Network([fn.Dense(1500, "relu"), fn.Dense(80, "relu"), fn.Dense(3, "softmax")]).build(900)
-    arguments = net.layers, 900, net.loss_and_setting, 128, np.dtype("float32")
-    plans = [make_plan(*arguments, panel=32, workers=n, has_unit=has_unit)[0] for n in (1, 2, 64)]
-    assert all((plan.layers[:, codes.USES_AMX].any()) == has_unit for plan in plans)
+    graph, dtype = Graph.of(net.layers, (900,), net.loss_and_setting), np.dtype("float32")
+    strategy = choose_strategy(graph.nodes, 128, dtype, 32, has_amx=has_amx)
+    plans = [make_plan(graph, 128, dtype, strategy, panel=32, workers=n)[0] for n in (1, 2, 64)]
+    assert all((plan.layers[:, codes.USES_AMX].any()) == has_amx for plan in plans)
     for plan in plans[1:]:
         np.testing.assert_array_equal(plan.tasks, plans[0].tasks)
 
 
-def forms(lanes):
-    """Networks, features and mini-batches for every form that `form_for` chooses where a vector has so many lanes."""
+def strategies(lanes):
+    """Networks, features and mini-batches for every strategy that is chosen where a vector has so many lanes."""
     return {
         "online": ([fn.Dense(9, "relu"), fn.Dense(3, "softmax")], 40, 1),
         "one by one": ([fn.Dense(9, "relu"), fn.Dense(3, "softmax")], 40, (lanes - 1) // 3),
@@ -149,45 +151,45 @@ def forms(lanes):
     }
 
 
-FORMS = forms(VECTOR_BYTES // 4)
+STRATEGIES = strategies(VECTOR_BYTES // 4)
 
 
-def is_form(name, net, batch_size):
-    """Whether a network's mini-batches of that size have the form."""
-    found, plan = net._plan_key(batch_size, False), net._contexts.take(batch_size, False).plan
+def is_strategy(name, net, batch_size):
+    """Whether a network's mini-batches of that size have the strategy."""
+    found, plan = net.strategy(batch_size), net._contexts.take(batch_size, False).plan
     return {
         "online": plan.is_online,
         "one by one": found.layout == codes.SAMPLE_MAJOR,
         "kept": found.inputs == codes.PACKED_CACHED and found.wgrad[0] == codes.WGRAD_DOT,
         "turned": found.inputs == codes.PACKED and found.wgrad[0] == codes.WGRAD_GEMM,
         "vectors": found.block_rows == net.device.panel // 2,
-        "packed vectors": found.block_rows == net.device.panel // 2 and any(found.packed),
+        "packed vectors": found.block_rows == net.device.panel // 2 and any(found.packs_w),
         "a few by themselves": has_split_tail(plan, batch_size, net.device.panel // 2),
-        "a few inputs more": any(found.edges),
+        "a few inputs more": any(found.input_tails),
         "as they lie": found.inputs == codes.UNPACKED and found.wgrad[0] == codes.WGRAD_ROWS,
         "in one pass": found.wgrad[0] == codes.WGRAD_FUSED,
     }[name]
 
 
 @pytest.mark.parametrize("lanes", [4, 8, 16])
-@pytest.mark.parametrize("name", FORMS)
-def test_every_form_is_chosen_on_any_machine(name, lanes):
-    layers, n, batch_size = forms(lanes)[name]
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_every_strategy_is_chosen_on_any_machine(name, lanes):
+    layers, n, batch_size = strategies(lanes)[name]
     net = fn.Network(layers).build(n)
     net.device.panel = 2 * lanes
     net._contexts.take(batch_size, False)
-    assert is_form(name, net, batch_size)
+    assert is_strategy(name, net, batch_size)
 
 
 @pytest.mark.parametrize("as_bytes", [False, True], ids=["numbers", "bytes"])
-@pytest.mark.parametrize("name", FORMS)
-def test_every_form_gives_the_same_bits_on_any_threads(name, as_bytes, monkeypatch):
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_every_strategy_gives_the_same_bits_on_any_threads(name, as_bytes, monkeypatch):
     import numba
 
     from fastnet import cpu
 
-    monkeypatch.setattr(cpu, "worth_threads", lambda *_, **__: True)
-    layers, n, batch_size = FORMS[name]
+    monkeypatch.setattr(cpu, "should_parallelize", lambda *_, **__: True)
+    layers, n, batch_size = STRATEGIES[name]
     rng = np.random.default_rng(4)
     X, y = samples(layers, 2 * batch_size + 1, n, rng)
     if as_bytes:
@@ -199,7 +201,7 @@ def test_every_form_gives_the_same_bits_on_any_threads(name, as_bytes, monkeypat
         net.fit(X, y, epochs=3, batch_size=batch_size, optimizer=fn.SGD(0.01), verbose=False)
         found.append(net.buffer)
     numba.set_num_threads(before)
-    assert is_form(name, net, batch_size)
+    assert is_strategy(name, net, batch_size)
     for other in found[1:]:
         np.testing.assert_array_equal(found[0], other)
 
@@ -315,10 +317,10 @@ def test_a_large_gradient_is_cut_to_its_norm(dtype, size):
     np.testing.assert_allclose(found, [6, -8, 0], rtol=1e-5 if size > 1 else 1.0)
 
 
-@pytest.mark.parametrize("name", FORMS)
+@pytest.mark.parametrize("name", STRATEGIES)
 def test_mini_batches_of_other_sizes_before_do_not_change_a_bit(name):
     """A plan is kept, and serves smaller mini-batches: it sums as one made for these would."""
-    layers, n, batch_size = FORMS[name]
+    layers, n, batch_size = STRATEGIES[name]
     X, y = samples(layers, batch_size, n, np.random.default_rng(5))
     few = max(1, batch_size * 2 // 3)
     found = []
@@ -431,7 +433,7 @@ def test_a_large_matrix_is_packed_and_summed_right(threads):
     layers = [fn.Dense(1031, "tanh"), fn.Dense(1033, "tanh"), fn.Dense(3, "softmax")]
     for dtype, tolerance in (("float32", 2e-4), ("float64", 1e-11)):
         net = fn.Network(layers, dtype=dtype).build(17)
-        net.device.has_unit = False  # which needs no copy
+        net.device.has_amx = False  # which needs no copy
         plan = net._contexts.take(300, False).plan
         assert plan.layers[1, codes.PACKS_W]
         assert not net._contexts.take(1, False).plan.layers[:, codes.PACKS_W].any()
@@ -443,10 +445,10 @@ def test_a_large_matrix_is_packed_and_summed_right(threads):
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-@pytest.mark.parametrize("name", FORMS)
+@pytest.mark.parametrize("name", STRATEGIES)
 def test_predict_sees_what_is_not_finite(name, bad):
     """The compiled program looks at the samples on their way, wherever they stand."""
-    layers, n, batch_size = FORMS[name]
+    layers, n, batch_size = STRATEGIES[name]
     net = fn.Network(layers).build(n)
     X = np.random.default_rng(0).standard_normal((batch_size, n)).astype(np.float32)
     expected = net.predict(X)
@@ -474,7 +476,7 @@ def test_the_smallest_networks_do_not_compile_for_a_few_samples(units, splits_ta
     net = fn.Network([fn.Dense(units, "relu"), fn.Dense(10, "softmax")]).build(64)
     plan, vector = net._contexts.take(33, False).plan, net.device.panel // 2
     assert has_split_tail(plan, 2 * vector + 1, vector) == splits_tail
-    assert (codes.SAMPLE_ROWS in parts_of(plan, vector)) == splits_tail
+    assert (codes.SAMPLE_ROWS in components_of(plan, vector)) == splits_tail
 
 
 @pytest.mark.parametrize("n", [65, 100, 300, 784])
@@ -484,7 +486,7 @@ def test_two_threads_have_like_shares_of_a_step(batch_size, n):
     net = fn.Network([fn.Dense(300, "relu"), fn.Dense(3, "softmax")]).build(n)
     plan, vector = net._contexts.take(batch_size, False).plan, net.device.panel // 2
     vectors = -(-batch_size // vector)
-    if worth_threads(net.buffer.size, batch_size, 2, trains=True) and batch_size > vector:
+    if should_parallelize(net.buffer.size, batch_size, 2, trains=True) and batch_size > vector:
         blocks = -(-batch_size // plan.block_rows)
         sizes = [min(plan.block_rows, batch_size - i * plan.block_rows) for i in range(blocks)]
         shares = [sum(-(-size // vector) for size in some) for some in (sizes[: blocks // 2], sizes[blocks // 2 :])]

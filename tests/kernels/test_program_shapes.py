@@ -14,7 +14,7 @@ def reference_gradients(net, X, y):
     """Forward and backward in float64 NumPy, with the kernels of the reference."""
     parameters = {name: array.astype(np.float64) for name, array in net.parameters.items()}
     rescale = net.layers[0] if isinstance(net.layers[0], fn.Rescale) else fn.Rescale(1.0)
-    layers = net.dense_layers
+    layers = [layer for layer in net.layers if isinstance(layer, fn.Dense)]
     A = [X.reshape(len(X), -1).astype(np.float64) * rescale.scale + rescale.shift]
     for l, layer in enumerate(layers, start=1):
         Z = np.empty((len(X), layer.units))
@@ -42,8 +42,8 @@ def check(layers, m, n, dtype, *, as_bytes=False, on_unit=None):
     X = rng.integers(0, 256, (m, n), dtype=np.uint8) if as_bytes else rng.standard_normal((m, n)).astype(dtype)
     net = fn.Network(layers, dtype=dtype, seed=1).build(n)
     if on_unit is not None:
-        net.device.has_unit = on_unit
-        assert any(net.device.form(net.layers, n, m).on_unit) == on_unit
+        net.device.has_amx = on_unit
+        assert any(net.strategy(m).uses_amx) == on_unit
     y = rng.standard_normal((m, layers[-1].units)) if net.loss == "squared_error" else rng.integers(0, 2, m)
     cost, expected = reference_gradients(net, X, y.astype(np.float64))
     tolerance = 3e-5 if dtype == "float32" else 1e-11
@@ -69,7 +69,7 @@ def test_mini_batches_of_any_size(m, dtype, threads):
 def test_blocks_of_many_samples(m):
     """Their losses are made some samples at a time."""
     layers = [fn.Dense(4, "tanh"), fn.Dense(3, "softmax")]
-    assert fn.Network(layers).build(2).device.form(layers, 2, m).block_rows > 128
+    assert fn.Network(layers).build(2).strategy(m).block_rows > 128
     check(layers, m, 2, "float32")
 
 
@@ -124,9 +124,9 @@ def test_blocks_of_one_vector(vectors, dtype, threads):
     net = fn.Network(layers, dtype=dtype).build(70)
     lanes = net.device.panel // 2
     for missing in (0, 1, lanes // 2):
-        form = net.device.form(net.layers, 70, vectors * lanes - missing)
-        assert form.block_rows == lanes
-        assert form.packed == (False, True, False)
+        strategy = net.strategy(vectors * lanes - missing)
+        assert strategy.block_rows == lanes
+        assert strategy.packs_w == (False, True, False)
         check(layers, vectors * lanes - missing, 70, dtype)
 
 
