@@ -23,7 +23,7 @@ from .network import Network, load
 from .optimizers import SGD, Adam, AdamW, RMSProp
 from .storage.model_file import ModelFileError
 from .training.history import History
-from .training.trainer import DivergenceError
+from .training.steps import DivergenceError
 
 __version__ = "0.1.0"
 

@@ -92,9 +92,11 @@ def fit(
             network.training.history = history
         else:
             network.training = _new_training(network, optimizer, history)
-        return Trainer(
-            network, network.training, source, validation, epochs, optimizer, shuffle, callbacks, verbose
-        ).run()
+        trainer = Trainer(
+            network, network.training, source, validation, epochs, optimizer, shuffle=shuffle, callbacks=callbacks,
+            verbose=verbose,
+        )  # fmt: skip
+        return trainer.run()
 
     return network.claim.during("fit", train)
 

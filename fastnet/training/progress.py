@@ -2,12 +2,26 @@
 
 import sys
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from .progress_bar import ProgressBar
+from typing import Any, Protocol
 
 _SECONDS_A_LINE = 10.0
+
+
+class Bar(Protocol):
+    """What shows how far training is."""
+
+    def __enter__(self) -> "Bar": ...
+
+    def __exit__(self, *error: Any) -> None: ...
+
+    def update(self, steps: int) -> Any:
+        """So many steps more are done."""
+
+    def show(self, epoch: int, epochs: int, history: Mapping[str, Sequence[float]]) -> None:
+        """An epoch is done, of so many, and this was measured."""
+
+    def end(self, reason: str) -> None:
+        """Why training ends before its last epoch."""
 
 
 class NoBar:
@@ -40,7 +54,7 @@ class _Lines:
         sys.stderr.flush()
 
 
-def progress_bar(total: int | None, *, is_shown: bool) -> "ProgressBar | NoBar":
+def progress_bar(total: int | None, *, is_shown: bool) -> Bar:
     """A bar of `total` steps, or of steps without an end, on standard error."""
     if not is_shown or sys.stderr is None:  # as under pythonw
         return NoBar()

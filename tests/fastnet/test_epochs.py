@@ -33,7 +33,7 @@ class AtOddEpochs(fn.schedules.Schedule):
 @pytest.mark.parametrize("seconds", [1e-9, 10.0])
 def test_schedules_that_follow_the_history_are_asked_each_epoch(schedule, seconds, monkeypatch):
     """Whether a callback looks on or not, and however many epochs would fit into one compiled call."""
-    monkeypatch.setattr("fastnet.training.trainer._SECONDS_A_CALL", seconds)
+    monkeypatch.setattr("fastnet.training.steps.SECONDS_A_CALL", seconds)
     nets = [network(), network()]
     for net, callbacks in zip(nets, ([], [lambda *_: None]), strict=True):
         net.fit(X, Y, epochs=30, batch_size=20, optimizer=fn.SGD(schedule), callbacks=callbacks, **QUIET)

@@ -13,7 +13,7 @@ import pytest
 from fastnet_kernels import codes, first_use
 
 import fastnet as fn
-from fastnet import announcing
+from fastnet.execution import announcing
 
 # Networks to use first, and what a process of a test has at hand.
 BEGIN = """

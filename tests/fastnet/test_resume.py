@@ -113,7 +113,7 @@ def fit_until(at, net, *arguments, **options):
         return run(self, mode, *arguments, **options)
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("fastnet.training.trainer._SECONDS_A_CALL", 1e-9)  # a compiled call for each step
+        patched.setattr("fastnet.training.steps.SECONDS_A_CALL", 1e-9)  # a compiled call for each step
         patched.setattr(fn.Network, "run", run_and_count)
         net.fit(*arguments, **options)
 

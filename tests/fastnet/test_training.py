@@ -130,7 +130,7 @@ def test_resuming_in_the_middle_of_an_epoch_is_not_stopping(optimizer, listens, 
         return run(self, mode, *arguments, **settings)
 
     with monkeypatch.context() as patched:
-        patched.setattr("fastnet.training.trainer._SECONDS_A_CALL", 1e-9)  # a call a step
+        patched.setattr("fastnet.training.steps.SECONDS_A_CALL", 1e-9)  # a call a step
         patched.setattr(fn.Network, "run", run_and_count)
         with pytest.raises(KeyboardInterrupt, match="stopped in epoch 3"):
             stopped.fit(X, Y, **options)

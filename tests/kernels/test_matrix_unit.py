@@ -97,7 +97,7 @@ def test_other_optimizers(optimizer):
 def test_same_bits_on_any_threads(monkeypatch):
     import numba
 
-    from fastnet import cpu
+    from fastnet.execution.cpu import device as cpu
 
     monkeypatch.setattr(cpu, "worth_threads", lambda *_, **__: True)
     rng = np.random.default_rng(4)

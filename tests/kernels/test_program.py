@@ -186,7 +186,7 @@ def test_every_strategy_is_chosen_on_any_machine(name, lanes):
 def test_every_strategy_gives_the_same_bits_on_any_threads(name, as_bytes, monkeypatch):
     import numba
 
-    from fastnet import cpu
+    from fastnet.execution.cpu import device as cpu
 
     monkeypatch.setattr(cpu, "should_parallelize", lambda *_, **__: True)
     layers, n, batch_size = STRATEGIES[name]
