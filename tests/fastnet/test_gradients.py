@@ -81,7 +81,9 @@ def test_smoothed_labels(m):
     from fastnet_kernels import reference
 
     net, X, y = problem("tanh", "softmax", "cross_entropy", 2, m)
-    net.loss_and_setting = fn.losses.cross_entropy(0.2)
+    smoothed = fn.Network(net.layers, loss=fn.losses.cross_entropy(0.2), dtype="float64").build(X.shape[1])
+    smoothed.take_parameters(net)
+    net = smoothed
     assert fn.check_gradients(net, X, y) < 1e-7
     hidden = np.tanh(X @ net.parameters["W1"].T + net.parameters["b1"])
     Z, L = hidden @ net.parameters["W2"].T + net.parameters["b2"], np.empty(m)

@@ -336,7 +336,7 @@ def test_hinge_tells_two_classes_apart():
         (lambda: fn.LayerNorm(epsilon=0), "epsilon=0"),
         (lambda: fn.Dense(3, l2=-1), "l2=-1"),
         (lambda: fn.Dense(3, trainable=1), "give True or False"),
-        (lambda: fn.Network([fn.BatchNorm(), fn.Dense(1)]), "must be Dense"),
+        (lambda: fn.Network([fn.Dense(1), fn.BatchNorm()]), "no output layer"),
         (lambda: fn.Network([fn.Dense(2), fn.Dropout(0.5)]), "no output layer"),
         (lambda: fn.Network([fn.Dense(2), fn.BatchNorm(), fn.LayerNorm(), fn.Dense(1)]), "another normalisation"),
         (lambda: fn.Network([fn.Dense(2)], loss="hinge"), "one linear unit"),

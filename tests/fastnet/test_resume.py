@@ -11,6 +11,8 @@ import pytest
 from fastnet_kernels import codes
 
 import fastnet as fn
+from fastnet.training.array_epochs import ArrayEpochs
+from fastnet.training.steps import Steps
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.standard_normal((130, 9)).astype(np.float32), RNG.integers(0, 3, 130)
@@ -222,7 +224,7 @@ def test_a_second_ctrl_c_ends_at_once_and_undoes_the_epoch(monkeypatch):
     options = {"epochs": 3, "batch_size": 29, "optimizer": fn.Adam(), "verbose": False}
     whole, net = fn.Network(LAYERS[2], seed=2), fn.Network(LAYERS[2], seed=2)
     whole.fit(X, Y, **options)
-    record = fn.training.Trainer._record
+    record = ArrayEpochs._record
 
     def press_twice(self, *arguments):
         record(self, *arguments)
@@ -230,7 +232,7 @@ def test_a_second_ctrl_c_ends_at_once_and_undoes_the_epoch(monkeypatch):
         signal.raise_signal(signal.SIGINT)
 
     with monkeypatch.context() as patched:
-        patched.setattr(fn.training.Trainer, "_record", press_twice)
+        patched.setattr(ArrayEpochs, "_record", press_twice)
         with pytest.raises(KeyboardInterrupt):
             net.fit(X, Y, **options)
     assert net.history.epochs == 0
@@ -242,7 +244,7 @@ def test_more_ctrl_c_do_not_tear_what_is_undone(monkeypatch):
     options = {"epochs": 3, "batch_size": 29, "optimizer": fn.Adam(), "verbose": False}
     whole, net = fn.Network(LAYERS[2], seed=2), fn.Network(LAYERS[2], seed=2)
     whole.fit(X, Y, **options)
-    record, go_back = fn.training.Trainer._record, fn.training.Trainer._go_back
+    record, go_back = ArrayEpochs._record, Steps.go_back
 
     def press(function, *arguments):
         for _ in range(2):
@@ -250,8 +252,8 @@ def test_more_ctrl_c_do_not_tear_what_is_undone(monkeypatch):
         return function(*arguments)
 
     with monkeypatch.context() as patched:
-        patched.setattr(fn.training.Trainer, "_record", lambda *arguments: press(record, *arguments))
-        patched.setattr(fn.training.Trainer, "_go_back", lambda *arguments: press(go_back, *arguments))
+        patched.setattr(ArrayEpochs, "_record", lambda *arguments: press(record, *arguments))
+        patched.setattr(Steps, "go_back", lambda *arguments: press(go_back, *arguments))
         with pytest.raises(KeyboardInterrupt):
             net.fit(X, Y, **options)
     assert net.history.epochs == 0

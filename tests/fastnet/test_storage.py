@@ -115,6 +115,7 @@ def test_format_1_is_read(saved):
     def as_it_was(metadata, tensors):
         description = json.loads(metadata["network"])
         del description["loss_setting"]
+        (description["n_inputs"],) = description.pop("input_shape")
         for layer in description["layers"]:
             for name in ("alpha", "l1", "l2", "trainable"):
                 layer.pop(name, None)
@@ -191,7 +192,9 @@ def test_damaged_networks_are_refused(tmp_path):
         (net(layers__0__units=-3), r"layers\[0\].units=-3 is below 1"),
         (net(layers__0__units=10**9), r"and not float32 \(1000000000, 5\)"),
         (net(layers__0__l2=10**400), r"layers\[0\].l2=1000.* is not finite"),
-        (net(n_inputs=2.5), "n_inputs=2.5 is a float"),
+        (net(input_shape=[2.5]), r"n_inputs\[0\]=2.5 is a float"),
+        (net(input_shape=5), "input_shape is 5 and no list"),
+        (net(input_shape=[]), "is no shape of samples"),
         (net(dtype="float16"), "dtype='float16' is not known"),
         (net(seed=-1), "seed=-1 is below 0"),
         (net(loss="focal"), "loss='focal' is not known"),
@@ -276,7 +279,7 @@ def test_damaged_trainings_are_refused(tmp_path):
         (lambda metadata, tensors: tensors.pop("training.state1"), "1 arrays of what Adam remembers"),
         (tensor("training.state0", np.zeros(size + 1, f4)), "training.state0 is float32"),
         (tensor("training.last", np.zeros(size, f8)), "training.last is float64"),
-        (training(dropout_seed=2**63), "training.dropout_seed=9223372036854775808 is too large"),
+        (training(noise=2**63), "training.noise=9223372036854775808 is too large"),
         (training(steps=-1), "training.steps=-1 is below 0"),
         (training(steps=2**60), "training.steps=.* is too large"),
         (training(history=[]), "no mapping"),

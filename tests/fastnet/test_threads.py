@@ -252,14 +252,14 @@ def test_files_that_are_saved_beside_a_training_are_of_a_step(tmp_path):
 
 def test_samples_that_were_checked_for_another_network_never_run(monkeypatch):
     """The network is built anew by another thread, after the samples were checked and before they are used."""
-    net, encoded = network().build(20), fn.Network._encoded
+    net, encoded = network().build(20), fn.Network.encoded
 
     def build_meanwhile(self, *arguments):
         found = encoded(self, *arguments)
         self.build(2000)
         return found
 
-    monkeypatch.setattr(fn.Network, "_encoded", build_meanwhile)
+    monkeypatch.setattr(fn.Network, "encoded", build_meanwhile)
     for call in (net.gradients, net.evaluate, lambda X, y: net.training_cost(net.batches(X, y))):
         net.build(20)
         with pytest.raises(ValueError, match="has just been built for 2000 features"):

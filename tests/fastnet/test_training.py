@@ -440,7 +440,7 @@ def test_the_history_counts_squares_whatever_the_loss():
 def test_progress_in_a_log_file_is_lines(tmp_path):
     script = textwrap.dedent("""
         import numpy as np, fastnet as fn
-        from fastnet import progress
+        from fastnet.training import progress
         progress._SECONDS_A_LINE = 0.0
         fn.Network([fn.Dense(1)]).fit(np.ones((64, 2)), np.ones(64), epochs=3, callbacks=[lambda *_: None])
     """)
