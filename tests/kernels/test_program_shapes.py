@@ -4,37 +4,10 @@ import copy
 
 import numpy as np
 import pytest
-from fastnet_kernels import reference
 from fastnet_kernels.cpu.matrix_unit import may_be_used
+from truth import Truth
 
 import fastnet as fn
-
-
-def reference_gradients(net, X, y):
-    """Forward and backward in float64 NumPy, with the kernels of the reference."""
-    parameters = {name: array.astype(np.float64) for name, array in net.parameters.items()}
-    rescale = net.layers[0] if isinstance(net.layers[0], fn.Rescale) else fn.Rescale(1.0)
-    layers = [layer for layer in net.layers if isinstance(layer, fn.Dense)]
-    A = [X.reshape(len(X), -1).astype(np.float64) * rescale.scale + rescale.shift]
-    for l, layer in enumerate(layers, start=1):
-        Z = np.empty((len(X), layer.units))
-        reference.dense_forward(A[-1], parameters[f"W{l}"], parameters[f"b{l}"], Z)
-        if l < len(layers):
-            getattr(reference, layer.activation)(Z, Z)
-        A.append(Z)
-    L, dZ = np.empty(len(X)), np.empty_like(A[-1])
-    smoothing = (0.0,) if net.loss == "cross_entropy" else ()
-    getattr(reference, net.loss)(A[-1], y.reshape(len(y), -1), *smoothing, L, dZ)
-    gradients = {}
-    for l in range(len(layers), 0, -1):
-        W = parameters[f"W{l}"]
-        dW, db, dA = np.empty_like(W), np.empty(len(W)), np.empty_like(A[l - 1])
-        reference.dense_backward(dZ, A[l - 1], W, dW, db, dA)
-        gradients[f"W{l}"], gradients[f"b{l}"] = dW, db
-        if l > 1:
-            dZ = np.empty_like(dA)
-            getattr(reference, f"{layers[l - 2].activation}_backward")(dA, A[l - 1], dZ)
-    return L.mean(), gradients
 
 
 def check(layers, m, n, dtype, *, as_bytes=False, on_unit=None):
@@ -45,7 +18,7 @@ def check(layers, m, n, dtype, *, as_bytes=False, on_unit=None):
         net.device.has_amx = on_unit
         assert any(net.strategy(m).uses_amx) == on_unit
     y = rng.standard_normal((m, layers[-1].units)) if net.loss == "squared_error" else rng.integers(0, 2, m)
-    cost, expected = reference_gradients(net, X, y.astype(np.float64))
+    cost, expected = Truth(net).gradients(X, y)
     tolerance = 3e-5 if dtype == "float32" else 1e-11
     assert net.evaluate(X, y)["cost"] == pytest.approx(cost, rel=tolerance)
     for name, gradient in net.gradients(X, y).items():
