@@ -8,7 +8,7 @@ import numpy as np
 from fastnet_kernels import codes
 
 from ..checks import all_finite
-from ..data.samples import ROWS_AT_ONCE, as_rows, is_converted_one_by_one
+from ..data.samples import ROWS_AT_ONCE, as_rows, as_samples, is_converted_one_by_one
 from ..layers import Layer, Shape
 from ..losses import Loss
 from .contexts import ContextPool
@@ -209,10 +209,11 @@ class Executor:
             pieces = range(0, len(X), _ROWS_CONVERTED)
             with self.reading():  # all of the same parameters
                 return np.concatenate([self.outputs(X[i : i + _ROWS_CONVERTED], of_classes=of_classes) for i in pieces])
-        self.require_parameters()
         shape = self.input_shape
-        rows = as_rows(X, self.dtype, shape, must_be_finite=False)  # the program notices it on its way
-        with self.reading():
+        if shape is None:
+            self.require_parameters()
+        rows, _ = as_samples(X, self.dtype, shape, must_be_finite=False)  # the program notices it on its way
+        with self._contexts.reading():
             if self.input_shape != shape:  # another thread has built the network anew
                 raise ValueError(f"X has samples of shape {shape}: the network has just been built for others")
             outputs = np.empty((len(rows), self._graph.n_outputs), self.dtype)

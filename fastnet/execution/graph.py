@@ -8,8 +8,8 @@ from fastnet_kernels import codes
 from ..layers import Layer, Node, Rescale, Shape
 from ..layers.input import Input
 from ..layers.stack import nodes_of, rescale_of
+from ..lazy import lazy
 from ..losses import Loss
-from .lazy import lazy
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Graph:
             nodes = [Node(Input(), 0, shape, shape), *nodes]
         return cls(tuple(nodes), rescale_of(layers), loss)
 
-    @property
+    @lazy
     def n_outputs(self) -> int:
         """Units of the last layer."""
         return self.nodes[-1].n_out

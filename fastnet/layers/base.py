@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 from fastnet_kernels import codes
 
+from ..lazy import lazy
 from ..shown import as_call
 
 Shape = tuple[int, ...]
@@ -117,12 +118,12 @@ class Node:
     input_shape: Shape
     output_shape: Shape
 
-    @property
+    @lazy
     def n_in(self) -> int:
         """Numbers of a sample before the layer."""
         return math.prod(self.input_shape)
 
-    @property
+    @lazy
     def n_out(self) -> int:
         """Numbers of a sample behind it."""
         return math.prod(self.output_shape)

@@ -14,11 +14,11 @@ from fastnet_kernels import codes
 from fastnet_kernels.first_use import apart, imported
 
 from ...checks import positive_integer
+from ...lazy import lazy
 from ..announcing import announced
 from ..device import Batches, Updates, no_updates
 from ..graph import Graph
 from ..layout import aligned_zeros
-from ..lazy import lazy
 from .plan import components_of, has_split_tail, make_plan
 from .strategy import Strategy, choose_strategy, should_parallelize
 

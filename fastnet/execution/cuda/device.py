@@ -12,10 +12,10 @@ from fastnet_kernels import codes
 from fastnet_kernels.first_use import apart, imported
 
 from ...checks import all_finite
+from ...lazy import lazy
 from ..announcing import announced
 from ..device import NO_ORDER, Batches, Updates, no_updates
 from ..graph import Graph
-from ..lazy import lazy
 from .calls import Calls
 from .plan import GPUPlan, Sizes, make_gpu_plan, rounded_size
 
