@@ -97,12 +97,12 @@ class CPU:
     @lazy
     def panel(self) -> int:
         """How many numbers the kernels compute side by side."""
-        return int(imported("fastnet_kernels.cpu.machine").PANEL_BYTES) // self.dtype.itemsize
+        return int(imported("fastnet_kernels.cpu.codegen.processor").PANEL_BYTES) // self.dtype.itemsize
 
     @lazy
     def has_unit(self) -> bool:
         """Whether a matrix unit can make the products."""
-        return self.dtype == np.float32 and bool(imported("fastnet_kernels.cpu.matrix_unit").may_be_used())
+        return self.dtype == np.float32 and bool(imported("fastnet_kernels.cpu.gemm.amx").may_be_used())
 
     def form(self, layers: Sequence[Layer], n_inputs: int, batch_size: int, *, repeats: bool = False) -> Form:
         return form_for(layers, n_inputs, batch_size, self.dtype, self.panel, repeats=repeats, has_unit=self.has_unit)
@@ -137,7 +137,7 @@ class CPU:
 
     def _loaded(self, parts: set[int]) -> Any:
         """The program of this dtype; it and the parts are compiled, or loaded, if that was not done before."""
-        compiling, event = imported("fastnet_kernels.cpu.compiling"), imported("numba.core.event")
+        compiling, event = imported("fastnet_kernels.cpu.codegen.compiling"), imported("numba.core.event")
         if self.dtype not in _programs:
             where = "" if compiling.folder is None else f"; once, kept in {compiling.folder}"
             with announced(f"the kernels ({self.dtype}{where})", event, "numba:compile"):
@@ -150,7 +150,7 @@ class CPU:
         return _programs[self.dtype]
 
     def _load_program(self) -> Any:
-        numba, run = imported("numba"), imported("fastnet_kernels.cpu.program").run
+        numba, run = imported("numba"), imported("fastnet_kernels.cpu.program.run").run
         number = numba.from_dtype(self.dtype)
         numbers, integers = number[::1], numba.int64[::1]
         fields: dict[str, Any] = dict.fromkeys(codes.Plan._fields, numba.int64)

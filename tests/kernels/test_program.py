@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from fastnet_kernels import codes
-from fastnet_kernels.cpu.machine import VECTOR_BYTES
+from fastnet_kernels.cpu.codegen.processor import VECTOR_BYTES
 
 import fastnet as fn
 from fastnet.cpu_form import worth_threads
@@ -42,7 +42,7 @@ def samples(layers, m, n, rng):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_ten_architectures_compile_once(dtype):
-    from fastnet_kernels.cpu.program import run
+    from fastnet_kernels.cpu.program.run import run
 
     rng = np.random.default_rng(0)
     fn.Network([fn.Dense(1)], dtype=dtype).device.prepare()

@@ -4,7 +4,7 @@ Arrays may have any strides; rows that lie together in memory are fastest. All a
 float32 or float64. Shapes are not checked here: a wrong one reads outside its array.
 """
 
-from .activations import (
+from .layers.activation import (
     elu,
     elu_backward,
     gelu,
@@ -29,11 +29,12 @@ from .activations import (
     tanh,
     tanh_backward,
 )
-from .dense import dense_backward, dense_forward
-from .dropout import dropout
-from .losses import absolute_error, cross_entropy, hinge, huber, log_loss, quantile, squared_error
-from .normalisation import batch_norm, batch_norm_backward, layer_norm, layer_norm_backward
-from .updates import adam, adamw, rmsprop, sgd, sgd_momentum
+from .layers.batch_norm import batch_norm, batch_norm_backward
+from .layers.dense.kernels import dense_backward, dense_forward
+from .layers.dropout import dropout
+from .layers.layer_norm import layer_norm, layer_norm_backward
+from .loss import absolute_error, cross_entropy, hinge, huber, log_loss, quantile, squared_error
+from .optimizers import adam, adamw, rmsprop, sgd, sgd_momentum
 
 __all__ = [
     "absolute_error",

@@ -1,0 +1,1 @@
+"""The dense layer, Z = A_prev W^T + b: forward, backward, weight gradient, and the tail of the batch."""
