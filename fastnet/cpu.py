@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from fastnet_kernels import codes
+from fastnet_kernels.cpu.program.arguments import Arguments
 from fastnet_kernels.first_use import apart, imported
 
 from .announcing import announced
@@ -118,7 +119,8 @@ class CPU:
     def allocate(self, plan: codes.Plan, size: int) -> ExecutionContext:
         self.prepare(parts_of(plan, self.panel // 2))
         blocks = -(-plan.batch_size // plan.block_rows)
-        rows = np.zeros(blocks * plan.block_rows + codes.ROWS_BEYOND, np.int64)
+        beyond = int(imported("fastnet_kernels.cpu.codegen.processor").TARGET.samples_beyond)
+        rows = np.zeros(blocks * plan.block_rows + beyond, np.int64)
         return ExecutionContext(plan, aligned_zeros(size, self.dtype), rows)
 
     def holding(self, *arrays: np.ndarray) -> contextlib.AbstractContextManager[None]:
@@ -150,26 +152,8 @@ class CPU:
         return _programs[self.dtype]
 
     def _load_program(self) -> Any:
-        numba, run = imported("numba"), imported("fastnet_kernels.cpu.program.run").run
-        number = numba.from_dtype(self.dtype)
-        numbers, integers = number[::1], numba.int64[::1]
-        fields: dict[str, Any] = dict.fromkeys(codes.Plan._fields, numba.int64)
-        real, reals, table = numba.float64, numba.float64[::1], numba.int64[:, ::1]
-        fields |= {
-            "settings": real[:, ::1],
-            "segments": table,
-            "layers": table,
-            "tasks": table,
-            "iota": integers,
-        }
-        fields |= dict.fromkeys(("loss_setting", "scale", "shift"), real)
-        plan = numba.types.NamedTuple(tuple(fields.values()), codes.Plan)
-        batch = (numba.uint8[::1], numba.boolean, number[:, ::1], numbers, number[:, ::1], integers, integers)
-        int64 = numba.int64
-        updates = (reals, reals, int64, int64)
-        signature = (
-            int64, plan, *(numbers,) * 5, *batch, numba.boolean, int64, int64, int64, *updates, reals, reals, int64
-        )  # fmt: skip
+        run = imported("fastnet_kernels.cpu.program.run").run
+        signature = (imported("fastnet_kernels.cpu.codegen.signatures").numba_type(Arguments, self.dtype),)
         run.compile(signature)
         # The machine code itself: finding it by the types of the arguments would take longer than one sample does.
         return run.overloads[signature].entry_point
@@ -203,6 +187,7 @@ class CPU:
         workers = self._workers(mode, context.plan, parameters.size, min(batches.batch_size, batches.m))
         if workers > 1 and _threads_in_use.locked():
             workers = 1  # rather one thread now than all of them later: the bits are the same
+        # In the order of `Arguments`, which Numba takes it for: a named tuple would take as long as a small layer.
         arguments = (
             mode,
             context.plan,
@@ -230,10 +215,10 @@ class CPU:
             workers,
         )
         if workers == 1:
-            reached: int = self._run(*arguments)
+            reached: int = self._run(arguments)
         else:
             with _threads_in_use:
-                reached = self._run(*arguments)
+                reached = self._run(arguments)
         has_kept = mode == codes.TRAIN and reached > first_step and batches.steps == 1 and batches.order.size == 0
         context.inputs_of = weakref.ref(batches) if has_kept else _no_batches
         return reached

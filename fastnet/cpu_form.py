@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 from fastnet_kernels import codes
+from fastnet_kernels.first_use import imported
 
 from .layers import Dense, Layer
 from .layout import computing, count_weights
@@ -156,7 +157,10 @@ def _vectors_of_block(vectors: int, is_shared: bool) -> int:
 
 def _rows_in_one_pass(batch_size: int, bytes_of_sample: int) -> int:
     """Samples of a block: the more the better, in fours, as long as they stay in cache and two threads share them."""
-    most = min(codes.ROWS_BEYOND, max(4, _BYTES_IN_ONE_PASS // bytes_of_sample // 4 * 4))
+    most = min(
+        imported("fastnet_kernels.cpu.codegen.processor").TARGET.samples_beyond,
+        max(4, _BYTES_IN_ONE_PASS // bytes_of_sample // 4 * 4),
+    )
 
     def are_shared(rows: int) -> bool:
         blocks = -(-batch_size // rows)

@@ -2,9 +2,11 @@
 
 import itertools
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from fastnet_kernels import codes
+from fastnet_kernels.first_use import imported
 
 from .cpu_form import BYTES_AT_ONCE, UNEVEN, Form, form_for
 from .layers import BatchNorm, Dense, Layer, LayerNorm, Rescale
@@ -16,6 +18,7 @@ from .layout import (
     count_weights,
     describe,
     is_derived_from_z,
+    kind_of,
     n_targets,
     places,
     rescale_of,
@@ -37,6 +40,11 @@ _COLUMNS_A_TASK = 1024  # of partial sums, and of samples as they lie: a page of
 _NUMBERS_A_TASK = 8192  # of a weight matrix, in whole rows
 _WEIGHTS_ONLINE = 1 << 17  # of a network that takes one sample at a time on one thread
 _WEIGHTS_FOR_FEW = 10_000  # of a network that gains enough by taking a few last samples one by one to compile for it
+
+
+def _target() -> Any:
+    """What the kernels know of the machine."""
+    return imported("fastnet_kernels.cpu.codegen.processor").TARGET
 
 
 def _even_pieces(extent: int, count: int, unit: int = 1) -> list[tuple[int, int]]:
@@ -71,7 +79,7 @@ def _tasks_of(l: int, n_out: int, n_in: int, form: Form, panel: int) -> list[tup
         pieces_of_kept = max(_LEAST_TASKS_OF_KEPT, -(-n_in // (_KEPT_PANELS_A_TASK * panel)))
         columns = max(columns, -(-n_in // (pieces_of_kept * panel)) * panel)
     elif form.on_unit[l]:
-        columns = codes.AMX_PANELS * panel  # what is made of dZ serves all columns of a task: so they are wide
+        columns = _target().amx_panels * panel  # what is made of dZ serves all columns of a task: so they are wide
     pieces = _shared_pieces(n_in, columns, panel)
     return [(l, *piece, *some) for some in _even_pieces(n_out, -(-n_out // _ROWS_A_TASK)) for piece in pieces]
 
@@ -155,7 +163,7 @@ def make_plan(
     in_one_pass = form.wgrad[0] == codes.WGRAD_FUSED
     keeps_inputs = form.inputs == codes.PACKED_CACHED or form.layout == codes.SAMPLE_MAJOR
     keeps_panels = form.inputs == codes.PACKED_CACHED and form.wgrad[0] == codes.WGRAD_GEMM
-    partials = 2 * -(-blocks // (2 * codes.BLOCKS_A_PARTIAL)) * n_first * n_inputs if in_one_pass else 0
+    partials = 2 * -(-blocks // (2 * _target().blocks_per_partial)) * n_first * n_inputs if in_one_pass else 0
     numbers_of_y = n_targets(loss, n_last)
     at_once = BYTES_AT_ONCE // dtype.itemsize if form.inputs == codes.UNPACKED else _FEATURES_AT_ONCE
     features_at_once = n_inputs if in_one_pass else min(n_inputs, at_once)
@@ -170,10 +178,10 @@ def make_plan(
         features_at_once * block_rows if form.inputs == codes.UNPACKED else 0,
         columns_at_once * samples_at_once,
         _PACKED_NUMBERS if table[:, codes.PACKS_W].any() else 0,
-        panel // 2 // codes.TAIL_SHARE * max(n_in for _, n_in, _ in found),
+        panel // 2 // _target().tail_share * max(n_in for _, n_in, _ in found),
     )
     terms = -(-scratch_size // room.step) * room.step
-    scratch_size = -(-(terms + codes.AMX_SCRATCH * uses_unit) // room.step) * room.step
+    scratch_size = -(-(terms + _target().amx_scratch * uses_unit) // room.step) * room.step
     plan = codes.Plan(
         layers=table,
         settings=settings,
@@ -216,9 +224,7 @@ def make_plan(
 
 def parts_for(layers: Sequence[Layer], loss: Loss) -> set[int]:
     """Which parts of the compiled program a network needs, besides what all of them do."""
-    parts = set()
-    if any(not isinstance(layer, Dense | Rescale) for layer in layers):
-        parts.add(codes.PASSING)
+    parts = {kind_of(layer) for layer in layers if not isinstance(layer, Dense | Rescale)}
     if any(getattr(layer, "activation", "linear") not in _COMMON_ACTIVATIONS for layer in layers):
         parts.add(codes.RARE_ACTIVATIONS)
     if loss.setting or LOSS_CODES[loss.name] > codes.CROSS_ENTROPY:
@@ -230,8 +236,8 @@ def has_split_tail(plan: codes.Plan, m: int, lanes: int) -> bool:
     """Whether of a mini-batch of m samples a few go one by one, where a vector has so many lanes."""
     few = m % lanes
     weights = plan.layers[:, codes.N_IN] * plan.layers[:, codes.N_OUT]
-    fits = 0 < few <= lanes // codes.TAIL_SHARE
-    return bool(plan.splits_tail) and fits and bool((weights >= few * codes.TAIL_WEIGHTS).any())
+    fits = 0 < few <= lanes // _target().tail_share
+    return bool(plan.splits_tail) and fits and bool((weights >= few * _target().tail_weights).any())
 
 
 def parts_of(plan: codes.Plan, lanes: int) -> set[int]:

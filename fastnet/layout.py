@@ -111,6 +111,11 @@ def n_targets(loss: Loss, n_last: int) -> int:
     return 1 if loss.name == "cross_entropy" else n_last
 
 
+def kind_of(layer: Layer) -> int:
+    """The code of a layer's kind."""
+    return _KIND_CODES[type(layer)]
+
+
 def is_derived_from_z(layer: Layer) -> bool:
     """Whether the derivative of a layer's activation needs Z."""
     return getattr(layer, "activation", "linear") in _DERIVED_FROM_Z

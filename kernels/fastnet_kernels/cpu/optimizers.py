@@ -8,9 +8,10 @@ import math
 from numba import njit, prange
 
 from .codegen.compiling import inner, kernel
+from .codegen.processor import TARGET
 from .partition import bounds, n_blocks
 
-NUMBERS = 4096  # of a block: its parameters, gradients and two states fit the first-level cache
+_NUMBERS = TARGET.optimizer_numbers
 
 
 @inner
@@ -78,9 +79,9 @@ def adam_of(parameters, gradients, mean, mean_square, step, learning_rate, beta1
 def sgd(parameters, gradients, learning_rate):
     """parameters -= learning_rate * gradients, in place; both (n,)."""
     n = parameters.size
-    for block in prange(n_blocks(n, NUMBERS)):
+    for block in prange(n_blocks(n, _NUMBERS)):
         # Slices, so that indices start at 0: where one might be negative, LLVM does not vectorise the loop.
-        i, end = bounds(block, n, NUMBERS)
+        i, end = bounds(block, n, _NUMBERS)
         sgd_of(parameters[i:end], gradients[i:end], learning_rate)
 
 
@@ -88,8 +89,8 @@ def sgd(parameters, gradients, learning_rate):
 def sgd_momentum(parameters, gradients, velocity, learning_rate, momentum, weight_decay, nesterov):
     """velocity = momentum * velocity + g; parameters -= learning_rate * velocity, in place; all (n,)."""
     n = parameters.size
-    for block in prange(n_blocks(n, NUMBERS)):
-        i, end = bounds(block, n, NUMBERS)
+    for block in prange(n_blocks(n, _NUMBERS)):
+        i, end = bounds(block, n, _NUMBERS)
         sgd_momentum_of(
             parameters[i:end], gradients[i:end], velocity[i:end], learning_rate, momentum, weight_decay, nesterov
         )
@@ -99,8 +100,8 @@ def sgd_momentum(parameters, gradients, velocity, learning_rate, momentum, weigh
 def rmsprop(parameters, gradients, velocity, mean_square, learning_rate, decay, momentum, epsilon, weight_decay):
     """mean_square = decay * mean_square + (1 - decay) * g^2; velocity = momentum * velocity + g / its root; (n,)."""
     n = parameters.size
-    for block in prange(n_blocks(n, NUMBERS)):
-        i, end = bounds(block, n, NUMBERS)
+    for block in prange(n_blocks(n, _NUMBERS)):
+        i, end = bounds(block, n, _NUMBERS)
         rmsprop_of(
             parameters[i:end], gradients[i:end], velocity[i:end], mean_square[i:end], learning_rate, decay, momentum,
             epsilon, weight_decay,
@@ -111,8 +112,8 @@ def rmsprop(parameters, gradients, velocity, mean_square, learning_rate, decay, 
 def adam(parameters, gradients, mean, mean_square, step, learning_rate, beta1, beta2, epsilon, weight_decay):
     """parameters -= learning_rate * mean / (sqrt(mean_square) + epsilon), both corrected for `step` (from 1); (n,)."""
     n = parameters.size
-    for block in prange(n_blocks(n, NUMBERS)):
-        i, end = bounds(block, n, NUMBERS)
+    for block in prange(n_blocks(n, _NUMBERS)):
+        i, end = bounds(block, n, _NUMBERS)
         adam_of(
             parameters[i:end], gradients[i:end], mean[i:end], mean_square[i:end], step, learning_rate, beta1, beta2,
             epsilon, weight_decay, False,
@@ -123,8 +124,8 @@ def adam(parameters, gradients, mean, mean_square, step, learning_rate, beta1, b
 def adamw(parameters, gradients, mean, mean_square, step, learning_rate, beta1, beta2, epsilon, weight_decay):
     """`adam` with weight decay beside the gradients; all (n,)."""
     n = parameters.size
-    for block in prange(n_blocks(n, NUMBERS)):
-        i, end = bounds(block, n, NUMBERS)
+    for block in prange(n_blocks(n, _NUMBERS)):
+        i, end = bounds(block, n, _NUMBERS)
         adam_of(
             parameters[i:end], gradients[i:end], mean[i:end], mean_square[i:end], step, learning_rate, beta1, beta2,
             epsilon, weight_decay, True,

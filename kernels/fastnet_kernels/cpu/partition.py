@@ -2,10 +2,12 @@
 
 import numpy as np
 
-from ..codes import BLOCKS_A_PARTIAL
 from .codegen.compiling import inner
+from .codegen.processor import TARGET
 
-ROWS = 32  # rows of a block of a public kernel
+ROWS = TARGET.kernel_rows  # of a block of a public kernel
+_BLOCKS = TARGET.blocks_per_partial
+_THREADS = TARGET.balanced_threads
 
 
 @inner
@@ -29,5 +31,5 @@ def share(index, count, size):
 
 @inner
 def n_partials(blocks):
-    """How many sums over groups of `blocks` there are: an even number, which two threads share."""
-    return 2 * n_blocks(blocks, 2 * BLOCKS_A_PARTIAL)
+    """How many sums over groups of `blocks` there are: a multiple of the threads that are to have like shares."""
+    return _THREADS * n_blocks(blocks, _THREADS * _BLOCKS)

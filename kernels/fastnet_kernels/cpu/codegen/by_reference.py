@@ -23,16 +23,22 @@ register_model(ByReference)(models.PointerModel)
 
 
 @intrinsic
-def by_reference(typing_context, content):
-    """The named tuple, in memory of the caller's."""
+def by_reference(typing_context, kind, first, second):
+    """A named tuple of the class `kind`, with the fields of two others, in memory of the caller's."""
+    content = types.NamedTuple([*first, *second], kind.instance_class)
 
     def generate(context, builder, signature, arguments):
-        model = context.data_model_manager[content]
+        model, fields = context.data_model_manager[content], []
+        for value, given in zip(arguments[1:], (first, second), strict=True):
+            fields += [builder.extract_value(value, i) for i in range(len(given))]
+        value = model.get_value_type()(ir.Undefined)
+        for i, field in enumerate(fields):
+            value = builder.insert_value(value, field, i)
         pointer = cgutils.alloca_once(builder, model.get_data_type())
-        builder.store(model.as_data(builder, arguments[0]), pointer)
+        builder.store(model.as_data(builder, value), pointer)
         return pointer
 
-    return ByReference(content)(content), generate
+    return ByReference(content)(kind, first, second), generate
 
 
 @intrinsic

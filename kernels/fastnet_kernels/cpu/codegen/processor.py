@@ -22,5 +22,5 @@ def _target():
 TARGET = _target()
 HAS_AMX = TARGET.vector_bytes == 64 and _processor()[1] >= {"+amx-tile", "+amx-bf16"}
 VECTOR_BYTES = TARGET.vector_bytes
-LINE_BYTES = 64  # of a cache line
-PANEL_BYTES = 2 * VECTOR_BYTES  # of a panel's row
+LINE_BYTES = TARGET.line_bytes
+PANEL_BYTES = TARGET.panel_bytes

@@ -7,13 +7,12 @@ from ..codegen.processor import LINE_BYTES, TARGET
 from ..codegen.simd import prefetch_far
 from .micro_kernels import dot_micro_kernel
 
+_COLUMNS = TARGET.gemv_columns
+_PREFETCHED = TARGET.prefetched_numbers
+
 _DOT_MR, _DOT_NR = TARGET.dot_mr, TARGET.dot_nr
 
 DOTS_AT_ONCE = _DOT_NR[0]  # of rows of B, for which a row of A is read once
-
-_COLUMNS = 1024  # of gemv_t: of the target and four rows they stay in the first-level cache
-
-_PREFETCH_CHUNK = 128  # numbers of a row at a time
 
 
 @inner
@@ -82,8 +81,8 @@ def _gemv_t(target, t, size, alpha, factors, f, f_step, count, source, s, s_row,
             d = vector(source, s + first + index[i + 3] * s_row, changed.size)
             if ahead > 0:
                 upcoming, later = s + first + index[i + ahead] * s_row, s + first + index[i + ahead + 1] * s_row
-                for k in range(0, changed.size, _PREFETCH_CHUNK):
-                    n = min(_PREFETCH_CHUNK, changed.size - k)
+                for k in range(0, changed.size, _PREFETCHED):
+                    n = min(_PREFETCHED, changed.size - k)
                     _prefetch_row(source, upcoming + k, n)
                     _prefetch_row(source, later + k, n)
                     _add_four(

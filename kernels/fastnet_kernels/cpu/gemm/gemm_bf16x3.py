@@ -1,14 +1,19 @@
 """The products of panels once more, by a matrix unit: faster than by vectors, and as exact.
 
-B is given as terms (see `terms`) of some panels and a depth of at most AMX_DEPTH, which stay in the second-level
+B is given as terms (see `terms`) of some panels and a depth of at most _DEPTH, which stay in the second-level
 cache; the terms of 32 rows of A are made in the first-level cache, and used for all panels.
 """
 
-from ...codes import AMX, AMX_DEPTH, AMX_PANELS, BF16X3_PANEL
+from ...codes import AMX
 from ..codegen.compiling import inner, routine
+from ..codegen.processor import TARGET
 from ..partition import n_blocks
 from .amx import TILE_NUMBERS, TILE_ROWS, close_tiles, multiply_tiles, open_tiles
 from .bf16x3 import bf16x3_columns, bf16x3_pairs
+
+_PANELS = TARGET.amx_panels
+_DEPTH = TARGET.amx_depth
+_PANEL = TARGET.bf16x3_panel
 
 STEP = 2 * TILE_ROWS  # rows, columns and depth of what is multiplied at a time
 _BF16X3_WORDS = 6 * TILE_NUMBERS  # words of the terms of such a square
@@ -17,7 +22,7 @@ _BF16X3_WORDS = 6 * TILE_NUMBERS  # words of the terms of such a square
 @inner
 def bf16x3_panel(t, p):
     """Where B's terms of panel p begin, in room from t on: behind those of A."""
-    return t + (1 + p) * BF16X3_PANEL
+    return t + (1 + p) * _PANEL
 
 
 @inner
@@ -86,16 +91,16 @@ def _multiply(rows, columns, C, c, c_row, terms, a, b, steps):
 
 @inner
 def depth_at_once(depth):
-    """`depth` in equal pieces of whole steps, of AMX_DEPTH at the most."""
+    """`depth` in equal pieces of whole steps, of _DEPTH at the most."""
     steps = n_blocks(depth, STEP)
-    return n_blocks(steps, n_blocks(depth, AMX_DEPTH)) * STEP
+    return n_blocks(steps, n_blocks(depth, _DEPTH)) * STEP
 
 
 @routine(component=AMX)
 def gemm_bf16x3(rows, columns, alpha, C, c, c_row, c_panel, A, a, a_row, a_k, depth, terms, t):
     """C[c + r c_row + p c_panel + v] += alpha sum_k A[a + r a_row + k a_k] B_p[k, v].
 
-    For r < rows, k < depth, and 32 p + v < columns with v < 32: panels of 32 columns, at most AMX_PANELS, whose terms
+    For r < rows, k < depth, and 32 p + v < columns with v < 32: panels of 32 columns, at most _PANELS, whose terms
     are there. Either a_k or a_row is 1, and where a_row is, alpha is 1. There is room for A's terms from t on.
     """
     whole, rest, steps = columns // STEP, columns % STEP, n_blocks(depth, STEP)
@@ -119,8 +124,8 @@ def gemm_bf16x3(rows, columns, alpha, C, c, c_row, c_panel, A, a, a_row, a_k, de
 def gemm_amx(rows, columns, alpha, C, c, c_row, c_panel, A, a, a_row, a_k, B, b, b_panel, depth, terms, t):
     """The same for any number of panels B_p[k, v] = B[b + p b_panel + 32 k + v], and any depth."""
     at_once = depth_at_once(depth)
-    for first in range(0, columns, AMX_PANELS * STEP):
-        some, p = min(AMX_PANELS * STEP, columns - first), first // STEP
+    for first in range(0, columns, _PANELS * STEP):
+        some, p = min(_PANELS * STEP, columns - first), first // STEP
         for k in range(0, depth, at_once):
             deep = min(at_once, depth - k)
             for i in range(n_blocks(some, STEP)):

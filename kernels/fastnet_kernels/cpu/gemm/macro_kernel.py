@@ -10,8 +10,9 @@ from ..codegen.processor import LINE_BYTES, PANEL_BYTES, TARGET, VECTOR_BYTES
 from ..partition import n_blocks
 from .micro_kernels import NO_PREFETCH, gemm_micro_kernel, gemm_micro_kernel_narrow
 
+_MC_BYTES = TARGET.mc_bytes
+
 _MR, _MR_NARROW = TARGET.mr, TARGET.mr_narrow
-_A_BYTES = 1 << 19  # of the matrix that is read number by number: it stays in the second-level cache
 
 
 @inner
@@ -66,7 +67,7 @@ def gemm(rows, columns, alpha, C, c, c_row, A, a, a_row, a_k, B, b, b_k, depth, 
 @inner
 def mc_for(depth, buffer):
     """So many rows of a matrix, each of `depth` numbers, stay in the second-level cache: whole tiles of them."""
-    return max(1, _A_BYTES // buffer.itemsize // depth // _MR[0]) * _MR[0]
+    return max(1, _MC_BYTES // buffer.itemsize // depth // _MR[0]) * _MR[0]
 
 
 @routine(component=SAMPLE_ROWS)

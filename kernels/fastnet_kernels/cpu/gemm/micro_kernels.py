@@ -31,8 +31,9 @@ from ..codegen.simd import (
 )
 from .load_convert import Reader
 
-_A_AHEAD = 12  # steps of k: where A is read down a column, each step needs another cache line
-_B_AHEAD = 24
+_A_AHEAD = TARGET.a_prefetch_steps
+_B_AHEAD = TARGET.b_prefetch_steps
+
 NO_PREFETCH = -(1 << 60)  # a place of what need not be asked for
 _OFFSET = types.intp
 _BYTE = ir.IntType(8)

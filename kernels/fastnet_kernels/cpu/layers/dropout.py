@@ -3,8 +3,11 @@
 import numpy as np
 from numba import prange
 
+from ...codes import A_OFFSET, DROPOUT, DZ_OFFSET, GRADIENT, N_OUT, RATE
+from ..codegen.arrays import vector
 from ..codegen.compiling import inner, kernel, routine
 from ..partition import ROWS, bounds, n_blocks
+from ..program.workspace import numbers_of, offset_of
 
 
 @inner
@@ -32,6 +35,39 @@ def drop(numbers, result, offset, step, rate, key):
         x = np.uint32((x ^ (x >> np.uint32(15))) * np.uint32(0x846CA68B))
         x ^= x >> np.uint32(16)
         result[i] = grown * numbers[i] if np.uint32(x) >= least else zero
+
+
+@inner
+def _drop_blocks(job, l, source, target, column, first_block, last_block):
+    """Some blocks of layer `target` from those of layer `source`, A or dZ by its column, with units of l left out.
+
+    A hash of the sample, the unit, the layer and the step decides, so that the way back leaves out the same ones.
+    """
+    plan, size = job.plan, job.plan.block_rows
+    n, key = plan.layers[l, N_OUT], key_of(job.dropout_seed, job.count, l)
+    for block in range(first_block, last_block):
+        for j in range(n):
+            given = vector(job.workspace, offset_of(plan, source, column, block) + j * size, size)
+            result = vector(job.workspace, offset_of(plan, target, column, block) + j * size, size)
+            drop(given, result, block * size * n + j, n, plan.settings[l, RATE], key)
+
+
+@routine(component=DROPOUT)
+def forward(job, l, first_block, last_block):
+    """A of each block: in training A_prev with some units left out, else A_prev itself."""
+    if job.mode >= GRADIENT:
+        _drop_blocks(job, l, l - 1, l, A_OFFSET, first_block, last_block)
+        return
+    for block in range(first_block, last_block):
+        A_prev, A = numbers_of(job, l - 1, A_OFFSET, block), numbers_of(job, l, A_OFFSET, block)
+        for i in range(A.size):
+            A[i] = A_prev[i]
+
+
+@routine(component=DROPOUT)
+def backward(job, l, first_block, last_block):
+    """dA_prev of each block: dA with the same units left out as forward."""
+    _drop_blocks(job, l, l, l - 1, DZ_OFFSET, first_block, last_block)
 
 
 @kernel

@@ -1,11 +1,20 @@
-"""Layer normalisation: each sample by its mean and variance over the units."""
+"""Layer normalisation: each sample by its mean and variance over the units. The formulas are those of `reference`.
+
+A sample is a column, A (n, m), `..._of_columns`: a vector holds many samples, and each has its own statistics.
+"""
 
 import math
 
 from numba import prange
 
-from ..codegen.compiling import kernel, routine
+from ...codes import A_OFFSET, B_OFFSET, DZ_OFFSET, EPSILON, LAYER_NORM, N_OUT, STATISTICS_OFFSET, W_OFFSET
+from ..codegen.arrays import vector
+from ..codegen.compiling import inner, kernel, routine
+from ..codegen.processor import TARGET
 from ..partition import ROWS, bounds, n_blocks
+from ..program.workspace import count_of, matrix_of
+
+_UNITS = TARGET.kernel_units  # of a block of units
 
 
 @routine
@@ -75,7 +84,50 @@ def add_sums_of_columns(dA, A_prev, m, mean, inv_std, alpha, dgamma, dbeta):
         dbeta[j] += alpha * plain
 
 
-_UNITS = 16  # of a block of units
+@inner
+def _statistic(job, l, block, number):
+    """A vector (block_rows,) of a block: number 0 is its samples' mean, 1 inv_std, 2 and 3 are for the way back."""
+    size = job.plan.block_rows
+    return vector(job.workspace, job.plan.layers[l, STATISTICS_OFFSET] + (4 * block + number) * size, size)
+
+
+@routine(component=LAYER_NORM)
+def forward(job, l, first_block, last_block):
+    """Z (n_l, block_rows) of each block; the samples' mean and inv_std are kept for the way back."""
+    plan, parameters = job.plan, job.parameters
+    n = plan.layers[l, N_OUT]
+    gamma, beta = vector(parameters, plan.layers[l, W_OFFSET], n), vector(parameters, plan.layers[l, B_OFFSET], n)
+    for block in range(first_block, last_block):
+        A_prev, Z = matrix_of(job, l - 1, A_OFFSET, block), matrix_of(job, l, A_OFFSET, block)
+        mean, inv_std = _statistic(job, l, block, 0), _statistic(job, l, block, 1)
+        moments_of_columns(A_prev, mean, inv_std, plan.settings[l, EPSILON])
+        normalise_columns(A_prev, mean, inv_std, gamma, beta, Z)
+
+
+@routine(component=LAYER_NORM)
+def backward(job, l, first_block, last_block):
+    """dA_prev of each block from dZ, both (n_l, block_rows)."""
+    plan = job.plan
+    gamma = vector(job.parameters, plan.layers[l, W_OFFSET], plan.layers[l, N_OUT])
+    for block in range(first_block, last_block):
+        back_through_columns(
+            matrix_of(job, l, DZ_OFFSET, block), matrix_of(job, l - 1, A_OFFSET, block), _statistic(job, l, block, 0),
+            _statistic(job, l, block, 1), gamma, _statistic(job, l, block, 2), _statistic(job, l, block, 3),
+            matrix_of(job, l - 1, DZ_OFFSET, block),
+        )  # fmt: skip
+
+
+@routine(component=LAYER_NORM)
+def weight_gradient(job, alpha, changed, l):
+    """changed[gamma] += alpha * dgamma and changed[beta] += alpha * dbeta, both (n_l,), summed block by block."""
+    plan = job.plan
+    n = plan.layers[l, N_OUT]
+    gamma, beta = vector(changed, plan.layers[l, W_OFFSET], n), vector(changed, plan.layers[l, B_OFFSET], n)
+    for block in range(n_blocks(job.m, plan.block_rows)):
+        add_sums_of_columns(
+            matrix_of(job, l, DZ_OFFSET, block), matrix_of(job, l - 1, A_OFFSET, block), count_of(job, block),
+            _statistic(job, l, block, 0), _statistic(job, l, block, 1), alpha, gamma, beta,
+        )  # fmt: skip
 
 
 @kernel

@@ -4,12 +4,14 @@
 as scale * x + shift.
 """
 
-from ...codes import BYTES, N_IN, PACKED_CACHED, PREFETCH_DISTANCE, SAMPLE_ROWS
+from ...codes import BYTES, N_IN, PACKED_CACHED, SAMPLE_ROWS
 from ..codegen.arrays import reinterpret, vector
 from ..codegen.compiling import inner, routine
-from ..codegen.processor import LINE_BYTES, PANEL_BYTES, VECTOR_BYTES
+from ..codegen.processor import LINE_BYTES, PANEL_BYTES, TARGET, VECTOR_BYTES
 from ..codegen.simd import prefetch
 from ..gemm.load_convert import read_vectors, transpose
+
+_AHEAD = TARGET.prefetched_samples
 
 
 @inner
@@ -99,7 +101,7 @@ def _gather(plan, target, t_first, source, rows, first, count, first_column, las
     panel, n = PANEL_BYTES // target.itemsize, plan.layers[0, N_IN]
     scale, shift = target.dtype.type(plan.scale), target.dtype.type(plan.shift)
     for i in range(count):
-        t, ahead = t_first + i * panel, rows[first + i + PREFETCH_DISTANCE] * n
+        t, ahead = t_first + i * panel, rows[first + i + _AHEAD] * n
         for column in range(first_column, last_column, LINE_BYTES // source.itemsize):
             prefetch(source, ahead + column)
         for column in range(first_column, last_column, panel):

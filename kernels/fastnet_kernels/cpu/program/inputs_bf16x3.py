@@ -1,14 +1,16 @@
 """What a matrix unit multiplies: terms of panels (see `matrix_products`) of samples, read where they lie, and of A."""
 
-from ...codes import A_OFFSET, AMX, N_IN, PREFETCH_DISTANCE
+from ...codes import A_OFFSET, AMX, N_IN
 from ..codegen.arrays import reinterpret
 from ..codegen.compiling import inner, routine
-from ..codegen.processor import LINE_BYTES
+from ..codegen.processor import LINE_BYTES, TARGET
 from ..codegen.simd import prefetch
 from ..gemm.amx import TILE_ROWS
 from ..gemm.bf16x3 import bf16x3_pairs, bf16x3_samples
 from ..gemm.gemm_bf16x3 import STEP, bf16x3_panel, tile_of
 from .workspace import offset_of
+
+_AHEAD = TARGET.prefetched_samples
 
 
 @inner
@@ -42,7 +44,7 @@ def _gather(plan, terms, t, source, rows, first, count, first_column, last_colum
     for k in range(0, count, STEP):
         for i in range(TILE_ROWS):
             row, second = rows[first + k + i] * n, rows[first + k + i + TILE_ROWS] * n
-            upcoming = first + k + (i + PREFETCH_DISTANCE) // TILE_ROWS * STEP + (i + PREFETCH_DISTANCE) % TILE_ROWS
+            upcoming = first + k + (i + _AHEAD) // TILE_ROWS * STEP + (i + _AHEAD) % TILE_ROWS
             for column in range(first_column, last_column, LINE_BYTES // source.itemsize):
                 prefetch(source, rows[upcoming] * n + column)
                 prefetch(source, rows[upcoming + TILE_ROWS] * n + column)

@@ -18,72 +18,23 @@ is read once for all of them.
 No sum is split among threads, so the same seed gives the same bits on any number of them.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 from numba import prange
 
-from ...codes import (
-    CLIP_NORM,
-    CLIP_VALUE,
-    EVALUATE,
-    FEATURE_MAJOR,
-    GRADIENT,
-    OPTIMIZER,
-    PLAIN,
-    PREDICT,
-    TAIL_SHARE,
-    TRAIN,
-    Plan,
-)
+from ...codes import CLIP_NORM, CLIP_VALUE, EVALUATE, FEATURE_MAJOR, GRADIENT, OPTIMIZER, PLAIN, PREDICT, TRAIN
 from ..codegen.arrays import vector
 from ..codegen.by_reference import by_reference, set_fields
 from ..codegen.compiling import inner, kernel, routine
-from ..codegen.processor import VECTOR_BYTES
+from ..codegen.processor import TARGET, VECTOR_BYTES
 from ..codegen.vector_math import is_finite
-from ..layers.passing import combine_batch_statistics, combine_gradient_sums, use_running_statistics
+from ..layers import dispatch
 from ..partition import n_blocks
+from .arguments import Job, Step
 from .data_phase import data_phase
 from .single_sample import online_step, predict_online
 from .weight_phase import change_weights, clip_norm, sum_of_penalties, weight_phase
 
-
-class Job(NamedTuple):
-    """One step, as its parts see it: the arguments of `run`, and the fields of `Step`."""
-
-    mode: int
-    plan: Plan
-    parameters: np.ndarray
-    gradients: np.ndarray
-    first_state: np.ndarray
-    second_state: np.ndarray
-    workspace: np.ndarray
-    samples: np.ndarray
-    are_bytes: bool
-    targets: np.ndarray
-    weights: np.ndarray
-    outputs: np.ndarray
-    order: np.ndarray
-    rows: np.ndarray
-    optimizer: np.ndarray
-    dropout_seed: int
-    start: int
-    m: int
-    tail: int
-    again: bool
-    learning_rate: float
-    count: int
-
-
-class Step(NamedTuple):
-    """What changes of a job from step to step."""
-
-    start: int  # the mini-batch's first row, or its place in `order`
-    m: int  # samples of the mini-batch
-    tail: int  # the last ones, which may go by themselves
-    again: bool  # these are the samples of the step before, in the same order
-    learning_rate: float
-    count: int  # the step's number since training began, from 1 on
+_TAIL_SHARE = TARGET.tail_share
 
 
 @routine
@@ -124,90 +75,41 @@ def _tail_of_batch(plan, workspace, m):
     """How many samples are left for a vector that they would leave mostly empty; 0 where they would not."""
     lanes = VECTOR_BYTES // workspace.itemsize
     tail = m % lanes
-    return tail if plan.splits_tail and tail <= lanes // TAIL_SHARE and plan.layout == FEATURE_MAJOR else 0
+    return tail if plan.splits_tail and tail <= lanes // _TAIL_SHARE and plan.layout == FEATURE_MAJOR else 0
 
 
 @kernel
-def run(
-    mode,
-    plan,
-    parameters,
-    gradients,
-    first_state,
-    second_state,
-    workspace,
-    samples,
-    are_bytes,
-    targets,
-    weights,
-    outputs,
-    order,
-    rows,
-    has_inputs,
-    batch_size,
-    first_step,
-    last_step,
-    optimizer,
-    learning_rates,
-    steps_before,
-    dropout_seed,
-    costs,
-    scores,
-    workers,
-):
-    """Run steps `first_step` to `last_step` (exclusive), a mini-batch each, and return the step that comes next.
-
-    mode            PREDICT, EVALUATE, GRADIENT or TRAIN of `codes`
-    plan            the network, laid out for mini-batches of at least `batch_size`
-    parameters      (n,) of the dtype of everything: all W and b, gamma and beta, and what normalisations remember
-    gradients       (n,): all dW and db, written in mode GRADIENT, and for use in TRAIN
-    first_state, second_state  (n,): what the optimizer remembers; empty where it needs none
-    workspace       the plan's activations and derivatives
-    samples         the bytes, 1-D uint8, of X (m, n_0): uint8 pixels if `are_bytes`, else of the dtype
-    targets         Y (m, plan.n_targets), one class index a row for cross-entropy; empty for PREDICT
-    weights         (m,), of the samples' losses; empty: all 1
-    outputs         (m, n_L), written by PREDICT; else empty
-    order           int64, the rows in the order of use, for as many epochs as the steps span; empty: as they lie
-    rows            int64, room for the rows of one mini-batch, whole blocks of them, and codes.ROWS_BEYOND more
-    has_inputs      whether `rows`, and the workspace's inputs and targets, are still those of this one mini-batch, from
-                    the run before
-    optimizer       float64, the optimizer's settings, in the places named in `codes`
-    learning_rates  float64, an entry a step, for TRAIN
-    steps_before    how many steps of training came before the first one
-    dropout_seed    a random whole number, of which Dropout makes its own
-    costs, scores   float64, an entry a step: the cost before the step's update, and the number of right predictions, or
-                    for losses of numbers the sum of squared errors
-    workers         how many threads share a step, at most as many as the plan has room for
+def run(arguments):
+    """Run steps `first_step` to `last_step`, a mini-batch each, and return the step that comes next.
 
     Steps go on from epoch to epoch: an epoch has as many as cover the m samples, the last one the rest of them.
     A step with a cost that is NaN or infinite changes no weights and ends the run: the returned step is then its
     own, and its cost is in `costs`. If only its penalty is not finite, its weights may have changed. PREDICT ends at
-    samples, or outputs, that are NaN or infinite.
+    samples, or outputs, that are NaN or infinite. See `Arguments` for the rest.
     """
-    m_all = outputs.shape[0] if mode == PREDICT else targets.shape[0]
+    mode, plan, optimizer, workers = arguments.mode, arguments.plan, arguments.optimizer, arguments.workers
+    workspace, order, batch_size = arguments.workspace, arguments.order, arguments.batch_size
+    costs, scores = arguments.costs, arguments.scores
+    m_all = arguments.outputs.shape[0] if mode == PREDICT else arguments.targets.shape[0]
     steps_an_epoch = n_blocks(m_all, batch_size)
     n_segments = plan.segments.shape[0] if mode >= GRADIENT else 1
     middle, by_weight = n_segments - 1, 2 * n_segments - 1
     clips_norm = mode == TRAIN and np.isfinite(optimizer[CLIP_NORM])
     is_plain = optimizer[OPTIMIZER] == PLAIN and not clips_norm and not np.isfinite(optimizer[CLIP_VALUE])
-    is_online = plan.is_online and (mode <= EVALUATE or (mode == TRAIN and is_plain and weights.size == 0))
-    job = by_reference(
-        Job(
-            mode, plan, parameters, gradients, first_state, second_state, workspace, samples, are_bytes, targets,
-            weights, outputs, order, rows, optimizer, dropout_seed, np.int64(0), np.int64(0), np.int64(0), has_inputs,
-            0.0, np.int64(0),
-        )
-    )  # fmt: skip
-    for step in range(first_step, last_step):
+    is_online = plan.is_online and (mode <= EVALUATE or (mode == TRAIN and is_plain and arguments.weights.size == 0))
+    no_step = Step(np.int64(0), np.int64(0), np.int64(0), arguments.has_inputs, 0.0, np.int64(0))
+    job = by_reference(Job, arguments, no_step)
+    for step in range(arguments.first_step, arguments.last_step):
         epoch, batch = divmod(step, steps_an_epoch)
         start = batch * batch_size  # the mini-batch's first row, or its place in `order`
         m = min(batch_size, m_all - start)
         if order.size:
             start += epoch * m_all
-        again = steps_an_epoch == 1 and order.size == 0 and (step > first_step or has_inputs)
-        learning_rate = learning_rates[step] if mode == TRAIN else 0.0
+        again = steps_an_epoch == 1 and order.size == 0 and (step > arguments.first_step or arguments.has_inputs)
+        learning_rate = arguments.learning_rates[step] if mode == TRAIN else 0.0
         set_fields(
-            job, Step(start, m, _tail_of_batch(plan, workspace, m), again, learning_rate, steps_before + step + 1)
+            job,
+            Step(start, m, _tail_of_batch(plan, workspace, m), again, learning_rate, arguments.steps_before + step + 1),
         )
         if is_online and mode == PREDICT:
             predict_online(job)
@@ -221,7 +123,8 @@ def run(
                 return step
             continue
         if not plan.is_dense:
-            use_running_statistics(job)
+            for l in range(plan.layers.shape[0]):
+                dispatch.prepare(job, l)
         for phase in range(by_weight + 2):
             if workers > 1:
                 for worker in prange(workers):
@@ -240,9 +143,9 @@ def run(
                 if mode == EVALUATE:
                     break
             if phase < middle:
-                combine_batch_statistics(job, plan.segments[phase + 1, 0])
+                dispatch.combine_statistics(job, plan.segments[phase + 1, 0])
             elif phase < 2 * middle:
-                combine_gradient_sums(job, plan.segments[2 * middle - phase, 0])
+                dispatch.combine_gradient_sums(job, plan.segments[2 * middle - phase, 0])
             elif phase == by_weight:
                 if plan.has_penalty:
                     costs[step] += sum_of_penalties(plan, workspace)
@@ -251,4 +154,4 @@ def run(
                 if not clips_norm:
                     break
                 clip_norm(job)
-    return last_step
+    return arguments.last_step

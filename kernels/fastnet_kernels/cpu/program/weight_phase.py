@@ -7,21 +7,17 @@ import numpy as np
 from ...codes import (
     ADAM,
     ADAMW,
-    B_OFFSET,
     CLIP_NORM,
     CLIP_VALUE,
-    DENSE,
     FIRST_COLUMN,
     FIRST_DECAY,
     FIRST_ROW,
-    KIND,
     L1,
     L2,
     LAST_COLUMN,
     LAST_ROW,
     LDW,
     MOMENTUM,
-    N_OUT,
     NESTEROV,
     OPTIMIZER,
     OPTIMIZER_EPSILON,
@@ -37,7 +33,7 @@ from ...codes import (
 from ..codegen.arrays import vector
 from ..codegen.compiling import inner, routine
 from ..codegen.vector_math import is_finite
-from ..layers.dense.weight_gradient import weight_gradient
+from ..layers import dispatch
 from ..optimizers import adam_of, rmsprop_of, sgd_momentum_of, sgd_of
 from .workspace import scratch_of
 
@@ -105,9 +101,7 @@ def _numbers_of_row(plan, l, j, first_row, last_row, first_column, last_column):
     """Place and count of a task's numbers, row by row of W; after them b (or of a normalisation gamma, then beta)."""
     if j < last_row:
         return plan.layers[l, W_OFFSET] + j * plan.layers[l, LDW] + first_column, last_column - first_column
-    if plan.layers[l, KIND] != DENSE:
-        return plan.layers[l, B_OFFSET], plan.layers[l, N_OUT]
-    return plan.layers[l, B_OFFSET] + first_row, (last_row - first_row if first_column == 0 else 0)
+    return dispatch.bias_of_task(plan, l, first_row, last_row, first_column)
 
 
 @routine
@@ -118,13 +112,16 @@ def _do(job, scratch, index):
     l, first_column, last_column = task[TASK_LAYER], task[FIRST_COLUMN], task[LAST_COLUMN]
     first_row, last_row = task[FIRST_ROW], task[LAST_ROW]
     l1, l2 = plan.settings[l, L1], plan.settings[l, L2]
-    if job.mode == TRAIN and job.optimizer[OPTIMIZER] == PLAIN and l1 == 0 and l2 == 0:
-        weight_gradient(job, scratch, scratch.dtype.type(-job.learning_rate), job.parameters, task)
+    is_direct = job.mode == TRAIN and job.optimizer[OPTIMIZER] == PLAIN and l1 == 0 and l2 == 0
+    alpha = scratch.dtype.type(-job.learning_rate if is_direct else 1)
+    changed = job.parameters if is_direct else job.gradients
+    if not is_direct:
+        for j in range(first_row, last_row + 1):
+            offset, count = _numbers_of_row(plan, l, j, first_row, last_row, first_column, last_column)
+            _clear(vector(job.gradients, offset, count))
+    dispatch.weight_gradient(job, scratch, alpha, changed, task)
+    if is_direct:
         return
-    for j in range(first_row, last_row + 1):
-        offset, count = _numbers_of_row(plan, l, j, first_row, last_row, first_column, last_column)
-        _clear(vector(job.gradients, offset, count))
-    weight_gradient(job, scratch, scratch.dtype.type(1), job.gradients, task)
     penalty = squares = scratch.dtype.type(0)
     for j in range(first_row, last_row + 1):
         offset, count = _numbers_of_row(plan, l, j, first_row, last_row, first_column, last_column)

@@ -1,22 +1,13 @@
 """Where things are in the workspace, as views of it."""
 
-from ...codes import (
-    FEATURE_MAJOR,
-    N_IN,
-    N_OUT,
-    SAMPLE_MAJOR,
-    TAIL_WEIGHTS,
-    UNPACKED,
-    USES_AMX,
-    WGRAD,
-    WGRAD_GEMM,
-    WGRAD_ROWS,
-)
+from ...codes import FEATURE_MAJOR, N_IN, N_OUT, SAMPLE_MAJOR, UNPACKED, USES_AMX, WGRAD, WGRAD_GEMM, WGRAD_ROWS
 from ..codegen.arrays import matrix, vector
 from ..codegen.compiling import inner
-from ..codegen.processor import VECTOR_BYTES
+from ..codegen.processor import TARGET, VECTOR_BYTES
 from ..partition import n_blocks
 from .inputs import lie_ready
+
+_TAIL_WEIGHTS = TARGET.tail_weights
 
 
 @inner
@@ -64,7 +55,7 @@ def tail_of(job, l, block):
     """How many last samples of a block go through a dense layer one by one, for want of others to fill a vector."""
     plan = job.plan
     is_last, weights = (block + 1) * plan.block_rows >= job.m, plan.layers[l, N_IN] * plan.layers[l, N_OUT]
-    pays = job.tail * TAIL_WEIGHTS <= weights and not plan.layers[l, USES_AMX]
+    pays = job.tail * _TAIL_WEIGHTS <= weights and not plan.layers[l, USES_AMX]
     return job.tail if is_last and pays and (l > 0 or plan.inputs != UNPACKED) else 0
 
 

@@ -1,37 +1,18 @@
 """Back through the layers: dZ of each from the dZ of the next."""
 
-from ....codes import (
-    A_OFFSET,
-    DENSE,
-    DZ_OFFSET,
-    DZ_ROWS_OFFSET,
-    INPUT_TAIL,
-    INPUT_TAIL_OFFSET,
-    KIND,
-    LARGE_W,
-    LDW,
-    N_IN,
-    N_OUT,
-    PACKED_DEPTH,
-    PACKS_W,
-    SAMPLE_MAJOR,
-    SAMPLE_ROWS,
-    USES_AMX,
-    W_OFFSET,
-)
-from ...codegen.arrays import vector
-from ...codegen.compiling import routine
+from ....codes import DZ_OFFSET, LARGE_W, LDW, N_IN, N_OUT, PACKS_W, SAMPLE_MAJOR, SAMPLE_ROWS, USES_AMX, W_OFFSET
+from ...codegen.compiling import inner, routine
+from ...codegen.processor import TARGET
 from ...gemm.dot_and_gemv import gemv_t
 from ...gemm.gemm_bf16x3 import gemm_amx
 from ...gemm.macro_kernel import gemm, mc_for
 from ...gemm.micro_kernels import NO_PREFETCH
 from ...gemm.packing import gemm_packed, pack_columns, packed_mr
-from ...program.workspace import columns_of, count_of_blocks, is_wgrad_gemm, numbers_of, offset_of, strides_of
-from ..activation import derive_layer
-from ..passing import passing_backward
+from ...program.workspace import columns_of, count_of_blocks, numbers_of, offset_of, strides_of
 from .tail import dense_backward_tail
 
-_NUMBERS_AT_ONCE = 16384  # of W
+_NUMBERS = TARGET.backward_numbers
+_PACKED_DEPTH = TARGET.packed_depth
 
 
 @routine(component=SAMPLE_ROWS)
@@ -41,7 +22,7 @@ def _dense_backward_rows(job, l):
     n, n_in, w, stride = plan.layers[l, N_OUT], plan.layers[l, N_IN], plan.layers[l, W_OFFSET], plan.layers[l, LDW]
     dz, dz_prev = plan.layers[l, DZ_OFFSET], plan.layers[l - 1, DZ_OFFSET]
     by_sample, by_unit = strides_of(plan, l)
-    some = max(4, _NUMBERS_AT_ONCE // n_in)
+    some = max(4, _NUMBERS // n_in)
     for j in range(0, n, some):  # rows of W, which stay in cache for all samples
         for i in range(job.m):
             gemv_t(
@@ -57,8 +38,8 @@ def _dense_backward_packed(job, scratch, l, first_block, last_block):
     plan, workspace = job.plan, job.workspace
     n, n_in, size = plan.layers[l, N_OUT], plan.layers[l, N_IN], plan.block_rows
     w, stride, height = plan.layers[l, W_OFFSET], plan.layers[l, LDW], packed_mr(size, workspace)
-    for j in range(0, n, PACKED_DEPTH):
-        depth = min(PACKED_DEPTH, n - j)
+    for j in range(0, n, _PACKED_DEPTH):
+        depth = min(_PACKED_DEPTH, n - j)
         columns = mc_for(depth, workspace)
         for c in range(0, n_in, columns):
             count = min(columns, n_in - c)
@@ -99,37 +80,9 @@ def _dense_backward(job, scratch, l, first_block, last_block):
             )  # fmt: skip
 
 
-@routine
-def keep_rows(job, l, column, first_unit, target, first_block, last_block):
-    """Some blocks' A or dZ of a layer's last units where those of all samples are, a unit a row: so dW reads them."""
-    plan, workspace = job.plan, job.workspace
-    n, size = plan.layers[l, N_OUT], plan.block_rows
-    for j in range(first_unit, n):
-        for block in range(first_block, last_block):
-            row = vector(workspace, target + (j - first_unit) * plan.samples_stride + block * size, size)
-            numbers = vector(workspace, offset_of(plan, l, column, block) + j * size, size)
-            for i in range(size):
-                row[i] = numbers[i]
-
-
-@routine
-def backward(job, scratch, first_block, last_block, first_layer, last_layer):
-    """dZ of layers `first_layer` to `last_layer` - 1, from the dZ of the one above them."""
-    plan = job.plan
-    for l in range(last_layer, first_layer, -1):
-        if plan.layers[l, INPUT_TAIL]:
-            first_unit = plan.layers[l, N_IN] - plan.layers[l, INPUT_TAIL]
-            keep_rows(job, l - 1, A_OFFSET, first_unit, plan.layers[l, INPUT_TAIL_OFFSET], first_block, last_block)
-        if l <= plan.first_trained:
-            return
-        if plan.layers[l, KIND] == DENSE:
-            _dense_backward(job, scratch, l, first_block, last_block)
-            if job.tail:
-                dense_backward_tail(job, scratch, l, first_block, last_block)
-        else:
-            for block in range(first_block, last_block):
-                passing_backward(job, l, block)
-        for block in range(first_block, last_block):
-            derive_layer(job, l - 1, block)
-        if is_wgrad_gemm(job, l - 1):
-            keep_rows(job, l - 1, DZ_OFFSET, 0, plan.layers[l - 1, DZ_ROWS_OFFSET], first_block, last_block)
+@inner
+def backward(job, scratch, l, first_block, last_block):
+    """dA of the layer below, of some blocks of samples, from dZ of dense layer l."""
+    _dense_backward(job, scratch, l, first_block, last_block)
+    if job.tail:
+        dense_backward_tail(job, scratch, l, first_block, last_block)

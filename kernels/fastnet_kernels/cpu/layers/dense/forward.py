@@ -1,20 +1,6 @@
 """Forward through dense layers, the first of which reads the samples; some blocks of samples at a time."""
 
-from ....codes import (
-    A_OFFSET,
-    B_OFFSET,
-    DENSE,
-    KIND,
-    LDW,
-    N_IN,
-    N_OUT,
-    PACKED_CACHED,
-    PREDICT,
-    SAMPLE_MAJOR,
-    UNPACKED,
-    USES_AMX,
-    W_OFFSET,
-)
+from ....codes import A_OFFSET, B_OFFSET, LDW, N_IN, N_OUT, PACKED_CACHED, SAMPLE_MAJOR, UNPACKED, USES_AMX, W_OFFSET
 from ...codegen.arrays import distance, vector
 from ...codegen.compiling import inner, routine
 from ...gemm.dot_and_gemv import gemm_dot
@@ -23,10 +9,7 @@ from ...gemm.macro_kernel import gemm, mc_for
 from ...gemm.micro_kernels import NO_PREFETCH
 from ...program.inputs import are_copied, pack_inputs, read_rows, unpacked_inputs
 from ...program.inputs_bf16x3 import pack_inputs_bf16x3
-from ...program.output import mark_what_is_not_finite
 from ...program.workspace import columns_of, count_of_blocks, offset_of, strides_of
-from ..activation import activate_layer
-from ..passing import passing_forward
 from .tail import dense_forward_tail, first_layer_unpacked
 
 
@@ -161,22 +144,12 @@ def _dense_forward(job, scratch, l, first_block, last_block):
                 )  # fmt: skip
 
 
-@routine
-def forward(job, scratch, first_block, last_block, first_layer, last_layer):
-    """A of some layers; the network's last one is left at its logits Z."""
-    for l in range(first_layer, last_layer):
-        if l == 0:
-            first_dense_layer(job, scratch, first_block, last_block)
-        elif job.plan.layers[l, KIND] == DENSE:
-            _dense_forward(job, scratch, l, first_block, last_block)
-        else:
-            for block in range(first_block, last_block):
-                passing_forward(job, l, block)
-        if job.tail and job.plan.layers[l, KIND] == DENSE:
-            dense_forward_tail(job, scratch, l, first_block, last_block)
-        if l == 0 and job.mode == PREDICT and not job.are_bytes:
-            for block in range(first_block, last_block):
-                mark_what_is_not_finite(job, block)
-        if l < job.plan.layers.shape[0] - 1:
-            for block in range(first_block, last_block):
-                activate_layer(job, l, block)
+@inner
+def forward(job, scratch, l, first_block, last_block):
+    """Z of dense layer l, for some blocks: of the first layer from the samples, else from A of the layer below."""
+    if l == 0:
+        first_dense_layer(job, scratch, first_block, last_block)
+    else:
+        _dense_forward(job, scratch, l, first_block, last_block)
+    if job.tail:
+        dense_forward_tail(job, scratch, l, first_block, last_block)

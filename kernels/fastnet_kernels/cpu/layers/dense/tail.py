@@ -7,11 +7,12 @@ through the larger layers one by one.
 from ....codes import A_OFFSET, DZ_OFFSET, LDW, N_IN, N_OUT, SAMPLE_ROWS, W_OFFSET
 from ...codegen.arrays import reinterpret, vector
 from ...codegen.compiling import routine
+from ...codegen.processor import TARGET
 from ...gemm.dot_and_gemv import DOTS_AT_ONCE, gemm_dot, gemm_dot_bytes, gemv_t
 from ...program.inputs import lie_ready, read_rows
 from ...program.workspace import columns_of, count_of, offset_of, strides_of, tail_of
 
-_SAMPLES_AT_ONCE = 4  # of a dot product's tiles: their features stay in the first-level cache
+_SAMPLES = TARGET.dot_samples
 
 
 @routine(component=SAMPLE_ROWS)
@@ -23,8 +24,8 @@ def first_layer_unpacked(job, scratch, block, first_sample, k, n_features):
     by_sample, by_unit = strides_of(plan, 0)
     w, stride = plan.layers[0, W_OFFSET] + k, plan.layers[0, LDW]
     count = count_of(job, block)
-    for i in range(first_sample, count, _SAMPLES_AT_ONCE):
-        some, z = min(_SAMPLES_AT_ONCE, count - i), offset_of(plan, 0, A_OFFSET, block) + i * by_sample
+    for i in range(first_sample, count, _SAMPLES):
+        some, z = min(_SAMPLES, count - i), offset_of(plan, 0, A_OFFSET, block) + i * by_sample
         if job.are_bytes and n <= DOTS_AT_ONCE:
             gemm_dot_bytes(
                 some, n, workspace, z, by_sample, by_unit, job.samples, k, n_in, vector(job.rows, first + i, some),

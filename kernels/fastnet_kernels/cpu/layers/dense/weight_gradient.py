@@ -3,14 +3,12 @@
 from ....codes import (
     A_OFFSET,
     B_OFFSET,
-    DENSE,
     DZ_OFFSET,
     DZ_ROWS_OFFSET,
     FIRST_COLUMN,
     FIRST_ROW,
     INPUT_TAIL,
     INPUT_TAIL_OFFSET,
-    KIND,
     LAST_COLUMN,
     LAST_ROW,
     LDW,
@@ -29,7 +27,7 @@ from ....codes import (
 )
 from ...codegen.arrays import reinterpret, vector
 from ...codegen.compiling import inner, routine
-from ...codegen.processor import PANEL_BYTES, VECTOR_BYTES
+from ...codegen.processor import PANEL_BYTES, TARGET, VECTOR_BYTES
 from ...gemm.dot_and_gemv import gemm_dot, gemv_t
 from ...gemm.gemm_bf16x3 import STEP, depth_at_once, gemm_bf16x3
 from ...gemm.load_convert import transpose
@@ -39,9 +37,8 @@ from ...partition import n_blocks, n_partials
 from ...program.inputs import gather_inputs, unpacked_inputs
 from ...program.inputs_bf16x3 import gather_inputs_bf16x3, pack_activations_bf16x3
 from ...program.workspace import count_of, is_wgrad_gemm, offset_of, strides_of
-from ..passing import normalisation_weight_gradient
 
-_SHORT_ROW = 160  # of W: a call for each row would take longer than its numbers
+_SHORT_ROW = TARGET.short_row
 
 
 @routine
@@ -216,9 +213,6 @@ def weight_gradient(job, scratch, alpha, changed, task):
     l, first_column, last_column = task[TASK_LAYER], task[FIRST_COLUMN], task[LAST_COLUMN]
     first_row, last_row = task[FIRST_ROW], task[LAST_ROW]
     how, blocks = plan.layers[l, WGRAD], n_blocks(job.m, plan.block_rows)
-    if plan.layers[l, KIND] != DENSE:
-        normalisation_weight_gradient(job, alpha, changed, l)
-        return
     if first_column == 0:
         _add_bias(job, alpha, changed, l, blocks, first_row, last_row)
     if how == WGRAD_FUSED:
@@ -233,3 +227,16 @@ def weight_gradient(job, scratch, alpha, changed, task):
         for column in range(first_column, last_column, plan.columns_at_once):
             last = min(column + plan.columns_at_once, last_column)
             _add_of_panels(job, scratch, alpha, changed, l, first_row, last_row, column, last)
+
+
+@routine
+def keep_rows(job, l, column, first_unit, target, first_block, last_block):
+    """Some blocks' A or dZ of a layer's last units where those of all samples are, a unit a row: so dW reads them."""
+    plan, workspace = job.plan, job.workspace
+    n, size = plan.layers[l, N_OUT], plan.block_rows
+    for j in range(first_unit, n):
+        for block in range(first_block, last_block):
+            row = vector(workspace, target + (j - first_unit) * plan.samples_stride + block * size, size)
+            numbers = vector(workspace, offset_of(plan, l, column, block) + j * size, size)
+            for i in range(size):
+                row[i] = numbers[i]
