@@ -28,7 +28,7 @@ def processor() -> str:
 def peak_flops(dtype: str, threads: int) -> float:
     """Floating-point operations a second, two for each multiply-add, on `threads` threads."""
     from fastnet_kernels.cpu import limits
-    from fastnet_kernels.cpu.machine import VECTOR_BYTES
+    from fastnet_kernels.cpu.codegen.processor import VECTOR_BYTES
 
     kind = np.dtype(dtype)
     lanes = VECTOR_BYTES // kind.itemsize

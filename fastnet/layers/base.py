@@ -34,7 +34,6 @@ class Layer:
     """
 
     kind: ClassVar[int] = -1  # its code in `fastnet_kernels.codes`; below 0: it computes nothing by itself
-    component: ClassVar[int | None] = None  # of the compiled program: what this kind needs besides
     is_product: ClassVar[bool] = False  # whether it multiplies by a matrix W, and begins a new number l of W[l]
     is_normalisation: ClassVar[bool] = False
     uses_shape: ClassVar[bool] = False  # whether it depends on more than the number of features
@@ -101,8 +100,8 @@ class Layer:
 
     @property
     def components(self) -> set[int]:
-        """Lazy components of the compiled program, of `codes`, that this layer needs."""
-        return set() if self.component is None else {self.component}
+        """Lazy components of the compiled program, of `codes`, that this layer needs: its kind is one."""
+        return {self.kind} & set(codes.COMPONENTS)
 
     def _set_checked(self, **values: object) -> None:
         for name, value in values.items():

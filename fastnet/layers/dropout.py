@@ -29,7 +29,6 @@ class Dropout(Layer):
     """
 
     kind: ClassVar[int] = codes.DROPOUT
-    component: ClassVar[int | None] = codes.PASSING
     is_random: ClassVar[bool] = True
 
     rate: float

@@ -15,7 +15,6 @@ from .base import Parameter, Shape, shown_shape
 class Normalisation(ActivatedLayer):
     """A layer A = g(gamma X + beta), with X the normalised inputs; it has fields `epsilon` and `trainable`."""
 
-    component: ClassVar[int | None] = codes.PASSING
     is_normalisation: ClassVar[bool] = True
 
     def output_shape(self, shape: Shape) -> Shape:

@@ -1,11 +1,11 @@
 """The integer codes and table layouts that the compiled program and the network API share."""
 
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 
 # Kinds of layer.
-DENSE, BATCH_NORM, LAYER_NORM, DROPOUT, INPUT = range(5)
+KINDS = DENSE, BATCH_NORM, LAYER_NORM, DROPOUT, INPUT = range(5)
 
 # Activations. Softmax is for the output layer only; the derivatives of ELU, SOFTPLUS, SILU, GELU and HARD_SILU need Z.
 LINEAR, SIGMOID, TANH, RELU, LEAKY_RELU, SOFTMAX, ELU, HARD_SIGMOID, SOFTPLUS, SILU, GELU, HARD_SILU = range(12)
@@ -16,13 +16,20 @@ SQUARED_ERROR, LOG_LOSS, CROSS_ENTROPY, ABSOLUTE_ERROR, HUBER, QUANTILE, HINGE =
 # Optimizers. PLAIN is gradient descent with nothing else, which the product that makes dW does by the way.
 PLAIN, MOMENTUM, RMSPROP, ADAM, ADAMW = range(5)
 
-# Parts of the program that are compiled when a network first needs them: layers that are not dense; the activations and
-# losses that come after the first few, sample weights and label smoothing; optimizers that are not PLAIN; samples that
-# are bytes; samples that are used as rows, since they or the first layer's units are few; one sample at a time; W so
-# large that it is packed; and products by a matrix unit, where there is one.
-COMPONENTS = PASSING, RARE_ACTIVATIONS, RARE_LOSSES, OPTIMIZERS, BYTES, SAMPLE_ROWS, ONLINE, LARGE_W, AMX = range(9)
+# Lazy components: what of the program is compiled when a network first needs it. Each kind of layer but DENSE is one,
+# of the kind's own number. The others: the activations and losses that come after the first few, with sample weights
+# and label smoothing; optimizers that are not PLAIN; samples that are bytes; samples that are used as rows, since they
+# or the first layer's units are few; one sample at a time; W so large that it is packed; and products by AMX.
+_FIRST = len(KINDS)
+_OTHERS = (
+    RARE_ACTIVATIONS, RARE_LOSSES, OPTIMIZERS, BYTES, SAMPLE_ROWS, ONLINE, LARGE_W, AMX
+) = range(_FIRST, _FIRST + 8)  # fmt: skip
+COMPONENTS = (*KINDS[1:], *_OTHERS)
 COMPONENT_NAMES = {
-    PASSING: "normalisations and Dropout",
+    BATCH_NORM: "batch normalisation",
+    LAYER_NORM: "layer normalisation",
+    DROPOUT: "Dropout",
+    INPUT: "first layers that are not dense",
     RARE_ACTIVATIONS: "rarer activations",
     RARE_LOSSES: "rarer losses, sample weights and label smoothing",
     OPTIMIZERS: "optimizers, clipping and penalties",
@@ -120,27 +127,15 @@ LOSS_SETTING, SCALE, SHIFT = range(3)
 # What a step's update needs besides the optimizer's settings: the learning rate, and what Adam divides by.
 LEARNING_RATE, OF_MEAN, OF_MEAN_SQUARE = range(3)
 
-# How many panels a matrix unit multiplies with one piece of a matrix, and how deep that is: their terms stay in the
-# second-level cache, and the piece's in the first-level one. In numbers of 4 bytes, BF16X3_PANEL is the room of one
-# panel's or of the piece's, AMX_SCRATCH that of all.
-AMX_PANELS = 16
-AMX_DEPTH = 128
-BF16X3_PANEL = 48 * AMX_DEPTH
-AMX_SCRATCH = (AMX_PANELS + 1) * BF16X3_PANEL
 
-BLOCKS_A_PARTIAL = 8  # whose share of dW is summed by itself, at the most
-
-# Samples of which at least so many times as many would fit a vector go one by one through a dense layer that has at
-# least so many weights for each of them.
-TAIL_SHARE = 4
-TAIL_WEIGHTS = 1024
-
-PACKED_DEPTH = 512  # rows of W that are copied at a time
-
-# How many samples before its turn a sample is asked for from memory.
-PREFETCH_DISTANCE = 8
-# So many places behind the last block of a mini-batch are looked at for that.
-ROWS_BEYOND = 32
+# Arrays that the compiled program is given: their dtype, None for the program's own, and their number of dimensions.
+Numbers = Annotated[np.ndarray, None, 1]
+NumberTable = Annotated[np.ndarray, None, 2]
+Integers = Annotated[np.ndarray, np.int64, 1]
+IntegerTable = Annotated[np.ndarray, np.int64, 2]
+Reals = Annotated[np.ndarray, np.float64, 1]
+RealTable = Annotated[np.ndarray, np.float64, 2]
+Bytes = Annotated[np.ndarray, np.uint8, 1]
 
 
 class Plan(NamedTuple):
@@ -154,20 +149,20 @@ class Plan(NamedTuple):
     block_rows) with samples side by side, and of the last layer always; else (block_rows, n_l). `Y` (n_blocks,
     n_targets, block_rows), the losses `L` and the `scores`, (n_blocks * block_rows,), are offsets too,
     and so are `X`, the inputs of all blocks where they are kept, and `X_panels`, the same as panels of samples' rows;
-    `partials`, sums of dW over at most BLOCKS_A_PARTIAL blocks each; `of_tasks`, for each task its share of the penalty
+    `partials`, sums of dW over a few blocks each; `of_tasks`, for each task its share of the penalty
     and of the gradient's squared norm, and then what the gradient is to be multiplied with; and
-    `scratch`, `scratch_size` numbers for each worker, of which those from `terms` on are for a matrix unit.
+    `scratch`, `scratch_size` numbers for each worker, of which those from `amx_scratch` on are for AMX.
     In training a step has a phase for each of the `segments`, layers first:last, there and back: a batch normalisation,
     which begins a new one, waits for all samples. Layers below `first_trained` take part in the forward pass only.
     Inputs are read as `scale * x + shift`: forward `features_at_once` of a block, backward `columns_at_once` of the
     samples of `blocks_at_once`.
     """
 
-    layers: np.ndarray  # (n_layers, LAYER_COLUMNS) int64
-    settings: np.ndarray  # (n_layers, SETTINGS_COLUMNS) float64
-    segments: np.ndarray  # (n_segments, 2) int64
-    tasks: np.ndarray  # (n_tasks, TASK_COLUMNS) int64
-    iota: np.ndarray  # int64: 0, 1, 2, ...
+    layers: IntegerTable  # (n_layers, LAYER_COLUMNS)
+    settings: RealTable  # (n_layers, SETTINGS_COLUMNS)
+    segments: IntegerTable  # (n_segments, 2)
+    tasks: IntegerTable  # (n_tasks, TASK_COLUMNS)
+    iota: Integers  # 0, 1, 2, ...
     loss: int
     loss_setting: float  # huber's delta, quantile's q, or the label smoothing of classification
     first_trained: int

@@ -114,7 +114,7 @@ def test_the_limit_is_the_slower_of_arithmetic_and_memory():
 
 
 def test_the_loops_that_measure_limits_do_what_they_say():
-    from fastnet_kernels.cpu.machine import VECTOR_BYTES
+    from fastnet_kernels.cpu.codegen.processor import VECTOR_BYTES
 
     lanes, sums = VECTOR_BYTES // 8, np.zeros(3)
     cpu_limits.multiply_add(np.repeat([1.0, 0.5], lanes), 10, sums)

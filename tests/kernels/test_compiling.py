@@ -9,7 +9,7 @@ from pathlib import Path
 
 import fastnet_kernels
 import pytest
-from fastnet_kernels.cpu import products
+from fastnet_kernels.cpu.gemm import dot_and_gemv
 from fastnet_kernels.kept import Kept
 
 SCRIPT = """
@@ -25,10 +25,10 @@ print(parameters[0], sum(sgd.stats.cache_hits.values()))
 WITH_ROUTINE = """
 import numpy as np
 from fastnet_kernels.cpu import dense_forward
-from fastnet_kernels.cpu.compiling import _routines
+from fastnet_kernels.cpu.codegen.compiling import _routines
 Z = np.empty((1, 1))
 dense_forward(np.full((1, 3), 2.0), np.ones((1, 3)), np.zeros(1), Z)
-routine = _routines["fastnet_kernels.cpu.products.gemm_dot"]
+routine = _routines["fastnet_kernels.cpu.gemm.dot_and_gemv.gemm_dot"]
 print(Z[0, 0], *(sum(function.stats.cache_hits.values()) for function in (dense_forward, routine)))
 """
 
@@ -74,8 +74,8 @@ def test_an_edit_in_an_inlined_function_is_never_missed(tmp_path):
     assert run_with(tmp_path) == ["0.75", "1"], "the second process must find the compiled kernel"
 
     # `bounds` is in another file than `sgd`, and is inlined there: now the last number of every block is left out.
-    blocks = package / "cpu" / "blocks.py"
-    blocks.write_text(blocks.read_text().replace("min(first + block, size)", "min(first + block, size) * 0"))
+    partition = package / "cpu" / "partition.py"
+    partition.write_text(partition.read_text().replace("min(first + block, size)", "min(first + block, size) * 0"))
     assert run_with(tmp_path) == ["1.0", "0"]
 
 
@@ -84,14 +84,14 @@ def test_a_routine_is_loaded_before_its_caller_and_no_edit_in_it_is_missed(tmp_p
     package = copy_of_the_kernels(tmp_path)
     assert run_with(tmp_path, WITH_ROUTINE) == ["6.0", "0", "0"]
     assert run_with(tmp_path, WITH_ROUTINE) == ["6.0", "1", "1"], "both must be found by the second process"
-    tiles = package / "cpu" / "tiles.py"
+    tiles = package / "cpu" / "gemm" / "micro_kernels.py"
     tiles.write_text(tiles.read_text().replace("builder.fmul(alpha, sums[i * w + j])", "builder.fneg(sums[i * w + j])"))
     assert run_with(tmp_path, WITH_ROUTINE) == ["-6.0", "0", "0"]
 
 
 def test_a_routine_is_for_compiled_code():
     with pytest.raises(NotImplementedError, match="from compiled code only"):
-        products.gemm_dot()
+        dot_and_gemv.gemm_dot()
 
 
 def truncate(path):
@@ -182,7 +182,8 @@ def test_code_of_other_sources_is_deleted(tmp_path):
 LATE = """
 import os, signal, time
 import numpy as np
-from fastnet_kernels.cpu import compiling, elu
+from fastnet_kernels.cpu import elu
+from fastnet_kernels.cpu.codegen import compiling
 load, times = compiling.load_component, []
 def load_component(part):
     times.append(part)

@@ -2,32 +2,32 @@
 
 import numpy as np
 import pytest
-from fastnet_kernels.cpu import functions
+from fastnet_kernels.cpu.codegen import vector_math
 from numba import njit
 
 
 @njit
 def exps(x, y):
     for i in range(x.size):
-        y[i] = functions.exp(x[i])
+        y[i] = vector_math.exp(x[i])
 
 
 @njit
 def tanhs(x, y):
     for i in range(x.size):
-        y[i] = functions.tanh(x[i])
+        y[i] = vector_math.tanh(x[i])
 
 
 @njit
 def logs(x, y):
     for i in range(x.size):
-        y[i] = functions.log(x[i])
+        y[i] = vector_math.log(x[i])
 
 
 @njit
 def logs1p(x, y):
     for i in range(x.size):
-        y[i] = functions.log1p_of(x[i])
+        y[i] = vector_math.log1p_of(x[i])
 
 
 def of(kernel, x):

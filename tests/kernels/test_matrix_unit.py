@@ -9,11 +9,11 @@ import sys
 
 import numpy as np
 import pytest
-from fastnet_kernels.cpu import matrix_unit
+from fastnet_kernels.cpu.gemm import amx
 
 import fastnet as fn
 
-pytestmark = pytest.mark.skipif(not matrix_unit.may_be_used(), reason="there is no matrix unit, or no leave to use it")
+pytestmark = pytest.mark.skipif(not amx.may_be_used(), reason="there is no matrix unit, or no leave to use it")
 
 
 def aligned(size):
@@ -30,14 +30,14 @@ def halves(terms):
 
 def split(numbers):
     """The three terms of 32 float32 numbers, as the kernels make them."""
-    from fastnet_kernels.cpu.compiling import kernel
-    from fastnet_kernels.cpu.terms import bf16x3_pairs
+    from fastnet_kernels.cpu.codegen.compiling import kernel
+    from fastnet_kernels.cpu.gemm.bf16x3 import bf16x3_pairs
 
     @kernel
     def run(terms, source):
         bf16x3_pairs(terms, 0, source, 0, 16, None, None, np.float32(1), np.float32(0))
 
-    terms = aligned(6 * matrix_unit.TILE_NUMBERS)
+    terms = aligned(6 * amx.TILE_NUMBERS)
     run(terms, numbers)
     rows = terms.reshape(3, 2, 16, 16)[:, 0, 0]
     return np.concatenate(halves(rows), axis=1)
@@ -142,7 +142,7 @@ def test_samples_that_are_not_finite_are_noticed(wrong):
 
 
 def test_the_environment_can_say_no():
-    code = "from fastnet_kernels.cpu.matrix_unit import may_be_used; print(may_be_used())"
+    code = "from fastnet_kernels.cpu.gemm.amx import may_be_used; print(may_be_used())"
     for value, expected in (("0", "False"), ("1", "True")):
         environment = {**os.environ, "FASTNET_MATRIX_UNIT": value}
         result = subprocess.run(

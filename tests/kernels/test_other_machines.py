@@ -13,8 +13,8 @@ pytestmark = [
     pytest.mark.slow,  # each compiles the whole program anew
 ]
 
-# What Numba compiles for, and with it which tiles `machine` chooses. FMA is named in each, since without it LLVM would
-# call a library for every product; "+neon" means nothing to an x86 processor and chooses the tiles of arm64.
+# What Numba compiles for, and with it which `Target` `codegen.processor` chooses. FMA is named in each: without it LLVM
+# would call a library for every product. "+neon" means nothing to an x86 processor and chooses the tiles of arm64.
 MACHINES = {
     "AVX2": ("haswell", "+avx,+avx2,+fma,+bmi,+bmi2,+f16c,+popcnt,+sse4.2"),
     "SSE2": ("x86-64", "+avx,+fma,+popcnt,+sse4.2"),
@@ -33,7 +33,10 @@ def run_as(machine, folder, *arguments):
 
 @pytest.mark.parametrize("machine", MACHINES)
 def test_shapes_on_shorter_vectors(machine, tmp_path):
-    chosen = f"from fastnet_kernels.cpu import machine; print(machine.MACHINE == machine.{machine})"
+    chosen = (
+        "from fastnet_kernels.cpu import target; from fastnet_kernels.cpu.codegen import processor;"
+        f"print(processor.TARGET == target.{machine})"
+    )
     assert run_as(machine, tmp_path, "-c", chosen).strip() == "True"
     shapes = Path(__file__).with_name("test_program_shapes.py")
     run_as(machine, tmp_path, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "float64", str(shapes))
@@ -45,7 +48,7 @@ import re
 import llvmlite.binding as llvm
 import fastnet as fn
 from fastnet_kernels.codes import COMPONENTS
-from fastnet_kernels.cpu import compiling
+from fastnet_kernels.cpu.codegen import compiling
 
 llvm.initialize_all_targets()
 llvm.initialize_all_asmprinters()
@@ -67,7 +70,7 @@ for name, argument_types in compiling._symbols.values():
 def test_every_routine_compiles_for_arm64(tmp_path):
     lines = run_as("NEON", tmp_path, "-c", ARM64).splitlines()
     found = {name.rpartition(".")[2]: [int(number) for number in numbers] for name, *numbers in map(str.split, lines)}
-    assert {"gemm", "gemm_dot", "data_phase", "weight_phase", "turn"} <= found.keys()
+    assert {"gemm", "gemm_dot", "data_phase", "weight_phase", "pack_inputs"} <= found.keys()
     assert all(lines > 20 for lines, _, _ in found.values())
     assert all(calls == 0 for _, _, calls in found.values()), "a fused multiply-add must be an instruction"
     # A tile of 12 rows and two vectors has 24 products in its inner loop.

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from fastnet_kernels import codes
-from fastnet_kernels.cpu.machine import VECTOR_BYTES
+from fastnet_kernels.cpu.codegen.processor import TARGET, VECTOR_BYTES
 
 import fastnet as fn
 from fastnet.execution.cpu.plan import components_of, has_split_tail, make_plan
@@ -43,7 +43,7 @@ def samples(layers, m, n, rng):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_ten_architectures_compile_once(dtype):
-    from fastnet_kernels.cpu.program import run
+    from fastnet_kernels.cpu.program.run import run
 
     rng = np.random.default_rng(0)
     fn.Network([fn.Dense(1)], dtype=dtype).device.prepare()
@@ -128,8 +128,8 @@ def test_what_is_summed_together_does_not_depend_on_the_number_of_threads(has_am
     """A clipped gradient's norm and a penalty are sums over tasks: their order must be the same on any machine."""
     net = fn.Network([fn.Dense(1500, "relu"), fn.Dense(80, "relu"), fn.Dense(3, "softmax")]).build(900)
     graph, dtype = Graph.of(net.layers, (900,), net.loss_and_setting), np.dtype("float32")
-    strategy = choose_strategy(graph.nodes, 128, dtype, 32, has_amx=has_amx)
-    plans = [make_plan(graph, 128, dtype, strategy, panel=32, workers=n)[0] for n in (1, 2, 64)]
+    strategy = choose_strategy(graph.nodes, 128, dtype, TARGET, 32, has_amx=has_amx)
+    plans = [make_plan(graph, 128, dtype, strategy, TARGET, panel=32, workers=n)[0] for n in (1, 2, 64)]
     assert all((plan.layers[:, codes.USES_AMX].any()) == has_amx for plan in plans)
     for plan in plans[1:]:
         np.testing.assert_array_equal(plan.tasks, plans[0].tasks)
@@ -164,7 +164,7 @@ def is_strategy(name, net, batch_size):
         "turned": found.inputs == codes.PACKED and found.wgrad[0] == codes.WGRAD_GEMM,
         "vectors": found.block_rows == net.device.panel // 2,
         "packed vectors": found.block_rows == net.device.panel // 2 and any(found.packs_w),
-        "a few by themselves": has_split_tail(plan, batch_size, net.device.panel // 2),
+        "a few by themselves": has_split_tail(plan, batch_size, TARGET, net.device.panel // 2),
         "a few inputs more": any(found.input_tails),
         "as they lie": found.inputs == codes.UNPACKED and found.wgrad[0] == codes.WGRAD_ROWS,
         "in one pass": found.wgrad[0] == codes.WGRAD_FUSED,
@@ -232,9 +232,9 @@ def test_online_steps_are_like_all_others(layers, n, as_bytes, dtype, monkeypatc
         X, layers = (X * 40 + 100).clip(0, 255).astype(np.uint8), [fn.Rescale(2 / 255, -1), *layers]
     found = []
     for most in (1 << 17, 0):
-        monkeypatch.setattr("fastnet.execution.cpu.plan._WEIGHTS_ONLINE", most)
         loss = "squared_error" if y.ndim == 2 else None
         net = fn.Network(layers, loss=loss, seed=5, dtype=dtype)
+        net.device.target = TARGET._replace(max_online_weights=most)
         history = net.fit(X, y, epochs=2, batch_size=1, optimizer=fn.SGD(0.01), verbose=False)
         assert net._contexts.take(1, False).plan.is_online == (most > 0)
         outputs = [net.outputs(X[i : i + 1])[0] for i in range(50)]
@@ -475,8 +475,8 @@ def test_work_is_shared_among_threads(threads):
 def test_the_smallest_networks_do_not_compile_for_a_few_samples(units, splits_tail):
     net = fn.Network([fn.Dense(units, "relu"), fn.Dense(10, "softmax")]).build(64)
     plan, vector = net._contexts.take(33, False).plan, net.device.panel // 2
-    assert has_split_tail(plan, 2 * vector + 1, vector) == splits_tail
-    assert (codes.SAMPLE_ROWS in components_of(plan, vector)) == splits_tail
+    assert has_split_tail(plan, 2 * vector + 1, TARGET, vector) == splits_tail
+    assert (codes.SAMPLE_ROWS in components_of(plan, TARGET, vector)) == splits_tail
 
 
 @pytest.mark.parametrize("n", [65, 100, 300, 784])
@@ -486,7 +486,7 @@ def test_two_threads_have_like_shares_of_a_step(batch_size, n):
     net = fn.Network([fn.Dense(300, "relu"), fn.Dense(3, "softmax")]).build(n)
     plan, vector = net._contexts.take(batch_size, False).plan, net.device.panel // 2
     vectors = -(-batch_size // vector)
-    if should_parallelize(net.buffer.size, batch_size, 2, trains=True) and batch_size > vector:
+    if should_parallelize(net.buffer.size, batch_size, 2, TARGET, trains=True) and batch_size > vector:
         blocks = -(-batch_size // plan.block_rows)
         sizes = [min(plan.block_rows, batch_size - i * plan.block_rows) for i in range(blocks)]
         shares = [sum(-(-size // vector) for size in some) for some in (sizes[: blocks // 2], sizes[blocks // 2 :])]

@@ -4,7 +4,7 @@ import copy
 
 import numpy as np
 import pytest
-from fastnet_kernels.cpu.matrix_unit import may_be_used
+from fastnet_kernels.cpu.gemm.amx import may_be_used
 from truth import Truth
 
 import fastnet as fn

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 from fastnet_kernels import codes
+from fastnet_kernels.cpu.program.arguments import Arguments
+from fastnet_kernels.cpu.target import Target
 from fastnet_kernels.first_use import apart, imported
 
 from ...checks import positive_integer
@@ -94,25 +96,35 @@ class CPU:
         self._no_updates = no_updates(self.nothing)
 
     @lazy
+    def target(self) -> Target:
+        """What is known of this processor."""
+        found: Target = imported("fastnet_kernels.cpu.codegen.processor").TARGET
+        return found
+
+    @lazy
     def panel(self) -> int:
         """How many numbers the kernels compute side by side."""
-        return int(imported("fastnet_kernels.cpu.machine").PANEL_BYTES) // self.dtype.itemsize
+        return int(self.target.panel_bytes) // self.dtype.itemsize
 
     @lazy
     def has_amx(self) -> bool:
         """Whether a matrix unit can make the products."""
-        return self.dtype == np.float32 and bool(imported("fastnet_kernels.cpu.matrix_unit").may_be_used())
+        return self.dtype == np.float32 and bool(imported("fastnet_kernels.cpu.gemm.amx").may_be_used())
 
     def strategy(self, graph: Graph, batch_size: int, *, repeats: bool = False) -> Strategy:
-        return choose_strategy(graph.nodes, batch_size, self.dtype, self.panel, repeats=repeats, has_amx=self.has_amx)
+        return choose_strategy(
+            graph.nodes, batch_size, self.dtype, self.target, self.panel, repeats=repeats, has_amx=self.has_amx
+        )
 
     def make_plan(self, graph: Graph, batch_size: int, strategy: Strategy) -> tuple[codes.Plan, int]:
-        return make_plan(graph, batch_size, self.dtype, strategy, panel=self.panel, workers=self.most_workers)
+        return make_plan(
+            graph, batch_size, self.dtype, strategy, self.target, panel=self.panel, workers=self.most_workers
+        )
 
     def allocate(self, plan: codes.Plan, size: int) -> ExecutionContext:
-        self.prepare(components_of(plan, self.panel // 2))
+        self.prepare(components_of(plan, self.target, self.panel // 2))
         blocks = -(-plan.batch_size // plan.block_rows)
-        rows = np.zeros(blocks * plan.block_rows + codes.ROWS_BEYOND, np.int64)
+        rows = np.zeros(blocks * plan.block_rows + self.target.samples_beyond, np.int64)
         return ExecutionContext(plan, aligned_zeros(size, self.dtype), rows)
 
     def holding(self, *arrays: np.ndarray) -> contextlib.AbstractContextManager[None]:
@@ -131,7 +143,7 @@ class CPU:
 
     def _loaded(self, components: set[int]) -> Any:
         """The program of this dtype; it and the components are compiled, or loaded, if that was not done before."""
-        compiling, event = imported("fastnet_kernels.cpu.compiling"), imported("numba.core.event")
+        compiling, event = imported("fastnet_kernels.cpu.codegen.compiling"), imported("numba.core.event")
         if self.dtype not in _programs:
             where = "" if compiling.folder is None else f"; once, kept in {compiling.folder}"
             with announced(f"the kernels ({self.dtype}{where})", event, "numba:compile"):
@@ -144,33 +156,15 @@ class CPU:
         return _programs[self.dtype]
 
     def _load_program(self) -> Any:
-        numba, run = imported("numba"), imported("fastnet_kernels.cpu.program").run
-        number = numba.from_dtype(self.dtype)
-        numbers, integers = number[::1], numba.int64[::1]
-        fields: dict[str, Any] = dict.fromkeys(codes.Plan._fields, numba.int64)
-        real, reals, table = numba.float64, numba.float64[::1], numba.int64[:, ::1]
-        fields |= {
-            "settings": real[:, ::1],
-            "segments": table,
-            "layers": table,
-            "tasks": table,
-            "iota": integers,
-        }
-        fields |= dict.fromkeys(("loss_setting", "scale", "shift"), real)
-        plan = numba.types.NamedTuple(tuple(fields.values()), codes.Plan)
-        batch = (numba.uint8[::1], numba.boolean, number[:, ::1], numbers, number[:, ::1], integers, integers)
-        int64 = numba.int64
-        updates = (reals, reals, int64, int64)
-        signature = (
-            int64, plan, *(numbers,) * 5, *batch, numba.boolean, int64, int64, int64, *updates, reals, reals, int64
-        )  # fmt: skip
+        run = imported("fastnet_kernels.cpu.program.run").run
+        signature = (imported("fastnet_kernels.cpu.codegen.signatures").numba_type(Arguments, self.dtype),)
         run.compile(signature)
         # The machine code itself: finding it by the types of the arguments would take longer than one sample does.
         return run.overloads[signature].entry_point
 
     def prepare_last(self, context: ExecutionContext, batches: Batches) -> None:
         left = batches.m % batches.batch_size
-        if left and has_split_tail(context.plan, left, self.panel // 2):
+        if left and has_split_tail(context.plan, left, self.target, self.panel // 2):
             self.prepare({codes.SAMPLE_ROWS})
 
     def run(
@@ -197,6 +191,7 @@ class CPU:
         workers = self._workers(mode, context.plan, parameters.size, min(batches.batch_size, batches.m))
         if workers > 1 and _threads_in_use.locked():
             workers = 1  # rather one thread now than all of them later: the bits are the same
+        # In the order of `Arguments`, which Numba takes it for: a named tuple would take as long as a small layer.
         arguments = (
             mode,
             context.plan,
@@ -224,18 +219,18 @@ class CPU:
             workers,
         )
         if workers == 1:
-            reached: int = self._run(*arguments)
+            reached: int = self._run(arguments)
         else:
             with _threads_in_use:
-                reached = self._run(*arguments)
+                reached = self._run(arguments)
         has_kept = mode == codes.TRAIN and reached > first_step and batches.steps == 1 and batches.order.size == 0
         context.inputs_of = weakref.ref(batches) if has_kept else _no_batches
         return reached
 
-    @staticmethod
-    def _workers(mode: int, plan: codes.Plan, n_parameters: int, m: int) -> int:
+    def _workers(self, mode: int, plan: codes.Plan, n_parameters: int, m: int) -> int:
         """How many threads a step is worth."""
         blocks = -(-m // plan.block_rows)
-        if not should_parallelize(n_parameters, m, blocks, trains=mode >= codes.GRADIENT) or _state["lost_threads"]:
+        pays = should_parallelize(n_parameters, m, blocks, self.target, trains=mode >= codes.GRADIENT)
+        if not pays or _state["lost_threads"]:
             return 1
         return min(int(imported("numba").get_num_threads()), plan.workers)

@@ -4,25 +4,12 @@ import itertools
 
 import numpy as np
 from fastnet_kernels import codes
+from fastnet_kernels.cpu.target import Target
 
 from ...layers import Node
 from ..graph import Graph
 from ..layout import LOSS_CODES, Allocator, n_targets, padded_ld, set_offsets, slots_by_node
-from .strategy import BYTES_AT_ONCE, MAX_IMBALANCE, SHARES, Strategy
-
-_FEATURES_AT_ONCE = 1024  # of the inputs, packed: a block's share of them stays in the second-level cache
-_BLOCKS_TOGETHER = 16  # that go through a layer one after the other, where W does not stay in the first-level caches
-_SMALL_BYTES = 1 << 19  # of all W of a network whose blocks go through it each for itself
-_PACKED_NUMBERS = 1 << 18  # of a piece of it
-_SAMPLES_AT_ONCE = 1024  # of the backward pass: a panel of them stays in the second-level cache
-_PANELS_AT_ONCE = 4  # of a weight matrix's columns, so that samples are read some cache lines at a time
-_ROWS_A_TASK = 1024  # of a weight matrix, at the most
-_CACHED_PANELS_A_TASK = 16  # at the most, of inputs that are cached: while one is read, the next one is prefetched
-_LEAST_TASKS_CACHED = 16
-_COLUMNS_A_TASK = 1024  # of partial sums, and of samples as they lie: a page of memory of each
-_NUMBERS_A_TASK = 8192  # of a weight matrix, in whole rows
-_WEIGHTS_ONLINE = 1 << 17  # of a network that takes one sample at a time on one thread
-_WEIGHTS_TO_SPLIT_TAIL = 10_000  # of a network that gains enough by taking a batch's tail one by one to compile for it
+from .strategy import Strategy
 
 
 def _even_pieces(extent: int, count: int, unit: int = 1) -> list[tuple[int, int]]:
@@ -32,16 +19,20 @@ def _even_pieces(extent: int, count: int, unit: int = 1) -> list[tuple[int, int]
     return list(itertools.pairwise([*(units * i // count * unit for i in range(count)), extent]))
 
 
-def _shared_pieces(extent: int, most: int, unit: int) -> list[tuple[int, int]]:
+def _shared_pieces(extent: int, most: int, unit: int, target: Target) -> list[tuple[int, int]]:
     """0:extent in pieces of `most`, a multiple of `unit`, at the most, of which threads have like shares."""
     pieces = [(first, min(first + most, extent)) for first in range(0, extent, most)]
-    largest_share = sum(last - first for first, last in pieces[::SHARES])  # that of the thread which begins
-    if largest_share <= MAX_IMBALANCE * extent / SHARES:
+    largest_share = sum(
+        last - first for first, last in pieces[:: target.balanced_threads]
+    )  # that of the thread which begins
+    if largest_share <= target.max_imbalance * extent / target.balanced_threads:
         return pieces
-    return _even_pieces(extent, SHARES * -(-len(pieces) // SHARES), unit)
+    return _even_pieces(extent, target.balanced_threads * -(-len(pieces) // target.balanced_threads), unit)
 
 
-def _tasks_of(l: int, node: Node, strategy: Strategy, panel: int) -> list[tuple[int, int, int, int, int]]:
+def _tasks_of(
+    l: int, node: Node, strategy: Strategy, target: Target, panel: int
+) -> list[tuple[int, int, int, int, int]]:
     """One layer's W in pieces: (layer, first and last column, first and last row)."""
     wgrad, n_in, n_out = strategy.wgrad[l], node.n_in, node.n_out
     if wgrad == codes.WGRAD_NONE:  # gamma; beta goes with it
@@ -49,26 +40,26 @@ def _tasks_of(l: int, node: Node, strategy: Strategy, panel: int) -> list[tuple[
     if wgrad == codes.WGRAD_DOT:
         return [(l, 0, n_in, 0, n_out)]
     if strategy.layout == codes.SAMPLE_MAJOR:
-        return [(l, 0, n_in, *rows) for rows in _shared_pieces(n_out, max(1, _NUMBERS_A_TASK // n_in), 1)]
-    columns = _PANELS_AT_ONCE * panel
+        return [(l, 0, n_in, *rows) for rows in _shared_pieces(n_out, max(1, target.task_numbers // n_in), 1, target)]
+    columns = target.panels_at_once * panel
     if wgrad in (codes.WGRAD_FUSED, codes.WGRAD_ROWS):
-        columns = _COLUMNS_A_TASK
+        columns = target.task_columns
     elif l == 0 and strategy.inputs == codes.PACKED_CACHED:
-        pieces_of_cached = max(_LEAST_TASKS_CACHED, -(-n_in // (_CACHED_PANELS_A_TASK * panel)))
+        pieces_of_cached = max(target.min_cached_tasks, -(-n_in // (target.max_cached_panels * panel)))
         columns = max(columns, -(-n_in // (pieces_of_cached * panel)) * panel)
     elif strategy.uses_amx[l]:
-        columns = codes.AMX_PANELS * panel  # what is made of dZ serves all columns of a task: so they are wide
-    pieces = _shared_pieces(n_in, columns, panel)
-    return [(l, *piece, *rows) for rows in _even_pieces(n_out, -(-n_out // _ROWS_A_TASK)) for piece in pieces]
+        columns = target.amx_panels * panel  # what is made of dZ serves all columns of a task: so they are wide
+    pieces = _shared_pieces(n_in, columns, panel, target)
+    return [(l, *piece, *rows) for rows in _even_pieces(n_out, -(-n_out // target.max_task_rows)) for piece in pieces]
 
 
-def _is_online(graph: Graph, batch_size: int, strategy: Strategy) -> bool:
+def _is_online(graph: Graph, batch_size: int, strategy: Strategy, target: Target) -> bool:
     """Whether a step is of one sample, of few weights, and of nothing but what is most common."""
     loss, nodes = graph.loss, graph.nodes
     return (
         batch_size == 1
         and strategy.layout == codes.SAMPLE_MAJOR
-        and graph.n_weights <= _WEIGHTS_ONLINE
+        and graph.n_weights <= target.max_online_weights
         and not loss.setting
         and (loss.name in ("cross_entropy", "squared_error") or (loss.name == "log_loss" and nodes[-1].n_out == 1))
         and all(node.is_product and node.layer.is_trainable and not node.layer.saves_z for node in nodes)
@@ -77,7 +68,7 @@ def _is_online(graph: Graph, batch_size: int, strategy: Strategy) -> bool:
 
 
 def make_plan(
-    graph: Graph, batch_size: int, dtype: np.dtype, strategy: Strategy, *, panel: int, workers: int
+    graph: Graph, batch_size: int, dtype: np.dtype, strategy: Strategy, target: Target, *, panel: int, workers: int
 ) -> tuple[codes.Plan, int]:
     """The plan for mini-batches of up to `batch_size`, and the number of elements its workspace has.
 
@@ -108,7 +99,7 @@ def make_plan(
         if layer.is_trainable:
             row[codes.INPUT_TAIL] = strategy.input_tails[l]
             row[codes.INPUT_TAIL_OFFSET] = workspace.take(samples_stride * strategy.input_tails[l])
-            tasks += _tasks_of(l, node, strategy, panel)
+            tasks += _tasks_of(l, node, strategy, target, panel)
     tasks.sort(key=lambda task: (task[1] - task[2]) * (task[4] - task[3]))  # the largest first: so shares are like
     starts = [0, *np.flatnonzero(table[:, codes.BATCH_STATISTICS]).tolist(), len(nodes)]
 
@@ -116,26 +107,35 @@ def make_plan(
     is_cached = strategy.inputs == codes.PACKED_CACHED
     keeps_inputs = is_cached or strategy.layout == codes.SAMPLE_MAJOR
     keeps_panels = is_cached and strategy.wgrad[0] == codes.WGRAD_GEMM
-    partials = SHARES * -(-blocks // (SHARES * codes.BLOCKS_A_PARTIAL)) * n_first * n_inputs if is_fused else 0
+    partials = (
+        target.balanced_threads
+        * -(-blocks // (target.balanced_threads * target.blocks_per_partial))
+        * n_first
+        * n_inputs
+        if is_fused
+        else 0
+    )
     numbers_of_y = n_targets(loss, n_last)
-    at_once = BYTES_AT_ONCE // dtype.itemsize if strategy.inputs == codes.UNPACKED else _FEATURES_AT_ONCE
+    at_once = (
+        target.input_chunk_bytes // dtype.itemsize if strategy.inputs == codes.UNPACKED else target.features_at_once
+    )
     features_at_once = n_inputs if is_fused else min(n_inputs, at_once)
-    samples_at_once = max(1, min(_SAMPLES_AT_ONCE, m) // block_rows) * block_rows
-    columns_at_once = _PANELS_AT_ONCE * panel
-    is_small = graph.n_weights * dtype.itemsize <= _SMALL_BYTES
+    samples_at_once = max(1, min(target.samples_at_once, m) // block_rows) * block_rows
+    columns_at_once = target.panels_at_once * panel
+    is_small = graph.n_weights * dtype.itemsize <= target.small_network_bytes
     uses_amx = any(strategy.uses_amx)
-    blocks_together = 1 if is_small and not uses_amx else min(_BLOCKS_TOGETHER, blocks)
+    blocks_together = 1 if is_small and not uses_amx else min(target.blocks_together, blocks)
     packs_inputs = strategy.inputs == codes.PACKED and not strategy.uses_amx[0]
     # Forward the blocks' features go through it, backward some panels, and pieces of a large W.
     scratch_size = max(
         features_at_once * block_rows * blocks_together if packs_inputs else 0,
         features_at_once * block_rows if strategy.inputs == codes.UNPACKED else 0,
         columns_at_once * samples_at_once,
-        _PACKED_NUMBERS if table[:, codes.PACKS_W].any() else 0,
-        panel // 2 // codes.TAIL_SHARE * max(node.n_in for node in nodes),
+        target.packed_numbers if table[:, codes.PACKS_W].any() else 0,
+        panel // 2 // target.tail_share * max(node.n_in for node in nodes),
     )
     amx_scratch = -(-scratch_size // workspace.step) * workspace.step
-    scratch_size = -(-(amx_scratch + codes.AMX_SCRATCH * uses_amx) // workspace.step) * workspace.step
+    scratch_size = -(-(amx_scratch + target.amx_scratch * uses_amx) // workspace.step) * workspace.step
     plan = codes.Plan(
         layers=table,
         settings=settings,
@@ -146,8 +146,8 @@ def make_plan(
         loss_setting=loss.setting,
         first_trained=min((task[0] for task in tasks), default=len(nodes)),
         has_penalty=int(graph.has_penalty),
-        is_online=int(_is_online(graph, batch_size, strategy)),
-        splits_tail=int(graph.n_weights >= _WEIGHTS_TO_SPLIT_TAIL),
+        is_online=int(_is_online(graph, batch_size, strategy, target)),
+        splits_tail=int(graph.n_weights >= target.min_tail_network),
         is_dense=int(all(node.is_product for node in nodes)),
         n_targets=numbers_of_y,
         batch_size=batch_size,
@@ -176,20 +176,20 @@ def make_plan(
     return plan, workspace.size
 
 
-def has_split_tail(plan: codes.Plan, m: int, lanes: int) -> bool:
-    """Whether of a mini-batch of m samples a few go one by one, where a vector has so many lanes."""
-    few = m % lanes
+def has_split_tail(plan: codes.Plan, m: int, target: Target, lanes: int) -> bool:
+    """Whether of a mini-batch of m samples a tail goes sample by sample, where a vector has so many lanes."""
+    tail = m % lanes
     weights = plan.layers[:, codes.N_IN] * plan.layers[:, codes.N_OUT]
-    fits = 0 < few <= lanes // codes.TAIL_SHARE
-    return bool(plan.splits_tail) and fits and bool((weights >= few * codes.TAIL_WEIGHTS).any())
+    fits = 0 < tail <= lanes // target.tail_share
+    return bool(plan.splits_tail) and fits and bool((weights >= tail * target.tail_weights).any())
 
 
-def components_of(plan: codes.Plan, lanes: int) -> set[int]:
+def components_of(plan: codes.Plan, target: Target, lanes: int) -> set[int]:
     """Which lazy components a plan needs, besides those of its layers, where a vector has so many lanes."""
     wgrad = plan.layers[0, codes.WGRAD]
     components = set()
     uses_rows = plan.inputs == codes.UNPACKED or wgrad in (codes.WGRAD_ROWS, codes.WGRAD_FUSED)
-    if uses_rows or has_split_tail(plan, plan.batch_size, lanes):
+    if uses_rows or has_split_tail(plan, plan.batch_size, target, lanes):
         components.add(codes.SAMPLE_ROWS)
     if plan.is_online:
         components.add(codes.ONLINE)

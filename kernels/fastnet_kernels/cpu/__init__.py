@@ -2,80 +2,81 @@
 
 Arrays may have any strides; rows that lie together in memory are fastest. All arrays of one call have one dtype,
 float32 or float64. Shapes are not checked here: a wrong one reads outside its array.
+
+Kernels are imported when they are first named, so `target`, which the host plans by, needs no Numba. To read on:
+`layers` has the formulas, `gemm` the products beneath them, `program` what runs whole networks, and `codegen` how all
+of it is compiled.
 """
 
-from .activations import (
-    elu,
-    elu_backward,
-    gelu,
-    gelu_backward,
-    hard_sigmoid,
-    hard_sigmoid_backward,
-    hard_silu,
-    hard_silu_backward,
-    leaky_relu,
-    leaky_relu_backward,
-    linear,
-    linear_backward,
-    relu,
-    relu_backward,
-    sigmoid,
-    sigmoid_backward,
-    silu,
-    silu_backward,
-    softmax,
-    softplus,
-    softplus_backward,
-    tanh,
-    tanh_backward,
-)
-from .dense import dense_backward, dense_forward
-from .dropout import dropout
-from .losses import absolute_error, cross_entropy, hinge, huber, log_loss, quantile, squared_error
-from .normalisation import batch_norm, batch_norm_backward, layer_norm, layer_norm_backward
-from .updates import adam, adamw, rmsprop, sgd, sgd_momentum
+from ..first_use import imported
 
-__all__ = [
-    "absolute_error",
-    "adam",
-    "adamw",
-    "batch_norm",
-    "batch_norm_backward",
-    "cross_entropy",
-    "dense_backward",
-    "dense_forward",
-    "dropout",
-    "elu",
-    "elu_backward",
-    "gelu",
-    "gelu_backward",
-    "hard_sigmoid",
-    "hard_sigmoid_backward",
-    "hard_silu",
-    "hard_silu_backward",
-    "hinge",
-    "huber",
-    "layer_norm",
-    "layer_norm_backward",
-    "leaky_relu",
-    "leaky_relu_backward",
-    "linear",
-    "linear_backward",
-    "log_loss",
-    "quantile",
-    "relu",
-    "relu_backward",
-    "rmsprop",
-    "sgd",
-    "sgd_momentum",
-    "sigmoid",
-    "sigmoid_backward",
-    "silu",
-    "silu_backward",
-    "softmax",
-    "softplus",
-    "softplus_backward",
-    "squared_error",
-    "tanh",
-    "tanh_backward",
-]
+_MODULES = {
+    "layers.activation": (
+        "elu",
+        "elu_backward",
+        "gelu",
+        "gelu_backward",
+        "hard_sigmoid",
+        "hard_sigmoid_backward",
+        "hard_silu",
+        "hard_silu_backward",
+        "leaky_relu",
+        "leaky_relu_backward",
+        "linear",
+        "linear_backward",
+        "relu",
+        "relu_backward",
+        "sigmoid",
+        "sigmoid_backward",
+        "silu",
+        "silu_backward",
+        "softmax",
+        "softplus",
+        "softplus_backward",
+        "tanh",
+        "tanh_backward",
+    ),
+    "layers.batch_norm": (
+        "batch_norm",
+        "batch_norm_backward",
+    ),
+    "layers.dense.kernels": (
+        "dense_backward",
+        "dense_forward",
+    ),
+    "layers.dropout": ("dropout",),
+    "layers.layer_norm": (
+        "layer_norm",
+        "layer_norm_backward",
+    ),
+    "loss": (
+        "absolute_error",
+        "cross_entropy",
+        "hinge",
+        "huber",
+        "log_loss",
+        "quantile",
+        "squared_error",
+    ),
+    "optimizers": (
+        "adam",
+        "adamw",
+        "rmsprop",
+        "sgd",
+        "sgd_momentum",
+    ),
+}
+_WHERE = {name: module for module, names in _MODULES.items() for name in names}
+
+__all__ = sorted(_WHERE)
+
+
+def __getattr__(name):
+    if name not in _WHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = globals()[name] = getattr(imported(f"{__name__}.{_WHERE[name]}"), name)
+    return found
+
+
+def __dir__():
+    return [*globals(), *__all__]

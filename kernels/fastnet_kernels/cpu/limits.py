@@ -8,12 +8,13 @@ from numba import prange
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-from .blocks import bounds, n_blocks
-from .compiling import kernel
-from .machine import VECTOR_BYTES, fused_multiply_add
+from .codegen.compiling import kernel
+from .codegen.processor import TARGET, VECTOR_BYTES
+from .codegen.simd import fused_multiply_add
+from .partition import bounds, n_blocks
 
-CHAINS = 12  # independent sums: more than units times latency, fewer than registers, on any machine
-_COPIED = 8192  # elements a task
+CHAINS = TARGET.fma_chains
+_COPIED = TARGET.copied_numbers
 
 
 @intrinsic

@@ -1,0 +1,174 @@
+"""A processor's matrix unit, Intel's AMX: its instructions, and leave to use them.
+
+The unit has eight tiles, each of 16 rows of 64 bytes. One instruction adds to a tile of C, 16 x 16 float32 numbers, the
+product of a tile of A and one of B: 16 x 32 and 32 x 16 numbers of bfloat16. A tile of A holds a row of C's in each of
+its own, and beside each other k and k + 16; row k of a tile of B the same of each column.
+"""
+
+import ctypes
+import functools
+import operator
+import os
+import platform
+import sys
+
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.extending import intrinsic
+
+from ..codegen.processor import HAS_AMX
+from ..codegen.simd import Buffer
+
+TILE_ROWS = 16
+TILE_NUMBERS = 256  # in words of 4 bytes: a float32 number, or two of bfloat16
+_ROW_BYTES = 64
+_ASK_FOR_PERMISSION, _TILE_DATA, _ARCH_PRCTL = 0x1023, 18, 158  # ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA, the call
+
+
+@functools.cache
+def may_be_used():
+    """Whether there is a matrix unit, and Linux lets this process use it.
+
+    FASTNET_MATRIX_UNIT=0 in the environment says no.
+    """
+    if not HAS_AMX or os.environ.get("FASTNET_MATRIX_UNIT") == "0":
+        return False
+    if not sys.platform.startswith("linux") or platform.machine() != "x86_64":
+        return False
+    return ctypes.CDLL(None).syscall(_ARCH_PRCTL, _ASK_FOR_PERMISSION, _TILE_DATA) == 0
+
+
+def _emit(builder, name, *arguments):
+    kind = ir.FunctionType(ir.VoidType(), [argument.type for argument in arguments])
+    builder.call(cgutils.get_or_insert_function(builder.module, kind, f"llvm.x86.{name}"), arguments)
+
+
+class _Tiles:
+    """The tiles inside generated code, by their numbers."""
+
+    def __init__(self, builder):
+        self.builder = builder
+
+    def _number(self, tile):
+        return ir.IntType(8)(tile)
+
+    def load(self, tile, pointer, row_bytes):
+        _emit(self.builder, "tileloadd64", self._number(tile), self._bytes(pointer), row_bytes)
+
+    def store(self, tile, pointer, row_bytes):
+        _emit(self.builder, "tilestored64", self._number(tile), self._bytes(pointer), row_bytes)
+
+    def accumulate(self, c, a, b):
+        _emit(self.builder, "tdpbf16ps", *(self._number(tile) for tile in (c, a, b)))
+
+    def _bytes(self, pointer):
+        return self.builder.bitcast(pointer, ir.IntType(8).as_pointer())
+
+
+def _is_there(dtype):
+    return HAS_AMX and dtype == types.float32
+
+
+@intrinsic
+def open_tiles(typing_context, buffer, rows, columns):
+    """Make the calling thread's tiles ready for a C of 1 to 32 rows and columns, in buffers of this kind."""
+
+    def generate(context, builder, signature, arguments):
+        if not _is_there(buffer.dtype):
+            return context.get_dummy_value()
+        byte, whole = ir.IntType(8), ir.IntType(64)(TILE_ROWS)
+        setting = cgutils.alloca_once(builder, ir.ArrayType(byte, 64), zfill=True)
+
+        def set_byte(offset, number):
+            builder.store(builder.trunc(number, byte), cgutils.gep_inbounds(builder, setting, 0, offset))
+
+        def sizes(extent):
+            """Of the first tile and of the second one, which is not used where there is nothing left for it."""
+            is_more = builder.icmp_signed(">", extent, whole)
+            return builder.select(is_more, whole, extent), builder.select(is_more, builder.sub(extent, whole), whole)
+
+        heights, widths = sizes(arguments[1]), sizes(arguments[2])
+        set_byte(0, ir.IntType(64)(1))  # the only kind of setting there is
+        tiles = [(heights[row], widths[column]) for row in range(2) for column in range(2)]  # of C
+        tiles += [(height, whole) for height in heights] + [(whole, width) for width in widths]  # of A, of B
+        for tile, (height, width) in enumerate(tiles):
+            set_byte(16 + 2 * tile, builder.mul(width, ir.IntType(64)(4)))
+            set_byte(48 + tile, height)
+        _emit(builder, "ldtilecfg", builder.bitcast(setting, byte.as_pointer()))
+        return context.get_dummy_value()
+
+    return types.void(buffer, types.intp, types.intp), generate
+
+
+@intrinsic
+def close_tiles(typing_context, buffer):
+    """The calling thread needs its tiles no more: they would have to be saved whenever it is interrupted."""
+
+    def generate(context, builder, signature, arguments):
+        if _is_there(buffer.dtype):
+            _emit(builder, "tilerelease")
+        return context.get_dummy_value()
+
+    return types.void(buffer), generate
+
+
+# Of A's and of B's term. From one to the next, one of them stays in its tiles.
+_PAIRS_OF_TERMS = ((0, 2), (0, 1), (1, 1), (1, 0), (0, 0), (2, 0))
+
+
+@intrinsic
+def multiply_tiles(typing_context, down, across, C, c, c_row, terms, a, b, steps):
+    """C[c + r c_row + v] += sum_k A[r, k] B[k, v], for k < 32 `steps` and the rows and columns that tiles are open for.
+
+    These are in `down` times `across` tiles, each 1 or 2 (literal). A and B are `terms` from a and b on, see `terms`:
+    for each step of 32 two tiles of each of three terms.
+    """
+    if not isinstance(down, types.IntegerLiteral) or not isinstance(across, types.IntegerLiteral):
+        return None
+
+    def generate(context, builder, signature, arguments):
+        if not _is_there(C.dtype):
+            return context.get_dummy_value()
+        _, _, _, c, c_row, _, a, b, steps = arguments
+        target, source = (Buffer(context, builder, signature.args[i], arguments[i]) for i in (2, 5))
+        number, unit = ir.IntType(64), _Tiles(builder)
+        c_row_bytes, row_bytes = builder.mul(c_row, number(4)), number(_ROW_BYTES)
+        # Tiles 0 to 3 are C's, 4 and 5 A's, 6 and 7 B's.
+        sums = [
+            (row, column, 2 * row + column)
+            for row in range(down.literal_value)
+            for column in range(across.literal_value)
+        ]
+
+        def offset(row, column):
+            down = builder.mul(c_row, number(TILE_ROWS * row))
+            return target.at(c, down, number(TILE_ROWS * column))
+
+        for row, column, tile in sums:
+            unit.load(tile, offset(row, column), c_row_bytes)
+        with cgutils.for_range(builder, steps) as loop:
+            step = builder.mul(loop.index, number(6 * TILE_NUMBERS))
+
+            def load(tile, start, term, i):
+                offset = number((2 * term + i) * TILE_NUMBERS)
+                unit.load(tile, source.at(start, step, offset), row_bytes)
+
+            last = (None, None)
+            for pair in _PAIRS_OF_TERMS:
+                # Tiles are loaded just before they are needed: the unit is busy meanwhile.
+                of_a, of_b = (new if new != old else None for new, old in zip(pair, last, strict=True))
+                order = sums if of_a is not None else sorted(sums, key=operator.itemgetter(1))
+                loaded = set()
+                for row, column, tile in order:
+                    for new, register, start, i in ((of_a, 4 + row, a, row), (of_b, 6 + column, b, column)):
+                        if new is not None and register not in loaded:
+                            load(register, start, new, i)
+                            loaded.add(register)
+                    unit.accumulate(tile, 4 + row, 6 + column)
+                last = pair
+        for row, column, tile in sums:
+            unit.store(tile, offset(row, column), c_row_bytes)
+        return context.get_dummy_value()
+
+    offset = types.intp
+    return types.void(down, across, C, offset, offset, terms, offset, offset, offset), generate

@@ -1,0 +1,85 @@
+"""The matrix products that every layer is made of, cut into tiles, on the caller's thread.
+
+The order of every sum depends on the shapes only, so that any split of the work among threads gives the same bits.
+Arrays are seen as memory; offsets and strides are numbers of elements.
+"""
+
+from ...codes import SAMPLE_ROWS
+from ..codegen.compiling import inner, routine
+from ..codegen.processor import LINE_BYTES, PANEL_BYTES, TARGET, VECTOR_BYTES
+from ..partition import n_blocks
+from .micro_kernels import NO_PREFETCH, gemm_micro_kernel, gemm_micro_kernel_narrow
+
+_MC_BYTES = TARGET.mc_bytes
+
+_MR, _MR_NARROW = TARGET.mr, TARGET.mr_narrow
+
+
+@inner
+def panel_width(buffer):
+    """Width of a panel, which is two vectors, in numbers."""
+    return PANEL_BYTES // buffer.itemsize
+
+
+@inner
+def _even_height(left, heights):
+    """Height of the next tile: tiles of like height, since a low one does not keep the units busy."""
+    wanted = n_blocks(left, n_blocks(left, heights[0]))
+    height = 1
+    for size in heights:
+        if size <= left and (size >= wanted or height == 1):
+            height = size
+    return height
+
+
+@routine
+def gemm(rows, columns, alpha, C, c, c_row, A, a, a_row, a_k, B, b, b_k, depth, b_next):
+    """C[c + r c_row + v] += alpha sum_k A[a + r a_row + k a_k] B[b + k b_k + v].
+
+    For r < rows, v < columns, k < depth. At b_next, as seen from B, lies what is read after this panel and is as large,
+    if it is to be asked for early, from beyond the second-level cache; or NO_PREFETCH.
+    """
+    panel, lanes = PANEL_BYTES // C.itemsize, VECTOR_BYTES // C.itemsize
+    whole = columns // panel * panel
+    line = LINE_BYTES // C.itemsize
+    for v in range(0, whole, panel):
+        row = prefetched = 0
+        while row < rows:
+            height = _even_height(rows - row, _MR)
+            upcoming = b_next + prefetched if b_next != NO_PREFETCH and prefetched < panel * depth else NO_PREFETCH
+            gemm_micro_kernel(
+                height, alpha, C, c + row * c_row + v, c_row, A, a + row * a_row, a_row, a_k, B, b + v, b_k, depth,
+                upcoming,
+            )  # fmt: skip
+            row += height
+            prefetched += line * depth
+    for v in range(whole, columns, lanes):
+        row = 0
+        while row < rows:
+            height = _even_height(rows - row, _MR_NARROW)
+            gemm_micro_kernel_narrow(
+                height, min(lanes, columns - v), alpha, C, c + row * c_row + v, c_row, A, a + row * a_row, a_row, a_k,
+                B, b + v, b_k, None, depth,
+            )  # fmt: skip
+            row += height
+
+
+@inner
+def mc_for(depth, buffer):
+    """So many rows of a matrix, each of `depth` numbers, stay in the second-level cache: whole tiles of them."""
+    return max(1, _MC_BYTES // buffer.itemsize // depth // _MR[0]) * _MR[0]
+
+
+@routine(component=SAMPLE_ROWS)
+def gemm_gathered(rows, columns, alpha, C, c, c_row, A, a, a_row, a_k, B, b, b_k, index, depth):
+    """`gemm` for rows of B that lie anywhere: the numbers of row k are B[b + index[k] b_k + v]."""
+    lanes = VECTOR_BYTES // C.itemsize
+    for v in range(0, columns, lanes):
+        row = 0
+        while row < rows:
+            height = _even_height(rows - row, _MR_NARROW)
+            gemm_micro_kernel_narrow(
+                height, min(lanes, columns - v), alpha, C, c + row * c_row + v, c_row, A, a + row * a_row, a_row, a_k,
+                B, b + v, b_k, index, depth,
+            )  # fmt: skip
+            row += height

@@ -1,0 +1,250 @@
+"""Batch normalisation: each unit by its mean and variance over the mini-batch. The formulas are those of `reference`.
+
+A sample is a column, A (n, m), so a unit is a row, `..._of_rows`. A mini-batch lies in blocks of samples: each block
+gives its mean and squares (`block_statistics`), and `combine_statistics` puts them together after Chan, Golub and
+LeVeque (1979): mean before variance, so that nothing is lost where the mean is large. Backward the same is done with
+dgamma and dbeta. Between a block's share and the whole all blocks must be through: so a step has a data phase more.
+"""
+
+import math
+
+from numba import prange
+
+from ...codes import (
+    A_OFFSET,
+    B_OFFSET,
+    BATCH_NORM,
+    BATCH_STATISTICS,
+    DZ_OFFSET,
+    EPSILON,
+    GRADIENT,
+    N_OUT,
+    RUNNING_OFFSET,
+    RUNNING_RATE,
+    STATISTICS_OFFSET,
+    TRAIN,
+    W_OFFSET,
+)
+from ..codegen.arrays import vector
+from ..codegen.compiling import inner, kernel, routine
+from ..codegen.processor import TARGET
+from ..partition import bounds, n_blocks
+from ..program.workspace import count_of, matrix_of
+
+_UNITS = TARGET.kernel_units  # of a block of units
+
+
+@routine
+def moments_of_rows(A, m, mean, squares):
+    """mean[j] and squares[j] = sum_i (A[j, i] - mean[j])^2 over the first m columns of A."""
+    for j in range(A.shape[0]):
+        a = A[j, :m]
+        total = a[0] * 0
+        for i in range(m):
+            total += a[i]
+        centre = total / a.dtype.type(m)
+        total = centre * 0
+        for i in range(m):
+            total += (a[i] - centre) * (a[i] - centre)
+        mean[j], squares[j] = centre, total
+
+
+@routine
+def normalise_rows(A_prev, mean, inv_std, gamma, beta, A):
+    """A[j] = gamma[j] (A_prev[j] - mean[j]) rate[j] + beta[j]."""
+    for j in range(A.shape[0]):
+        given, row, centre = A_prev[j], A[j], mean[j]
+        factor, shift = gamma[j] * inv_std[j], beta[j]
+        for i in range(row.size):
+            row[i] = (given[i] - centre) * factor + shift
+
+
+@routine
+def sums_of_rows(dA, A_prev, m, mean, inv_std, dgamma, dbeta):
+    """dgamma[j] = sum_i dA[j, i] X[j, i] and dbeta[j] = sum_i dA[j, i], over the first m columns."""
+    for j in range(dA.shape[0]):
+        d, a, centre = dA[j, :m], A_prev[j, :m], mean[j]
+        plain = centre * 0
+        weighted = plain
+        for i in range(m):
+            plain += d[i]
+            weighted += d[i] * (a[i] - centre)
+        dgamma[j], dbeta[j] = weighted * inv_std[j], plain
+
+
+@routine
+def back_through_rows(dA, A_prev, share, mean, inv_std, gamma, dgamma, dbeta, dA_prev):
+    """dA_prev[j] = gamma[j] rate[j] (dA[j] - share dbeta[j] - share X[j] dgamma[j]).
+
+    The share is 1 / m for m samples that mean and rate are measured of, and 0 where they are given.
+    """
+    share = dA.dtype.type(share)
+    for j in range(dA.shape[0]):
+        d, a, result, centre = dA[j], A_prev[j], dA_prev[j], mean[j]
+        factor, of_plain, of_weighted = gamma[j] * inv_std[j], share * dbeta[j], share * dgamma[j] * inv_std[j]
+        for i in range(result.size):
+            result[i] = factor * (d[i] - of_plain - (a[i] - centre) * of_weighted)
+
+
+@inner
+def _statistic(job, l, number):
+    """A vector (n_l,) that a batch normalisation keeps: number 0 is its mean, 1 inv_std, 2 dgamma and 3 dbeta.
+
+    Two more follow for each block of samples: forward its mean and squares, backward its shares of dgamma and dbeta.
+    """
+    n = job.plan.layers[l, N_OUT]
+    return vector(job.workspace, job.plan.layers[l, STATISTICS_OFFSET] + number * n, n)
+
+
+@inner
+def _uses_batch_statistics(job, l):
+    """Whether the layer normalises by the mini-batch's statistics, as in training, and not by the running ones.
+
+    A single sample has no variance: it is normalised as in evaluation, and leaves the running statistics as they are.
+    """
+    return job.mode >= GRADIENT and job.plan.layers[l, BATCH_STATISTICS] != 0 and job.m > 1
+
+
+@routine(component=BATCH_NORM)
+def forward(job, l, first_block, last_block):
+    """Z (n_l, block_rows) of each block, from the statistics, which are known by now."""
+    plan, parameters = job.plan, job.parameters
+    n = plan.layers[l, N_OUT]
+    gamma, beta = vector(parameters, plan.layers[l, W_OFFSET], n), vector(parameters, plan.layers[l, B_OFFSET], n)
+    for block in range(first_block, last_block):
+        A_prev, Z = matrix_of(job, l - 1, A_OFFSET, block), matrix_of(job, l, A_OFFSET, block)
+        normalise_rows(A_prev, _statistic(job, l, 0), _statistic(job, l, 1), gamma, beta, Z)
+
+
+@routine(component=BATCH_NORM)
+def backward(job, l, first_block, last_block):
+    """dA_prev of each block from dZ, both (n_l, block_rows); dgamma and dbeta of the whole mini-batch are known."""
+    plan = job.plan
+    n = plan.layers[l, N_OUT]
+    gamma = vector(job.parameters, plan.layers[l, W_OFFSET], n)
+    # Running statistics do not depend on the samples: then nothing flows back through them.
+    share = 1 / job.m if _uses_batch_statistics(job, l) else 0.0
+    for block in range(first_block, last_block):
+        dZ, A_prev = matrix_of(job, l, DZ_OFFSET, block), matrix_of(job, l - 1, A_OFFSET, block)
+        dA_prev = matrix_of(job, l - 1, DZ_OFFSET, block)
+        back_through_rows(
+            dZ, A_prev, share, _statistic(job, l, 0), _statistic(job, l, 1), gamma, _statistic(job, l, 2),
+            _statistic(job, l, 3), dA_prev,
+        )  # fmt: skip
+        for j in range(n):  # columns that stand for no sample have no part in the sums that flow back to all
+            for i in range(count_of(job, block), plan.block_rows):
+                dA_prev[j, i] = 0
+
+
+@routine(component=BATCH_NORM)
+def weight_gradient(job, alpha, changed, l):
+    """changed[gamma] += alpha * dgamma and changed[beta] += alpha * dbeta, both (n_l,)."""
+    plan = job.plan
+    n = plan.layers[l, N_OUT]
+    gamma, beta = vector(changed, plan.layers[l, W_OFFSET], n), vector(changed, plan.layers[l, B_OFFSET], n)
+    dgamma, dbeta = _statistic(job, l, 2), _statistic(job, l, 3)
+    for j in range(n):
+        gamma[j] += alpha * dgamma[j]
+        beta[j] += alpha * dbeta[j]
+
+
+@routine(component=BATCH_NORM)
+def prepare(job, l):
+    """Before the data phase: a layer that does not use the batch's statistics takes the running ones."""
+    if _uses_batch_statistics(job, l):
+        return
+    plan, parameters = job.plan, job.parameters
+    n, running = plan.layers[l, N_OUT], plan.layers[l, RUNNING_OFFSET]
+    mean, inv_std = _statistic(job, l, 0), _statistic(job, l, 1)
+    dgamma, dbeta = _statistic(job, l, 2), _statistic(job, l, 3)
+    for j in range(n):
+        mean[j] = parameters[running + j]
+        inv_std[j] = 1 / math.sqrt(parameters[running + n + j] + plan.settings[l, EPSILON])
+        dgamma[j] = 0
+        dbeta[j] = 0
+
+
+@routine(component=BATCH_NORM)
+def block_statistics(job, l, first_block, last_block):
+    """Mean and squares of some blocks of A_prev, before the layer can go forward."""
+    for block in range(first_block, last_block):
+        mean, squares = _statistic(job, l, 4 + 2 * block), _statistic(job, l, 5 + 2 * block)
+        moments_of_rows(matrix_of(job, l - 1, A_OFFSET, block), count_of(job, block), mean, squares)
+
+
+@routine(component=BATCH_NORM)
+def combine_statistics(job, l):
+    """Mean and inv_std of the mini-batch, from those of its blocks.
+
+    In training the running statistics move towards them; the running variance is the unbiased one.
+    """
+    if not _uses_batch_statistics(job, l):
+        return
+    plan, parameters = job.plan, job.parameters
+    n, running, share = plan.layers[l, N_OUT], plan.layers[l, RUNNING_OFFSET], plan.settings[l, RUNNING_RATE]
+    mean, inv_std = _statistic(job, l, 0), _statistic(job, l, 1)
+    blocks = n_blocks(job.m, plan.block_rows)
+    for j in range(n):
+        total = 0.0
+        for block in range(blocks):
+            total += count_of(job, block) * _statistic(job, l, 4 + 2 * block)[j]
+        centre, squares = total / job.m, 0.0
+        for block in range(blocks):
+            apart = _statistic(job, l, 4 + 2 * block)[j] - centre
+            squares += _statistic(job, l, 5 + 2 * block)[j] + count_of(job, block) * apart * apart
+        mean[j] = centre
+        inv_std[j] = 1 / math.sqrt(squares / job.m + plan.settings[l, EPSILON])
+        if job.mode == TRAIN:
+            parameters[running + j] += share * (centre - parameters[running + j])
+            parameters[running + n + j] += share * (squares / (job.m - 1) - parameters[running + n + j])
+
+
+@routine(component=BATCH_NORM)
+def block_gradient_sums(job, l, first_block, last_block):
+    """Shares of dgamma and dbeta of some blocks, before the layer can go backward."""
+    for block in range(first_block, last_block):
+        sums_of_rows(
+            matrix_of(job, l, DZ_OFFSET, block), matrix_of(job, l - 1, A_OFFSET, block), count_of(job, block),
+            _statistic(job, l, 0), _statistic(job, l, 1), _statistic(job, l, 4 + 2 * block),
+            _statistic(job, l, 5 + 2 * block),
+        )  # fmt: skip
+
+
+@routine(component=BATCH_NORM)
+def combine_gradient_sums(job, l):
+    """dgamma and dbeta of the mini-batch, from those of its blocks."""
+    dgamma, dbeta = _statistic(job, l, 2), _statistic(job, l, 3)
+    for j in range(job.plan.layers[l, N_OUT]):
+        weighted, plain = 0.0, 0.0
+        for block in range(n_blocks(job.m, job.plan.block_rows)):
+            weighted += _statistic(job, l, 4 + 2 * block)[j]
+            plain += _statistic(job, l, 5 + 2 * block)[j]
+        dgamma[j] = weighted
+        dbeta[j] = plain
+
+
+@kernel
+def batch_norm(A_prev, gamma, beta, epsilon, mean, inv_std, A):
+    """Each unit by its mean and variance over the mini-batch; A_prev and A (m, n), all others (n,)."""
+    m, n = A.shape
+    one, share, small = A.dtype.type(1), A.dtype.type(1 / m), A.dtype.type(epsilon)
+    for block in prange(n_blocks(n, _UNITS)):
+        i, end = bounds(block, n, _UNITS)
+        given, some = A_prev[:, i:end].T, inv_std[i:end]
+        moments_of_rows(given, m, mean[i:end], some)
+        for j in range(some.size):
+            some[j] = one / math.sqrt(some[j] * share + small)
+        normalise_rows(given, mean[i:end], some, gamma[i:end], beta[i:end], A[:, i:end].T)
+
+
+@kernel
+def batch_norm_backward(dA, A_prev, gamma, mean, inv_std, dgamma, dbeta, dA_prev):
+    """dA_prev = gamma rate (dA - the mean of dA - X the mean of dA X), X = (A_prev - mean) rate."""
+    m, n = dA.shape
+    for block in prange(n_blocks(n, _UNITS)):
+        i, end = bounds(block, n, _UNITS)
+        d, a = dA[:, i:end].T, A_prev[:, i:end].T
+        sums_of_rows(d, a, m, mean[i:end], inv_std[i:end], dgamma[i:end], dbeta[i:end])
+        back_through_rows(
+            d, a, 1 / m, mean[i:end], inv_std[i:end], gamma[i:end], dgamma[i:end], dbeta[i:end], dA_prev[:, i:end].T
+        )

@@ -1,0 +1,127 @@
+"""What each kind of layer does: the only place where kinds are told apart.
+
+A new kind is a file beside this one, and a line in each of these functions where it has something to do. A kind that is
+not known gives NaN, and never another layer's numbers: compiled code cannot raise; the host refuses it before.
+"""
+
+import math
+
+from ...codes import (
+    A_OFFSET,
+    B_OFFSET,
+    BATCH_NORM,
+    DENSE,
+    DROPOUT,
+    DZ_OFFSET,
+    KIND,
+    LAYER_NORM,
+    N_OUT,
+    TASK_LAYER,
+    W_OFFSET,
+)
+from ..codegen.arrays import vector
+from ..codegen.compiling import inner
+from ..program.workspace import numbers_of
+from . import batch_norm, dense, dropout, layer_norm
+
+
+@inner
+def _fill_with_nan(job, l, column, first_block, last_block):
+    for block in range(first_block, last_block):
+        numbers = numbers_of(job, l, column, block)
+        numbers[:] = math.nan
+
+
+@inner
+def forward(job, scratch, l, first_block, last_block):
+    """Z of layer l, for some blocks of samples, from A of the layer below, or from the samples."""
+    kind = job.plan.layers[l, KIND]
+    if kind == DENSE:
+        dense.forward(job, scratch, l, first_block, last_block)
+    elif kind == BATCH_NORM:
+        batch_norm.forward(job, l, first_block, last_block)
+    elif kind == LAYER_NORM:
+        layer_norm.forward(job, l, first_block, last_block)
+    elif kind == DROPOUT:
+        dropout.forward(job, l, first_block, last_block)
+    else:
+        _fill_with_nan(job, l, A_OFFSET, first_block, last_block)
+
+
+@inner
+def backward(job, scratch, l, first_block, last_block):
+    """dA of the layer below l, for some blocks of samples, from dZ of layer l."""
+    kind = job.plan.layers[l, KIND]
+    if kind == DENSE:
+        dense.backward(job, scratch, l, first_block, last_block)
+    elif kind == BATCH_NORM:
+        batch_norm.backward(job, l, first_block, last_block)
+    elif kind == LAYER_NORM:
+        layer_norm.backward(job, l, first_block, last_block)
+    elif kind == DROPOUT:
+        dropout.backward(job, l, first_block, last_block)
+    else:
+        _fill_with_nan(job, l - 1, DZ_OFFSET, first_block, last_block)
+
+
+@inner
+def weight_gradient(job, scratch, alpha, changed, task):
+    """changed[...] += alpha * the derivatives of one task's parameters, summed over all samples."""
+    l = task[TASK_LAYER]
+    kind = job.plan.layers[l, KIND]
+    if kind == DENSE:
+        dense.weight_gradient(job, scratch, alpha, changed, task)
+    elif kind == BATCH_NORM:
+        batch_norm.weight_gradient(job, alpha, changed, l)
+    elif kind == LAYER_NORM:
+        layer_norm.weight_gradient(job, alpha, changed, l)
+    else:
+        gradients = vector(changed, job.plan.layers[l, W_OFFSET], job.plan.layers[l, N_OUT])
+        gradients[:] = math.nan
+
+
+@inner
+def bias_of_task(plan, l, first_row, last_row, first_column):
+    """Offset and count of the task's second parameter: of some rows' b, with their first columns; of beta all."""
+    b = plan.layers[l, B_OFFSET]
+    if plan.layers[l, KIND] == DENSE:
+        return b + first_row, (last_row - first_row if first_column == 0 else 0)
+    return b, plan.layers[l, N_OUT]
+
+
+@inner
+def prepare(job, l):
+    """What layer l does before the data phase of a step."""
+    if job.plan.layers[l, KIND] == BATCH_NORM:
+        batch_norm.prepare(job, l)
+
+
+# Of layers that must see all samples before they can go on: a share of each block, and then the whole.
+
+
+@inner
+def block_statistics(job, l, first_block, last_block):
+    """What some blocks of A_prev contribute to the statistics of layer l."""
+    if job.plan.layers[l, KIND] == BATCH_NORM:
+        batch_norm.block_statistics(job, l, first_block, last_block)
+
+
+@inner
+def combine_statistics(job, l):
+    """The statistics of layer l, from those of all blocks."""
+    if job.plan.layers[l, KIND] == BATCH_NORM:
+        batch_norm.combine_statistics(job, l)
+
+
+@inner
+def block_gradient_sums(job, l, first_block, last_block):
+    """What some blocks contribute to the sums that layer l needs to go backward."""
+    if job.plan.layers[l, KIND] == BATCH_NORM:
+        batch_norm.block_gradient_sums(job, l, first_block, last_block)
+
+
+@inner
+def combine_gradient_sums(job, l):
+    """The sums that layer l needs to go backward, from those of all blocks."""
+    if job.plan.layers[l, KIND] == BATCH_NORM:
+        batch_norm.combine_gradient_sums(job, l)

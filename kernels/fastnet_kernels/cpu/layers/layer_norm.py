@@ -1,0 +1,160 @@
+"""Layer normalisation: each sample by its mean and variance over the units. The formulas are those of `reference`.
+
+A sample is a column, A (n, m), `..._of_columns`: a vector holds many samples, and each has its own statistics.
+"""
+
+import math
+
+from numba import prange
+
+from ...codes import A_OFFSET, B_OFFSET, DZ_OFFSET, EPSILON, LAYER_NORM, N_OUT, STATISTICS_OFFSET, W_OFFSET
+from ..codegen.arrays import vector
+from ..codegen.compiling import inner, kernel, routine
+from ..codegen.processor import TARGET
+from ..partition import ROWS, bounds, n_blocks
+from ..program.workspace import count_of, matrix_of
+
+_UNITS = TARGET.kernel_units  # of a block of units
+
+
+@routine
+def moments_of_columns(A, mean, inv_std, epsilon):
+    """mean[i] and rate[i] = 1 / sqrt(variance + epsilon) of every column of A (n, m)."""
+    n, m = A.shape
+    zero, one, share = A.dtype.type(0), A.dtype.type(1), A.dtype.type(1 / n)
+    for i in range(m):
+        mean[i] = zero
+    for j in range(n):
+        a = A[j]
+        for i in range(m):
+            mean[i] += share * a[i]
+    for i in range(m):
+        inv_std[i] = zero
+    for j in range(n):
+        a = A[j]
+        for i in range(m):
+            inv_std[i] += share * (a[i] - mean[i]) * (a[i] - mean[i])
+    for i in range(m):
+        inv_std[i] = one / math.sqrt(inv_std[i] + A.dtype.type(epsilon))
+
+
+@routine
+def normalise_columns(A_prev, mean, inv_std, gamma, beta, A):
+    """A[j, i] = gamma[j] (A_prev[j, i] - mean[i]) rate[i] + beta[j]."""
+    for j in range(A.shape[0]):
+        given, row, factor, shift = A_prev[j], A[j], gamma[j], beta[j]
+        for i in range(row.size):
+            row[i] = (given[i] - mean[i]) * inv_std[i] * factor + shift
+
+
+@routine
+def back_through_columns(dA, A_prev, mean, inv_std, gamma, plain, weighted, dA_prev):
+    """dA_prev = rate (G - mean of G - X mean of G X), for G = gamma dA and X = (A_prev - mean) rate, column by column.
+
+    `plain` and `weighted` (m,) are for the two means.
+    """
+    n, m = dA.shape
+    zero, share = dA.dtype.type(0), dA.dtype.type(1 / n)
+    for i in range(m):
+        plain[i] = zero
+        weighted[i] = zero
+    for j in range(n):
+        d, a, factor = dA[j], A_prev[j], share * gamma[j]
+        for i in range(m):
+            plain[i] += factor * d[i]
+        for i in range(m):
+            weighted[i] += factor * d[i] * (a[i] - mean[i]) * inv_std[i]
+    for j in range(n):
+        d, a, result, factor = dA[j], A_prev[j], dA_prev[j], gamma[j]
+        for i in range(m):
+            result[i] = inv_std[i] * (factor * d[i] - plain[i] - (a[i] - mean[i]) * inv_std[i] * weighted[i])
+
+
+@routine
+def add_sums_of_columns(dA, A_prev, m, mean, inv_std, alpha, dgamma, dbeta):
+    """dgamma[j] += alpha sum_i dA[j, i] X[j, i] and dbeta[j] += alpha sum_i dA[j, i], over the first m columns."""
+    for j in range(dA.shape[0]):
+        d, a = dA[j, :m], A_prev[j, :m]
+        plain = alpha * 0
+        weighted = plain
+        for i in range(m):
+            plain += d[i]
+            weighted += d[i] * (a[i] - mean[i]) * inv_std[i]
+        dgamma[j] += alpha * weighted
+        dbeta[j] += alpha * plain
+
+
+@inner
+def _statistic(job, l, block, number):
+    """A vector (block_rows,) of a block: number 0 is its samples' mean, 1 inv_std, 2 and 3 are for the way back."""
+    size = job.plan.block_rows
+    return vector(job.workspace, job.plan.layers[l, STATISTICS_OFFSET] + (4 * block + number) * size, size)
+
+
+@routine(component=LAYER_NORM)
+def forward(job, l, first_block, last_block):
+    """Z (n_l, block_rows) of each block; the samples' mean and inv_std are kept for the way back."""
+    plan, parameters = job.plan, job.parameters
+    n = plan.layers[l, N_OUT]
+    gamma, beta = vector(parameters, plan.layers[l, W_OFFSET], n), vector(parameters, plan.layers[l, B_OFFSET], n)
+    for block in range(first_block, last_block):
+        A_prev, Z = matrix_of(job, l - 1, A_OFFSET, block), matrix_of(job, l, A_OFFSET, block)
+        mean, inv_std = _statistic(job, l, block, 0), _statistic(job, l, block, 1)
+        moments_of_columns(A_prev, mean, inv_std, plan.settings[l, EPSILON])
+        normalise_columns(A_prev, mean, inv_std, gamma, beta, Z)
+
+
+@routine(component=LAYER_NORM)
+def backward(job, l, first_block, last_block):
+    """dA_prev of each block from dZ, both (n_l, block_rows)."""
+    plan = job.plan
+    gamma = vector(job.parameters, plan.layers[l, W_OFFSET], plan.layers[l, N_OUT])
+    for block in range(first_block, last_block):
+        back_through_columns(
+            matrix_of(job, l, DZ_OFFSET, block), matrix_of(job, l - 1, A_OFFSET, block), _statistic(job, l, block, 0),
+            _statistic(job, l, block, 1), gamma, _statistic(job, l, block, 2), _statistic(job, l, block, 3),
+            matrix_of(job, l - 1, DZ_OFFSET, block),
+        )  # fmt: skip
+
+
+@routine(component=LAYER_NORM)
+def weight_gradient(job, alpha, changed, l):
+    """changed[gamma] += alpha * dgamma and changed[beta] += alpha * dbeta, both (n_l,), summed block by block."""
+    plan = job.plan
+    n = plan.layers[l, N_OUT]
+    gamma, beta = vector(changed, plan.layers[l, W_OFFSET], n), vector(changed, plan.layers[l, B_OFFSET], n)
+    for block in range(n_blocks(job.m, plan.block_rows)):
+        add_sums_of_columns(
+            matrix_of(job, l, DZ_OFFSET, block), matrix_of(job, l - 1, A_OFFSET, block), count_of(job, block),
+            _statistic(job, l, block, 0), _statistic(job, l, block, 1), alpha, gamma, beta,
+        )  # fmt: skip
+
+
+@kernel
+def layer_norm(A_prev, gamma, beta, epsilon, mean, inv_std, A):
+    """Each sample by its mean and variance over the units; A_prev, A (m, n), gamma, beta (n,), mean, rate (m,)."""
+    m = A.shape[0]
+    for block in prange(n_blocks(m, ROWS)):
+        i, end = bounds(block, m, ROWS)
+        moments_of_columns(A_prev[i:end].T, mean[i:end], inv_std[i:end], epsilon)
+        normalise_columns(A_prev[i:end].T, mean[i:end], inv_std[i:end], gamma, beta, A[i:end].T)
+
+
+@kernel
+def layer_norm_backward(dA, A_prev, gamma, mean, inv_std, means, dgamma, dbeta, dA_prev):
+    """dA_prev = rate (G - mean of G - X mean of G X) for G = gamma dA; both means are written: (2, m)."""
+    m, n = dA.shape
+    for block in prange(n_blocks(n, _UNITS)):
+        i, end = bounds(block, n, _UNITS)
+        for j in range(i, end):
+            dgamma[j] = 0
+            dbeta[j] = 0
+        add_sums_of_columns(
+            dA[:, i:end].T, A_prev[:, i:end].T, m, mean, inv_std, dA.dtype.type(1), dgamma[i:end], dbeta[i:end]
+        )
+    for block in prange(n_blocks(m, ROWS)):
+        i, end = bounds(block, m, ROWS)
+        back_through_columns(
+            dA[i:end].T, A_prev[i:end].T, mean[i:end], inv_std[i:end], gamma, means[0, i:end], means[1, i:end],
+            dA_prev[i:end].T,
+        )  # fmt: skip

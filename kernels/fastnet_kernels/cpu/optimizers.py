@@ -1,0 +1,132 @@
+"""What an optimizer does to the parameters, in one pass over the flat buffers. Formulas: `reference.updates`.
+
+The building blocks `..._of` take the numbers of some parameters, 1-D, and change them in place.
+"""
+
+import math
+
+from numba import njit, prange
+
+from .codegen.compiling import inner, kernel
+from .codegen.processor import TARGET
+from .partition import bounds, n_blocks
+
+_NUMBERS = TARGET.optimizer_numbers
+
+
+@inner
+def sgd_of(parameters, gradients, learning_rate):
+    rate = parameters.dtype.type(learning_rate)
+    for i in range(parameters.size):
+        parameters[i] -= rate * gradients[i]
+
+
+@inner
+def sgd_momentum_of(parameters, gradients, velocity, learning_rate, momentum, weight_decay, nesterov):
+    kind = parameters.dtype.type
+    rate, mu, shrink = kind(learning_rate), kind(momentum), kind(weight_decay)
+    of_g, of_velocity = (kind(1), mu) if nesterov else (kind(0), kind(1))
+    for i in range(parameters.size):
+        g = gradients[i] + shrink * parameters[i]
+        v = mu * velocity[i] + g
+        velocity[i] = v
+        parameters[i] -= rate * (of_g * g + of_velocity * v)
+
+
+@njit(fastmath={"contract", "nsz"})  # no "reassoc": g * g is infinite sooner, for a g that is not too large yet
+def _share_of_square(share, g):
+    return share * g * g
+
+
+@inner
+def _mean_of_squares(old, mean_square, new, g, infinity, nan):
+    """old * mean_square + new * g^2; NaN where it is infinite, which would make steps of nothing, and nobody see it."""
+    square = old * mean_square + _share_of_square(new, g)
+    return square if square < infinity else nan
+
+
+@inner
+def rmsprop_of(parameters, gradients, velocity, mean_square, learning_rate, decay, momentum, epsilon, weight_decay):
+    kind = parameters.dtype.type
+    rate, mu, eps, shrink = kind(learning_rate), kind(momentum), kind(epsilon), kind(weight_decay)
+    old, new, most, nan = kind(decay), kind(1 - decay), kind(math.inf), kind(math.nan)
+    for i in range(parameters.size):
+        g = gradients[i] + shrink * parameters[i]
+        square = _mean_of_squares(old, mean_square[i], new, g, most, nan)
+        v = mu * velocity[i] + g / (math.sqrt(square) + eps)
+        mean_square[i], velocity[i] = square, v
+        parameters[i] -= rate * v
+
+
+@inner
+def adam_of(parameters, gradients, mean, mean_square, step, learning_rate, beta1, beta2, epsilon, weight_decay, beside):
+    """With weight decay `beside` the gradients it is AdamW."""
+    kind = parameters.dtype.type
+    old1, new1, old2, new2 = kind(beta1), kind(1 - beta1), kind(beta2), kind(1 - beta2)
+    rate, unbias = kind(learning_rate / (1 - beta1**step)), kind(1 / math.sqrt(1 - beta2**step))
+    keep = kind(1 - learning_rate * weight_decay if beside else 1)
+    eps, shrink = kind(epsilon), kind(0 if beside else weight_decay)
+    most, nan = kind(math.inf), kind(math.nan)
+    for i in range(parameters.size):
+        g = gradients[i] + shrink * parameters[i]
+        first = old1 * mean[i] + new1 * g
+        second = _mean_of_squares(old2, mean_square[i], new2, g, most, nan)
+        mean[i], mean_square[i] = first, second
+        parameters[i] = keep * parameters[i] - rate * first / (math.sqrt(second) * unbias + eps)
+
+
+@kernel
+def sgd(parameters, gradients, learning_rate):
+    """parameters -= learning_rate * gradients, in place; both (n,)."""
+    n = parameters.size
+    for block in prange(n_blocks(n, _NUMBERS)):
+        # Slices, so that indices start at 0: where one might be negative, LLVM does not vectorise the loop.
+        i, end = bounds(block, n, _NUMBERS)
+        sgd_of(parameters[i:end], gradients[i:end], learning_rate)
+
+
+@kernel
+def sgd_momentum(parameters, gradients, velocity, learning_rate, momentum, weight_decay, nesterov):
+    """velocity = momentum * velocity + g; parameters -= learning_rate * velocity, in place; all (n,)."""
+    n = parameters.size
+    for block in prange(n_blocks(n, _NUMBERS)):
+        i, end = bounds(block, n, _NUMBERS)
+        sgd_momentum_of(
+            parameters[i:end], gradients[i:end], velocity[i:end], learning_rate, momentum, weight_decay, nesterov
+        )
+
+
+@kernel
+def rmsprop(parameters, gradients, velocity, mean_square, learning_rate, decay, momentum, epsilon, weight_decay):
+    """mean_square = decay * mean_square + (1 - decay) * g^2; velocity = momentum * velocity + g / its root; (n,)."""
+    n = parameters.size
+    for block in prange(n_blocks(n, _NUMBERS)):
+        i, end = bounds(block, n, _NUMBERS)
+        rmsprop_of(
+            parameters[i:end], gradients[i:end], velocity[i:end], mean_square[i:end], learning_rate, decay, momentum,
+            epsilon, weight_decay,
+        )  # fmt: skip
+
+
+@kernel
+def adam(parameters, gradients, mean, mean_square, step, learning_rate, beta1, beta2, epsilon, weight_decay):
+    """parameters -= learning_rate * mean / (sqrt(mean_square) + epsilon), both corrected for `step` (from 1); (n,)."""
+    n = parameters.size
+    for block in prange(n_blocks(n, _NUMBERS)):
+        i, end = bounds(block, n, _NUMBERS)
+        adam_of(
+            parameters[i:end], gradients[i:end], mean[i:end], mean_square[i:end], step, learning_rate, beta1, beta2,
+            epsilon, weight_decay, False,
+        )  # fmt: skip
+
+
+@kernel
+def adamw(parameters, gradients, mean, mean_square, step, learning_rate, beta1, beta2, epsilon, weight_decay):
+    """`adam` with weight decay beside the gradients; all (n,)."""
+    n = parameters.size
+    for block in prange(n_blocks(n, _NUMBERS)):
+        i, end = bounds(block, n, _NUMBERS)
+        adam_of(
+            parameters[i:end], gradients[i:end], mean[i:end], mean_square[i:end], step, learning_rate, beta1, beta2,
+            epsilon, weight_decay, True,
+        )  # fmt: skip

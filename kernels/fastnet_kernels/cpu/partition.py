@@ -1,0 +1,35 @@
+"""How work is cut into blocks: by the shapes only, so that any number of threads computes the same bits."""
+
+import numpy as np
+
+from .codegen.compiling import inner
+from .codegen.processor import TARGET
+
+ROWS = TARGET.kernel_rows  # of a block of a public kernel
+_BLOCKS = TARGET.blocks_per_partial
+_THREADS = TARGET.balanced_threads
+
+
+@inner
+def n_blocks(size, block):
+    """How many blocks of `block` cover `size`."""
+    return (size + block - 1) // block
+
+
+@inner
+def bounds(index, size, block):
+    """First and last (exclusive) of block `index`, which may be the unsigned index of a parallel loop."""
+    first = np.int64(index) * block
+    return first, min(first + block, size)
+
+
+@inner
+def share(index, count, size):
+    """First and last (exclusive) of one of `count` nearly equal shares of `size`."""
+    return size * index // count, size * (index + 1) // count
+
+
+@inner
+def n_partials(blocks):
+    """How many sums over groups of `blocks` there are: a multiple of the threads that are to have like shares."""
+    return _THREADS * n_blocks(blocks, _THREADS * _BLOCKS)

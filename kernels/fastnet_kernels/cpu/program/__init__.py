@@ -1,0 +1,1 @@
+"""The compiled program, which runs any network: read `run` first."""

@@ -1,0 +1,81 @@
+"""What a matrix unit multiplies: terms of panels (see `matrix_products`) of samples, read where they lie, and of A."""
+
+from ...codes import A_OFFSET, AMX, N_IN
+from ..codegen.arrays import reinterpret
+from ..codegen.compiling import inner, routine
+from ..codegen.processor import LINE_BYTES, TARGET
+from ..codegen.simd import prefetch
+from ..gemm.amx import TILE_ROWS
+from ..gemm.bf16x3 import bf16x3_pairs, bf16x3_samples
+from ..gemm.gemm_bf16x3 import STEP, bf16x3_panel, tile_of
+from .workspace import offset_of
+
+_AHEAD = TARGET.prefetched_samples
+
+
+@inner
+def _pack(plan, terms, t, source, rows, first, first_feature, n_features):
+    n, scale, shift = plan.layers[0, N_IN], terms.dtype.type(plan.scale), terms.dtype.type(plan.shift)
+    for i in range(0, STEP, TILE_ROWS):
+        for k in range(0, n_features, STEP):
+            for ahead in range(first + i + TILE_ROWS, first + i + 2 * TILE_ROWS):
+                for line in range(0, STEP, LINE_BYTES // source.itemsize):
+                    prefetch(source, rows[ahead] * n + first_feature + k + line)
+            target, width = tile_of(t, k, i), min(STEP, n_features - k)
+            bf16x3_samples(terms, target, source, first_feature + k, rows, first + i, n, width, scale, shift)
+
+
+@routine(component=AMX)
+def pack_inputs_bf16x3(job, terms, t, first_block, last_block, first_feature, n_features):
+    """Terms of some blocks' panels of some features, a feature a row."""
+    plan = job.plan
+    for p, block in enumerate(range(first_block, last_block)):
+        offset = bf16x3_panel(t, p)
+        if job.are_bytes:
+            _pack(plan, terms, offset, job.samples, job.rows, block * STEP, first_feature, n_features)
+        else:
+            numbers = reinterpret(job.samples, terms)
+            _pack(plan, terms, offset, numbers, job.rows, block * STEP, first_feature, n_features)
+
+
+@inner
+def _gather(plan, terms, t, source, rows, first, count, first_column, last_column):
+    n, scale, shift = plan.layers[0, N_IN], terms.dtype.type(plan.scale), terms.dtype.type(plan.shift)
+    for k in range(0, count, STEP):
+        for i in range(TILE_ROWS):
+            row, second = rows[first + k + i] * n, rows[first + k + i + TILE_ROWS] * n
+            upcoming = first + k + (i + _AHEAD) // TILE_ROWS * STEP + (i + _AHEAD) % TILE_ROWS
+            for column in range(first_column, last_column, LINE_BYTES // source.itemsize):
+                prefetch(source, rows[upcoming] * n + column)
+                prefetch(source, rows[upcoming + TILE_ROWS] * n + column)
+            for column in range(first_column, last_column, TILE_ROWS):
+                c, left = column - first_column, min(TILE_ROWS, last_column - column)
+                target = tile_of(bf16x3_panel(t, c // STEP), k, c % STEP) + i * TILE_ROWS
+                if left == TILE_ROWS:
+                    bf16x3_pairs(terms, target, source, row + column, second + column, None, None, scale, shift)
+                else:
+                    bf16x3_pairs(terms, target, source, row + column, second + column, left, left, scale, shift)
+
+
+@routine(component=AMX)
+def gather_inputs_bf16x3(job, terms, t, first, count, first_column, last_column):
+    """Terms of panels of some columns, of `count` samples, a sample a row; the last one is repeated."""
+    if job.are_bytes:
+        _gather(job.plan, terms, t, job.samples, job.rows, first, count, first_column, last_column)
+    else:
+        numbers = reinterpret(job.samples, terms)
+        _gather(job.plan, terms, t, numbers, job.rows, first, count, first_column, last_column)
+
+
+@routine(component=AMX)
+def pack_activations_bf16x3(job, terms, t, l, first, count, first_column, last_column):
+    """The same of some columns of layer l's A, for samples from a block's first one on."""
+    plan, one, zero = job.plan, terms.dtype.type(1), terms.dtype.type(0)
+    for column in range(first_column, last_column, TILE_ROWS):
+        c = column - first_column
+        for k in range(0, count, STEP):
+            target, a = (
+                tile_of(bf16x3_panel(t, c // STEP), k, c % STEP),
+                offset_of(plan, l, A_OFFSET, (first + k) // STEP),
+            )
+            bf16x3_samples(terms, target, job.workspace, a, plan.iota, column, STEP, STEP, one, zero)

@@ -1,0 +1,80 @@
+"""Where things are in the workspace, as views of it."""
+
+from ...codes import FEATURE_MAJOR, N_IN, N_OUT, SAMPLE_MAJOR, UNPACKED, USES_AMX, WGRAD, WGRAD_GEMM, WGRAD_ROWS
+from ..codegen.arrays import matrix, vector
+from ..codegen.compiling import inner
+from ..codegen.processor import TARGET, VECTOR_BYTES
+from ..partition import n_blocks
+from .inputs import lie_ready
+
+_TAIL_WEIGHTS = TARGET.tail_weights
+
+
+@inner
+def offset_of(plan, layer, column, block):
+    """Where A (or, by its column, dZ) of one layer and block begins in the workspace."""
+    return plan.layers[layer, column] + block * plan.layers[layer, N_OUT] * plan.block_rows
+
+
+@inner
+def strides_of(plan, layer):
+    """Of A and dZ of a layer in the workspace: from sample to sample, and from unit to unit."""
+    if plan.layout == SAMPLE_MAJOR and layer < plan.layers.shape[0] - 1:
+        return plan.layers[layer, N_OUT], 1
+    return 1, plan.block_rows
+
+
+@inner
+def scratch_of(job, worker):
+    """A worker's own part of the workspace."""
+    return vector(job.workspace, job.plan.scratch + worker * job.plan.scratch_size, job.plan.scratch_size)
+
+
+@inner
+def numbers_of(job, layer, column, block):
+    """A or dZ of one layer and block, as one vector."""
+    plan = job.plan
+    return vector(job.workspace, offset_of(plan, layer, column, block), plan.layers[layer, N_OUT] * plan.block_rows)
+
+
+@inner
+def matrix_of(job, layer, column, block):
+    """A or dZ of one layer and block of samples side by side."""
+    plan = job.plan
+    return matrix(job.workspace, offset_of(plan, layer, column, block), plan.layers[layer, N_OUT], plan.block_rows)
+
+
+@inner
+def count_of(job, block):
+    """How many samples of a block there are."""
+    return min(job.plan.block_rows, job.m - block * job.plan.block_rows)
+
+
+@inner
+def tail_of(job, l, block):
+    """How many last samples of a block go through a dense layer one by one, for want of others to fill a vector."""
+    plan = job.plan
+    is_last, weights = (block + 1) * plan.block_rows >= job.m, plan.layers[l, N_IN] * plan.layers[l, N_OUT]
+    pays = job.tail * _TAIL_WEIGHTS <= weights and not plan.layers[l, USES_AMX]
+    return job.tail if is_last and pays and (l > 0 or plan.inputs != UNPACKED) else 0
+
+
+@inner
+def columns_of(job, l, block):
+    """How many columns of a block a dense layer's products make: the others of its samples, in whole vectors."""
+    lanes = VECTOR_BYTES // job.workspace.itemsize
+    return n_blocks(count_of(job, block) - tail_of(job, l, block), lanes) * lanes
+
+
+@inner
+def count_of_blocks(job, first_block, last_block):
+    """How many samples there are in some blocks."""
+    size = job.plan.block_rows
+    return min((last_block - first_block) * size, job.m - first_block * size)
+
+
+@inner
+def is_wgrad_gemm(job, l):
+    """Whether dW is summed of panels: samples' own rows cannot be used where they are to be scaled."""
+    how = job.plan.layers[l, WGRAD]
+    return how == WGRAD_GEMM or (how == WGRAD_ROWS and job.plan.layout == FEATURE_MAJOR and not lie_ready(job))

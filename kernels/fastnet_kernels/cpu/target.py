@@ -1,0 +1,146 @@
+"""All that is known of a processor: vectors, caches, block sizes, and what was measured. Pure data, without Numba.
+
+A constant of the machine stands here and nowhere else; kernels and the host's planner take it from the `TARGET` that
+`codegen.processor` finds. The letters are those of BLIS: a micro-kernel keeps MR rows of C in registers, and a block of
+MC rows of A stays in the second-level cache.
+"""
+
+from typing import NamedTuple
+
+
+class Target(NamedTuple):
+    """One kind of processor. Sizes are in bytes, or in numbers of whatever dtype where the name does not say bytes."""
+
+    vector_bytes: int
+    # Heights of the micro-kernels that there are, whose sums fit the registers. Of dot products also the widths.
+    mr: tuple[int, ...]  # of C two vectors wide
+    mr_narrow: tuple[int, ...]  # of C one vector wide
+    dot_mr: tuple[int, ...]
+    dot_nr: tuple[int, ...]
+    # Whether memory is to be kept busy by prefetches while numbers in cache are summed.
+    prefetches: bool = True
+
+    line_bytes: int = 64  # of a cache line
+    l1_bytes: int = 1 << 15
+    l2_bytes: int = 1 << 20
+
+    # How far ahead is prefetched: in steps of k, of A where it is read down a column, and each step needs another cache
+    # line, and of B; in samples; and how much of a row at a time.
+    a_prefetch_steps: int = 12
+    b_prefetch_steps: int = 24
+    prefetched_samples: int = 8
+    prefetched_numbers: int = 128
+    samples_beyond: int = 32  # entries of `rows` behind a mini-batch's last block, which prefetches look at
+
+    # Cycles: of two multiply-adds in a dot product, where gemm's take one; of adding up its lanes; and of transposing a
+    # square of one vector's side.
+    cycles_of_dot: float = 1.45
+    cycles_of_lanes: float = 4
+    cycles_of_transpose: float = 110
+
+    # Threads. With fewer operations a step it takes longer to wake other threads, and to fetch from their caches what
+    # they have changed, than they save; more are needed where only the weight phase is shared.
+    balanced_threads: int = 2  # so many are to have like shares of everything
+    max_imbalance: float = 1.1  # how much larger than the mean a share may be
+    min_parallel_operations: int = 3_000_000
+    min_parallel_operations_of_block: int = 15_000_000
+
+    # Products.
+    gemv_columns: int = 1024  # of gemv_t: of the target and four rows they stay in the first-level cache
+    packed_depth: int = 512  # rows of a large W that are packed at a time
+    packed_numbers: int = 1 << 18  # of a packed piece of W
+    dot_samples: int = 4  # whose features stay in the first-level cache while W is read
+    backward_numbers: int = 1 << 14  # of W, which stay in cache for all samples of a SAMPLE_MAJOR mini-batch
+    short_row: int = 160  # of W: a call for each row would take longer than its numbers
+    features_at_once: int = 1024  # of packed inputs: a block's share of them stays in the second-level cache
+    samples_at_once: int = 1024  # of the weight phase: a panel of them stays in the second-level cache
+    panels_at_once: int = 4  # of a weight matrix's columns, so that samples are read some cache lines at a time
+
+    # AMX: panels that are multiplied with one piece of A, and how deep that is. The panels' bf16x3 terms stay in the
+    # second-level cache, the piece's in the first-level one.
+    amx_panels: int = 16
+    amx_depth: int = 128
+    min_amx_extent: int = 64  # of a product's three extents
+    min_amx_weights: int = 4160  # with fewer AMX gains a tenth at the most, and has to be compiled for
+
+    # Blocks of samples.
+    max_block_panels: int = 32
+    blocks_together: int = 16  # that go through a layer one after the other, where W is not in the first-level cache
+    blocks_per_partial: int = 8  # whose share of a fused dW is summed by itself, at the most
+    cached_inputs_bytes: int = 1 << 26  # of samples that stay in the workspace, packed: two copies
+    sample_major_share: int = 3  # samples of which more than so many times as many fit a vector are rows
+    max_units_unpacked: int = 8  # of a first layer that reads such rows where they lie; an aligned copy else
+    max_units_fused: int = 2  # of a single layer, at the most: dW is read and written once a block
+    max_units_wgrad_rows: int = 28  # of a first layer whose dW is summed from samples' rows: a micro-kernel's height
+
+    # The tail of the batch: samples of which at least so many times as many would fit a vector go one by one through a
+    # dense layer with at least so many weights for each of them, in networks that gain enough to compile for it.
+    tail_share: int = 4
+    tail_weights: int = 1024
+    min_tail_network: int = 10_000
+
+    # Tasks of the weight phase.
+    max_task_rows: int = 1024
+    max_cached_panels: int = 16  # a task, of inputs that stay packed: while one is read, the next one is prefetched
+    min_cached_tasks: int = 16
+    task_columns: int = 1024  # of partial sums, and of samples' rows: a page of memory of each
+    task_numbers: int = 8192  # of a weight matrix, in whole rows, where samples are rows
+    max_online_weights: int = 1 << 17  # of a network that takes one sample at a time on one thread
+
+    # Blocks of the public kernels.
+    kernel_rows: int = 32
+    kernel_units: int = 16
+    optimizer_numbers: int = 4096  # parameters, gradients and two states fit the first-level caches
+    copied_numbers: int = 8192
+    fma_chains: int = 12  # independent sums: more than units times latency, fewer than registers, on any machine
+
+    @property
+    def panel_bytes(self) -> int:
+        """Of a row of a packed panel: two vectors."""
+        return 2 * self.vector_bytes
+
+    @property
+    def mc_bytes(self) -> int:
+        """Of the matrix that gemm reads number by number: half of the second-level cache."""
+        return self.l2_bytes // 2
+
+    @property
+    def block_bytes(self) -> int:
+        """Of all A and dZ of a block of several panels: half of the first-level cache."""
+        return self.l1_bytes // 2
+
+    @property
+    def input_chunk_bytes(self) -> int:
+        """Of a sample's row that is used where it lies: so much of every unit's row of W stays in cache."""
+        return self.l1_bytes // 2
+
+    @property
+    def fused_block_bytes(self) -> int:
+        """Of a block's inputs that stay in the second-level cache until dW is summed."""
+        return 3 * self.l2_bytes // 4
+
+    @property
+    def small_network_bytes(self) -> int:
+        """Of all W of a network whose blocks go through it each for itself."""
+        return self.l2_bytes // 2
+
+    @property
+    def large_w_bytes(self) -> int:
+        """Of a W whose columns, read across its rows, need more pages than a processor knows by heart."""
+        return self.l2_bytes
+
+    @property
+    def bf16x3_panel(self) -> int:
+        """Words of 4 bytes of one panel's terms, or of the piece's that it is multiplied with."""
+        return 48 * self.amx_depth
+
+    @property
+    def amx_scratch(self) -> int:
+        """Words of 4 bytes of all terms that one thread uses."""
+        return (self.amx_panels + 1) * self.bf16x3_panel
+
+
+AVX512 = Target(64, (14, 12, 10, 8, 6, 4, 2, 1), (28, 24, 20, 16, 12, 8, 4, 2, 1), (4, 2, 1), (5, 2, 1))
+AVX2 = Target(32, (6, 5, 4, 3, 2, 1), (12, 8, 4, 2, 1), (4, 2, 1), (2, 1))
+NEON = Target(16, (12, 10, 8, 6, 4, 2, 1), (24, 16, 8, 4, 2, 1), (4, 2, 1), (5, 2, 1))
+SSE2 = Target(16, (6, 4, 2, 1), (12, 8, 4, 2, 1), (4, 2, 1), (2, 1))
