@@ -13,11 +13,11 @@ from collections.abc import Callable
 
 import numba
 import numpy as np
-from fastnet_kernels.cpu.partition import share
 from fastnet_kernels.cpu.codegen.compiling import FASTMATH
 from fastnet_kernels.cpu.codegen.processor import PANEL_BYTES
 from fastnet_kernels.cpu.gemm.macro_kernel import gemm, mc_for
 from fastnet_kernels.cpu.gemm.micro_kernels import NO_PREFETCH
+from fastnet_kernels.cpu.partition import share
 from numba import njit, prange
 
 from fastnet.benchmarks.kernels import largest_error, make_case

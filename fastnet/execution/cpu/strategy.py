@@ -50,9 +50,8 @@ def choose_strategy(
     vectors = -(-batch_size // lanes)
     uses_amx = [
         has_amx
-        and node.is_product
         and min(node.n_in, node.n_out, batch_size) >= target.min_amx_extent
-        and node.n_weights >= target.min_amx_weights
+        and node.n_weights >= target.min_amx_weights  # of a layer that is no product none
         for node in nodes
     ]
     stays = repeats and 2 * vectors * lanes * n_inputs * dtype.itemsize <= target.cached_inputs_bytes
@@ -63,14 +62,14 @@ def choose_strategy(
     else:
         pays = should_parallelize(sum(node.n_weights for node in nodes), batch_size, 2, target, trains=True)
         is_shared = pays and not stays and not any(uses_amx)
-        block_rows = lanes * _vectors_of_block(vectors, target) if is_shared else min(vectors, 2)
+        block_rows = lanes * (_vectors_of_block(vectors, target) if is_shared else min(vectors, 2))
 
     def dot_is_cheaper(n_in: int, n_out: int) -> bool:
         steps = -(-batch_size // block_rows) * block_rows // lanes
         blocks = -(-batch_size // block_rows)
         by_dot = n_out * n_in * (steps + blocks * target.cycles_of_lanes)
         by_gemm = n_out * -(-n_in // lanes) * lanes * steps + -(-n_in // lanes) * steps * target.cycles_of_transpose
-        return by_dot < by_gemm
+        return bool(by_dot < by_gemm)
 
     wgrad = [
         codes.WGRAD_NONE
