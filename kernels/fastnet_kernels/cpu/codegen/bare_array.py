@@ -22,7 +22,10 @@ class BareArray(types.Array):
 
 
 def bare(kind):
-    """How values of a type are handed on."""
+    """How values of a type are handed on; of a named tuple each field."""
+    kind = types.unliteral(kind)
+    if isinstance(kind, types.NamedTuple):
+        return types.NamedTuple([bare(field) for field in kind], kind.instance_class)
     is_plain = isinstance(kind, types.Array) and kind.layout == "C" and kind.mutable and kind.aligned
     return BareArray(kind.dtype, kind.ndim) if is_plain else kind
 
@@ -32,6 +35,15 @@ def bare(kind):
 @lower_cast(BareArray, BareArray)
 def _same(context, builder, given, wanted, value):
     return value
+
+
+@lower_cast(types.NamedTuple, types.NamedTuple)
+def _each_field(context, builder, given, wanted, value):
+    result = context.get_value_type(wanted)(ir.Undefined)
+    for i, (old, new) in enumerate(zip(given, wanted, strict=True)):
+        field = context.cast(builder, builder.extract_value(value, i), old, new)
+        result = builder.insert_value(result, field, i)
+    return result
 
 
 @register_default(BareArray)

@@ -146,7 +146,7 @@ def routine(function=None, *, component=None):
         key = stub
 
         def generic(self, args, kws):
-            argument_types = tuple(bare(types.unliteral(kind)) for kind in args)
+            argument_types = tuple(bare(kind) for kind in args)
             _load(name, argument_types)
             return signature(types.void, *argument_types)
 

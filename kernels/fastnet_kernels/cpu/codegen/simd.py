@@ -159,6 +159,15 @@ class Buffer:
         self.builder.store(fused_multiply_add(self.builder, a, b, self.builder.load(cell)), cell)
 
 
+class Operand(Buffer):
+    """A `Matrix` or `Rows` argument inside generated code: its buffer, and its other fields by their names."""
+
+    def __init__(self, context, builder, kind, value):
+        fields = {name: builder.extract_value(value, i) for i, name in enumerate(kind.fields)}
+        super().__init__(context, builder, kind[0], fields.pop("data"))
+        vars(self).update(fields)
+
+
 def _prefetch(buffer, *, first_cache):
     def generate(context, builder, signature, arguments):
         offset = Buffer(context, builder, signature.args[0], arguments[0]).at(arguments[1])

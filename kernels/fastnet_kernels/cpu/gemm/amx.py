@@ -17,7 +17,7 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from ..codegen.processor import HAS_AMX
-from ..codegen.simd import Buffer
+from ..codegen.simd import Buffer, Operand
 
 TILE_ROWS = 16
 TILE_NUMBERS = 256  # in words of 4 bytes: a float32 number, or two of bfloat16
@@ -117,22 +117,24 @@ _PAIRS_OF_TERMS = ((0, 2), (0, 1), (1, 1), (1, 0), (0, 0), (2, 0))
 
 
 @intrinsic
-def multiply_tiles(typing_context, down, across, C, c, c_row, terms, a, b, steps):
-    """C[c + r c_row + v] += sum_k A[r, k] B[k, v], for k < 32 `steps` and the rows and columns that tiles are open for.
+def multiply_tiles(typing_context, down, across, C, terms, a, b, steps):
+    """C[r, v] += sum_k A[r, k] B[k, v], for k < 32 `steps` and the rows and columns that tiles are open for.
 
-    These are in `down` times `across` tiles, each 1 or 2 (literal). A and B are `terms` from a and b on, see `terms`:
+    C is a `Matrix` of contiguous rows, and lies in `down` times `across` tiles, each 1 or 2 (literal). A and B are
+    `terms` from a and b on, see `bf16x3`:
     for each step of 32 two tiles of each of three terms.
     """
     if not isinstance(down, types.IntegerLiteral) or not isinstance(across, types.IntegerLiteral):
         return None
 
     def generate(context, builder, signature, arguments):
-        if not _is_there(C.dtype):
+        if not _is_there(C[0].dtype):
             return context.get_dummy_value()
-        _, _, _, c, c_row, _, a, b, steps = arguments
-        target, source = (Buffer(context, builder, signature.args[i], arguments[i]) for i in (2, 5))
+        _, _, _, _, a, b, steps = arguments
+        target = Operand(context, builder, signature.args[2], arguments[2])
+        source = Buffer(context, builder, signature.args[3], arguments[3])
         number, unit = ir.IntType(64), _Tiles(builder)
-        c_row_bytes, row_bytes = builder.mul(c_row, number(4)), number(_ROW_BYTES)
+        c_row_bytes, row_bytes = builder.mul(target.row, number(4)), number(_ROW_BYTES)
         # Tiles 0 to 3 are C's, 4 and 5 A's, 6 and 7 B's.
         sums = [
             (row, column, 2 * row + column)
@@ -141,8 +143,8 @@ def multiply_tiles(typing_context, down, across, C, c, c_row, terms, a, b, steps
         ]
 
         def offset(row, column):
-            down = builder.mul(c_row, number(TILE_ROWS * row))
-            return target.at(c, down, number(TILE_ROWS * column))
+            down = builder.mul(target.row, number(TILE_ROWS * row))
+            return target.at(target.offset, down, number(TILE_ROWS * column))
 
         for row, column, tile in sums:
             unit.load(tile, offset(row, column), c_row_bytes)
@@ -171,4 +173,4 @@ def multiply_tiles(typing_context, down, across, C, c, c_row, terms, a, b, steps
         return context.get_dummy_value()
 
     offset = types.intp
-    return types.void(down, across, C, offset, offset, terms, offset, offset, offset), generate
+    return types.void(down, across, C, terms, offset, offset, offset), generate

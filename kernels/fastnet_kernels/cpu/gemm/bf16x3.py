@@ -11,7 +11,7 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
-from ..codegen.simd import Buffer, first_lanes, transposed
+from ..codegen.simd import Buffer, Operand, first_lanes, transposed
 from .amx import TILE_NUMBERS
 from .load_convert import Reader
 
@@ -52,7 +52,7 @@ def _store_transposed(builder, target, offset, load):
 
 
 @intrinsic
-def bf16x3_pairs(typing_context, terms, t, source, first, second, first_count, second_count, scale, shift):
+def bf16x3_pairs(typing_context, terms, t, source, first, second, first_count, second_count, rescale):
     """A row of a tile, from t on: terms of source[first + i] beside those of source[second + i], i < 16.
 
     Numbers are read as scale x + shift; `source` may be uint8. What lies beyond a vector's count, 0 to 16, is read as
@@ -60,10 +60,10 @@ def bf16x3_pairs(typing_context, terms, t, source, first, second, first_count, s
     """
 
     def generate(context, builder, signature, arguments):
-        _, t, _, *offsets, first_count, second_count, scale, shift = arguments
+        _, t, _, *offsets, first_count, second_count, scaling = arguments
         target, given = (Buffer(context, builder, signature.args[i], arguments[i]) for i in (0, 2))
         if terms.dtype == types.float32:
-            reader, vectors = Reader(builder, given, target, scale, shift), []
+            reader, vectors = Reader(builder, given, target, scaling), []
             for offset, count in zip(offsets, (first_count, second_count), strict=True):
                 is_part = not isinstance(signature.args[5], types.NoneType)
                 mask = first_lanes(builder, target.vector, count) if is_part else None
@@ -71,8 +71,8 @@ def bf16x3_pairs(typing_context, terms, t, source, first, second, first_count, s
             _store_pairs(builder, target, t, *vectors)
         return context.get_dummy_value()
 
-    offset, number = types.intp, terms.dtype
-    return types.void(terms, offset, source, offset, offset, first_count, second_count, number, number), generate
+    offset = types.intp
+    return types.void(terms, offset, source, offset, offset, first_count, second_count, rescale), generate
 
 
 @intrinsic
@@ -110,20 +110,22 @@ def bf16x3_columns(typing_context, terms, t, source, s, stride, columns, depth):
 
 
 @intrinsic
-def bf16x3_samples(typing_context, terms, t, source, s, rows, first, row_size, width, scale, shift):
-    """A tile of each term, from t on: row k of numbers source[s + rows[first + i] row_size + k], i < 16, k < `width`.
+def bf16x3_samples(typing_context, terms, t, source, first, width, rescale):
+    """A tile of each term, from t on: row k of numbers source[first + i, k], i < 16, k < `width`, of `Rows`.
 
     Numbers are read as scale x + shift; `source` may be uint8. The width is at most 32; what is beyond it is read as 0.
     """
 
     def generate(context, builder, signature, arguments):
-        _, t, _, s, _, first, row_size, width, scale, shift = arguments
-        target, given, rows = (Buffer(context, builder, signature.args[i], arguments[i]) for i in (0, 2, 4))
+        _, t, _, first, width, scaling = arguments
+        target = Buffer(context, builder, signature.args[0], arguments[0])
+        given = Operand(context, builder, signature.args[2], arguments[2])
+        rows = Buffer(context, builder, signature.args[2][3], given.index)
         number = ir.IntType(64)
 
         def store(is_part):
             offsets = [rows.load(rows.at(first, number(i))) for i in range(target.lanes)]
-            offsets = [builder.add(s, builder.mul(offset, row_size)) for offset in offsets]
+            offsets = [builder.add(given.offset, builder.mul(offset, given.row)) for offset in offsets]
 
             def load(i):
                 start = number(i // target.lanes * target.lanes)
@@ -133,7 +135,7 @@ def bf16x3_samples(typing_context, terms, t, source, s, rows, first, row_size, w
             _store_transposed(builder, target, t, load)
 
         if terms.dtype == types.float32:
-            reader = Reader(builder, given, target, scale, shift)
+            reader = Reader(builder, given, target, scaling)
             with builder.if_else(builder.icmp_signed("==", width, number(2 * target.lanes))) as (whole, part):
                 with whole:
                     store(is_part=False)
@@ -141,5 +143,5 @@ def bf16x3_samples(typing_context, terms, t, source, s, rows, first, row_size, w
                     store(is_part=True)
         return context.get_dummy_value()
 
-    offset, number = types.intp, terms.dtype
-    return types.void(terms, offset, source, offset, rows, offset, offset, offset, number, number), generate
+    offset = types.intp
+    return types.void(terms, offset, source, offset, offset, rescale), generate

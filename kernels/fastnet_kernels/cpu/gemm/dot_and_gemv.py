@@ -3,6 +3,7 @@
 from ...codes import BYTES, SAMPLE_ROWS
 from ..codegen.arrays import vector
 from ..codegen.compiling import inner, routine
+from ..codegen.matrix import Rows, moved
 from ..codegen.processor import LINE_BYTES, TARGET
 from ..codegen.simd import prefetch_far
 from .micro_kernels import dot_micro_kernel
@@ -25,38 +26,40 @@ def _largest(sizes, limit):
 
 
 @inner
-def _gemm_dot(m, n, alpha, C, c, c_row, c_column, A, a, a_row, index, B, b, b_row, n_k, scale, shift):
+def _gemm_dot(m, n, alpha, C, A, B, n_k, rescale):
     j = 0
     while j < n:
         width = _largest(_DOT_NR, n - j)
         i = 0
         while i < m:
             height = _largest(_DOT_MR, m - i)
-            dot_micro_kernel(
-                height, width, alpha, C, c + i * c_row + j * c_column, c_row, c_column, A, a, a_row,
-                vector(index, i, height), B, b + j * b_row, b_row, n_k, scale, shift,
-            )  # fmt: skip
+            tile, rows = moved(C, i * C.row + j * C.column), Rows(A.data, A.offset, A.row, vector(A.index, i, height))
+            dot_micro_kernel(height, width, alpha, tile, rows, moved(B, j * B.row), n_k, rescale)
             i += height
         j += width
 
 
 @routine
-def gemm_dot(m, n, alpha, C, c, c_row, c_column, A, a, a_row, index, B, b, b_row, n_k):
-    """C[c + i c_row + j c_column] += alpha sum_k A[a + index[i] a_row + k] B[b + j b_row + k].
+def gemm_dot(m, n, alpha, C, A, B, n_k):
+    """C[i, j] += alpha sum_k A[i, k] B[j, k], for i < m, j < n, k < n_k.
 
-    For i < m, j < n, k < n_k.
+    C and B are `Matrix`es, A is `Rows`; the rows of A and B are contiguous.
     """
-    _gemm_dot(m, n, alpha, C, c, c_row, c_column, A, a, a_row, index, B, b, b_row, n_k, None, None)
+    _gemm_dot(m, n, alpha, C, A, B, n_k, None)
 
 
 @routine(component=BYTES)
-def gemm_dot_bytes(m, n, C, c, c_row, c_column, A, a, a_row, index, B, b, b_row, n_k, scale, shift):
-    """The same, alpha 1, for A = scale times bytes + shift, which are read again for every few rows of B."""
-    _gemm_dot(m, n, C.dtype.type(1), C, c, c_row, c_column, A, a, a_row, index, B, b, b_row, n_k, scale, shift)
+def gemm_dot_bytes(m, n, C, A, B, n_k, rescale):
+    """C[i, j] += sum_k (scale A[i, k] + shift) B[j, k], for i < m, j < n, k < n_k, where A is `Rows` of bytes.
+
+    C and B are `Matrix`es; the rows of A and B are contiguous. The bytes are read again for every few rows of B.
+    """
+    _gemm_dot(m, n, C.data.dtype.type(1), C, A, B, n_k, rescale)
 
 
 @inner
-def _add_four(changed, p, a, q, b, r, c, u, d):
+def _add_four(changed, factors, a, b, c, d):
+    p, q, r, u = factors
     for k in range(changed.size):
         changed[k] += p * a[k] + q * b[k] + r * c[k] + u * d[k]
 
@@ -68,49 +71,50 @@ def _prefetch_row(source, offset, count):
 
 
 @inner
-def _gemv_t(target, t, size, alpha, factors, f, f_step, count, source, s, s_row, index, ahead):
-    for first in range(0, size, _COLUMNS):
-        changed = vector(target, t + first, min(_COLUMNS, size - first))
+def _gemv_t(target, alpha, factors, count, source, ahead):
+    data, index, F, f, f_step = source.data, source.index, factors.data, factors.offset, factors.row
+    for first in range(0, target.size, _COLUMNS):
+        changed = vector(target, first, min(_COLUMNS, target.size - first))
+        s = source.offset + first
         i = 0
         while i + 4 <= count:
-            p, q = alpha * factors[f + i * f_step], alpha * factors[f + (i + 1) * f_step]
-            r, u = alpha * factors[f + (i + 2) * f_step], alpha * factors[f + (i + 3) * f_step]
-            a = vector(source, s + first + index[i] * s_row, changed.size)
-            b = vector(source, s + first + index[i + 1] * s_row, changed.size)
-            c = vector(source, s + first + index[i + 2] * s_row, changed.size)
-            d = vector(source, s + first + index[i + 3] * s_row, changed.size)
+            p, q = alpha * F[f + i * f_step], alpha * F[f + (i + 1) * f_step]
+            r, u = alpha * F[f + (i + 2) * f_step], alpha * F[f + (i + 3) * f_step]
+            a = vector(data, s + index[i] * source.row, changed.size)
+            b = vector(data, s + index[i + 1] * source.row, changed.size)
+            c = vector(data, s + index[i + 2] * source.row, changed.size)
+            d = vector(data, s + index[i + 3] * source.row, changed.size)
             if ahead > 0:
-                upcoming, later = s + first + index[i + ahead] * s_row, s + first + index[i + ahead + 1] * s_row
+                upcoming, later = s + index[i + ahead] * source.row, s + index[i + ahead + 1] * source.row
                 for k in range(0, changed.size, _PREFETCHED):
                     n = min(_PREFETCHED, changed.size - k)
-                    _prefetch_row(source, upcoming + k, n)
-                    _prefetch_row(source, later + k, n)
-                    _add_four(
-                        vector(changed, k, n), p, vector(a, k, n), q, vector(b, k, n), r, vector(c, k, n), u,
-                        vector(d, k, n),
-                    )  # fmt: skip
+                    _prefetch_row(data, upcoming + k, n)
+                    _prefetch_row(data, later + k, n)
+                    four = vector(a, k, n), vector(b, k, n), vector(c, k, n), vector(d, k, n)
+                    _add_four(vector(changed, k, n), (p, q, r, u), four[0], four[1], four[2], four[3])
             else:
-                _add_four(changed, p, a, q, b, r, c, u, d)
+                _add_four(changed, (p, q, r, u), a, b, c, d)
             i += 4
         while i < count:
-            p = alpha * factors[f + i * f_step]
-            a = vector(source, s + first + index[i] * s_row, changed.size)
+            p = alpha * F[f + i * f_step]
+            a = vector(data, s + index[i] * source.row, changed.size)
             for k in range(changed.size):
                 changed[k] += p * a[k]
             i += 1
 
 
 @routine(component=SAMPLE_ROWS)
-def gemv_t(target, t, size, alpha, factors, f, f_step, count, source, s, s_row, index, ahead):
-    """target[t + k] += alpha sum_i factors[f + i f_step] source[s + index[i] s_row + k], for i < count, k < size.
+def gemv_t(target, alpha, factors, count, source, ahead):
+    """target[k] += alpha sum_i factors[i, 0] source[i, k], for i < count and all k of the target, a vector.
 
-    With `ahead` above 0, every other pair of the rows index[ahead], index[ahead + 1], ... is asked for: memory has
-    nothing else to do if these rows are in cache. The pairs between them come when those are multiplied.
+    `factors` is a `Matrix`, `source` is `Rows`. With `ahead` above 0, every other pair of the rows source[ahead],
+    source[ahead + 1], ... is prefetched: memory has nothing else to do if these rows are in cache. The pairs between
+    them come when those are multiplied.
     """
-    _gemv_t(target, t, size, alpha, factors, f, f_step, count, source, s, s_row, index, ahead)
+    _gemv_t(target, alpha, factors, count, source, ahead)
 
 
 @routine(component=BYTES)
-def gemv_t_bytes(target, t, size, alpha, factors, f, f_step, count, source, s, s_row, index, ahead):
-    """The same for a source of bytes."""
-    _gemv_t(target, t, size, alpha, factors, f, f_step, count, source, s, s_row, index, ahead)
+def gemv_t_bytes(target, alpha, factors, count, source, ahead):
+    """target[k] += alpha sum_i factors[i, 0] source[i, k], as `gemv_t`, for a source of bytes."""
+    _gemv_t(target, alpha, factors, count, source, ahead)

@@ -6,6 +6,7 @@ cache; the terms of 32 rows of A are made in the first-level cache, and used for
 
 from ...codes import AMX
 from ..codegen.compiling import inner, routine
+from ..codegen.matrix import Rescale, moved, unscaled
 from ..codegen.processor import TARGET
 from ..partition import n_blocks
 from .amx import TILE_NUMBERS, TILE_ROWS, close_tiles, multiply_tiles, open_tiles
@@ -21,7 +22,7 @@ _BF16X3_WORDS = 6 * TILE_NUMBERS  # words of the terms of such a square
 
 @inner
 def bf16x3_panel(t, p):
-    """Where B's terms of panel p begin, in room from t on: behind those of A."""
+    """Where B's terms of panel p begin: behind those of A, which begin at t."""
     return t + (1 + p) * _PANEL
 
 
@@ -33,8 +34,8 @@ def tile_of(t, k, i):
 
 @inner
 def _bf16x3_panel(terms, t, B, b, depth):
-    """Terms of a panel, `depth` rows of 32 numbers from b on."""
-    one, zero, half = terms.dtype.type(1), terms.dtype.type(0), TILE_ROWS * STEP
+    """Terms of a panel, `depth` rows of 32 numbers of B from b on."""
+    as_it_is, half = unscaled(terms), TILE_ROWS * STEP
     for k in range(0, depth, STEP):
         left = depth - k
         for row in range(TILE_ROWS):
@@ -42,51 +43,48 @@ def _bf16x3_panel(terms, t, B, b, depth):
                 target = tile_of(t, k, column) + row * TILE_ROWS
                 first = b + (k + row) * STEP + column
                 if left >= STEP:
-                    bf16x3_pairs(terms, target, B, first, first + half, None, None, one, zero)
+                    bf16x3_pairs(terms, target, B, first, first + half, None, None, as_it_is)
                 else:
-                    of_first, of_second = row < left, row + TILE_ROWS < left
-                    bf16x3_pairs(
-                        terms, target, B, first, first + half, of_first * TILE_ROWS, of_second * TILE_ROWS, one, zero
-                    )
+                    of_first, of_second = (row < left) * TILE_ROWS, (row + TILE_ROWS < left) * TILE_ROWS
+                    bf16x3_pairs(terms, target, B, first, first + half, of_first, of_second, as_it_is)
 
 
 @inner
-def _bf16x3_rows(terms, t, alpha, A, a, a_row, rows, depth):
-    """Terms of alpha A, up to 32 rows whose numbers lie side by side."""
-    zero, left = terms.dtype.type(0), depth % STEP
+def _bf16x3_rows(terms, alpha, A, rows, depth):
+    """Terms of alpha A, from the beginning of `terms` on: up to 32 rows, contiguous ones."""
+    rescale, left = Rescale(alpha, terms.dtype.type(0)), depth % STEP
     for row in range(rows):
-        source, offset = a + row * a_row, row % TILE_ROWS * TILE_ROWS
+        source, offset = A.offset + row * A.row, row % TILE_ROWS * TILE_ROWS
         for k in range(0, depth - left, STEP):
-            first, target = source + k, tile_of(t, k, row) + offset
-            bf16x3_pairs(terms, target, A, first, first + TILE_ROWS, None, None, alpha, zero)
+            first, target = source + k, tile_of(0, k, row) + offset
+            bf16x3_pairs(terms, target, A.data, first, first + TILE_ROWS, None, None, rescale)
         if left:
-            first, target = source + depth - left, tile_of(t, depth, row) + offset
+            first, target = source + depth - left, tile_of(0, depth, row) + offset
             of_first = min(left, TILE_ROWS)
-            bf16x3_pairs(terms, target, A, first, first + TILE_ROWS, of_first, left - of_first, alpha, zero)
+            bf16x3_pairs(terms, target, A.data, first, first + TILE_ROWS, of_first, left - of_first, rescale)
 
 
 @inner
-def _bf16x3_columns(terms, t, A, a, a_k, rows, depth):
-    """Terms of A, up to 32 rows; the numbers of a step of k lie side by side."""
+def _bf16x3_columns(terms, A, rows, depth):
+    """Terms of A, from the beginning of `terms` on: up to 32 rows; the numbers of a step of k are contiguous."""
     for row in range(0, rows, TILE_ROWS):
         for k in range(0, depth, STEP):
-            bf16x3_columns(
-                terms, tile_of(t, k, row), A, a + row + k * a_k, a_k, min(TILE_ROWS, rows - row), min(STEP, depth - k)
-            )
+            height, deep = min(TILE_ROWS, rows - row), min(STEP, depth - k)
+            bf16x3_columns(terms, tile_of(0, k, row), A.data, A.offset + row + k * A.column, A.column, height, deep)
 
 
 @inner
-def _multiply(rows, columns, C, c, c_row, terms, a, b, steps):
-    """C[c + r c_row + v] += A B, for r < rows and v < columns: 1 to 32 of both."""
+def _multiply(rows, columns, C, terms, b, steps):
+    """C[r, v] += A B, for r < rows and v < columns, 1 to 32 of both; B's terms begin at b, A's at 0."""
     if rows > TILE_ROWS:
         if columns > TILE_ROWS:
-            multiply_tiles(2, 2, C, c, c_row, terms, a, b, steps)
+            multiply_tiles(2, 2, C, terms, 0, b, steps)
         else:
-            multiply_tiles(2, 1, C, c, c_row, terms, a, b, steps)
+            multiply_tiles(2, 1, C, terms, 0, b, steps)
     elif columns > TILE_ROWS:
-        multiply_tiles(1, 2, C, c, c_row, terms, a, b, steps)
+        multiply_tiles(1, 2, C, terms, 0, b, steps)
     else:
-        multiply_tiles(1, 1, C, c, c_row, terms, a, b, steps)
+        multiply_tiles(1, 1, C, terms, 0, b, steps)
 
 
 @inner
@@ -97,39 +95,42 @@ def depth_at_once(depth):
 
 
 @routine(component=AMX)
-def gemm_bf16x3(rows, columns, alpha, C, c, c_row, c_panel, A, a, a_row, a_k, depth, terms, t):
-    """C[c + r c_row + p c_panel + v] += alpha sum_k A[a + r a_row + k a_k] B_p[k, v].
+def gemm_bf16x3(rows, columns, alpha, C, A, depth, terms):
+    """C_p[r, v] += alpha sum_k A[r, k] B_p[k, v], for r < rows, k < depth, and 32 p + v < columns with v < 32.
 
-    For r < rows, k < depth, and 32 p + v < columns with v < 32: panels of 32 columns, at most _PANELS, whose terms
-    are there. Either a_k or a_row is 1, and where a_row is, alpha is 1. There is room for A's terms from t on.
+    C and B are panels of 32 columns, at most `amx_panels` of the target: C is a `Matrix` of contiguous rows whose
+    `column` is from panel to panel, and B's terms are there, behind the place for A's in `terms`. A is a `Matrix` whose
+    rows are contiguous, or its columns; then alpha is 1.
     """
     whole, rest, steps = columns // STEP, columns % STEP, n_blocks(depth, STEP)
     for row in range(0, rows, STEP):
-        height, offset = min(STEP, rows - row), c + row * c_row
+        height, offset = min(STEP, rows - row), row * C.row
         if row == 0 or height < STEP or rest > 0:
-            open_tiles(C, height, STEP)
-        if a_k == 1:
-            _bf16x3_rows(terms, t, alpha, A, a + row * a_row, a_row, height, depth)
+            open_tiles(C.data, height, STEP)
+        if A.column == 1:
+            _bf16x3_rows(terms, alpha, moved(A, row * A.row), height, depth)
         else:
-            _bf16x3_columns(terms, t, A, a + row, a_k, height, depth)
+            _bf16x3_columns(terms, moved(A, row), height, depth)
         for p in range(whole):
-            _multiply(height, STEP, C, offset + p * c_panel, c_row, terms, t, bf16x3_panel(t, p), steps)
+            _multiply(height, STEP, moved(C, offset + p * C.column), terms, bf16x3_panel(0, p), steps)
         if rest > 0:
-            open_tiles(C, height, rest)
-            _multiply(height, rest, C, offset + whole * c_panel, c_row, terms, t, bf16x3_panel(t, whole), steps)
-    close_tiles(C)
+            open_tiles(C.data, height, rest)
+            _multiply(height, rest, moved(C, offset + whole * C.column), terms, bf16x3_panel(0, whole), steps)
+    close_tiles(C.data)
 
 
 @routine(component=AMX)
-def gemm_amx(rows, columns, alpha, C, c, c_row, c_panel, A, a, a_row, a_k, B, b, b_panel, depth, terms, t):
-    """The same for any number of panels B_p[k, v] = B[b + p b_panel + 32 k + v], and any depth."""
+def gemm_amx(rows, columns, alpha, C, A, B, depth, terms):
+    """C_p[r, v] += alpha sum_k A[r, k] B_p[k, v], for r < rows, k < depth, and 32 p + v < columns with v < 32.
+
+    C, A and B are `Matrix`es: C and B of contiguous rows, `column` from panel to panel of 32 columns; of A the rows are
+    contiguous, or the columns, and then alpha is 1. `terms` is for use.
+    """
     at_once = depth_at_once(depth)
     for first in range(0, columns, _PANELS * STEP):
         some, p = min(_PANELS * STEP, columns - first), first // STEP
         for k in range(0, depth, at_once):
             deep = min(at_once, depth - k)
             for i in range(n_blocks(some, STEP)):
-                _bf16x3_panel(terms, bf16x3_panel(t, i), B, b + (p + i) * b_panel + k * STEP, deep)
-            gemm_bf16x3(
-                rows, some, alpha, C, c + p * c_panel, c_row, c_panel, A, a + k * a_k, a_row, a_k, deep, terms, t
-            )
+                _bf16x3_panel(terms, bf16x3_panel(0, i), B.data, B.offset + (p + i) * B.column + k * STEP, deep)
+            gemm_bf16x3(rows, some, alpha, moved(C, p * C.column), moved(A, k * A.column), deep, terms)

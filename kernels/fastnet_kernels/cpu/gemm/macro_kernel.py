@@ -6,6 +6,7 @@ Arrays are seen as memory; offsets and strides are numbers of elements.
 
 from ...codes import SAMPLE_ROWS
 from ..codegen.compiling import inner, routine
+from ..codegen.matrix import Rows, moved
 from ..codegen.processor import LINE_BYTES, PANEL_BYTES, TARGET, VECTOR_BYTES
 from ..partition import n_blocks
 from .micro_kernels import NO_PREFETCH, gemm_micro_kernel, gemm_micro_kernel_narrow
@@ -33,34 +34,30 @@ def _even_height(left, heights):
 
 
 @routine
-def gemm(rows, columns, alpha, C, c, c_row, A, a, a_row, a_k, B, b, b_k, depth, b_next):
-    """C[c + r c_row + v] += alpha sum_k A[a + r a_row + k a_k] B[b + k b_k + v].
+def gemm(rows, columns, alpha, C, A, B, depth, b_next):
+    """C[r, v] += alpha sum_k A[r, k] B[k, v], for r < rows, v < columns, k < depth.
 
-    For r < rows, v < columns, k < depth. At b_next, as seen from B, lies what is read after this panel and is as large,
-    if it is to be asked for early, from beyond the second-level cache; or NO_PREFETCH.
+    C, A and B are `Matrix`es; the rows of C and B are contiguous. At b_next of B's buffer lies what is read after this
+    panel and is as large, if it is to be prefetched, from beyond the second-level cache; or NO_PREFETCH.
     """
-    panel, lanes = PANEL_BYTES // C.itemsize, VECTOR_BYTES // C.itemsize
+    panel, lanes = PANEL_BYTES // C.data.itemsize, VECTOR_BYTES // C.data.itemsize
     whole = columns // panel * panel
-    line = LINE_BYTES // C.itemsize
+    line = LINE_BYTES // C.data.itemsize
     for v in range(0, whole, panel):
         row = prefetched = 0
         while row < rows:
             height = _even_height(rows - row, _MR)
             upcoming = b_next + prefetched if b_next != NO_PREFETCH and prefetched < panel * depth else NO_PREFETCH
-            gemm_micro_kernel(
-                height, alpha, C, c + row * c_row + v, c_row, A, a + row * a_row, a_row, a_k, B, b + v, b_k, depth,
-                upcoming,
-            )  # fmt: skip
+            tile, factors = moved(C, row * C.row + v), moved(A, row * A.row)
+            gemm_micro_kernel(height, alpha, tile, factors, moved(B, v), depth, upcoming)
             row += height
             prefetched += line * depth
     for v in range(whole, columns, lanes):
         row = 0
         while row < rows:
             height = _even_height(rows - row, _MR_NARROW)
-            gemm_micro_kernel_narrow(
-                height, min(lanes, columns - v), alpha, C, c + row * c_row + v, c_row, A, a + row * a_row, a_row, a_k,
-                B, b + v, b_k, None, depth,
-            )  # fmt: skip
+            tile, factors = moved(C, row * C.row + v), moved(A, row * A.row)
+            gemm_micro_kernel_narrow(height, min(lanes, columns - v), alpha, tile, factors, moved(B, v), depth)
             row += height
 
 
@@ -71,15 +68,17 @@ def mc_for(depth, buffer):
 
 
 @routine(component=SAMPLE_ROWS)
-def gemm_gathered(rows, columns, alpha, C, c, c_row, A, a, a_row, a_k, B, b, b_k, index, depth):
-    """`gemm` for rows of B that lie anywhere: the numbers of row k are B[b + index[k] b_k + v]."""
-    lanes = VECTOR_BYTES // C.itemsize
+def gemm_gathered(rows, columns, alpha, C, A, B, depth):
+    """C[r, v] += alpha sum_k A[r, k] B[k, v], for r < rows, v < columns, k < depth, where B is `Rows`.
+
+    C and A are `Matrix`es; the rows of C are contiguous.
+    """
+    lanes = VECTOR_BYTES // C.data.itemsize
     for v in range(0, columns, lanes):
         row = 0
         while row < rows:
             height = _even_height(rows - row, _MR_NARROW)
-            gemm_micro_kernel_narrow(
-                height, min(lanes, columns - v), alpha, C, c + row * c_row + v, c_row, A, a + row * a_row, a_row, a_k,
-                B, b + v, b_k, index, depth,
-            )  # fmt: skip
+            tile, factors = moved(C, row * C.row + v), moved(A, row * A.row)
+            some = Rows(B.data, B.offset + v, B.row, B.index)
+            gemm_micro_kernel_narrow(height, min(lanes, columns - v), alpha, tile, factors, some, depth)
             row += height

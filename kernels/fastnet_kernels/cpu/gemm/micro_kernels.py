@@ -1,17 +1,17 @@
-"""The register tiles that all matrix products are made of.
+"""The micro-kernels that all matrix products are made of.
 
 A tile of C is kept in vector registers while its sum runs, so that each number that is loaded is used many times.
-Matrices lie in arrays of any rank, of which only the memory counts; offsets and strides are numbers of elements.
 
-    gemm_micro_kernel   C[r, v] += alpha sum_k A[r, k] B[k, v]   for v two vectors wide
-                one step of k loads two vectors of B and h single numbers of A, and does 2 h vector FMAs
-    gemm_micro_kernel_narrow   the same for v one vector wide, or a part of one; the rows of B may lie anywhere
-    dot_micro_kernel    C[i, j] += alpha sum_k A[i, k] B[j, k]   for some rows i and j; the rows of A may lie anywhere,
-    and be
-                bytes that are scaled on their way
-                one step loads h + w vectors and does h w vector FMAs; the lanes are added at the end
+    gemm_micro_kernel          C[r, v] += alpha sum_k A[r, k] B[k, v]   for v two vectors wide
+                               one step of k loads two vectors of B and h single numbers of A, and does 2 h vector FMAs
+    gemm_micro_kernel_narrow   C[r, v] += alpha sum_k A[r, k] B[k, v]   for v one vector wide, or a part of one;
+                               the rows of B may lie anywhere
+    dot_micro_kernel           C[i, j] += alpha sum_k A[i, k] B[j, k]   for some rows i and j; the rows of A may lie
+                               anywhere, and be bytes that are scaled on their way
+                               one step loads h + w vectors and does h w vector FMAs; the lanes are added at the end
 
-Every tile is emitted in a few heights (and widths), which are asked for by number.
+Each is emitted in a few heights (and widths), MR and NR of the `Target`, which are chosen by number.
+Read `macro_kernel` next.
 """
 
 from llvmlite import ir
@@ -21,6 +21,7 @@ from numba.extending import intrinsic
 from ..codegen.processor import LINE_BYTES, TARGET
 from ..codegen.simd import (
     Buffer,
+    Operand,
     broadcast,
     emit_prefetch,
     first_lanes,
@@ -66,8 +67,8 @@ def _choose(builder, asked, choices, emit):
     builder.position_at_end(end)
 
 
-def _row_pointers(builder, buffer, offset, stride, count):
-    return [buffer.at(offset, _times(builder, _number(r), stride)) for r in range(count)]
+def _row_pointers(builder, matrix, count):
+    return [matrix.at(matrix.offset, _times(builder, _number(r), matrix.row)) for r in range(count)]
 
 
 class _Rows:
@@ -80,11 +81,11 @@ class _Rows:
 
     _GROUP = ((1, 0), (1, 1), (1, 2), (3, 1), (1, 4), (5, 1), (3, 2))  # row = multiple * scale
 
-    def __init__(self, builder, buffer, offset, stride, count):
-        self.builder, self.count, self.pointer = builder, count, buffer.element.as_pointer()
-        self.size = _number(buffer.size)
-        self.first = builder.bitcast(buffer.at(offset), _BYTE.as_pointer())
-        stride = builder.mul(stride, self.size)
+    def __init__(self, builder, matrix, count):
+        self.builder, self.count, self.pointer = builder, count, matrix.element.as_pointer()
+        self.size = _number(matrix.size)
+        self.first = builder.bitcast(matrix.at(matrix.offset), _BYTE.as_pointer())
+        stride = builder.mul(matrix.row, self.size)
         self.multiples = {number: builder.mul(stride, _number(number)) for number in (1, 3, 5, len(self._GROUP))}
 
     def after(self, offset):
@@ -100,60 +101,61 @@ class _Rows:
         return pointers
 
 
-def _indexed(context, builder, index_type, index, offset):
-    """index[place], or `place` itself where there is no index."""
-    if isinstance(index_type, types.NoneType):
-        return offset
-    numbers = Buffer(context, builder, index_type, index)
-    return numbers.load(numbers.at(offset))
+def _indexed(context, builder, kind, rows, number):
+    """index[number] of `Rows`; of a `Matrix` the number itself."""
+    if "index" not in kind.fields:
+        return number
+    index = Buffer(context, builder, kind[kind.fields.index("index")], rows.index)
+    return index.load(index.at(number))
 
 
-def _next_of(builder, A, a, a_row, a_k, depth, h, B, b_prefetch):
+def _next_of(builder, A, B, depth, h, b_prefetch):
     """Pointer to what is needed soon, and its step: of B from b_prefetch on, else of A.
 
     Down a column of A that is the same column some steps on; along rows that lie without a gap it is the next tile, a
     line a step. A second line for a column's last rows would cost more than it brings: a prefetch takes a load's place.
     """
-    is_column = builder.icmp_signed("!=", a_k, _number(1))
+    is_column = builder.icmp_signed("!=", A.column, _number(1))
     line = _number(LINE_BYTES // A.size)
-    has_no_gap = builder.icmp_signed("<=", a_row, builder.add(depth, line))
-    ahead = builder.select(is_column, _times(builder, _number(_A_AHEAD), a_k), _times(builder, _number(h), a_row))
-    step = builder.select(is_column, a_k, builder.select(has_no_gap, line, _number(0)))
+    has_no_gap = builder.icmp_signed("<=", A.row, builder.add(depth, line))
+    down, along = _times(builder, _number(_A_AHEAD), A.column), _times(builder, _number(h), A.row)
+    ahead = builder.select(is_column, down, along)
+    step = builder.select(is_column, A.column, builder.select(has_no_gap, line, _number(0)))
     is_known = builder.icmp_signed("!=", b_prefetch, _number(NO_PREFETCH))
-    return builder.select(is_known, B.at(b_prefetch), A.at(a, ahead)), builder.select(is_known, line, step)
+    return builder.select(is_known, B.at(b_prefetch), A.at(A.offset, ahead)), builder.select(is_known, line, step)
 
 
 @intrinsic
-def gemm_micro_kernel(typing_context, height, alpha, C, c, c_row, A, a, a_row, a_k, B, b, b_k, depth, b_prefetch):
-    """C[c + r c_row + v] += alpha sum_k A[a + r a_row + k a_k] B[b + k b_k + v].
+def gemm_micro_kernel(typing_context, height, alpha, C, A, B, depth, b_prefetch):
+    """C[r, v] += alpha sum_k A[r, k] B[k, v], for r < height, k < depth, and v below the width of two vectors.
 
-    For rows r < height, k < depth, and v below the width of two vectors. From b_prefetch on, a line of B is asked for
-    at each step, or, where that is NO_PREFETCH, of A what comes next.
+    C, A and B are `Matrix`es; the rows of C and B are contiguous. From b_prefetch on a line of B's buffer is
+    prefetched at each step, or, where that is NO_PREFETCH, of A what comes next.
     """
 
     def generate(context, builder, signature, arguments):
-        height, alpha, _, c, c_row, _, a, a_row, a_k, _, b, b_k, depth, b_prefetch = arguments
-        C, A, B = (Buffer(context, builder, signature.args[i], arguments[i]) for i in (2, 5, 9))
-        b_ahead = _times(builder, _number(_B_AHEAD), b_k)
+        height, alpha, _, _, _, depth, b_prefetch = arguments
+        C, A, B = (Operand(context, builder, signature.args[i], arguments[i]) for i in (2, 3, 4))
+        b_ahead = _times(builder, _number(_B_AHEAD), B.row)
 
         def parts(pointer):
             return [pointer, B.step(pointer, _number(B.lanes))]
 
         def emit(h):
             cells = B.zeros(2 * h)
-            targets = _row_pointers(builder, C, c, c_row, h)
-            for target in targets:  # needed last, asked for first
+            targets = _row_pointers(builder, C, h)
+            for target in targets:  # needed last, prefetched first
                 for part in parts(target):
                     emit_prefetch(builder, part)
-            rows, start = _Rows(builder, A, a, a_row, h), B.at(b)
-            upcoming, prefetch_step = _next_of(builder, A, a, a_row, a_k, depth, h, B, b_prefetch)
+            rows, start = _Rows(builder, A, h), B.at(B.offset)
+            upcoming, prefetch_step = _next_of(builder, A, B, depth, h, b_prefetch)
             with cgutils.for_range(builder, depth) as loop:
-                row = B.step(start, _times(builder, loop.index, b_k))
+                row = B.step(start, _times(builder, loop.index, B.row))
                 loaded = [B.load_vector(part) for part in parts(row)]
                 for part in parts(B.step(row, b_ahead)):
                     emit_prefetch(builder, part)
                 emit_prefetch(builder, A.step(upcoming, _times(builder, loop.index, prefetch_step)))
-                for r, number in enumerate(rows.after(_times(builder, loop.index, a_k))):
+                for r, number in enumerate(rows.after(_times(builder, loop.index, A.column))):
                     factor, pair = broadcast(builder, B.vector, A.load(number)), cells[2 * r : 2 * r + 2]
                     for cell, vector in zip(pair, loaded, strict=True):
                         B.accumulate(cell, factor, vector)
@@ -167,38 +169,35 @@ def gemm_micro_kernel(typing_context, height, alpha, C, c, c_row, A, a, a_row, a
         _choose(builder, [height], [TARGET.mr], emit)
         return context.get_dummy_value()
 
-    offsets = (_OFFSET,) * 3
-    return types.void(_OFFSET, C.dtype, C, *offsets[:2], A, *offsets, B, *offsets, _OFFSET), generate
+    return types.void(_OFFSET, C[0].dtype, C, A, B, _OFFSET, _OFFSET), generate
 
 
 @intrinsic
-def gemm_micro_kernel_narrow(
-    typing_context, height, width, alpha, C, c, c_row, A, a, a_row, a_k, B, b, b_k, index, depth
-):
-    """C[c + r c_row + v] += alpha sum_k A[a + r a_row + k a_k] B[b + index[k] b_k + v].
+def gemm_micro_kernel_narrow(typing_context, height, width, alpha, C, A, B, depth):
+    """C[r, v] += alpha sum_k A[r, k] B[k, v], for r < height, k < depth and v < width, at most a vector.
 
-    For v < width, at most a vector. `index` may be None for 0, 1, 2, ...
+    C and A are `Matrix`es, B is one or `Rows`; the rows of C and B are contiguous.
     """
 
     def generate(context, builder, signature, arguments):
-        height, width, alpha, _, c, c_row, _, a, a_row, a_k, _, b, b_k, index, depth = arguments
-        C, A, B = (Buffer(context, builder, signature.args[i], arguments[i]) for i in (3, 6, 10))
+        height, width, alpha, *_, depth = arguments
+        C, A, B = (Operand(context, builder, signature.args[i], arguments[i]) for i in (3, 4, 5))
         mask = first_lanes(builder, C.vector, width)
-        has_index = not isinstance(signature.args[13], types.NoneType)
+        has_index = "index" in signature.args[5].fields
 
         def emit(h):
             cells = B.zeros(h)
-            targets = _row_pointers(builder, C, c, c_row, h)
+            targets = _row_pointers(builder, C, h)
             for target in targets:
                 emit_prefetch(builder, target)
-            rows = _Rows(builder, A, a, a_row, h)
+            rows = _Rows(builder, A, h)
             with cgutils.for_range(builder, depth) as loop:
-                offset = _indexed(context, builder, signature.args[13], index, loop.index)
-                row = B.at(b, _times(builder, offset, b_k))
+                offset = _indexed(context, builder, signature.args[5], B, loop.index)
+                row = B.at(B.offset, _times(builder, offset, B.row))
                 if has_index:  # the next tile's part of the row: rows far apart are more than a processor foresees
                     emit_prefetch(builder, B.step(row, _number(B.lanes)), first_cache=False)
                 loaded = B.load_vector(row, mask)
-                numbers = rows.after(_times(builder, loop.index, a_k))
+                numbers = rows.after(_times(builder, loop.index, A.column))
                 for cell, number in zip(cells, numbers, strict=True):
                     B.accumulate(cell, broadcast(builder, B.vector, A.load(number)), loaded)
             scale = broadcast(builder, C.vector, alpha)
@@ -213,28 +212,22 @@ def gemm_micro_kernel_narrow(
         _choose(builder, [height], [TARGET.mr_narrow], emit)
         return context.get_dummy_value()
 
-    offsets = (_OFFSET,) * 3
-    return types.void(
-        _OFFSET, _OFFSET, C.dtype, C, *offsets[:2], A, *offsets, B, *offsets[:2], index, _OFFSET
-    ), generate
+    return types.void(_OFFSET, _OFFSET, C[0].dtype, C, A, B, _OFFSET), generate
 
 
 @intrinsic
-def dot_micro_kernel(
-    typing_context, height, width, alpha, C, c, c_row, c_column, A, a, a_row, index, B, b, b_row, n_k, scale, shift
-):
-    """C[c + i c_row + j c_column] += alpha sum_k A[a + index[i] a_row + k] B[b + j b_row + k].
+def dot_micro_kernel(typing_context, height, width, alpha, C, A, B, n_k, rescale):
+    """C[i, j] += alpha sum_k A[i, k] B[j, k], for i < height, j < width and k < n_k.
 
-    For i < height, j < width, k < n_k. `index` may be None for 0, 1, 2, ... A is read as scale A + shift, and may be
-    uint8; where both are None, as it is.
+    C and B are `Matrix`es, A `Rows`; the rows of A and B are contiguous. A is read as `rescale` says, and may be
+    uint8 then; where that is None, as it is.
     """
 
     def generate(context, builder, signature, arguments):
-        height, width, alpha, _, c, c_row, c_column, _, a, a_row, index, _, b, b_row, n_k, scale, shift = arguments
-        C, A, B = (Buffer(context, builder, signature.args[i], arguments[i]) for i in (3, 7, 11))
+        height, width, alpha, _, _, _, n_k, scaling = arguments
+        C, A, B = (Operand(context, builder, signature.args[i], arguments[i]) for i in (3, 4, 5))
         lanes = _number(B.lanes)
-        is_scaled = not isinstance(signature.args[15], types.NoneType)
-        reader = Reader(builder, A, B, scale, shift) if is_scaled else None
+        reader = None if isinstance(rescale, types.NoneType) else Reader(builder, A, B, scaling)
 
         def load(pointer, mask):
             return reader.read(pointer, mask) if reader else A.load_vector(pointer, mask)
@@ -243,9 +236,9 @@ def dot_micro_kernel(
 
         def emit(h, w):
             cells = B.zeros(h * w)
-            offsets = [_indexed(context, builder, signature.args[10], index, _number(i)) for i in range(h)]
-            rows = [A.at(a, _times(builder, offset, a_row)) for offset in offsets]
-            columns = _row_pointers(builder, B, b, b_row, w)
+            offsets = [_indexed(context, builder, signature.args[4], A, _number(i)) for i in range(h)]
+            rows = [A.at(A.offset, _times(builder, offset, A.row)) for offset in offsets]
+            columns = _row_pointers(builder, B, w)
 
             def step(k, mask=None):
                 loaded = [load(A.step(row, k), mask) for row in rows]
@@ -262,12 +255,11 @@ def dot_micro_kernel(
             for i in range(h):
                 for j in range(w):
                     total = builder.fmul(alpha, sums[i * w + j])
-                    row = builder.add(c, _times(builder, _number(i), c_row))
-                    target = C.at(row, _times(builder, _number(j), c_column))
+                    row = builder.add(C.offset, _times(builder, _number(i), C.row))
+                    target = C.at(row, _times(builder, _number(j), C.column))
                     C.store(builder.fadd(C.load(target), total), target)
 
         _choose(builder, [height, width], [TARGET.dot_mr, TARGET.dot_nr], emit)
         return context.get_dummy_value()
 
-    two, three = (_OFFSET,) * 2, (_OFFSET,) * 3
-    return types.void(*two, C.dtype, C, *three, A, *two, index, B, *three, scale, shift), generate
+    return types.void(_OFFSET, _OFFSET, C[0].dtype, C, A, B, _OFFSET, rescale), generate

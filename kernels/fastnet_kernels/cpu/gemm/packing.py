@@ -2,6 +2,7 @@
 
 from ...codes import LARGE_W
 from ..codegen.compiling import inner, routine
+from ..codegen.matrix import Matrix, moved, unscaled
 from ..codegen.processor import PANEL_BYTES, VECTOR_BYTES
 from ..partition import n_blocks
 from .load_convert import read_vectors
@@ -24,29 +25,32 @@ def packed_mr(columns, buffer):
 
 
 @routine(component=LARGE_W)
-def pack_columns(height, target, source, s, stride, columns, depth):
-    """The matrix source[s + k stride + c], c < columns, k < depth, tile by tile, what a step of k needs side by side.
+def pack_columns(height, target, source, columns, depth):
+    """The matrix source[k, c], c < columns, k < depth, tile by tile, what a step of k needs side by side.
 
-    What is read beyond the columns means nothing; `source` goes on for a vector.
+    `source` is a `Matrix` of contiguous rows, `target` a buffer. What is read beyond the columns means nothing; the
+    source goes on for a vector.
     """
-    one, zero, lanes = target.dtype.type(1), target.dtype.type(0), VECTOR_BYTES // target.itemsize
-    step, panel_stride = _packed_strides(height, depth, target)
+    lanes = VECTOR_BYTES // target.itemsize
+    rescale, (step, panel_stride) = unscaled(target), _packed_strides(height, depth, target)
     for k in range(depth):
-        t, offset = k * step, s + k * stride
+        t, offset = k * step, source.offset + k * source.row
         for c in range(0, columns, height):
             for v in range(0, min(height, columns - c), lanes):
-                read_vectors(1, target, t + v, source, offset + c + v, one, zero)
+                read_vectors(1, target, t + v, source.data, offset + c + v, rescale)
             t += panel_stride
 
 
 @routine(component=LARGE_W)
-def gemm_packed(height, rows, columns, C, c, c_row, A, B, b, b_k, depth):
-    """C[c + r c_row + v] += sum_k A[k, r] B[b + k b_k + v], for A packed by `pack_columns`."""
-    step, panel_stride = _packed_strides(height, depth, C)
-    one, panel = C.dtype.type(1), PANEL_BYTES // C.itemsize
+def gemm_packed(height, rows, columns, C, A, B, depth):
+    """C[r, v] += sum_k A[k, r] B[k, v], for r < rows, v < columns, k < depth, A packed by `pack_columns`.
+
+    C and B are `Matrix`es of contiguous rows, A is a buffer.
+    """
+    step, panel_stride = _packed_strides(height, depth, C.data)
+    one, panel = C.data.dtype.type(1), PANEL_BYTES // C.data.itemsize
     for v in range(0, columns, panel):
         for row in range(0, rows, height):
-            gemm(
-                min(height, rows - row), min(panel, columns - v), one, C, c + row * c_row + v, c_row, A,
-                row // height * panel_stride, 1, step, B, b + v, b_k, depth, NO_PREFETCH,
-            )  # fmt: skip
+            tile, packed = moved(C, row * C.row + v), Matrix(A, row // height * panel_stride, 1, step)
+            height_left, width = min(height, rows - row), min(panel, columns - v)
+            gemm(height_left, width, one, tile, packed, moved(B, v), depth, NO_PREFETCH)

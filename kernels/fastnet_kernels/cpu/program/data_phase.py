@@ -16,6 +16,7 @@ from ...codes import (
 )
 from ..codegen.arrays import reinterpret, vector
 from ..codegen.compiling import routine
+from ..codegen.matrix import Matrix, Rows
 from ..codegen.processor import TARGET
 from ..gemm.dot_and_gemv import gemv_t, gemv_t_bytes
 from ..layers import dispatch
@@ -43,17 +44,17 @@ def _add_to_partial(job, partial, block):
     count, rows = count_of(job, block), vector(job.rows, first, 2 * size)
     scale, shift = workspace.dtype.type(plan.scale), workspace.dtype.type(plan.shift)
     for j in range(n):
-        offset, f, ahead = partial + j * n_in, dz + j * size, size if j == 0 and _PREFETCHES else 0
+        f, ahead = dz + j * size, size if j == 0 and _PREFETCHES else 0
+        sums, factors = vector(workspace, partial + j * n_in, n_in), Matrix(workspace, f, 1, 1)
         if job.are_bytes:
-            gemv_t_bytes(workspace, offset, n_in, scale, workspace, f, 1, count, job.samples, 0, n_in, rows, ahead)
+            gemv_t_bytes(sums, scale, factors, count, Rows(job.samples, 0, n_in, rows), ahead)
         else:
             numbers = reinterpret(job.samples, workspace)
-            gemv_t(workspace, offset, n_in, scale, workspace, f, 1, count, numbers, 0, n_in, rows, ahead)
+            gemv_t(sums, scale, factors, count, Rows(numbers, 0, n_in, rows), ahead)
         if shift != 0:
             total = shift * 0
             for i in range(count):
                 total += shift * workspace[f + i]
-            sums = vector(workspace, offset, n_in)
             for k in range(n_in):
                 sums[k] += total
 

@@ -7,6 +7,7 @@ as scale * x + shift.
 from ...codes import BYTES, N_IN, PACKED_CACHED, SAMPLE_ROWS
 from ..codegen.arrays import reinterpret, vector
 from ..codegen.compiling import inner, routine
+from ..codegen.matrix import Rows, moved, rescale_of
 from ..codegen.processor import LINE_BYTES, PANEL_BYTES, TARGET, VECTOR_BYTES
 from ..codegen.simd import prefetch
 from ..gemm.load_convert import read_vectors, transpose
@@ -46,85 +47,94 @@ def unpacked_inputs(job):
 
 
 @inner
-def _read(row, given, scale, shift):
+def _read(row, given, rescale):
     lanes = VECTOR_BYTES // row.itemsize
     whole = row.size // lanes * lanes
     for k in range(0, whole, lanes):
-        read_vectors(1, row, k, given, k, scale, shift)
+        read_vectors(1, row, k, given, k, rescale)
     for k in range(whole, row.size):
-        row[k] = scale * given[k] + shift
+        row[k] = rescale.scale * given[k] + rescale.shift
 
 
 @routine(component=SAMPLE_ROWS)
-def read_rows(job, target, t, first, count, first_feature, n_features):
-    """target[t:] = some features of `count` samples, one sample after the other."""
+def read_rows(job, target, first, count, first_feature, n_features):
+    """target[i n_features + k] = feature first_feature + k of sample first + i, for i < count, k < n_features.
+
+    `target` is a vector, and becomes `count` rows one after the other.
+    """
     plan, rows, samples = job.plan, job.rows, job.samples
-    n, scale, shift = plan.layers[0, N_IN], target.dtype.type(plan.scale), target.dtype.type(plan.shift)
+    n, rescale = plan.layers[0, N_IN], rescale_of(plan, target)
     numbers = reinterpret(samples, target)
     for i in range(count):
-        row, offset = vector(target, t + i * n_features, n_features), rows[first + i] * n + first_feature
+        row, offset = vector(target, i * n_features, n_features), rows[first + i] * n + first_feature
         if job.are_bytes:
-            _read(row, vector(samples, offset, n_features), scale, shift)
+            _read(row, vector(samples, offset, n_features), rescale)
         else:
-            _read(row, vector(numbers, offset, n_features), scale, shift)
+            _read(row, vector(numbers, offset, n_features), rescale)
 
 
 @inner
-def _pack(plan, target, t, t_row, source, rows, first, count, first_feature, n_features):
-    lanes, n = VECTOR_BYTES // target.itemsize, plan.layers[0, N_IN]
-    scale, shift = target.dtype.type(plan.scale), target.dtype.type(plan.shift)
+def _pack(plan, target, source, rows, first, count, first_feature, n_features):
+    lanes, rescale = VECTOR_BYTES // target.data.itemsize, rescale_of(plan, target.data)
     for i in range(0, count, lanes):
         for k in range(0, n_features, lanes):
-            transpose(
-                target, t + k * t_row + i, t_row, source, first_feature + k, rows, first + i, n,
-                min(lanes, n_features - k), scale, shift,
-            )  # fmt: skip
+            some = Rows(source, first_feature + k, plan.layers[0, N_IN], rows)
+            transpose(moved(target, k * target.row + i), some, first + i, min(lanes, n_features - k), rescale)
 
 
 @routine(component=BYTES)
-def _pack_bytes(job, target, t, t_row, first, count, first_feature, n_features):
-    _pack(job.plan, target, t, t_row, job.samples, job.rows, first, count, first_feature, n_features)
+def _pack_bytes(job, target, first, count, first_feature, n_features):
+    _pack(job.plan, target, job.samples, job.rows, first, count, first_feature, n_features)
 
 
 @routine
-def pack_inputs(job, target, t, t_row, first, count, first_feature, n_features):
-    """target[t + k t_row + i] = feature first_feature + k of sample i, for `count` samples: a multiple of the lanes."""
+def pack_inputs(job, target, first, count, first_feature, n_features):
+    """target[k, i] = feature first_feature + k of sample first + i, for k < n_features, i < count.
+
+    `target` is a `Matrix` of contiguous rows, a feature each; the count is a multiple of a vector's lanes.
+    """
     if job.are_bytes:
-        _pack_bytes(job, target, t, t_row, first, count, first_feature, n_features)
+        _pack_bytes(job, target, first, count, first_feature, n_features)
     else:
-        numbers = reinterpret(job.samples, target)
-        _pack(job.plan, target, t, t_row, numbers, job.rows, first, count, first_feature, n_features)
+        numbers = reinterpret(job.samples, target.data)
+        _pack(job.plan, target, numbers, job.rows, first, count, first_feature, n_features)
 
 
 @inner
-def _gather(plan, target, t_first, source, rows, first, count, first_column, last_column, panel_stride):
-    panel, n = PANEL_BYTES // target.itemsize, plan.layers[0, N_IN]
-    scale, shift = target.dtype.type(plan.scale), target.dtype.type(plan.shift)
+def _gather(plan, target, source, rows, first, count, first_column, last_column):
+    panel, n = PANEL_BYTES // target.data.itemsize, plan.layers[0, N_IN]
+    rescale = rescale_of(plan, target.data)
     for i in range(count):
-        t, ahead = t_first + i * panel, rows[first + i + _AHEAD] * n
+        t, ahead = target.offset + i * panel, rows[first + i + _AHEAD] * n
         for column in range(first_column, last_column, LINE_BYTES // source.itemsize):
             prefetch(source, ahead + column)
         for column in range(first_column, last_column, panel):
             offset = rows[first + i] * n + column
             if offset + panel <= source.size:
-                read_vectors(2, target, t, source, offset, scale, shift)
+                read_vectors(2, target.data, t, source, offset, rescale)
             else:
-                given, taken = vector(source, offset, last_column - column), vector(target, t, last_column - column)
+                given, taken = (
+                    vector(source, offset, last_column - column),
+                    vector(target.data, t, last_column - column),
+                )
                 for c in range(taken.size):
-                    taken[c] = scale * given[c] + shift
-            t += panel_stride
+                    taken[c] = rescale.scale * given[c] + rescale.shift
+            t += target.column
 
 
 @routine(component=BYTES)
-def _gather_bytes(job, target, t, first, count, first_column, last_column, panel_stride):
-    _gather(job.plan, target, t, job.samples, job.rows, first, count, first_column, last_column, panel_stride)
+def _gather_bytes(job, target, first, count, first_column, last_column):
+    _gather(job.plan, target, job.samples, job.rows, first, count, first_column, last_column)
 
 
 @routine
-def gather_inputs(job, target, t, first, count, first_column, last_column, panel_stride):
-    """Columns of `count` samples as panels, `panel_stride` apart, from t on. What is beyond the last means nothing."""
+def gather_inputs(job, target, first, count, first_column, last_column):
+    """Some columns of `count` samples as panels, a sample a row. What stands beyond the last column means nothing.
+
+    `target` is a `Matrix` of contiguous rows, a panel's width each; its `column` is from panel to panel.
+    """
     if job.are_bytes:
-        _gather_bytes(job, target, t, first, count, first_column, last_column, panel_stride)
+        _gather_bytes(job, target, first, count, first_column, last_column)
     else:
-        numbers = reinterpret(job.samples, target)
-        _gather(job.plan, target, t, numbers, job.rows, first, count, first_column, last_column, panel_stride)
+        numbers = reinterpret(job.samples, target.data)
+        _gather(job.plan, target, numbers, job.rows, first, count, first_column, last_column)

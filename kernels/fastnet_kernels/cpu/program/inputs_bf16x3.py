@@ -3,6 +3,7 @@
 from ...codes import A_OFFSET, AMX, N_IN
 from ..codegen.arrays import reinterpret
 from ..codegen.compiling import inner, routine
+from ..codegen.matrix import Rows, rescale_of, unscaled
 from ..codegen.processor import LINE_BYTES, TARGET
 from ..codegen.simd import prefetch
 from ..gemm.amx import TILE_ROWS
@@ -15,22 +16,22 @@ _AHEAD = TARGET.prefetched_samples
 
 @inner
 def _pack(plan, terms, t, source, rows, first, first_feature, n_features):
-    n, scale, shift = plan.layers[0, N_IN], terms.dtype.type(plan.scale), terms.dtype.type(plan.shift)
+    n, rescale = plan.layers[0, N_IN], rescale_of(plan, terms)
     for i in range(0, STEP, TILE_ROWS):
         for k in range(0, n_features, STEP):
             for ahead in range(first + i + TILE_ROWS, first + i + 2 * TILE_ROWS):
                 for line in range(0, STEP, LINE_BYTES // source.itemsize):
                     prefetch(source, rows[ahead] * n + first_feature + k + line)
-            target, width = tile_of(t, k, i), min(STEP, n_features - k)
-            bf16x3_samples(terms, target, source, first_feature + k, rows, first + i, n, width, scale, shift)
+            some, width = Rows(source, first_feature + k, n, rows), min(STEP, n_features - k)
+            bf16x3_samples(terms, tile_of(t, k, i), some, first + i, width, rescale)
 
 
 @routine(component=AMX)
-def pack_inputs_bf16x3(job, terms, t, first_block, last_block, first_feature, n_features):
-    """Terms of some blocks' panels of some features, a feature a row."""
+def pack_inputs_bf16x3(job, terms, first_block, last_block, first_feature, n_features):
+    """bf16x3 terms of some blocks' panels of some features, a feature a row."""
     plan = job.plan
     for p, block in enumerate(range(first_block, last_block)):
-        offset = bf16x3_panel(t, p)
+        offset = bf16x3_panel(0, p)
         if job.are_bytes:
             _pack(plan, terms, offset, job.samples, job.rows, block * STEP, first_feature, n_features)
         else:
@@ -39,8 +40,8 @@ def pack_inputs_bf16x3(job, terms, t, first_block, last_block, first_feature, n_
 
 
 @inner
-def _gather(plan, terms, t, source, rows, first, count, first_column, last_column):
-    n, scale, shift = plan.layers[0, N_IN], terms.dtype.type(plan.scale), terms.dtype.type(plan.shift)
+def _gather(plan, terms, source, rows, first, count, first_column, last_column):
+    n, rescale = plan.layers[0, N_IN], rescale_of(plan, terms)
     for k in range(0, count, STEP):
         for i in range(TILE_ROWS):
             row, second = rows[first + k + i] * n, rows[first + k + i + TILE_ROWS] * n
@@ -50,32 +51,32 @@ def _gather(plan, terms, t, source, rows, first, count, first_column, last_colum
                 prefetch(source, rows[upcoming + TILE_ROWS] * n + column)
             for column in range(first_column, last_column, TILE_ROWS):
                 c, left = column - first_column, min(TILE_ROWS, last_column - column)
-                target = tile_of(bf16x3_panel(t, c // STEP), k, c % STEP) + i * TILE_ROWS
+                target = tile_of(bf16x3_panel(0, c // STEP), k, c % STEP) + i * TILE_ROWS
                 if left == TILE_ROWS:
-                    bf16x3_pairs(terms, target, source, row + column, second + column, None, None, scale, shift)
+                    bf16x3_pairs(terms, target, source, row + column, second + column, None, None, rescale)
                 else:
-                    bf16x3_pairs(terms, target, source, row + column, second + column, left, left, scale, shift)
+                    bf16x3_pairs(terms, target, source, row + column, second + column, left, left, rescale)
 
 
 @routine(component=AMX)
-def gather_inputs_bf16x3(job, terms, t, first, count, first_column, last_column):
-    """Terms of panels of some columns, of `count` samples, a sample a row; the last one is repeated."""
+def gather_inputs_bf16x3(job, terms, first, count, first_column, last_column):
+    """bf16x3 terms of panels of some columns, of `count` samples, a sample a row; the last one is repeated."""
     if job.are_bytes:
-        _gather(job.plan, terms, t, job.samples, job.rows, first, count, first_column, last_column)
+        _gather(job.plan, terms, job.samples, job.rows, first, count, first_column, last_column)
     else:
         numbers = reinterpret(job.samples, terms)
-        _gather(job.plan, terms, t, numbers, job.rows, first, count, first_column, last_column)
+        _gather(job.plan, terms, numbers, job.rows, first, count, first_column, last_column)
 
 
 @routine(component=AMX)
-def pack_activations_bf16x3(job, terms, t, l, first, count, first_column, last_column):
-    """The same of some columns of layer l's A, for samples from a block's first one on."""
-    plan, one, zero = job.plan, terms.dtype.type(1), terms.dtype.type(0)
+def pack_activations_bf16x3(job, terms, l, first, count, first_column, last_column):
+    """bf16x3 terms of panels of some columns of layer l's A, of `count` samples from a block's first one on."""
+    plan, as_it_is = job.plan, unscaled(terms)
     for column in range(first_column, last_column, TILE_ROWS):
         c = column - first_column
         for k in range(0, count, STEP):
             target, a = (
-                tile_of(bf16x3_panel(t, c // STEP), k, c % STEP),
+                tile_of(bf16x3_panel(0, c // STEP), k, c % STEP),
                 offset_of(plan, l, A_OFFSET, (first + k) // STEP),
             )
-            bf16x3_samples(terms, target, job.workspace, a, plan.iota, column, STEP, STEP, one, zero)
+            bf16x3_samples(terms, target, Rows(job.workspace, a, STEP, plan.iota), column, STEP, as_it_is)

@@ -136,7 +136,7 @@ def _sample(job):
     """Where the sample lies: a buffer, and the place in it."""
     find_rows(job, 0)
     if are_copied(job):
-        read_rows(job, job.workspace, job.plan.X, 0, 1, 0, job.plan.layers[0, N_IN])
+        read_rows(job, vector(job.workspace, job.plan.X, job.plan.layers[0, N_IN]), 0, 1, 0, job.plan.layers[0, N_IN])
     samples, x, rows = unpacked_inputs(job)
     return samples, x + rows[0] * job.plan.layers[0, N_IN]
 

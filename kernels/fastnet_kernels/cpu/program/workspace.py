@@ -1,13 +1,27 @@
 """Where things are in the workspace, as views of it."""
 
-from ...codes import FEATURE_MAJOR, N_IN, N_OUT, SAMPLE_MAJOR, UNPACKED, USES_AMX, WGRAD, WGRAD_GEMM, WGRAD_ROWS
+from ...codes import (
+    FEATURE_MAJOR,
+    LDW,
+    N_IN,
+    N_OUT,
+    SAMPLE_MAJOR,
+    UNPACKED,
+    USES_AMX,
+    W_OFFSET,
+    WGRAD,
+    WGRAD_GEMM,
+    WGRAD_ROWS,
+)
 from ..codegen.arrays import matrix, vector
 from ..codegen.compiling import inner
+from ..codegen.matrix import Matrix
 from ..codegen.processor import TARGET, VECTOR_BYTES
 from ..partition import n_blocks
 from .inputs import lie_ready
 
 _TAIL_WEIGHTS = TARGET.tail_weights
+_AMX_SCRATCH = TARGET.amx_scratch
 
 
 @inner
@@ -78,3 +92,41 @@ def is_wgrad_gemm(job, l):
     """Whether dW is summed of panels: samples' own rows cannot be used where they are to be scaled."""
     how = job.plan.layers[l, WGRAD]
     return how == WGRAD_GEMM or (how == WGRAD_ROWS and job.plan.layout == FEATURE_MAJOR and not lie_ready(job))
+
+
+@inner
+def units_of(job, l, column, block):
+    """A or dZ of one layer and block as a `Matrix` of a unit a row, samples side by side."""
+    return Matrix(job.workspace, offset_of(job.plan, l, column, block), job.plan.block_rows, 1)
+
+
+@inner
+def panels_of(job, l, column, block):
+    """A or dZ of one layer, from a block on, as a `Matrix` of a unit a row, whose `column` is from block to block."""
+    size = job.plan.block_rows
+    return Matrix(job.workspace, offset_of(job.plan, l, column, block), size, job.plan.layers[l, N_OUT] * size)
+
+
+@inner
+def samples_of(job, l, column):
+    """A or dZ of one layer as a `Matrix` of a sample a row, where a step is a single block of SAMPLE_MAJOR layout."""
+    by_sample, by_unit = strides_of(job.plan, l)
+    return Matrix(job.workspace, job.plan.layers[l, column], by_sample, by_unit)
+
+
+@inner
+def weights_of(job, l):
+    """W (n_l, n_(l-1)) of a dense layer, a unit a row."""
+    return Matrix(job.parameters, job.plan.layers[l, W_OFFSET], job.plan.layers[l, LDW], 1)
+
+
+@inner
+def transposed_weights_of(job, l):
+    """W^T (n_(l-1), n_l) of a dense layer."""
+    return Matrix(job.parameters, job.plan.layers[l, W_OFFSET], 1, job.plan.layers[l, LDW])
+
+
+@inner
+def terms_of(job, scratch):
+    """A worker's room for bf16x3 terms."""
+    return vector(scratch, job.plan.amx_scratch, _AMX_SCRATCH)

@@ -1,14 +1,26 @@
 """Back through the layers: dZ of each from the dZ of the next."""
 
-from ....codes import DZ_OFFSET, LARGE_W, LDW, N_IN, N_OUT, PACKS_W, SAMPLE_MAJOR, SAMPLE_ROWS, USES_AMX, W_OFFSET
+from ....codes import DZ_OFFSET, LARGE_W, N_IN, N_OUT, PACKS_W, SAMPLE_MAJOR, SAMPLE_ROWS, USES_AMX
+from ...codegen.arrays import vector
 from ...codegen.compiling import inner, routine
+from ...codegen.matrix import Matrix, Rows, moved
 from ...codegen.processor import TARGET
 from ...gemm.dot_and_gemv import gemv_t
 from ...gemm.gemm_bf16x3 import gemm_amx
 from ...gemm.macro_kernel import gemm, mc_for
 from ...gemm.micro_kernels import NO_PREFETCH
 from ...gemm.packing import gemm_packed, pack_columns, packed_mr
-from ...program.workspace import columns_of, count_of_blocks, numbers_of, offset_of, strides_of
+from ...program.workspace import (
+    columns_of,
+    count_of_blocks,
+    numbers_of,
+    panels_of,
+    samples_of,
+    terms_of,
+    transposed_weights_of,
+    units_of,
+    weights_of,
+)
 from .tail import dense_backward_tail
 
 _NUMBERS = TARGET.backward_numbers
@@ -17,67 +29,57 @@ _PACKED_DEPTH = TARGET.packed_depth
 
 @routine(component=SAMPLE_ROWS)
 def _dense_backward_rows(job, l):
-    """dA_prev += dZ W for samples one by one."""
-    plan, workspace = job.plan, job.workspace
-    n, n_in, w, stride = plan.layers[l, N_OUT], plan.layers[l, N_IN], plan.layers[l, W_OFFSET], plan.layers[l, LDW]
-    dz, dz_prev = plan.layers[l, DZ_OFFSET], plan.layers[l - 1, DZ_OFFSET]
-    by_sample, by_unit = strides_of(plan, l)
+    """dA_prev += dZ W, where a sample is a row."""
+    plan, W, dZ = job.plan, weights_of(job, l), samples_of(job, l, DZ_OFFSET)
+    n, n_in, one = plan.layers[l, N_OUT], plan.layers[l, N_IN], job.workspace.dtype.type(1)
     some = max(4, _NUMBERS // n_in)
     for j in range(0, n, some):  # rows of W, which stay in cache for all samples
+        rows = Rows(W.data, W.offset + j * W.row, W.row, plan.iota)
         for i in range(job.m):
-            gemv_t(
-                workspace, dz_prev + i * n_in, n_in, workspace.dtype.type(1), workspace,
-                dz + i * by_sample + j * by_unit, by_unit, min(some, n - j), job.parameters, w + j * stride, stride,
-                plan.iota, 0,
-            )  # fmt: skip
+            dA_prev = vector(job.workspace, plan.layers[l - 1, DZ_OFFSET] + i * n_in, n_in)
+            factors = Matrix(dZ.data, dZ.offset + i * dZ.row + j * dZ.column, dZ.column, 1)
+            gemv_t(dA_prev, one, factors, min(some, n - j), rows, 0)
 
 
 @routine(component=LARGE_W)
 def _dense_backward_packed(job, scratch, l, first_block, last_block):
-    """dA_prev += W^T dZ for samples side by side, with pieces of a large W copied: its columns lie pages apart."""
-    plan, workspace = job.plan, job.workspace
+    """dA_prev += W^T dZ for samples side by side, with pieces of a large W packed: its columns lie pages apart."""
+    plan, workspace, W = job.plan, job.workspace, weights_of(job, l)
     n, n_in, size = plan.layers[l, N_OUT], plan.layers[l, N_IN], plan.block_rows
-    w, stride, height = plan.layers[l, W_OFFSET], plan.layers[l, LDW], packed_mr(size, workspace)
+    height = packed_mr(size, workspace)
     for j in range(0, n, _PACKED_DEPTH):
         depth = min(_PACKED_DEPTH, n - j)
         columns = mc_for(depth, workspace)
         for c in range(0, n_in, columns):
             count = min(columns, n_in - c)
-            pack_columns(height, scratch, job.parameters, w + j * stride + c, stride, count, depth)
+            pack_columns(height, scratch, moved(W, j * W.row + c), count, depth)
             for block in range(first_block, last_block):
-                gemm_packed(
-                    height, count, columns_of(job, l, block), workspace, offset_of(plan, l - 1, DZ_OFFSET, block) + c *
-                    size, size, scratch, workspace, offset_of(plan, l, DZ_OFFSET, block) + j * size, size, depth,
-                )  # fmt: skip
+                dA_prev = moved(units_of(job, l - 1, DZ_OFFSET, block), c * size)
+                dZ = moved(units_of(job, l, DZ_OFFSET, block), j * size)
+                gemm_packed(height, count, columns_of(job, l, block), dA_prev, scratch, dZ, depth)
 
 
 @routine
 def _dense_backward(job, scratch, l, first_block, last_block):
-    """dA_prev of a dense layer's dZ."""
+    """dA_prev = W^T dZ of a dense layer, for some blocks."""
     plan, workspace = job.plan, job.workspace
     for block in range(first_block, last_block):
         dA_prev = numbers_of(job, l - 1, DZ_OFFSET, block)
         for j in range(dA_prev.size):
             dA_prev[j] = 0
+    n, n_in, one = plan.layers[l, N_OUT], plan.layers[l, N_IN], workspace.dtype.type(1)
     if plan.layout == SAMPLE_MAJOR:
         _dense_backward_rows(job, l)
     elif plan.layers[l, USES_AMX]:
-        n, n_in, size = plan.layers[l, N_OUT], plan.layers[l, N_IN], plan.block_rows
-        gemm_amx(
-            n_in, count_of_blocks(job, first_block, last_block), workspace.dtype.type(1), workspace, offset_of(plan, l -
-            1, DZ_OFFSET, first_block), size, n_in * size, job.parameters, plan.layers[l, W_OFFSET], 1, plan.layers[l,
-            LDW], workspace, offset_of(plan, l, DZ_OFFSET, first_block), n * size, n, scratch, plan.amx_scratch,
-        )  # fmt: skip
+        dA_panels, dZ_panels = panels_of(job, l - 1, DZ_OFFSET, first_block), panels_of(job, l, DZ_OFFSET, first_block)
+        samples, terms = count_of_blocks(job, first_block, last_block), terms_of(job, scratch)
+        gemm_amx(n_in, samples, one, dA_panels, transposed_weights_of(job, l), dZ_panels, n, terms)
     elif plan.layers[l, PACKS_W]:
         _dense_backward_packed(job, scratch, l, first_block, last_block)
     else:
-        n, n_in, size = plan.layers[l, N_OUT], plan.layers[l, N_IN], plan.block_rows
         for block in range(first_block, last_block):
-            dz, dz_prev = offset_of(plan, l, DZ_OFFSET, block), offset_of(plan, l - 1, DZ_OFFSET, block)
-            gemm(
-                n_in, columns_of(job, l, block), workspace.dtype.type(1), workspace, dz_prev, size, job.parameters,
-                plan.layers[l, W_OFFSET], 1, plan.layers[l, LDW], workspace, dz, size, n, NO_PREFETCH,
-            )  # fmt: skip
+            dA, dZ = units_of(job, l - 1, DZ_OFFSET, block), units_of(job, l, DZ_OFFSET, block)
+            gemm(n_in, columns_of(job, l, block), one, dA, transposed_weights_of(job, l), dZ, n, NO_PREFETCH)
 
 
 @inner

@@ -1,15 +1,26 @@
 """Forward through dense layers, the first of which reads the samples; some blocks of samples at a time."""
 
-from ....codes import A_OFFSET, B_OFFSET, LDW, N_IN, N_OUT, PACKED_CACHED, SAMPLE_MAJOR, UNPACKED, USES_AMX, W_OFFSET
+from ....codes import A_OFFSET, B_OFFSET, N_IN, N_OUT, PACKED_CACHED, SAMPLE_MAJOR, UNPACKED, USES_AMX
 from ...codegen.arrays import distance, vector
 from ...codegen.compiling import inner, routine
+from ...codegen.matrix import Matrix, Rows, moved
 from ...gemm.dot_and_gemv import gemm_dot
 from ...gemm.gemm_bf16x3 import depth_at_once, gemm_amx, gemm_bf16x3
 from ...gemm.macro_kernel import gemm, mc_for
 from ...gemm.micro_kernels import NO_PREFETCH
 from ...program.inputs import are_copied, pack_inputs, read_rows, unpacked_inputs
 from ...program.inputs_bf16x3 import pack_inputs_bf16x3
-from ...program.workspace import columns_of, count_of_blocks, offset_of, strides_of
+from ...program.workspace import (
+    columns_of,
+    count_of_blocks,
+    offset_of,
+    panels_of,
+    samples_of,
+    strides_of,
+    terms_of,
+    units_of,
+    weights_of,
+)
 from .tail import dense_forward_tail, first_layer_unpacked
 
 
@@ -43,10 +54,10 @@ def _next_samples(job, target, block):
 
 @routine
 def _first_layer_of_panels(job, scratch, first_block, last_block, k, n_features):
-    """The same for some blocks, in products with panels of samples, which may be there from the step before."""
+    """Z += some features' share, for some blocks, from packed samples, which may be there from the step before."""
     plan, workspace = job.plan, job.workspace
     n, n_in, size = plan.layers[0, N_OUT], plan.layers[0, N_IN], plan.block_rows
-    w, stride = plan.layers[0, W_OFFSET] + k, plan.layers[0, LDW]
+    W = moved(weights_of(job, 0), k)
     keeps = plan.inputs == PACKED_CACHED
     target = workspace if keeps else scratch
     rows = mc_for(n_features, workspace)
@@ -59,28 +70,23 @@ def _first_layer_of_panels(job, scratch, first_block, last_block, k, n_features)
                 upcoming = plan.X + (first_block * n_in + k + n_features) * size if is_last else t + n_in * size
             elif row == 0 and n_features == n_in:
                 upcoming = _next_samples(job, target, block + 1)
+            X = Matrix(target, t, size, 1)
             if row == 0 and not (keeps and job.again):
-                pack_inputs(job, target, t, size, block * size, size if keeps else columns, k, n_features)
-            gemm(
-                min(rows, n - row), columns, workspace.dtype.type(1), workspace, offset_of(plan, 0, A_OFFSET, block) +
-                row * size, size, job.parameters, w + row * stride, stride, 1, target, t, size, n_features, upcoming,
-            )  # fmt: skip
+                pack_inputs(job, X, block * size, size if keeps else columns, k, n_features)
+            Z, some = moved(units_of(job, 0, A_OFFSET, block), row * size), moved(W, row * W.row)
+            gemm(min(rows, n - row), columns, workspace.dtype.type(1), Z, some, X, n_features, upcoming)
 
 
 @routine
 def _first_layer_amx(job, scratch, first_block, last_block):
-    """Z += all features' share, by a matrix unit."""
-    plan, workspace = job.plan, job.workspace
-    n, n_in, size = plan.layers[0, N_OUT], plan.layers[0, N_IN], plan.block_rows
-    at_once = depth_at_once(n_in)
+    """Z += all features' share, for some blocks, by AMX."""
+    n_in, terms = job.plan.layers[0, N_IN], terms_of(job, scratch)
+    at_once, samples = depth_at_once(n_in), count_of_blocks(job, first_block, last_block)
     for k in range(0, n_in, at_once):
         depth = min(at_once, n_in - k)
-        pack_inputs_bf16x3(job, scratch, plan.amx_scratch, first_block, last_block, k, depth)
-        gemm_bf16x3(
-            n, count_of_blocks(job, first_block, last_block), workspace.dtype.type(1), workspace,
-            offset_of(plan, 0, A_OFFSET, first_block), size, n * size, job.parameters, plan.layers[0, W_OFFSET] + k,
-            plan.layers[0, LDW], 1, depth, scratch, plan.amx_scratch,
-        )  # fmt: skip
+        pack_inputs_bf16x3(job, terms, first_block, last_block, k, depth)
+        Z, W = panels_of(job, 0, A_OFFSET, first_block), moved(weights_of(job, 0), k)
+        gemm_bf16x3(job.plan.layers[0, N_OUT], samples, scratch.dtype.type(1), Z, W, depth, terms)
 
 
 @routine
@@ -91,14 +97,12 @@ def first_dense_layer(job, scratch, first_block, last_block):
     for block in range(first_block, last_block):
         _start_with_bias(job, 0, block)
     if plan.layout == SAMPLE_MAJOR:
-        by_sample, by_unit = strides_of(plan, 0)
         if are_copied(job):
-            read_rows(job, workspace, plan.X, 0, job.m, 0, n_in)
-        samples, x, rows = unpacked_inputs(job)
-        gemm_dot(
-            job.m, plan.layers[0, N_OUT], workspace.dtype.type(1), workspace, plan.layers[0, A_OFFSET], by_sample,
-            by_unit, samples, x, n_in, rows, job.parameters, plan.layers[0, W_OFFSET], plan.layers[0, LDW], n_in,
-        )  # fmt: skip
+            read_rows(job, vector(workspace, plan.X, job.m * n_in), 0, job.m, 0, n_in)
+        samples, x, index = unpacked_inputs(job)
+        X = Rows(samples, x, n_in, index)
+        one, Z = workspace.dtype.type(1), samples_of(job, 0, A_OFFSET)
+        gemm_dot(job.m, plan.layers[0, N_OUT], one, Z, X, weights_of(job, 0), n_in)
         return
     if plan.layers[0, USES_AMX]:
         _first_layer_amx(job, scratch, first_block, last_block)
@@ -115,33 +119,26 @@ def first_dense_layer(job, scratch, first_block, last_block):
 
 @routine
 def _dense_forward(job, scratch, l, first_block, last_block):
-    """Z of a later dense layer."""
-    plan, parameters, workspace = job.plan, job.parameters, job.workspace
+    """Z of a later dense layer, for some blocks, from A of the layer below."""
+    plan, workspace, W = job.plan, job.workspace, weights_of(job, l)
     one = workspace.dtype.type(1)
     n, n_in, size = plan.layers[l, N_OUT], plan.layers[l, N_IN], plan.block_rows
-    w, stride, rows = plan.layers[l, W_OFFSET], plan.layers[l, LDW], mc_for(n_in, workspace)
     for block in range(first_block, last_block):
         _start_with_bias(job, l, block)
     if plan.layout == SAMPLE_MAJOR:
-        by_sample, by_unit = strides_of(plan, l)
-        gemm_dot(
-            job.m, n, one, workspace, plan.layers[l, A_OFFSET], by_sample, by_unit, workspace, plan.layers[l - 1,
-            A_OFFSET], n_in, plan.iota, parameters, w, stride, n_in,
-        )  # fmt: skip
+        A_prev = Rows(workspace, plan.layers[l - 1, A_OFFSET], n_in, plan.iota)
+        gemm_dot(job.m, n, one, samples_of(job, l, A_OFFSET), A_prev, W, n_in)
     elif plan.layers[l, USES_AMX]:
-        z, a = offset_of(plan, l, A_OFFSET, first_block), offset_of(plan, l - 1, A_OFFSET, first_block)
-        gemm_amx(
-            n, count_of_blocks(job, first_block, last_block), one, workspace, z, size, n * size,
-            parameters, w, stride, 1, workspace, a, n_in * size, n_in, scratch, plan.amx_scratch,
-        )  # fmt: skip
+        Z, A_prev = panels_of(job, l, A_OFFSET, first_block), panels_of(job, l - 1, A_OFFSET, first_block)
+        samples = count_of_blocks(job, first_block, last_block)
+        gemm_amx(n, samples, one, Z, W, A_prev, n_in, terms_of(job, scratch))
     else:
+        rows = mc_for(n_in, workspace)
         for row in range(0, n, rows):
             for block in range(first_block, last_block):
-                z, a = offset_of(plan, l, A_OFFSET, block) + row * size, offset_of(plan, l - 1, A_OFFSET, block)
-                gemm(
-                    min(rows, n - row), columns_of(job, l, block), one, workspace, z, size, parameters,
-                    w + row * stride, stride, 1, workspace, a, size, n_in, NO_PREFETCH,
-                )  # fmt: skip
+                Z, A_prev = units_of(job, l, A_OFFSET, block), units_of(job, l - 1, A_OFFSET, block)
+                Z, some, columns = moved(Z, row * size), moved(W, row * W.row), columns_of(job, l, block)
+                gemm(min(rows, n - row), columns, one, Z, some, A_prev, n_in, NO_PREFETCH)
 
 
 @inner

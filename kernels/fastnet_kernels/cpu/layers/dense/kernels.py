@@ -4,18 +4,19 @@ import numpy as np
 from numba import prange
 
 from ...codegen.compiling import inner, kernel
+from ...codegen.matrix import Matrix, Rows
 from ...gemm.dot_and_gemv import gemm_dot
 from ...gemm.macro_kernel import gemm
 from ...gemm.micro_kernels import NO_PREFETCH
 from ...partition import ROWS, bounds, n_blocks
 
-_NUMBERS = np.arange(ROWS)
+_IOTA = np.arange(ROWS)
 
 
 @inner
-def _stride(M, axis):
-    """In elements."""
-    return M.strides[axis] // M.itemsize
+def _matrix(M):
+    """A 2-D array as a `Matrix`, of which only the memory counts."""
+    return Matrix(M, 0, M.strides[0] // M.itemsize, M.strides[1] // M.itemsize)
 
 
 @inner
@@ -34,8 +35,7 @@ def _multiply(C, A, B):
         for j in range(n):
             C[i, j] = 0
     if _has_rows(B) and _has_rows(C) and A.strides[0] % A.itemsize == 0 and A.strides[1] % A.itemsize == 0:
-        row, step = _stride(A, 0), _stride(A, 1)
-        gemm(m, n, one, C, 0, _stride(C, 0), A, 0, row, step, B, 0, _stride(B, 0), n_k, NO_PREFETCH)
+        gemm(m, n, one, _matrix(C), _matrix(A), _matrix(B), n_k, NO_PREFETCH)
         return
     for i in range(m):
         for k in range(n_k):
@@ -51,7 +51,7 @@ def _add_transposed(C, A, B):
     n_k = B.shape[1]
     one = C.dtype.type(1)
     if _has_rows(A) and _has_rows(B) and C.strides[0] % C.itemsize == 0 and C.strides[1] % C.itemsize == 0:
-        gemm_dot(m, n, one, C, 0, _stride(C, 0), _stride(C, 1), A, 0, _stride(A, 0), _NUMBERS, B, 0, _stride(B, 0), n_k)
+        gemm_dot(m, n, one, _matrix(C), Rows(A, 0, A.strides[0] // A.itemsize, _IOTA), _matrix(B), n_k)
         return
     for i in range(m):
         for j in range(n):

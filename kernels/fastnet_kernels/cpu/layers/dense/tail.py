@@ -4,13 +4,14 @@ Where a mini-batch has so few samples more than vectors hold that one more vecto
 through the larger layers one by one.
 """
 
-from ....codes import A_OFFSET, DZ_OFFSET, LDW, N_IN, N_OUT, SAMPLE_ROWS, W_OFFSET
+from ....codes import A_OFFSET, DZ_OFFSET, N_IN, N_OUT, SAMPLE_ROWS
 from ...codegen.arrays import reinterpret, vector
 from ...codegen.compiling import routine
+from ...codegen.matrix import Matrix, Rows, moved, rescale_of
 from ...codegen.processor import TARGET
 from ...gemm.dot_and_gemv import DOTS_AT_ONCE, gemm_dot, gemm_dot_bytes, gemv_t
 from ...program.inputs import lie_ready, read_rows
-from ...program.workspace import columns_of, count_of, offset_of, strides_of, tail_of
+from ...program.workspace import columns_of, count_of, offset_of, strides_of, tail_of, units_of, weights_of
 
 _SAMPLES = TARGET.dot_samples
 
@@ -22,32 +23,23 @@ def first_layer_unpacked(job, scratch, block, first_sample, k, n_features):
     one = workspace.dtype.type(1)
     n, n_in, first = plan.layers[0, N_OUT], plan.layers[0, N_IN], block * plan.block_rows
     by_sample, by_unit = strides_of(plan, 0)
-    w, stride = plan.layers[0, W_OFFSET] + k, plan.layers[0, LDW]
+    W, z = moved(weights_of(job, 0), k), offset_of(plan, 0, A_OFFSET, block)
     count = count_of(job, block)
     for i in range(first_sample, count, _SAMPLES):
-        some, z = min(_SAMPLES, count - i), offset_of(plan, 0, A_OFFSET, block) + i * by_sample
+        some = min(_SAMPLES, count - i)
+        Z, index = Matrix(workspace, z + i * by_sample, by_sample, by_unit), vector(job.rows, first + i, some)
         if job.are_bytes and n <= DOTS_AT_ONCE:
-            gemm_dot_bytes(
-                some, n, workspace, z, by_sample, by_unit, job.samples, k, n_in, vector(job.rows, first + i, some),
-                job.parameters, w, stride, n_features, workspace.dtype.type(plan.scale),
-                workspace.dtype.type(plan.shift),
-            )  # fmt: skip
+            gemm_dot_bytes(some, n, Z, Rows(job.samples, k, n_in, index), W, n_features, rescale_of(plan, workspace))
         elif lie_ready(job):
-            gemm_dot(
-                some, n, one, workspace, z, by_sample, by_unit, reinterpret(job.samples, workspace), k, n_in,
-                vector(job.rows, first + i, some), job.parameters, w, stride, n_features,
-            )  # fmt: skip
+            gemm_dot(some, n, one, Z, Rows(reinterpret(job.samples, workspace), k, n_in, index), W, n_features)
         else:
-            read_rows(job, scratch, 0, first + i, some, k, n_features)
-            gemm_dot(
-                some, n, one, workspace, z, by_sample, by_unit, scratch, 0, n_features, plan.iota, job.parameters,
-                w, stride, n_features,
-            )  # fmt: skip
+            read_rows(job, scratch, first + i, some, k, n_features)
+            gemm_dot(some, n, one, Z, Rows(scratch, 0, n_features, plan.iota), W, n_features)
 
 
 @routine(component=SAMPLE_ROWS)
 def dense_forward_tail(job, scratch, l, first_block, last_block):
-    """Z of the last few samples, if they are among these blocks'."""
+    """Z of the tail of the batch, if it is in one of these blocks."""
     plan, workspace = job.plan, job.workspace
     n, n_in, size = plan.layers[l, N_OUT], plan.layers[l, N_IN], plan.block_rows
     for block in range(first_block, last_block):
@@ -60,27 +52,23 @@ def dense_forward_tail(job, scratch, l, first_block, last_block):
                 row = vector(scratch, s * n_in, n_in)
                 for k in range(n_in):
                     row[k] = workspace[a + k * size + s]
-            gemm_dot(
-                tail, n, workspace.dtype.type(1), workspace, offset_of(plan, l, A_OFFSET, block) + i, 1, size, scratch,
-                0, n_in, plan.iota, job.parameters, plan.layers[l, W_OFFSET], plan.layers[l, LDW], n_in,
-            )  # fmt: skip
+            Z = Matrix(workspace, offset_of(plan, l, A_OFFSET, block) + i, 1, size)
+            A_prev = Rows(scratch, 0, n_in, plan.iota)
+            gemm_dot(tail, n, workspace.dtype.type(1), Z, A_prev, weights_of(job, l), n_in)
 
 
 @routine(component=SAMPLE_ROWS)
 def dense_backward_tail(job, scratch, l, first_block, last_block):
-    """dA_prev of the last few samples, if they are among these blocks': a sum of rows of W each."""
-    plan, workspace = job.plan, job.workspace
+    """dA_prev of the tail of the batch, if it is in one of these blocks: for each sample a sum of rows of W."""
+    plan, workspace, W = job.plan, job.workspace, weights_of(job, l)
     n, n_in, size = plan.layers[l, N_OUT], plan.layers[l, N_IN], plan.block_rows
-    row = vector(scratch, 0, n_in)
+    row, rows = vector(scratch, 0, n_in), Rows(W.data, W.offset, W.row, plan.iota)
     for block in range(first_block, last_block):
         first = columns_of(job, l, block)
-        dz, dz_prev = offset_of(plan, l, DZ_OFFSET, block), offset_of(plan, l - 1, DZ_OFFSET, block)
+        dZ, dz_prev = units_of(job, l, DZ_OFFSET, block), offset_of(plan, l - 1, DZ_OFFSET, block)
         for i in range(first, first + tail_of(job, l, block)):
             for k in range(n_in):
                 row[k] = 0
-            gemv_t(
-                scratch, 0, n_in, workspace.dtype.type(1), workspace, dz + i, size, n, job.parameters,
-                plan.layers[l, W_OFFSET], plan.layers[l, LDW], plan.iota, 0,
-            )  # fmt: skip
+            gemv_t(row, workspace.dtype.type(1), moved(dZ, i), n, rows, 0)
             for k in range(n_in):
                 workspace[dz_prev + k * size + i] = row[k]

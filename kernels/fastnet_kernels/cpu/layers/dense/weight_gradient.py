@@ -1,5 +1,7 @@
 """Sums over all samples: pieces of dW and db, of a task each, in the way that suits the layer."""
 
+from typing import NamedTuple
+
 from ....codes import (
     A_OFFSET,
     B_OFFSET,
@@ -27,6 +29,7 @@ from ....codes import (
 )
 from ...codegen.arrays import reinterpret, vector
 from ...codegen.compiling import inner, routine
+from ...codegen.matrix import Matrix, Rows, moved, unscaled
 from ...codegen.processor import PANEL_BYTES, TARGET, VECTOR_BYTES
 from ...gemm.dot_and_gemv import gemm_dot, gemv_t
 from ...gemm.gemm_bf16x3 import STEP, depth_at_once, gemm_bf16x3
@@ -36,145 +39,155 @@ from ...gemm.micro_kernels import NO_PREFETCH
 from ...partition import n_blocks, n_partials
 from ...program.inputs import gather_inputs, unpacked_inputs
 from ...program.inputs_bf16x3 import gather_inputs_bf16x3, pack_activations_bf16x3
-from ...program.workspace import count_of, is_wgrad_gemm, offset_of, strides_of
+from ...program.workspace import count_of, is_wgrad_gemm, offset_of, strides_of, terms_of, units_of
 
 _SHORT_ROW = TARGET.short_row
 
 
+class Piece(NamedTuple):
+    """Part of one layer's W: rows and columns of a task, or some of its columns."""
+
+    layer: int
+    first_row: int
+    last_row: int
+    first_column: int
+    last_column: int
+
+
+@inner
+def _target_of(plan, changed, piece):
+    """dW of a piece, a `Matrix` in a buffer of all gradients, or of all parameters."""
+    stride = plan.layers[piece.layer, LDW]
+    w = plan.layers[piece.layer, W_OFFSET] + piece.first_row * stride + piece.first_column
+    return Matrix(changed, w, stride, 1)
+
+
 @routine
-def _gather_activations(job, scratch, l, first_block, blocks, first_column, last_column, panel_stride):
-    """Columns of layer l's A, of some blocks, as panels: a sample a row. What stands beyond the last means nothing."""
+def _gather_activations(job, target, l, first_block, blocks, first_column, last_column):
+    """Columns of layer l's A, of some blocks, as panels, a sample a row. What stands beyond the last means nothing.
+
+    `target` is a `Matrix` of contiguous rows, a panel's width each; its `column` is from panel to panel.
+    """
     plan, workspace = job.plan, job.workspace
-    panel, lanes, size = PANEL_BYTES // scratch.itemsize, VECTOR_BYTES // scratch.itemsize, plan.block_rows
-    one, zero = scratch.dtype.type(1), scratch.dtype.type(0)
+    panel, lanes, size = PANEL_BYTES // workspace.itemsize, VECTOR_BYTES // workspace.itemsize, plan.block_rows
+    as_it_is = unscaled(workspace)
     for column in range(first_column, last_column, panel):
         width = min(panel, last_column - column)
         for block in range(blocks):
-            a, t = offset_of(plan, l, A_OFFSET, first_block + block), (column - first_column) // panel * panel_stride
+            a, t = offset_of(plan, l, A_OFFSET, first_block + block), (column - first_column) // panel * target.column
             for c in range(0, width, lanes):
                 for i in range(0, size, lanes):
-                    s, offset = a + (column + c) * size + i, t + (block * size + i) * panel + c
-                    transpose(scratch, offset, panel, workspace, s, plan.iota, 0, size, None, one, zero)
+                    units = Rows(workspace, a + (column + c) * size + i, size, plan.iota)
+                    transpose(moved(target, t + (block * size + i) * panel + c), units, 0, None, as_it_is)
 
 
 @routine
-def _add_of_panels(job, scratch, alpha, changed, l, first_row, last_row, first_column, last_column):
-    """changed[rows, columns] += alpha * dZ^T A_prev, with A_prev gathered as panels, some blocks at a time.
+def _wgrad_gemm(job, scratch, alpha, changed, piece):
+    """dW[rows, columns] += alpha * dZ^T A_prev, with A_prev gathered as panels, some blocks at a time.
 
     The last few columns, which would leave most of a panel empty, are dot products.
     """
-    plan, m = job.plan, job.m
-    input_tail = plan.layers[l, INPUT_TAIL] if last_column == plan.layers[l, N_IN] else 0
-    last_column -= input_tail
+    plan, m, l, first_column = job.plan, job.m, piece.layer, piece.first_column
+    input_tail = plan.layers[l, INPUT_TAIL] if piece.last_column == plan.layers[l, N_IN] else 0
+    last_column, n_rows = piece.last_column - input_tail, piece.last_row - piece.first_row
     size, panel = plan.block_rows, PANEL_BYTES // scratch.itemsize
-    w, stride = plan.layers[l, W_OFFSET] + first_row * plan.layers[l, LDW], plan.layers[l, LDW]
+    dW = _target_of(plan, changed, piece)
     keeps = l == 0 and plan.inputs == PACKED_CACHED
     samples = n_blocks(m, size) * size
     at_once = samples if keeps else plan.blocks_at_once * size
-    panels, panel_stride = job.workspace if keeps else scratch, at_once * panel
     p = plan.X_panels + first_column * samples if keeps else 0
+    panels = Matrix(job.workspace if keeps else scratch, p, panel, at_once * panel)
+    dz = plan.layers[l, DZ_ROWS_OFFSET] + piece.first_row * plan.samples_stride
     for first in range(0, m, at_once):
         count, block = min(at_once, m - first), first // size
         if l > 0:
-            _gather_activations(
-                job, panels, l - 1, block, n_blocks(count, size), first_column, last_column, panel_stride
-            )
+            _gather_activations(job, panels, l - 1, block, n_blocks(count, size), first_column, last_column)
         elif not (keeps and job.again):
-            gather_inputs(job, panels, p, first, count, first_column, last_column, panel_stride)
-        dz = plan.layers[l, DZ_ROWS_OFFSET] + first_row * plan.samples_stride + first
+            gather_inputs(job, panels, first, count, first_column, last_column)
+        dZ = Matrix(job.workspace, dz + first, plan.samples_stride, 1)
         if input_tail:
-            gemm_dot(
-                input_tail, last_row - first_row, alpha, changed, w + last_column, 1, stride, job.workspace,
-                plan.layers[l, INPUT_TAIL_OFFSET] + first, plan.samples_stride, plan.iota, job.workspace, dz,
-                plan.samples_stride, count,
-            )  # fmt: skip
+            tail = Rows(job.workspace, plan.layers[l, INPUT_TAIL_OFFSET] + first, plan.samples_stride, plan.iota)
+            dW_tail = Matrix(changed, dW.offset + last_column - first_column, 1, dW.row)
+            gemm_dot(input_tail, n_rows, alpha, dW_tail, tail, dZ, count)
         rows = mc_for(count, scratch)
-        for row in range(0, last_row - first_row, rows):
+        for row in range(0, n_rows, rows):
             for column in range(first_column, last_column, panel):
-                offset = p + (column - first_column) // panel * panel_stride
-                gemm(
-                    min(rows, last_row - first_row - row), min(panel, last_column - column), alpha, changed, w + row *
-                    stride + column, stride, job.workspace, dz + row * plan.samples_stride, plan.samples_stride, 1,
-                    panels, offset, panel, count, offset + panel_stride if keeps else NO_PREFETCH,
-                )  # fmt: skip
+                t = (column - first_column) // panel * panels.column
+                upcoming = panels.offset + t + panels.column if keeps else NO_PREFETCH
+                tile, some = moved(dW, row * dW.row + column - first_column), moved(dZ, row * dZ.row)
+                height, width = min(rows, n_rows - row), min(panel, last_column - column)
+                gemm(height, width, alpha, tile, some, moved(panels, t), count, upcoming)
 
 
 @routine
-def _wgrad_amx(job, scratch, alpha, changed, l, first_row, last_row, first_column, last_column):
-    """The same by a matrix unit, some samples at a time."""
-    plan, stride = job.plan, job.plan.layers[l, LDW]
-    at_once = depth_at_once(job.m)
+def _wgrad_amx(job, scratch, alpha, changed, piece):
+    """dW[rows, columns] += alpha * dZ^T A_prev by AMX, some samples at a time."""
+    plan, l, terms = job.plan, piece.layer, terms_of(job, scratch)
+    dW = _target_of(plan, changed, piece)
+    panels = Matrix(changed, dW.offset, dW.row, STEP)
+    rows, columns = piece.last_row - piece.first_row, piece.last_column - piece.first_column
+    dz, at_once = plan.layers[l, DZ_ROWS_OFFSET] + piece.first_row * plan.samples_stride, depth_at_once(job.m)
     for first in range(0, job.m, at_once):
         count = min(at_once, job.m - first)
         if l == 0:
-            gather_inputs_bf16x3(job, scratch, plan.amx_scratch, first, count, first_column, last_column)
+            gather_inputs_bf16x3(job, terms, first, count, piece.first_column, piece.last_column)
         else:
-            pack_activations_bf16x3(job, scratch, plan.amx_scratch, l - 1, first, count, first_column, last_column)
-        gemm_bf16x3(
-            last_row - first_row, last_column - first_column, alpha, changed, plan.layers[l, W_OFFSET] + first_row *
-            stride + first_column, stride, STEP, job.workspace, plan.layers[l, DZ_ROWS_OFFSET] + first_row *
-            plan.samples_stride + first, plan.samples_stride, 1, count, scratch, plan.amx_scratch,
-        )  # fmt: skip
+            pack_activations_bf16x3(job, terms, l - 1, first, count, piece.first_column, piece.last_column)
+        dZ = Matrix(job.workspace, dz + first, plan.samples_stride, 1)
+        gemm_bf16x3(rows, columns, alpha, panels, dZ, count, terms)
 
 
 @routine
-def _add_of_columns(job, alpha, changed, l, blocks):
-    """The same in dot products of two units' numbers."""
-    plan, workspace = job.plan, job.workspace
-    n, n_in, size, w = plan.layers[l, N_OUT], plan.layers[l, N_IN], plan.block_rows, plan.layers[l, W_OFFSET]
+def _wgrad_dot(job, alpha, changed, l, blocks):
+    """dW += alpha * dZ^T A_prev, block by block, in dot products of two units' numbers."""
+    plan = job.plan
+    n, n_in, size = plan.layers[l, N_OUT], plan.layers[l, N_IN], plan.block_rows
+    dW = Matrix(changed, plan.layers[l, W_OFFSET], plan.layers[l, LDW], 1)
     for block in range(blocks):
-        dz = offset_of(plan, l, DZ_OFFSET, block)
+        dZ = Rows(job.workspace, offset_of(plan, l, DZ_OFFSET, block), size, plan.iota)
         a = plan.X + block * n_in * size if l == 0 else offset_of(plan, l - 1, A_OFFSET, block)
-        gemm_dot(
-            n, n_in, alpha, changed, w, plan.layers[l, LDW], 1, workspace, dz, size, plan.iota, workspace, a,
-            size, size,
-        )  # fmt: skip
+        gemm_dot(n, n_in, alpha, dW, dZ, Matrix(job.workspace, a, size, 1), size)
 
 
 @routine(component=SAMPLE_ROWS)
-def _add_of_samples(job, alpha, changed, l, blocks, first_row, last_row, first_column, last_column):
-    """The same from the samples' own rows: a few of them, or those of the first layer where they lie."""
-    plan, workspace = job.plan, job.workspace
-    n_in, size, dz = plan.layers[l, N_IN], plan.block_rows, offset_of(plan, l, DZ_OFFSET, 0)
-    w, stride = plan.layers[l, W_OFFSET] + first_row * plan.layers[l, LDW], plan.layers[l, LDW]
+def _wgrad_rows(job, alpha, changed, piece, blocks):
+    """dW[rows, columns] += alpha * dZ^T A_prev from the samples' own rows: few, or the first layer's where they lie."""
+    plan, workspace, l = job.plan, job.workspace, piece.layer
+    n_in, size, count = plan.layers[l, N_IN], plan.block_rows, piece.last_row - piece.first_row
+    dW = _target_of(plan, changed, piece)
     if plan.layout == SAMPLE_MAJOR:
         by_sample, by_unit = strides_of(plan, l)
+        dz = offset_of(plan, l, DZ_OFFSET, 0) + piece.first_row * by_unit
         if l == 0:
-            source, a, rows = unpacked_inputs(job)
+            source, a, index = unpacked_inputs(job)
         else:
-            source, a, rows = workspace, offset_of(plan, l - 1, A_OFFSET, 0), plan.iota
-        count = last_row - first_row
+            source, a, index = workspace, offset_of(plan, l - 1, A_OFFSET, 0), plan.iota
+        A_prev = Rows(source, a + piece.first_column, n_in, index)
         if n_in <= _SHORT_ROW and count > 1:
-            gemm_gathered(
-                count, n_in, alpha, changed, w, stride, workspace, dz + first_row * by_unit, by_unit, by_sample, source,
-                a, n_in, rows, job.m,
-            )  # fmt: skip
+            gemm_gathered(count, n_in, alpha, dW, Matrix(workspace, dz, by_unit, by_sample), A_prev, job.m)
             return
         for j in range(count):
-            gemv_t(
-                changed, w + j * stride + first_column, last_column - first_column, alpha, workspace,
-                dz + (first_row + j) * by_unit, by_sample, job.m, source, a + first_column, n_in, rows, 0,
-            )  # fmt: skip
+            row = vector(changed, dW.offset + j * dW.row, piece.last_column - piece.first_column)
+            gemv_t(row, alpha, Matrix(workspace, dz + j * by_unit, by_sample, 1), job.m, A_prev, 0)
     else:
         # Some samples at a time: their rows are read along, page by page, and not all samples' rows again and again.
         for block in range(blocks):
-            count = count_of(job, block)
-            gemm_gathered(
-                last_row - first_row, last_column - first_column, alpha, changed, w + first_column, stride, workspace,
-                offset_of(plan, l, DZ_OFFSET, block) + first_row * size, size, 1, reinterpret(job.samples, workspace),
-                first_column, n_in, vector(job.rows, block * size, count), count,
-            )  # fmt: skip
+            samples = count_of(job, block)
+            dZ = moved(units_of(job, l, DZ_OFFSET, block), piece.first_row * size)
+            index, numbers = vector(job.rows, block * size, samples), reinterpret(job.samples, workspace)
+            A_prev = Rows(numbers, piece.first_column, n_in, index)
+            gemm_gathered(count, piece.last_column - piece.first_column, alpha, dW, dZ, A_prev, samples)
 
 
 @routine(component=SAMPLE_ROWS)
-def _add_partials(job, alpha, changed, blocks, first_row, last_row, first_column, last_column):
-    """The sums over groups of blocks, that phase 1 has made, one after the other."""
-    plan, workspace = job.plan, job.workspace
-    n, n_in, stride = plan.layers[0, N_OUT], plan.layers[0, N_IN], plan.layers[0, LDW]
-    for j in range(first_row, last_row):
-        target = vector(changed, plan.layers[0, W_OFFSET] + j * stride + first_column, last_column - first_column)
+def _wgrad_fused(job, alpha, changed, piece, blocks):
+    """dW[rows, columns] += alpha * the sums over groups of blocks, which the data phase has made, in their order."""
+    plan, workspace, dW = job.plan, job.workspace, _target_of(job.plan, changed, piece)
+    n, n_in = plan.layers[0, N_OUT], plan.layers[0, N_IN]
+    for j in range(piece.first_row, piece.last_row):
+        target = vector(changed, dW.offset + (j - piece.first_row) * dW.row, piece.last_column - piece.first_column)
         for index in range(n_partials(blocks)):
-            partial = vector(workspace, plan.partials + (index * n + j) * n_in + first_column, target.size)
+            partial = vector(workspace, plan.partials + (index * n + j) * n_in + piece.first_column, target.size)
             for k in range(target.size):
                 target[k] += alpha * partial[k]
 
@@ -213,20 +226,21 @@ def weight_gradient(job, scratch, alpha, changed, task):
     l, first_column, last_column = task[TASK_LAYER], task[FIRST_COLUMN], task[LAST_COLUMN]
     first_row, last_row = task[FIRST_ROW], task[LAST_ROW]
     how, blocks = plan.layers[l, WGRAD], n_blocks(job.m, plan.block_rows)
+    piece = Piece(l, first_row, last_row, first_column, last_column)
     if first_column == 0:
         _add_bias(job, alpha, changed, l, blocks, first_row, last_row)
     if how == WGRAD_FUSED:
-        _add_partials(job, alpha, changed, blocks, first_row, last_row, first_column, last_column)
+        _wgrad_fused(job, alpha, changed, piece, blocks)
     elif how == WGRAD_DOT:
-        _add_of_columns(job, alpha, changed, l, blocks)
+        _wgrad_dot(job, alpha, changed, l, blocks)
     elif plan.layers[l, USES_AMX]:
-        _wgrad_amx(job, scratch, alpha, changed, l, first_row, last_row, first_column, last_column)
+        _wgrad_amx(job, scratch, alpha, changed, piece)
     elif how == WGRAD_ROWS and not is_wgrad_gemm(job, l):
-        _add_of_samples(job, alpha, changed, l, blocks, first_row, last_row, first_column, last_column)
+        _wgrad_rows(job, alpha, changed, piece, blocks)
     else:
         for column in range(first_column, last_column, plan.columns_at_once):
             last = min(column + plan.columns_at_once, last_column)
-            _add_of_panels(job, scratch, alpha, changed, l, first_row, last_row, column, last)
+            _wgrad_gemm(job, scratch, alpha, changed, Piece(l, first_row, last_row, column, last))
 
 
 @routine
