@@ -14,6 +14,7 @@ from collections.abc import Callable
 import numba
 import numpy as np
 from fastnet_kernels.cpu.codegen.compiling import FASTMATH
+from fastnet_kernels.cpu.codegen.matrix import Matrix
 from fastnet_kernels.cpu.codegen.processor import PANEL_BYTES
 from fastnet_kernels.cpu.gemm.macro_kernel import gemm, mc_for
 from fastnet_kernels.cpu.gemm.micro_kernels import NO_PREFETCH
@@ -154,10 +155,9 @@ def packed(A_prev, W, b, Z, panels, blocks):
         rows = mc_for(n_prev, W)  # so many rows of W stay in the second-level cache, for all panels
         for j in range(0, n, rows):
             for p in range(first, last):
-                gemm(
-                    min(rows, n - j), PANEL, one, blocks, (p * n + j) * PANEL, PANEL, W, j * n_prev, n_prev, 1, panels,
-                    p * n_prev * PANEL, PANEL, n_prev, NO_PREFETCH,
-                )  # fmt: skip
+                C = Matrix(blocks, (p * n + j) * PANEL, PANEL, 1)
+                A, B = Matrix(W, j * n_prev, n_prev, 1), Matrix(panels, p * n_prev * PANEL, PANEL, 1)
+                gemm(min(rows, n - j), PANEL, one, C, A, B, n_prev, NO_PREFETCH)
         for p in range(first, last):
             for i in range(min(PANEL, m - p * PANEL)):
                 for j in range(n):
