@@ -13,9 +13,9 @@ class Truth:
     """The same layers with copies of the parameters, as they are now."""
 
     def __init__(self, net):
-        self.net, self.layers, self.names = net, [], []
-        l = rows = 0  # of dense layers, which number the parameters; of layers that compute
-        for layer in net.layers:
+        self.net, self.layers, self.names = net, [], [] l = 0  # of dense layers, which number the parameters first =
+        next(layer for layer in net.layers if type(layer).__name__ != "Rescale") rows = 0 if type(first).__name__ ==
+        "Dense" else 1  # of layers that compute; before any other one samples are read for layer in net.layers:
             kind = type(layer).__name__
             l += kind == "Dense"
             names = {name: f"{name}{l}" for name in PARAMETERS.get(kind, ())}

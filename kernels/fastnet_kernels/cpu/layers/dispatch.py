@@ -13,6 +13,7 @@ from ...codes import (
     DENSE,
     DROPOUT,
     DZ_OFFSET,
+    INPUT,
     KIND,
     LAYER_NORM,
     N_OUT,
@@ -22,7 +23,7 @@ from ...codes import (
 from ..codegen.arrays import vector
 from ..codegen.compiling import inner
 from ..program.workspace import numbers_of
-from . import batch_norm, dense, dropout, layer_norm
+from . import batch_norm, dense, dropout, input, layer_norm
 
 
 @inner
@@ -44,6 +45,8 @@ def forward(job, scratch, l, first_block, last_block):
         layer_norm.forward(job, l, first_block, last_block)
     elif kind == DROPOUT:
         dropout.forward(job, l, first_block, last_block)
+    elif kind == INPUT:
+        input.forward(job, first_block, last_block)
     else:
         _fill_with_nan(job, l, A_OFFSET, first_block, last_block)
 
@@ -87,6 +90,12 @@ def bias_of_task(plan, l, first_row, last_row, first_column):
     if plan.layers[l, KIND] == DENSE:
         return b + first_row, (last_row - first_row if first_column == 0 else 0)
     return b, plan.layers[l, N_OUT]
+
+
+@inner
+def units_that_tell(plan):
+    """How many units of the first layer it takes to see that a number of a sample is NaN or infinite."""
+    return 1 if plan.layers[0, KIND] == DENSE else plan.layers[0, N_OUT]
 
 
 @inner

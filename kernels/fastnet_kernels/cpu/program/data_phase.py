@@ -66,7 +66,7 @@ def _forward(job, scratch, first_block, last_block, first_layer, last_layer):
         dispatch.forward(job, scratch, l, first_block, last_block)
         if l == 0 and job.mode == PREDICT and not job.are_bytes:
             for block in range(first_block, last_block):
-                mark_what_is_not_finite(job, block)
+                mark_what_is_not_finite(job, block, dispatch.units_that_tell(job.plan))
         if l < job.plan.layers.shape[0] - 1:
             for block in range(first_block, last_block):
                 activate_layer(job, l, block)

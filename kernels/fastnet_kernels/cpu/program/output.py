@@ -164,14 +164,15 @@ def store_outputs(job, block):
 
 
 @inner
-def mark_what_is_not_finite(job, block):
-    """The block's first entry in `scores` = NaN if a Z of the first unit is NaN or infinite, else 0.
+def mark_what_is_not_finite(job, block, units):
+    """The block's first entry in `scores` = NaN if a Z of the first layer's first `units` is NaN or infinite, else 0.
 
-    A number of a sample that is NaN or infinite makes all its Z so, whatever W is.
+    Of a product one unit is enough: a number of a sample that is NaN or infinite makes all its Z so, whatever W is.
     """
     plan, workspace, zero = job.plan, job.workspace, job.workspace.dtype.type(0)
-    by_sample, _ = strides_of(plan, 0)
+    by_sample, by_unit = strides_of(plan, 0)
     total, z = zero, offset_of(plan, 0, A_OFFSET, block)
-    for i in range(plan.block_rows):
-        total += zero * workspace[z + i * by_sample]
+    for j in range(units):
+        for i in range(plan.block_rows):
+            total += zero * workspace[z + i * by_sample + j * by_unit]
     workspace[plan.scores + block * plan.block_rows] = total

@@ -64,7 +64,7 @@ def _forward(job, samples, x):
                 total += row[k] * a[k]
             z[j] = total
         if l == 0 and job.mode == PREDICT:
-            mark_what_is_not_finite(job, 0)
+            mark_what_is_not_finite(job, 0, 1)
         if l < last:
             activate(plan.layers[l, ACTIVATION], plan.settings[l, SLOPE], z)
 
