@@ -5,7 +5,9 @@ from dataclasses import asdict
 import numpy as np
 from fastnet_kernels.reference import network
 
-PARAMETERS = {"Dense": ("W", "b"), "BatchNorm": ("gamma", "beta", "mean", "variance"), "LayerNorm": ("gamma", "beta")}
+from fastnet.execution.graph import Graph
+from fastnet.layers import Rescale
+
 _MASK = (1 << 64) - 1
 
 
@@ -13,17 +15,23 @@ class Truth:
     """The same layers with copies of the parameters, as they are now."""
 
     def __init__(self, net):
-        self.net, self.layers, self.names = net, [], [] l = 0  # of dense layers, which number the parameters first =
-        next(layer for layer in net.layers if type(layer).__name__ != "Rescale") rows = 0 if type(first).__name__ ==
-        "Dense" else 1  # of layers that compute; before any other one samples are read for layer in net.layers:
-            kind = type(layer).__name__
-            l += kind == "Dense"
-            names = {name: f"{name}{l}" for name in PARAMETERS.get(kind, ())}
+        self.net, self.layers, self.names = net, [], []
+        for layer in net.layers[:1]:
+            if isinstance(layer, Rescale):
+                self._add({"kind": "Rescale", **asdict(layer)}, {})
+        for row, node in enumerate(Graph.of(net.layers, net.input_shape, net.loss_and_setting).nodes):
+            layer, kind = node.layer, type(node.layer).__name__
+            if kind == "Input":  # reads samples, as X is here, or as Rescale makes it
+                continue
+            names = {each.name: f"{each.name}{node.number}" for each in layer.parameters(node.input_shape)}
             parameters = {name: net.parameters[full].astype(np.float64) for name, full in names.items()}
-            key = {"key": dropout_key(net.seed % (1 << 62), 1, rows)} if kind == "Dropout" else {}
-            self.layers.append({"kind": kind, **asdict(layer), **parameters, **key})
-            self.names.append(names)
-            rows += kind != "Rescale"
+            key = {"key": dropout_key(net.seed % (1 << 62), 1, row)} if kind == "Dropout" else {}
+            shapes = {"input_shape": node.input_shape, "output_shape": node.output_shape}
+            self._add({"kind": kind, **asdict(layer), **shapes, **parameters, **key}, names)
+
+    def _add(self, layer, names):
+        self.layers.append(layer)
+        self.names.append(names)
 
     @property
     def parameters(self):
@@ -81,7 +89,7 @@ def _samples(X):
 
 
 def dropout_key(seed, step, layer):
-    """Steele, Lea and Flood's "splitmix64" of the three; steps count from 1, layers from 0, without Rescale."""
+    """Steele, Lea and Flood's "splitmix64" of the three; steps count from 1, layers by their rows in the plan."""
     x = (seed + step * 0x9E3779B97F4A7C15 + layer * 0xD1B54A32D192ED03) & _MASK
     x = (x ^ x >> 30) * 0xBF58476D1CE4E5B9 & _MASK
     x = (x ^ x >> 27) * 0x94D049BB133111EB & _MASK
