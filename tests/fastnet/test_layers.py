@@ -46,6 +46,37 @@ def test_gradients_of_layers(name, m, threads):
     )  # two samples are steep
 
 
+FIRST = {
+    "batch norm": [fn.BatchNorm("tanh")],
+    "layer norm": [fn.Rescale(0.5, 1), fn.LayerNorm("gelu")],
+    "dropout": [fn.Dropout(0.3)],
+    "frozen batch norm": [fn.BatchNorm(trainable=False), fn.Dropout(0.2), fn.Dense(5, "tanh"), fn.BatchNorm()],
+}
+
+
+@pytest.mark.parametrize("m", [1, 2, 16, 33, 300])
+@pytest.mark.parametrize("name", FIRST)
+def test_first_layers_that_are_no_product(name, m, threads):
+    """Samples become activations of their own before them."""
+    X, y, layers = RNG.standard_normal((m, 9)), RNG.integers(0, 4, m), [*FIRST[name], fn.Dense(4, "softmax")]
+    assert error_of(layers, y, X=X) < (1e-4 if m == 2 else 1e-6)
+    net = remembering(layers)
+    cost, gradients = Truth(net).gradients(X, y)
+    assert net.training_cost(net.batches(X, y)) == pytest.approx(cost, rel=1e-12)
+    for parameter, gradient in net.gradients(X, y).items():
+        np.testing.assert_allclose(gradient, gradients[parameter], rtol=1e-9, atol=1e-12, err_msg=parameter)
+    np.testing.assert_allclose(net.outputs(X), Truth(net).outputs(X), rtol=1e-10, atol=1e-13)
+
+
+def test_what_is_not_finite_is_seen_before_any_first_layer():
+    for row, column in ((0, 0), (5, 8), (36, 4)):
+        broken = X.copy()
+        broken[row, column] = np.nan
+        for layers in FIRST.values():
+            with pytest.raises(ValueError, match=f"row {row}"):
+                remembering([*layers, fn.Dense(4, "softmax")]).predict(broken)
+
+
 def remembering(layers, n=9, **options):
     """A network whose batch normalisations remember something."""
     net, rng = fn.Network(layers, dtype="float64", seed=3, **options).build(n), np.random.default_rng(5)
