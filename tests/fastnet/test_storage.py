@@ -475,6 +475,20 @@ def test_an_interrupted_training_of_format_2_goes_on():
     np.testing.assert_allclose(again.history["cost"], history["cost"], rtol=1e-4)
 
 
+def test_a_training_of_format_3_goes_on():
+    """Which said how many numbers a sample has, and not its shape."""
+    X, y = np.random.default_rng(0).standard_normal((30, 4)), np.array(["a", "b", "c"])[np.arange(30) % 3]
+    again = fn.load(FILES / "format3.safetensors")
+    assert (again.n_inputs, again.input_shape, again.history.epochs) == (4, (4,), 2)
+    assert again.labels.tolist() == ["a", "b", "c"]
+    whole = fn.Network(again.layers, seed=3)
+    options = {"batch_size": 8, "optimizer": fn.Adam(0.01), "verbose": False}
+    whole.fit(X, y, epochs=4, **options)
+    again.fit(X, y, epochs=4, resume=True, **options)
+    for name in ("W1", "gamma1", "beta1", "variance1", "W2", "gamma2", "W3", "b3"):
+        np.testing.assert_allclose(again.parameters[name], whole.parameters[name], rtol=1e-3, atol=1e-4)
+
+
 # ---------------------------------------------------------------- writing
 
 
