@@ -4,6 +4,7 @@ import numba
 
 from fastnet.benchmarks.kernels import backends
 
+ROUNDS = 5  # samples that a figure is the median of; once.py takes one
 THREADS = [count for count in (1, 2) if count <= numba.config.NUMBA_NUM_THREADS]
 
 

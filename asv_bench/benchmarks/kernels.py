@@ -6,7 +6,7 @@ from fastnet.benchmarks.comparison import compare
 from fastnet.benchmarks.kernels import SUBJECTS, backends, make_case
 from fastnet.benchmarks.limits import bandwidth, peak_flops
 
-from .common import module_of
+from .common import ROUNDS, module_of
 
 BACKENDS = list(backends()[0])  # those that can run here
 DTYPES = ["float32", "float64"]
@@ -20,7 +20,7 @@ class _Rates:
 
     def setup_cache(self):
         """Rates and fractions of all kernels, measured once: each backend and the machine's limit in turn."""
-        records = [record for dtype in DTYPES for record in compare(dtype=dtype, threads=1, rounds=5)]
+        records = [record for dtype in DTYPES for record in compare(dtype=dtype, threads=1, rounds=ROUNDS)]
         return {(r["kernel"], "x".join(map(str, r["shape"])), r["dtype"], r["backend"]): r for r in records}
 
     setup_cache.timeout = 900

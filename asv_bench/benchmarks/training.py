@@ -8,7 +8,7 @@ from fastnet.benchmarks.peers.fastnet_network import FastnetPeer
 from fastnet.benchmarks.timing import samples
 from fastnet.benchmarks.workloads import WORKLOADS, Workload
 
-from .common import THREADS
+from .common import ROUNDS, THREADS
 
 
 def prepared(workload, dtype, *, by_vectors=False):
@@ -37,7 +37,7 @@ class Steps:
         self.peer = prepared(self.workload, dtype)
 
     def track_step(self, workload, dtype, threads):
-        run = samples({"fit": lambda: self.peer.train(self.workload.epochs)}, rounds=5)["fit"]
+        run = samples({"fit": lambda: self.peer.train(self.workload.epochs)}, rounds=ROUNDS)["fit"]
         return np.median(run) / self.workload.steps * 1e6
 
     track_step.unit = "us"
@@ -102,7 +102,7 @@ class MatrixUnit:
 
     def track_gain(self, workload, threads):
         epochs = self.workload.epochs
-        run = samples({by: lambda peer=peer: peer.train(epochs) for by, peer in self.peers.items()}, rounds=5)
+        run = samples({by: lambda peer=peer: peer.train(epochs) for by, peer in self.peers.items()}, rounds=ROUNDS)
         return np.median(run["vectors"] / run["unit"])
 
 
@@ -138,7 +138,7 @@ class Growth:
             workload = Workload(what, (width,) * (depth + 1) + (10,), batch, 4, 1, 1e-3)
             peer = prepared(workload, "float32")
             steps = max(1, 1000 // size)
-            found = samples({"fit": lambda peer=peer, steps=steps: peer.train(steps)}, rounds=3)["fit"]
+            found = samples({"fit": lambda peer=peer, steps=steps: peer.train(steps)}, rounds=min(3, ROUNDS))["fit"]
             seconds.append(np.median(found) / steps)
         return np.polyfit(np.log(SIZES[what]), np.log(seconds), 1)[0]
 
@@ -176,7 +176,7 @@ class Extras:
         self.net.fit(self.X, self.y, epochs=epochs, batch_size=128, optimizer=self.optimizer, verbose=False)
 
     def track_step(self, added, threads):
-        return np.median(samples({"fit": lambda: self.fit(10)}, rounds=5)["fit"]) / 200 * 1e6
+        return np.median(samples({"fit": lambda: self.fit(10)}, rounds=ROUNDS)["fit"]) / 200 * 1e6
 
     track_step.unit = "us"
 

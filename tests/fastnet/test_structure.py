@@ -1,6 +1,7 @@
 """The house stays in order: imports run one way, and only few files know the kinds of layer."""
 
 import ast
+import functools
 from pathlib import Path
 
 import fastnet_kernels
@@ -10,6 +11,7 @@ import fastnet
 ROOTS = {"fastnet": Path(fastnet.__file__).parent, "fastnet_kernels": Path(fastnet_kernels.__file__).parent}
 
 
+@functools.cache
 def modules():
     """Every module's dotted name and its tree."""
     found = {}
@@ -35,6 +37,7 @@ def imports(name, tree, is_package, known):
                 yield submodule if submodule in known else source
 
 
+@functools.cache
 def graph():
     found = modules()
     return {
