@@ -2,28 +2,36 @@
 
     python -m fastnet.benchmarks.gpu FILE.json
 
-prints tables and writes records. What is missing is left out: cuBLAS (extra [cublas]), and PyTorch and JAX with CUDA.
+prints and writes a record at a time. What is missing is left out: cuBLAS (extra [cublas]), PyTorch and JAX with CUDA.
 """
 
 import functools
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from . import tables
-from .comparison import compare
+from .kernels import make_case
 from .limits import gpu_bandwidth, gpu_peak_flops
-from .race import compare_peers
+from .race import _race, _workers
 from .timing import Queued, samples
 
 _SIDES = (128, 512, 1024, 2048, 4096)
-_KERNELS = ("dense_forward", "dense_backward", "relu", "sigmoid_backward", "softmax", "cross_entropy", "sgd", "adam")
-_WORKLOADS = ("logistic", "planar", "deepcat", "mnist", "wide", "large")
-_PEERS = ("fastnet CUDA", "PyTorch CUDA", "PyTorch CUDA graph", "JAX CUDA")
+_MATRIX, _VECTOR = (2048, 4096), (10_000_000,)
+_KERNELS = {
+    **dict.fromkeys(("relu", "sigmoid_backward", "gelu", "softmax", "cross_entropy", "batch_norm"), _MATRIX),
+    **dict.fromkeys(("batch_norm_backward", "layer_norm", "layer_norm_backward", "dropout"), _MATRIX),
+    **dict.fromkeys(("sgd", "sgd_momentum", "rmsprop", "adam"), _VECTOR),
+}
+_SMALL = (64, 64)  # of which a call takes longer than the GPU
+_WORKLOADS = ("mnist", "wide", "planar", "logistic", "deepcat", "large")
+_PEERS = ("fastnet CUDA", "PyTorch CUDA graph", "PyTorch CUDA", "JAX CUDA")
+_ROUNDS = 2  # each a tenth of a second at the least, which a GPU that nobody shares makes the same each time
+
+Record = dict[str, Any]
 
 
 def _say(line: str) -> None:
@@ -45,13 +53,12 @@ def limits() -> dict[str, Any]:
     }
 
 
-def products() -> list[dict[str, Any]]:
+def products() -> Iterator[Record]:
     """Our product of square matrices, and cuBLAS's, without tensor cores in float32."""
     import fastnet_kernels.cuda as backend
     from fastnet_kernels.cuda.compiling import cuda
     from fastnet_kernels.cuda.cublas import Matrix, find
 
-    records = []
     for dtype in ("float32", "float64"):
         for side in _SIDES:
             A, W, Z = (cuda.to_device(np.random.default_rng(0).random((side, side)).astype(dtype)) for _ in range(3))
@@ -62,30 +69,48 @@ def products() -> list[dict[str, Any]]:
                 P, Q, C = (Matrix(array.reshape(-1), 0, side, 1) for array in (A, W, Z))
                 multiply = functools.partial(cublas.multiply, 0, side, side, side, P, Q, C, Matrix(b, 0, 1, 1))
                 calls["cuBLAS"] = Queued(multiply, cuda.synchronize)
-            for name, seconds in samples(calls, rounds=7, at_least=0.02).items():
+            for name, seconds in samples(calls, rounds=5, at_least=0.02).items():
                 tflops = 2 * side**3 / float(np.median(seconds)) / 1e12
-                records.append({"dtype": dtype, "side": side, "who": name, "tflops": tflops})
-                print(f"{dtype} {side:>5}  {name:<8} {tflops:7.2f} TFLOP/s", flush=True)
-    return records
+                yield {"dtype": dtype, "side": side, "who": name, "tflops": round(tflops, 2)}
+
+
+def kernels() -> Iterator[Record]:
+    """How long a call takes of little, and how many bytes a second of much."""
+    import fastnet_kernels.cuda as backend
+
+    for name, shape in _KERNELS.items():
+        for dtype in ("float32", "float64"):
+            small, large = (make_case(name, size, dtype) for size in (_SMALL[: len(shape)], shape))
+            calls = {"small": small.bound(backend), "large": large.bound(backend)}
+            seconds = {case: float(np.median(values)) for case, values in samples(calls, rounds=3).items()}
+            yield {
+                "kernel": name,
+                "dtype": dtype,
+                "microseconds_a_call": round(1e6 * seconds["small"], 1),
+                "gbytes": round(large.bytes / seconds["large"] / 1e9),
+            }
+
+
+def trainings() -> Iterator[Record]:
+    """Of each workload, seconds a step of everybody."""
+    with _workers(_PEERS, 1, "float32", _say) as workers:
+        for name in _WORKLOADS:
+            yield from _race(name, workers, 1, "float32", _ROUNDS, _say)
 
 
 def main(path: str) -> None:
     found: dict[str, Any] = {"limits": limits()}
+    parts: tuple[Callable[[], Iterator[Record]], ...] = (products, kernels, trainings)
     print(json.dumps(found["limits"]), flush=True)
-    parts: dict[str, Callable[[], list[dict[str, Any]]]] = {
-        "products": products,
-        "kernels": lambda: compare(_KERNELS, rounds=5, progress=_say),
-        "trainings": lambda: compare_peers(_WORKLOADS, _PEERS, rounds=3, progress=_say),
-    }
-    for name, measure in parts.items():
-        found[name] = measure()
-        if name != "products":
-            text = tables.kernels_text(found[name]) if name == "kernels" else tables.peers_text(found[name])
-            print(text, flush=True)
-        # After each part: what is measured is kept if a later one fails.
-        temporary = Path(f"{path}.part")
-        temporary.write_text(json.dumps(found, default=float, indent=1))
-        temporary.replace(path)
+    for measure in parts:
+        records = found[measure.__name__] = []
+        for record in measure():
+            print(measure.__name__, json.dumps(record, default=float), flush=True)
+            # At once: what is measured is kept if it ends here.
+            records.append(record)
+            temporary = Path(f"{path}.part")
+            temporary.write_text(json.dumps(found, default=float, indent=1))
+            temporary.replace(path)
 
 
 if __name__ == "__main__":

@@ -16,13 +16,16 @@ on_gpu = pytest.mark.skipif(IS_SIMULATED, reason="too large for the simulator")
 needs_simulator = pytest.mark.skipif(not IS_SIMULATED, reason="a GPU has a library of its own")
 Dense = fn.Dense
 
+# An inner dimension of products that are cut into slices: the simulator's tiles are small.
+DEEP = 100 if IS_SIMULATED else 2000
+
 # Layers, loss, optimizer, samples, features, mini-batch. Some widths are more than a tile has, and some products deep.
 NETWORKS = {
     "logistic regression": ([Dense(1, "sigmoid")], None, fn.SGD(0.1), 9, 40, 9),
     "slices of features and units": (
-        [Dense(2, "tanh"), Dense(100, "relu"), Dense(1, "sigmoid")], None, fn.SGD(0.1), 8, 100, 8,
+        [Dense(2, "tanh"), Dense(DEEP, "relu"), Dense(1, "sigmoid")], None, fn.SGD(0.1), 8, DEEP, 8,
     ),
-    "slices of samples": ([Dense(2, "tanh"), Dense(1, "sigmoid")], None, fn.SGD(0.1), 90, 2, 90),
+    "slices of samples": ([Dense(2, "tanh"), Dense(1, "sigmoid")], None, fn.SGD(0.1), DEEP, 2, DEEP),
     "one hidden layer": ([Dense(4, "tanh"), Dense(1, "sigmoid")], None, fn.SGD(0.5), 17, 2, 8),
     "several classes": ([Dense(7, "relu"), Dense(3, "softmax")], fn.losses.cross_entropy(0.1), fn.SGD(0.1), 9, 5, 4),
     "one by one": ([Dense(5, "relu"), Dense(2, "softmax")], None, fn.SGD(0.1), 3, 4, 1),
@@ -415,7 +418,7 @@ def test_products_of_the_library_on_the_gpu(dtype, monkeypatch):
     if find(dtype) is None:
         pytest.skip("needs cuBLAS: pip install '.[cublas]'")
     monkeypatch.setattr("fastnet.execution.cuda.plan._CYCLES_OF_CALL", 0)
-    monkeypatch.setattr("fastnet.execution.cuda.plan._PART_OF_LIBRARY", 1e6)
+    monkeypatch.setattr("fastnet.execution.cuda.plan._PART_OF_LIBRARY", {4: 1e6, 8: 1e6})
     layers = [Dense(129, "relu"), Dense(200, "tanh"), Dense(3, "softmax")]
     X, y = data(layers, 700, 50)
     found = []

@@ -17,13 +17,14 @@ import numpy as np
 from fastnet_kernels.cuda import activations, dense, losses, normalisation, program, updates
 from fastnet_kernels.cuda.compiling import cuda
 from fastnet_kernels.cuda.dropout import _dropout
-from fastnet_kernels.cuda.sizes import THREADS
 from numba.cuda import compiler, dispatcher
 
 # Arguments by letter: v a vector of the dtype, i a whole number, d a real one; I, D and B vectors of int64, float64 and
 # uint8; two or three of a letter for so many dimensions.
 KERNELS = {
-    dense._multiply: "i v v i i v i i i i i v",
+    dense._multiply_small: "v v i i v i i i i i v i",
+    dense._multiply_medium: "v v i i v i i i i i v i",
+    dense._multiply_large: "v v i i v i i i i i v i",
     dense._sum_columns: "v i i v",
     activations._activate: "i d v v",
     activations._derive: "i d v v v",
@@ -42,6 +43,8 @@ KERNELS = {
     program.run: "II i i i II DD I D v v v v v B v v v v I D DD III D D I i i i i i i",
 }
 MACHINES = [((8, 0), "float32"), ((9, 0), "float32"), ((9, 0), "float64")]
+# Products use what these have not, and go other ways there.
+OLDER_MACHINES = [((7, 5), "float64"), ((8, 0), "float64")]
 
 
 def _type(letters, dtype):
@@ -65,10 +68,12 @@ def measure(kernel, capability, dtype):
         compute_capability = capability
 
     # Kernels that call GPU code ask which GPU there is.
-    for module in (dispatcher, compiler):
+    for module in (dispatcher, compiler, cuda):
         module.get_current_device = Device
     signature = tuple(_type(letters, np.dtype(dtype)) for letters in KERNELS[kernel].split())
-    ptx, _ = cuda.compile_ptx(kernel.py_func, signature, cc=capability, launch_bounds=THREADS)
+    ptx, _ = cuda.compile_ptx(
+        kernel.py_func, signature, cc=capability, launch_bounds=kernel.targetoptions["launch_bounds"]
+    )
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "kernel.ptx"
         source.write_text(ptx)
@@ -88,22 +93,32 @@ def measure(kernel, capability, dtype):
         "spilled": max(int(stores), int(loads)),
         "shared": shared,
         "vector_loads": len(re.findall(r"ld\.shared\.v[24]", ptx)),
+        "async_copies": len(re.findall(r"cp\.async\.ca", ptx)),
+        "tensor_products": len(re.findall(r"mma\.sync", ptx)),
         "non_coherent_loads": len(re.findall(r"ld\.global\.nc", ptx)),
     }
 
 
+def of_older(number):
+    """The large tile for one of OLDER_MACHINES, in a process of its own: one makes GPU code for one generation."""
+    command = [sys.executable, __file__, "--json", "--older", str(number)]
+    return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
 def main():
-    records = []
-    for kernel in KERNELS:
-        for machine in MACHINES:
-            records.append(measure(kernel, *machine))
-            r = records[-1]
-            if "--json" not in sys.argv:
-                print(
-                    f"{r['kernel']:<34} {r['machine']} {r['dtype']}  {r['registers']:>3} registers  "
-                    f"{r['spilled']:>3} bytes spilled  {r['shared']:>5} bytes shared",
-                    flush=True,
-                )
+    records, older = [], list(range(len(OLDER_MACHINES)))
+    work = [(kernel, *machine) for kernel in KERNELS for machine in MACHINES]
+    if "--older" in sys.argv:
+        work, older = [(dense._multiply_large, *OLDER_MACHINES[int(sys.argv[-1])])], []
+    for arguments in [*work, *older]:
+        found = of_older(arguments) if isinstance(arguments, int) else [measure(*arguments)]
+        records += found
+        for r in found if "--json" not in sys.argv else []:
+            print(
+                f"{r['kernel']:<34} {r['machine']} {r['dtype']}  {r['registers']:>3} registers  "
+                f"{r['spilled']:>3} bytes spilled  {r['shared']:>5} bytes shared",
+                flush=True,
+            )
     if "--json" in sys.argv:
         print(json.dumps(records))
 

@@ -29,9 +29,9 @@ SIMULATOR = {"NUMBA_ENABLE_CUDASIM": "1"}
 KERNELS, NETWORKS = HERE.parent / "kernels" / "test_kernels.py", HERE / "networks.py"
 
 
-def run(*command, **environment):
+def run(*command, program=sys.executable, **environment):
     return subprocess.Popen(
-        [sys.executable, *map(str, command)],
+        [program, *map(str, command)],
         env={**os.environ, **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -69,30 +69,39 @@ def test_in_the_simulator(what, processes):
     assert "passed" in passed(processes[what])
 
 
+@needs_numba_cuda
+def test_launches():
+    assert "passed" in passed(run_tests(HERE / "launches.py"))
+
+
 @pytest.mark.slow  # three times all kernels are compiled
 @needs_numba_cuda
 @pytest.mark.skipif(not has_ptxas, reason="needs ptxas: pip install nvidia-cuda-nvcc")
 def test_kernels_assemble_and_fit_their_registers(processes):
-    """A block's registers are 255 a thread at most. Only the large tile, and what contains it, uses all of them.
+    """A block's registers are 255 a thread at most, and 128 where two blocks are to share a multiprocessor.
 
-    The program spills what it needs once a step, outside of the products' loops.
+    The program and the large tile spill what they need once a step or slab.
     """
     records = json.loads(passed(processes["ptx"]))
-    assert {record["machine"] for record in records} == {"sm_80", "sm_90"}
+    assert {record["machine"] for record in records} == {"sm_75", "sm_80", "sm_90"}
     for record in records:
         print(*(f"{key}={value}" for key, value in record.items()))
-        is_product = record["kernel"] in ("dense.multiply", "program.run")
-        assert record["spilled"] <= (160 if record["kernel"] == "program.run" else 0), record
-        assert record["registers"] <= (255 if is_product else 88), record
+        kernel, is_double, machine = record["kernel"], record["dtype"] == "float64", record["machine"]
+        is_product = kernel == "program.run" or kernel.startswith("dense.multiply")
+        assert record["spilled"] <= {"program.run": 160, "dense.multiply_large": 300}.get(kernel, 0), record
+        assert record["registers"] <= (255 if kernel == "program.run" else 128 if is_product else 88), record
         assert record["shared"] <= 48 << 10, record
         # What other blocks have written must not come from a cache that does not see it.
         assert record["non_coherent_loads"] == 0, record
         if is_product:
-            assert record["vector_loads"] >= 12, record
+            has_tensor_cores = is_double and kernel in ("program.run", "dense.multiply_large") and machine != "sm_75"
+            assert (record["tensor_products"] > 0) == has_tensor_cores, record
+            assert (record["async_copies"] > 0) == (machine != "sm_75"), record
+            assert record["vector_loads"] >= (0 if kernel == "dense.multiply_large" and is_double else 12), record
 
 
 def test_a_library_makes_large_products_only():
-    without = Sizes((32, 128), (32, 128), (32, 8), 1024, multiprocessors=132)
+    without = Sizes((32, 128), (32, 128), (32, 16), 1024, multiprocessors=132)
     sizes = without._replace(cublas_rate=128)
     assert product_for(4096, 4096, 4096, sizes).tile == codes.OF_LIBRARY
     assert product_for(4096, 4096, 4096, without).tile == codes.LARGE
@@ -138,11 +147,13 @@ def test_on_the_gpu(what):
 @needs_numba_cuda
 @pytest.mark.skipif(shutil.which("compute-sanitizer") is None, reason="needs compute-sanitizer")
 def test_memory_and_barriers_on_the_gpu():
-    chosen = ("-k", "several_classes or batch_normalisation or float64")
-    for tool in ("memcheck", "racecheck", "synccheck"):
-        command = ["compute-sanitizer", "--tool", tool, "--error-exitcode", "1", sys.executable, "-m", "pytest", "-q"]
-        result = subprocess.run(
-            [*command, str(NETWORKS), *chosen], env={**os.environ, "FASTNET_TEST_BACKEND": "cuda"}, capture_output=True,
-            text=True,
-        )  # fmt: skip
-        assert result.returncode == 0, result.stdout[-5000:]
+    chosen = ("-m", "pytest", "-q", NETWORKS, "-k", "training and several and classes")
+    started = {
+        tool: run(
+            *("--tool", tool, "--error-exitcode", "1", sys.executable, *chosen),
+            program="compute-sanitizer", FASTNET_TEST_BACKEND="cuda",
+        )
+        for tool in ("memcheck", "racecheck", "synccheck")
+    }  # fmt: skip
+    for process in started.values():
+        assert "1 passed" in passed(process)

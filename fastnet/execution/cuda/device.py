@@ -60,7 +60,7 @@ class _Part:
     first: int  # of the data's steps
     last: int
     begins: int  # the first one's number in the call
-    stream: Any
+    stream: Any  # 0 is the default one
     copied_from: Sequence[np.ndarray] = ()  # memory that must stay until the copy has been made
 
 
@@ -137,12 +137,14 @@ class GPU:
     def make_plan(self, graph: Graph, batch_size: int, strategy: int) -> tuple[GPUPlan, int]:
         from fastnet_kernels.cuda import sizes as kernels
 
+        small, large, _ = kernels.tiles_for(self.dtype.itemsize)
         sizes = Sizes(
-            heights=(kernels.SMALL_HEIGHT, kernels.LARGE_HEIGHT),
-            widths=(kernels.SMALL_WIDTH, kernels.LARGE_WIDTH_BYTES // self.dtype.itemsize),
-            depths=(kernels.SMALL_DEPTH, kernels.LARGE_DEPTH),
+            heights=(small.height, large.height),
+            widths=(small.width, large.width),
+            depths=(small.depth, large.depth),
             piece=kernels.PIECE,
             multiprocessors=self._multiprocessors,
+            itemsize=self.dtype.itemsize,
             cublas_rate=0 if self._cublas is None else self._cublas.rate,
         )
         return make_gpu_plan(graph, batch_size, strategy, self.dtype, sizes)
@@ -223,7 +225,7 @@ class GPU:
             batches.on_device = self._data(batches, self._arrays(batches))
         if batches.on_device is not None:
             order = self._copied(batches.order)
-            yield _Part(batches.on_device, order, first_step, last_step, first_step, self.cuda.default_stream())
+            yield _Part(batches.on_device, order, first_step, last_step, first_step, 0)
             return
         no_order, streams, given = self._copied(NO_ORDER), [self.cuda.stream() for _ in range(2)], self._arrays(batches)
         a_step = max(1, size * batches.batch_size // batches.m)
@@ -374,7 +376,8 @@ class GPU:
         """Wait for a launch and bring back what it has found; returns the step that comes next."""
         part = launch.part
         count = part.last - part.first
-        part.stream.synchronize()
+        if part.stream != 0:  # on the default stream the copies that follow wait
+            part.stream.synchronize()
         flag = int(launch.flags.copy_to_host()[0])
         for found, target in ((launch.costs, costs), (launch.scores, scores)):
             if target is not None:

@@ -10,14 +10,14 @@ from fastnet_kernels import codes
 from ..graph import Graph
 from ..layout import LOSS_CODES, Allocator, n_targets, set_offsets, slots_by_node
 
-# Cycles of a multiprocessor, estimated: of a slab of a tile, of what a tile costs besides, and of a wait of all blocks.
-# The small tile's slabs are bound by how long memory takes to answer, the large one's by multiply-adds.
-_CYCLES_OF_SLAB = {codes.SMALL: 800, codes.LARGE: 1300}
+# Cycles of a multiprocessor of an H100. Measured: of a slab of the small and of the large tile, by the bytes of a
+# number, and of a wait of all blocks with all that begins anew behind it. Estimated: of what a tile costs besides.
+_CYCLES_OF_SLAB = {4: (1200, 3300), 8: (1900, 1300)}
 _CYCLES_OF_TILE = 1500
-_CYCLES_OF_WAIT = 3000
+_CYCLES_OF_WAIT = 10_000
 _MOST_SLICES = 64
 _CYCLES_OF_CALL = 60_000  # of a library's product: two more launches, from the host
-_PART_OF_LIBRARY = 0.85  # of the peak of what it multiplies with, that it reaches
+_PART_OF_LIBRARY = {4: 0.75, 8: 0.9}  # of the peak of what it multiplies with, that it reaches, measured
 
 
 def rounded_size(batch_size: int) -> int:
@@ -36,6 +36,7 @@ class Sizes(NamedTuple):
     depths: tuple[int, int]  # of a slab
     piece: int  # numbers that a task takes one by one
     multiprocessors: int
+    itemsize: int = 4  # bytes of a number
     cublas_rate: int = 0  # multiply-adds of a multiprocessor in a cycle that the library makes; 0: there is none
 
 
@@ -60,14 +61,14 @@ def product_for(m: int, n: int, depth: int, sizes: Sizes) -> Product:
         slabs = -(-depth // sizes.depths[tile])
         for slices in range(1, min(_MOST_SLICES, -(-depth // sizes.depths[codes.SMALL])) + 1):
             waves = -(-tiles * slices // sizes.multiprocessors)
-            cycles = waves * (-(-slabs // slices) * _CYCLES_OF_SLAB[tile] + _CYCLES_OF_TILE)
+            cycles = waves * (-(-slabs // slices) * _CYCLES_OF_SLAB[sizes.itemsize][tile] + _CYCLES_OF_TILE)
             cycles += _CYCLES_OF_WAIT if slices > 1 else 0
             if cycles < least:
                 best, least = Product(tile, slices, tiles * slices), cycles
             if tiles * slices >= sizes.multiprocessors:
                 break
     if sizes.cublas_rate:
-        rate = _PART_OF_LIBRARY * sizes.cublas_rate * sizes.multiprocessors
+        rate = _PART_OF_LIBRARY[sizes.itemsize] * sizes.cublas_rate * sizes.multiprocessors
         if m * n * depth / rate + _CYCLES_OF_CALL < least:
             return Product(codes.OF_LIBRARY, 1, 1)
     return best

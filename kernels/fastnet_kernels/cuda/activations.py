@@ -19,7 +19,8 @@ from ..codes import (
     TANH,
 )
 from .blocks import n_blocks
-from .compiling import cuda, flat, formula, inner, kernel, launch
+from .compiling import cuda, formula, inner, kernel
+from .launching import flat, launch
 from .reducing import max_over, row_of, rows_at_once, sum_over
 from .registers import size_of
 from .sizes import PIECE, THREADS
@@ -162,11 +163,13 @@ def _softmax(n, Z, A):
 
 
 def _there(code, Z, A, setting=0.0):
-    launch(_activate, -(-Z.size // PIECE), code, setting, *flat(Z, A))
+    Z, A = flat(Z, A)
+    launch(_activate, -(-Z.size // PIECE), code, float(setting), Z, A)
 
 
 def _back(code, dA, A, dZ, setting=0.0):
-    launch(_derive, -(-A.size // PIECE), code, setting, *flat(dA, A, dZ))
+    dA, A, dZ = flat(dA, A, dZ)
+    launch(_derive, -(-A.size // PIECE), code, float(setting), dA, A, dZ)
 
 
 def linear(Z, A):

@@ -1,17 +1,18 @@
-"""How every CUDA kernel is compiled and launched, and how GPU code calls GPU code. The only import of `numba.cuda`.
+"""How every CUDA kernel is compiled, and how GPU code calls GPU code. The only import of `numba.cuda`.
 
 With NUMBA_ENABLE_CUDASIM=1 in the environment the same kernels run in Numba's simulator, as Python: it shows what they
 compute, with as many blocks and threads as `sizes` says, and none of what only a GPU has.
 """
 
 import contextlib
+import functools
 import importlib
 import importlib.util
 
 import numpy as np
 
 from ..sources import SOURCES
-from .sizes import IS_SIMULATED, MOST_BLOCKS, THREADS
+from .sizes import IS_SIMULATED, THREADS
 
 if importlib.util.find_spec("numba_cuda") is None:
     raise ImportError("CUDA kernels need the package numba-cuda: pip install 'fastnet-numba[cuda]'")
@@ -49,16 +50,22 @@ if IS_SIMULATED:
         """GPU code of numbers alone, called from other GPU code."""
         return function
 
-    def kernel(function):
+    def by_dtype(of_floats, of_doubles):
+        """GPU code of two kinds: for an array of float32 as the first argument, or of float64."""
+        return lambda numbers, *rest: (of_floats if numbers.itemsize == 4 else of_doubles)(numbers, *rest)
+
+    def kernel(function=None, *, blocks=None):
         """A kernel, launched by `launch`."""
-        return cuda.jit(function)
+        return cuda.jit if function is None else cuda.jit(function)
 
 else:
+    from numba import from_dtype  # noqa: F401
     from numba.cuda import types  # noqa: F401
     from numba.cuda.core import event  # noqa: F401
     from numba.cuda.core.caching import IndexDataCacheFile
+    from numba.cuda.cudadrv.devicearray import DeviceNDArray  # noqa: F401
     from numba.cuda.dispatcher import CUDACache
-    from numba.cuda.extending import intrinsic  # noqa: F401
+    from numba.cuda.extending import intrinsic, overload  # noqa: F401
 
     # The event that tells of a kernel being compiled. Of one that comes from the cache there is none.
     COMPILES = "numba-cuda:run_pass"
@@ -76,31 +83,25 @@ else:
 
     formula = inner
 
-    def kernel(function):
-        """A kernel, launched by `launch`."""
-        dispatcher = cuda.jit(launch_bounds=THREADS)(function)
+    def by_dtype(of_floats, of_doubles):
+        """GPU code of two kinds: for an array of float32 as the first argument, or of float64. One is compiled."""
+
+        def chosen(numbers, *rest):
+            raise NotImplementedError("for GPU code alone")
+
+        @overload(chosen, strict=False, inline="always")
+        def choose(numbers, *rest):
+            return (of_floats if numbers.dtype.bitwidth == 32 else of_doubles).py_func
+
+        return chosen
+
+    def kernel(function=None, *, blocks=None):
+        """A kernel, launched by `launch`. A multiprocessor has registers for so many blocks, if that is said."""
+        if function is None:
+            return functools.partial(kernel, blocks=blocks)
+        bounds = THREADS if blocks is None else (THREADS, blocks)
+        dispatcher = cuda.jit(launch_bounds=bounds)(function)
         # Where no folder can be written to, there is no place for a cache: then every process compiles anew.
         with contextlib.suppress(RuntimeError):
             dispatcher._cache = _PackageCache(function)
         return dispatcher
-
-
-def launch(kernel, tasks, *arguments):
-    """Start a kernel with a block a task, or as many as the GPU is well served with: each takes several then."""
-    if tasks > 0:
-        kernel[min(tasks, MOST_BLOCKS), THREADS](*arguments)
-
-
-def flat(*arrays):
-    """The arrays as vectors.
-
-    Raises ValueError for one whose numbers do not lie side by side, or of another dtype than the first.
-    """
-    for array in arrays:
-        if array.dtype != arrays[0].dtype or array.dtype.kind != "f":
-            raise ValueError(
-                f"arrays of {arrays[0].dtype} and {array.dtype}: give all of them as float32, or as float64"
-            )
-        if array.size and not array.flags["C_CONTIGUOUS"]:
-            raise ValueError("CUDA kernels want C-contiguous arrays: give numpy.ascontiguousarray of them")
-    return [array.reshape(-1) for array in arrays]

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .compiling import cuda
+from .launching import handle_of
 from .sizes import IS_SIMULATED
 
 _SCRATCH_BYTES = 1 << 25
@@ -96,7 +97,7 @@ class CublasLt:
         q, p, c = addresses
         self._lt.matmul(
             self._handle, description, self._one.ctypes.data, q, of_q, p, of_p, self._zero.ctypes.data, c, of_c, c,
-            of_c, algorithm.ctypes.data, Matrix(self._scratch, 0, 1, 1).address, scratch_bytes, int(stream),
+            of_c, algorithm.ctypes.data, Matrix(self._scratch, 0, 1, 1).address, scratch_bytes, handle_of(stream),
         )  # fmt: skip
 
     def _set(self, description, name, value):

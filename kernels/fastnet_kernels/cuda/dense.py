@@ -2,42 +2,45 @@
 
 from ..codes import LARGE, SMALL
 from .blocks import n_blocks
-from .compiling import cuda, flat, inner, kernel, launch
+from .compiling import cuda, inner, kernel
+from .launching import flat, launch
 from .reducing import column_of, sum_over_column
 from .registers import size_of
 from .sizes import (
     COLUMNS_AT_ONCE,
-    LARGE_HEIGHT,
-    LARGE_WIDTH_BYTES,
+    LARGE_TILE,
+    LARGE_TILE_OF_DOUBLES,
+    MANY_TILES,
+    MEDIUM_TILE,
     ROWS_AT_ONCE,
-    SHARED,
-    SMALL_HEIGHT,
-    SMALL_WIDTH,
+    SMALL_TILE,
     THREADS,
+    tiles_for,
 )
-from .tiles import large_product, large_product_of_doubles, small_product
+from .tiles import large_product, medium_product, shared_for, small_product
 
-_MANY_TILES = 100  # large ones, that keep most GPUs busy
+_MEDIUM = 2  # a third kind of tile, beside those of `codes`
 
 
 @inner
-def height_of(tile):
-    return LARGE_HEIGHT if tile == LARGE else SMALL_HEIGHT
+def height_of(tile, numbers):
+    """Rows of a tile of an array's numbers."""
+    if tile == SMALL:
+        return SMALL_TILE.height
+    return LARGE_TILE.height if size_of(numbers) == 4 else LARGE_TILE_OF_DOUBLES.height
 
 
 @inner
 def width_of(tile, numbers):
-    return LARGE_WIDTH_BYTES // size_of(numbers) if tile == LARGE else SMALL_WIDTH
+    if tile == SMALL:
+        return SMALL_TILE.width
+    return LARGE_TILE.width if size_of(numbers) == 4 else LARGE_TILE_OF_DOUBLES.width
 
 
 @inner
 def product_of_tile(tile, C, c, stride, P, p, p_row, p_depth, Q, q, q_row, q_depth, i0, m, j0, n, start, stop, shared):
     """C = P Q^T for either kind of tile: see `tiles`."""
-    if tile == LARGE and size_of(C) == 8:
-        large_product_of_doubles(
-            C, c, stride, P, p, p_row, p_depth, Q, q, q_row, q_depth, i0, m, j0, n, start, stop, shared
-        )  # fmt: skip
-    elif tile == LARGE:
+    if tile == LARGE:
         large_product(
             C, c, stride, P, p, p_row, p_depth, Q, q, q_row, q_depth, i0, m, j0, n, start, stop, shared
         )  # fmt: skip
@@ -57,20 +60,48 @@ def sum_of_column(numbers, offset, m, n, j, first, shared):
     return sum_over_column(total, shared)
 
 
-@kernel
-def _multiply(tile, C, P, p_row, p_depth, Q, q_row, q_depth, m, n, depth, b):
-    """C = P Q^T, m x n, and b's numbers more in each row where there are some."""
-    shared = cuda.shared.array(SHARED, C.dtype)
-    height, width = height_of(tile), width_of(tile, C)
+@inner
+def _add_bias(C, b, has_b, i0, m, j0, n, height, width):
+    """C[i, j] += b[j] in a tile from i0, j0 on."""
+    if has_b:
+        j, step = j0 + cuda.threadIdx.x % width, THREADS // width
+        for i in range(i0 + cuda.threadIdx.x // width, min(i0 + height, m), step):
+            if j < n:
+                C[i * n + j] += b[j]
+
+
+# C = P Q^T, m x n, and b's numbers more in each row if it `has_b`: a kernel for each tile, since the compiler has more
+# registers for each then.
+
+
+@kernel(blocks=2)
+def _multiply_small(C, P, p_row, p_depth, Q, q_row, q_depth, m, n, depth, b, has_b):
+    shared, height, width = shared_for(C), SMALL_TILE.height, SMALL_TILE.width
     across = n_blocks(n, width)
     for task in range(cuda.blockIdx.x, n_blocks(m, height) * across, cuda.gridDim.x):
         i0, j0 = task // across * height, task % across * width
-        product_of_tile(tile, C, 0, n, P, 0, p_row, p_depth, Q, 0, q_row, q_depth, i0, m, j0, n, 0, depth, shared)
-        if b.size > 0:
-            for e in range(cuda.threadIdx.x, height * width, THREADS):
-                i, j = i0 + e // width, j0 + e % width
-                if i < m and j < n:
-                    C[i * n + j] += b[j]
+        small_product(C, 0, n, P, 0, p_row, p_depth, Q, 0, q_row, q_depth, i0, m, j0, n, 0, depth, shared)
+        _add_bias(C, b, has_b, i0, m, j0, n, height, width)
+
+
+@kernel(blocks=2)
+def _multiply_medium(C, P, p_row, p_depth, Q, q_row, q_depth, m, n, depth, b, has_b):
+    shared, height, width = shared_for(C), MEDIUM_TILE.height, MEDIUM_TILE.width
+    across = n_blocks(n, width)
+    for task in range(cuda.blockIdx.x, n_blocks(m, height) * across, cuda.gridDim.x):
+        i0, j0 = task // across * height, task % across * width
+        medium_product(C, 0, n, P, 0, p_row, p_depth, Q, 0, q_row, q_depth, i0, m, j0, n, 0, depth, shared)
+        _add_bias(C, b, has_b, i0, m, j0, n, height, width)
+
+
+@kernel(blocks=2)
+def _multiply_large(C, P, p_row, p_depth, Q, q_row, q_depth, m, n, depth, b, has_b):
+    shared, height, width = shared_for(C), height_of(LARGE, C), width_of(LARGE, C)
+    across = n_blocks(n, width)
+    for task in range(cuda.blockIdx.x, n_blocks(m, height) * across, cuda.gridDim.x):
+        i0, j0 = task // across * height, task % across * width
+        large_product(C, 0, n, P, 0, p_row, p_depth, Q, 0, q_row, q_depth, i0, m, j0, n, 0, depth, shared)
+        _add_bias(C, b, has_b, i0, m, j0, n, height, width)
 
 
 @kernel
@@ -83,18 +114,19 @@ def _sum_columns(numbers, m, n, sums):
             sums[j] = total
 
 
-def _launch_product(C, P, p_row, p_depth, Q, q_row, q_depth, m, n, depth, b):
-    shapes = (SMALL_HEIGHT, SMALL_WIDTH), (LARGE_HEIGHT, LARGE_WIDTH_BYTES // C.dtype.itemsize)
-    tiles = [-(-m // height) * -(-n // width) for height, width in shapes]
-    tile = LARGE if tiles[LARGE] >= _MANY_TILES else SMALL
-    launch(_multiply, tiles[tile], tile, C, P, p_row, p_depth, Q, q_row, q_depth, m, n, depth, b)
+def _launch_product(C, P, p_row, p_depth, Q, q_row, q_depth, m, n, depth, b, has_b):
+    """By the largest tile of which there are many."""
+    kernels = _multiply_small, _multiply_large, _multiply_medium
+    tiles = [-(-m // tile.height) * -(-n // tile.width) for tile in tiles_for(C.itemsize)]
+    tile = next((tile for tile in (LARGE, _MEDIUM) if tiles[tile] >= MANY_TILES), SMALL)
+    launch(kernels[tile], tiles[tile], C, P, p_row, p_depth, Q, q_row, q_depth, m, n, depth, b, has_b)
 
 
 def dense_forward(A_prev, W, b, Z):
     """Z = A_prev W^T + b, for A_prev (m, n_prev), W (n, n_prev), b (n,), Z (m, n)."""
     (m, n), n_prev = Z.shape, W.shape[1]
     A_prev, W, b, Z = flat(A_prev, W, b, Z)
-    _launch_product(Z, A_prev, n_prev, 1, W, n_prev, 1, m, n, n_prev, b)
+    _launch_product(Z, A_prev, n_prev, 1, W, n_prev, 1, m, n, n_prev, b, 1)
 
 
 def dense_backward(dZ, A_prev, W, dW, db, dA_prev):
@@ -104,7 +136,6 @@ def dense_backward(dZ, A_prev, W, dW, db, dA_prev):
     """
     (m, n), n_prev = dZ.shape, W.shape[1]
     dZ, A_prev, W, dW, db, dA_prev = flat(dZ, A_prev, W, dW, db, dA_prev)
-    nothing = db[:0]
-    _launch_product(dW, dZ, 1, n, A_prev, 1, n_prev, n, n_prev, m, nothing)
-    _launch_product(dA_prev, dZ, n, 1, W, 1, n_prev, m, n_prev, n, nothing)
+    _launch_product(dW, dZ, 1, n, A_prev, 1, n_prev, n, n_prev, m, db, 0)
+    _launch_product(dA_prev, dZ, n, 1, W, 1, n_prev, m, n_prev, n, db, 0)
     launch(_sum_columns, -(-n // COLUMNS_AT_ONCE), dZ, m, n, db)

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from .compiling import cuda, flat, formula, kernel, launch
+from .compiling import cuda, formula, kernel
+from .launching import flat, launch
 from .sizes import PIECE
 
 _BITS = 0xFFFFFFFF
@@ -34,8 +35,8 @@ def _dropout(rate, first, second, A_prev, A):
 
 def dropout(A_prev, rate, key, A):
     """A = A_prev / (1 - rate) where a number is kept, else 0; both (m, n), `key` a whole number of 64 bits."""
-    key = int(key)
-    launch(_dropout, -(-A.size // PIECE), rate, key & _BITS, key >> 32, *flat(A_prev, A))
+    (A_prev, A), key = flat(A_prev, A), int(key)
+    launch(_dropout, -(-A.size // PIECE), float(rate), key & _BITS, key >> 32, A_prev, A)
 
 
 def keys_of(dropout_seed, steps, n_layers):

@@ -8,7 +8,8 @@ import math
 from ..codes import ABSOLUTE_ERROR, CROSS_ENTROPY, HINGE, HUBER, LOG_LOSS, QUANTILE, SQUARED_ERROR
 from .activations import exponentials_of_row, logistic
 from .blocks import n_blocks
-from .compiling import cuda, flat, formula, inner, kernel, launch
+from .compiling import cuda, formula, inner, kernel
+from .launching import flat, launch
 from .reducing import row_of, rows_at_once, sum_over
 from .sizes import THREADS
 
@@ -83,7 +84,7 @@ def _losses(loss, setting, n, n_targets, Z, Y, L, dZ):
 
 def _launch(loss, setting, Z, Y, L, dZ):
     m, n = Z.shape
-    launch(_losses, m, loss, setting, n, Y.shape[1], *flat(Z, Y, L, dZ))
+    launch(_losses, m, loss, float(setting), n, Y.shape[1], *flat(Z, Y, L, dZ))
 
 
 def squared_error(A, Y, L, dA):

@@ -21,7 +21,7 @@ from .dense import height_of, product_of_tile, width_of
 from .places import offset_of_activations
 from .sizes import (
     PIECE,
-    SMALL_DEPTH,
+    SLICE,
     THREADS,
 )
 from .weights import change
@@ -41,7 +41,7 @@ def shape_of(job, role, l):
 @inner
 def tiles_of(job, role, l, tile):
     m, n, _ = shape_of(job, role, l)
-    return n_blocks(m, height_of(tile)) * n_blocks(n, width_of(tile, job.workspace))
+    return n_blocks(m, height_of(tile, job.workspace)) * n_blocks(n, width_of(tile, job.workspace))
 
 
 @inner
@@ -54,11 +54,11 @@ def rows_of_piece(n):
 def multiply(job, role, l, tile, slices, partial, task, shared):
     """A task: one tile of a product, or of one slice of its inner dimension. Returns the tile's first row."""
     m, n, depth = shape_of(job, role, l)
-    height, width = height_of(tile), width_of(tile, job.workspace)
+    height, width = height_of(tile, job.workspace), width_of(tile, job.workspace)
     across = n_blocks(n, width)
     tiles = n_blocks(m, height) * across
     slice_, i0, j0 = task // tiles, task % tiles // across * height, task % across * width
-    a_slice = n_blocks(n_blocks(depth, SMALL_DEPTH), slices) * SMALL_DEPTH
+    a_slice = n_blocks(n_blocks(depth, SLICE), slices) * SLICE
     start = slice_ * a_slice
     stop = min(depth, start + a_slice)
     stride_of_W, n_out, n_in = job.layers[l, LDW], job.layers[l, N_OUT], job.layers[l, N_IN]
@@ -98,8 +98,10 @@ def finish_numbers(job, role, l, slices, partial, first_row, last_row, first_col
     """Of a part of a product: add up the slices, then bias and activation, derivative, or update."""
     m, n, _ = shape_of(job, role, l)
     workspace, width = job.workspace, last_column - first_column
-    for e in range(cuda.threadIdx.x, (last_row - first_row) * width, THREADS):
-        i, j = first_row + e // width, first_column + e % width
+    # A thread takes every THREADS'th number, row by row; divisions take too long for each one.
+    down, across = THREADS // width, THREADS % width
+    i, j = first_row + cuda.threadIdx.x // width, first_column + cuda.threadIdx.x % width
+    while i < last_row:
         offset = i * n + j
         value = workspace.dtype.type(0)
         for s in range(slices if slices > 1 else 0):
@@ -118,6 +120,9 @@ def finish_numbers(job, role, l, slices, partial, first_row, last_row, first_col
             if slices == 1:
                 value = job.gradients[weight]
             change(job, l, weight, value, True)
+        i, j = i + down, j + across
+        if j >= last_column:
+            i, j = i + 1, j - width
 
 
 @inner

@@ -6,7 +6,8 @@ Of a batch normalisation a block has some units, and all samples of these; of a 
 import math
 
 from .blocks import n_blocks
-from .compiling import cuda, flat, formula, inner, kernel, launch
+from .compiling import cuda, formula, inner, kernel
+from .launching import flat, launch
 from .reducing import column_of, row_of, rows_at_once, sum_over, sum_over_column
 from .sizes import COLUMNS_AT_ONCE, ROWS_AT_ONCE, THREADS
 
@@ -158,7 +159,7 @@ def _layer_norm_sums(m, n, dA, A_prev, mean, inv_std, dgamma, dbeta):
 def batch_norm(A_prev, gamma, beta, epsilon, mean, inv_std, A):
     """Each unit by its mean and variance over the mini-batch; mean and rate (n,) are written."""
     m, n = A.shape
-    launch(_batch_norm, -(-n // COLUMNS_AT_ONCE), m, n, epsilon, *flat(A_prev, gamma, beta, mean, inv_std, A))
+    launch(_batch_norm, -(-n // COLUMNS_AT_ONCE), m, n, float(epsilon), *flat(A_prev, gamma, beta, mean, inv_std, A))
 
 
 def batch_norm_backward(dA, A_prev, gamma, mean, inv_std, dgamma, dbeta, dA_prev):
@@ -171,7 +172,7 @@ def batch_norm_backward(dA, A_prev, gamma, mean, inv_std, dgamma, dbeta, dA_prev
 def layer_norm(A_prev, gamma, beta, epsilon, mean, inv_std, A):
     """Each sample by its mean and variance over the units; mean and rate (m,) are written."""
     m, n = A.shape
-    launch(_layer_norm, m, m, n, epsilon, *flat(A_prev, gamma, beta, mean, inv_std, A))
+    launch(_layer_norm, m, m, n, float(epsilon), *flat(A_prev, gamma, beta, mean, inv_std, A))
 
 
 def layer_norm_backward(dA, A_prev, gamma, mean, inv_std, means, dgamma, dbeta, dA_prev):

@@ -50,6 +50,7 @@ from .compiling import cg, cuda, inner, kernel
 from .dense import height_of
 from .ending import end_rows, sum_totals
 from .inputs import gather
+from .launching import as_argument, handle_of, launch_on
 from .multiplying import finish, finish_numbers, multiply, rows_of_piece, shape_of, tiles_of
 from .passing import (
     batch_norm_backward_task,
@@ -61,7 +62,8 @@ from .passing import (
 )
 from .places import Job, repeats, size_of_step
 from .reducing import rows_at_once
-from .sizes import COLUMNS_AT_ONCE, IS_SIMULATED, PIECE, SHARED, THREADS
+from .sizes import COLUMNS_AT_ONCE, IS_SIMULATED, PIECE, THREADS
+from .tiles import shared_for
 from .weights import change_bias, change_gain, count_of_parameters, sum_penalties, sum_squares, update_piece
 
 
@@ -102,7 +104,7 @@ def _do(job, instruction, task, shared):
     if operation == MULTIPLY:
         first = multiply(job, role, l, instruction[TILE], slices, partial, task, shared)
         if instruction[ENDS] != 0:
-            last = min(first + height_of(instruction[TILE]), job.m)
+            last = min(first + height_of(instruction[TILE], job.workspace), job.m)
     elif operation == FINISH:
         finish(job, role, l, slices, partial, task)
     elif operation == GATHER:
@@ -202,7 +204,7 @@ def run(
 
     n_steps are those of the call, from `first_step` on. Only TRAIN ends at a cost that is not finite.
     """
-    shared = cuda.shared.array(SHARED, workspace.dtype)
+    shared = shared_for(workspace)
     blocks, block = cuda.gridDim.x, cuda.blockIdx.x
     is_cooperative = last_instruction - first_instruction > 1
     begun = False
@@ -252,19 +254,27 @@ def start(blocks, stream, instructions, *arguments, first_step, last_step, call=
     """Run all steps: in one launch on a GPU, at most as many blocks as it can hold at once.
 
     Where instructions are calls of a library, each step takes several launches, and `call(instruction, step)` between
-    two of them. Nothing waits for the GPU.
+    two of them. Nothing waits for the GPU. `stream` is one of numba-cuda, or 0.
     """
-    launches, table = _launches(instructions), instructions
-    if not IS_SIMULATED:
-        table = cuda.to_device(instructions, stream=stream)
+    launches = _launches(instructions)
+    if IS_SIMULATED:
+
+        def begin(first, last, *steps):
+            run[blocks, THREADS](instructions, first, last, *arguments, *steps)
+    else:
+        handle = handle_of(stream)
+        table = as_argument(cuda.to_device(instructions, stream=stream), handle)
+        given = [a if isinstance(a, int) else as_argument(a, handle) for a in arguments]
+
+        def begin(first, last, *steps):
+            launch_on(stream, run, blocks, table, first, last, *given, *steps)
+
     if len(launches) == 1:
-        run[blocks, THREADS, stream](table, *launches[0], *arguments, first_step, last_step, first_step, last_step)
+        begin(*launches[0], first_step, last_step, first_step, last_step)
         return
     for step in range(first_step, last_step):
         for first, last in launches:
             if instructions[first, OPERATION] == CALL:
                 call(instructions[first], step)
             elif step == first_step or last > OPENING:
-                run[blocks, THREADS, stream](
-                    table, first, last, *arguments, first_step, last_step, step, step + 1
-                )  # fmt: skip
+                begin(first, last, first_step, last_step, step, step + 1)

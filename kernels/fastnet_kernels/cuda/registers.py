@@ -26,16 +26,17 @@ if IS_SIMULATED:
 
         return add
 
-    def store_tile(rows, columns, row_step, column_step):
+    def tensor_multiplier(*sizes):
+        raise NotImplementedError("the simulator has no warps")
+
+    def store_tile(rows, columns):
         """GPU code for C[r, c] = sums[r, c], for those of the m x n numbers that the tile has. See below."""
 
         def store(sums, C, offset, stride, m, n):
-            for r in range(rows):
-                i = r // 4 * row_step + r % 4
-                for c in range(columns):
-                    j = c // 4 * column_step + c % 4
+            for r, i in enumerate(rows):
+                for c, j in enumerate(columns):
                     if i < m and j < n:
-                        C[offset + i * stride + j] = sums[r * columns + c]
+                        C[offset + i * stride + j] = sums[r * len(columns) + c]
 
         return store
 
@@ -48,13 +49,16 @@ if IS_SIMULATED:
         """sums[i] + shared[place + i * step], for all of a tuple."""
         return tuple(value + shared[offset + i * step] for i, value in enumerate(sums))
 
-    def load(numbers, offset):
-        """numbers[place] for a place that is not negative: Numba would look."""
-        return numbers[offset]
+    def copy(numbers, offset, shared, to, is_there):
+        """shared[to] = numbers[place] if it is there, else 0; done when `waiter` says so. See below."""
+        shared[to] = numbers[offset] if is_there else 0
 
-    def put(numbers, offset, value):
-        """numbers[place] = value, the same."""
-        numbers[offset] = value
+    def end_batch():
+        """What has been copied since the last batch is one."""
+
+    def waiter(batches):
+        """GPU code that waits for all copies of this thread but the last batches."""
+        return lambda: None
 
     def size_of(numbers):
         """Bytes of a number of an array: known when a kernel is compiled, so that code for others is left out."""
@@ -63,7 +67,14 @@ if IS_SIMULATED:
 else:
     from llvmlite import ir
 
-    from .compiling import intrinsic, types
+    from .compiling import cuda, intrinsic, types
+
+    def _is_sm(major):
+        """Whether the GPU that code is made for is of this generation, or a later one.
+
+        numba-cuda keeps GPU code for all GPUs of a process, so that it is the first one that counts.
+        """
+        return cuda.get_current_device().compute_capability >= (major, 0)
 
     def _data(context, builder, signature, arguments, offset=0):
         """Where an argument, an array, begins."""
@@ -115,20 +126,94 @@ else:
                             product = builder.fmul(p[r], q[c], flags=("contract",))
                             i = r * columns + c
                             totals[i] = builder.fadd(totals[i], product, flags=("contract",))
-                result = ir.Constant(context.get_value_type(signature.return_type), ir.Undefined)
-                for i, total in enumerate(totals):
-                    result = builder.insert_value(result, total, i)
-                return result
+                return _as_tuple(context, builder, signature, totals)
 
             return sums(sums, shared, types.int64, types.int64), generate
 
         return add
 
-    def store_tile(rows, columns, row_step, column_step):
+    def _mma(builder, rows, depth, p, q, totals):
+        """Tensor cores: totals of rows x 8 numbers of float64 += (rows, depth) times (depth, 8). Each thread of a warp
+        gives and gets its share."""
+
+        def registers(first, count):
+            return "{" + ", ".join(f"${i}" for i in range(first, first + count)) + "}"
+
+        double, n, after_p, after_q = ir.DoubleType(), len(totals), len(totals) + len(p), len(totals) + len(p) + len(q)
+        code = (
+            f"mma.sync.aligned.m{rows}n8k{depth}.row.col.f64.f64.f64.f64 {registers(0, n)}, {registers(n, len(p))}, "
+            f"{registers(after_p, len(q))}, {registers(after_q, n)};"
+        )
+        given = [*p, *q, *totals]
+        kind = ir.FunctionType(ir.LiteralStructType([double] * n), [double] * len(given))
+        found = builder.asm(kind, code, ",".join(["=d"] * n + ["d"] * len(given)), given, True)
+        return [builder.extract_value(found, i) for i in range(n)]
+
+    def tensor_multiplier(rows, columns, depth, row_stride, column_stride):
+        """The same for a warp that has `rows` x `columns` numbers of float64, by tensor cores.
+
+        Of each 8 x 8, thread `lane` has those of row lane // 4 and of columns lane % 4 * 2 and the next one, which is
+        how the instruction spreads them. Number r of depth d is d * row_stride + r behind the place `left`. GPUs before
+        sm_80 multiply one by one.
+        """
+        downs, acrosses = range(0, rows, 8), range(0, columns, 8)
+
+        def by_tensor_cores(builder, read, left, right, by_four, of_four, totals):
+            whole = ir.IntType(64)
+            p_place = builder.add(builder.add(left, builder.mul(of_four, whole(row_stride))), by_four)
+            q_place = builder.add(builder.add(right, builder.mul(of_four, whole(column_stride))), by_four)
+            high, deep = (2, 2) if _is_sm(9) else (1, 1)  # of 8 rows, and of 4 depths, at a time
+            for d in range(0, depth, 4 * deep):
+                depths = range(d, d + 4 * deep, 4)
+                p = [[read(p_place, k * row_stride + r) for k in depths] for r in downs]
+                q = [[read(q_place, k * column_stride + c) for k in depths] for c in acrosses]
+                for r in range(0, len(p), high):
+                    pairs = [p[r + h][k] for k in range(deep) for h in range(high)]
+                    for c in range(len(q)):
+                        where = [((r + h) * len(q) + c) * 2 + v for h in range(high) for v in range(2)]
+                        found = _mma(builder, 8 * high, 4 * deep, pairs, q[c], [totals[i] for i in where])
+                        for i, total in zip(where, found, strict=True):
+                            totals[i] = total
+
+        def one_by_one(builder, read, left, right, by_four, of_four, totals):
+            p_place, q_place = builder.add(left, by_four), builder.add(right, builder.shl(of_four, ir.IntType(64)(1)))
+            for d in range(depth):
+                p = [read(p_place, d * row_stride + r) for r in downs]
+                q = [read(q_place, d * column_stride + c + v) for c in acrosses for v in range(2)]
+                for i in range(len(totals)):
+                    product = builder.fmul(p[i // len(q)], q[i % len(q)], flags=("contract",))
+                    totals[i] = builder.fadd(totals[i], product, flags=("contract",))
+
+        @intrinsic
+        def add(typing_context, sums, shared, left, right, lane):
+            def generate(context, builder, signature, arguments):
+                sums, _, left, right, lane = arguments
+                data, whole = _data(context, builder, signature, arguments, 1), ir.IntType(64)
+
+                def read(offset, beyond):
+                    return builder.load(builder.gep(data, [builder.add(offset, whole(beyond))]))
+
+                totals = [builder.extract_value(sums, i) for i in range(rows * columns // 32)]
+                by_four, of_four = builder.lshr(lane, whole(2)), builder.and_(lane, whole(3))
+                multiply = by_tensor_cores if _is_sm(8) else one_by_one
+                multiply(builder, read, left, right, by_four, of_four, totals)
+                return _as_tuple(context, builder, signature, totals)
+
+            return sums(sums, shared, types.int64, types.int64, types.int64), generate
+
+        return add
+
+    def _as_tuple(context, builder, signature, values):
+        result = ir.Constant(context.get_value_type(signature.return_type), ir.Undefined)
+        for i, value in enumerate(values):
+            result = builder.insert_value(result, value, i)
+        return result
+
+    def store_tile(rows, columns):
         """GPU code for C[r, c] = sums[r, c], a tuple row by row, for those of the m x n numbers that the tile has.
 
-        `place` is that of the first number, `stride` from row to row of C; row r is r // 4 * row_step + r % 4 rows
-        below the first one, and column c likewise.
+        `place` is that of the first number, `stride` from row to row of C; `rows` and `columns` say how far each one of
+        the tuple is below and beside it.
         """
 
         @intrinsic
@@ -136,15 +221,14 @@ else:
             def generate(context, builder, signature, arguments):
                 sums, _, offset, stride, m, n = arguments
                 data = _data(context, builder, signature, arguments, 1)
-                down = [ir.IntType(64)(r // 4 * row_step + r % 4) for r in range(rows)]
-                across = [ir.IntType(64)(c // 4 * column_step + c % 4) for c in range(columns)]
+                down, across = [ir.IntType(64)(r) for r in rows], [ir.IntType(64)(c) for c in columns]
                 in_columns = [builder.icmp_signed("<", j, n) for j in across]
                 for r, i in enumerate(down):
                     with builder.if_then(builder.icmp_signed("<", i, m)):
                         row = builder.gep(data, [builder.add(offset, builder.mul(i, stride))])
                         for c, j in enumerate(across):
                             with builder.if_then(in_columns[c]):
-                                builder.store(builder.extract_value(sums, r * columns + c), builder.gep(row, [j]))
+                                builder.store(builder.extract_value(sums, r * len(across) + c), builder.gep(row, [j]))
                 return context.get_dummy_value()
 
             return types.void(sums, C, *(types.int64,) * 4), generate
@@ -183,24 +267,63 @@ else:
 
         return sums(sums, shared, types.int64, types.int64), generate
 
-    @intrinsic
-    def load(typing_context, numbers, offset):
-        """numbers[place] for a place that is not negative: Numba would look."""
-
-        def generate(context, builder, signature, arguments):
-            return builder.load(builder.gep(_data(context, builder, signature, arguments), [arguments[1]]))
-
-        return numbers.dtype(numbers, types.int64), generate
+    def _asm(builder, code, constraints, arguments=()):
+        builder.asm(ir.FunctionType(ir.VoidType(), [a.type for a in arguments]), code, constraints, arguments, True)
 
     @intrinsic
-    def put(typing_context, numbers, offset, value):
-        """numbers[place] = value, the same."""
+    def copy(typing_context, numbers, offset, shared, to, is_there):
+        """shared[to] = numbers[place] if it is there, else 0; done when `waiter` says so.
+
+        Registers have no part in it, and the thread goes on at once. GPUs before sm_80 wait.
+        """
 
         def generate(context, builder, signature, arguments):
-            builder.store(arguments[2], builder.gep(_data(context, builder, signature, arguments), [arguments[1]]))
+            _, offset, _, to, is_there = arguments
+            source = builder.gep(_data(context, builder, signature, arguments), [offset])
+            target = builder.gep(_data(context, builder, signature, arguments, 2), [to])
+            if _is_sm(8):
+                size = numbers.dtype.bitwidth // 8
+                count = builder.select(is_there, ir.IntType(32)(size), ir.IntType(32)(0))
+                code = f"cp.async.ca.shared.global [$0], [$1], {size}, $2;"
+                addresses = _address(builder, target, 3, 32), _address(builder, source, 1, 64)
+                _asm(builder, code, "r,l,r,~{memory}", (*addresses, count))
+            else:
+                builder.store(ir.Constant(source.type.pointee, 0), target)
+                with builder.if_then(is_there):
+                    builder.store(builder.load(source), target)
             return context.get_dummy_value()
 
-        return types.void(numbers, types.int64, numbers.dtype), generate
+        return types.void(numbers, types.int64, shared, types.int64, types.boolean), generate
+
+    def _address(builder, pointer, space, bits):
+        """Of a pointer, its address in one of the GPU's kinds of memory: 1 is global, 3 shared."""
+        there = builder.addrspacecast(pointer, ir.PointerType(pointer.type.pointee, space), "addrspacecast")
+        return builder.ptrtoint(there, ir.IntType(bits))
+
+    @intrinsic
+    def end_batch(typing_context):
+        """What has been copied since the last batch is one."""
+
+        def generate(context, builder, signature, arguments):
+            if _is_sm(8):
+                _asm(builder, "cp.async.commit_group;", "~{memory}")
+            return context.get_dummy_value()
+
+        return types.void(), generate
+
+    def waiter(batches):
+        """GPU code that waits for all copies of this thread but the last batches."""
+
+        @intrinsic
+        def wait(typing_context):
+            def generate(context, builder, signature, arguments):
+                if _is_sm(8):
+                    _asm(builder, f"cp.async.wait_group {batches};", "~{memory}")
+                return context.get_dummy_value()
+
+            return types.void(), generate
+
+        return wait
 
     @intrinsic
     def size_of(typing_context, numbers):

@@ -1,42 +1,68 @@
 """How many threads a block has, and how much each takes at a time. The simulator starts a thread of Python for each."""
 
+from typing import NamedTuple
+
 from numba.core import config
 
 IS_SIMULATED = bool(config.ENABLE_CUDASIM)
 
-# A tile of a product is HEIGHT x WIDTH numbers, of which a thread keeps ROWS x COLUMNS in registers. It goes over the
-# inner dimension DEPTH at a time, which GROUPS of threads share among themselves. THREADS are, for both tiles,
-# GROUPS * (HEIGHT / ROWS) * (WIDTH / COLUMNS), and a multiple of each of HEIGHT, WIDTH and DEPTH.
-# The large tile makes 64 multiply-adds of 16 numbers from shared memory, and needs most of the registers there are: in
-# float64, which takes two for a number, it is as many bytes wide as in float32.
-# The small one is for products that would leave multiprocessors idle otherwise.
+
+class Tile(NamedTuple):
+    """A tile of a product: height x width numbers, of which a thread keeps rows x columns in registers.
+
+    It goes over the inner dimension `depth` at a time, which `groups` of threads share among themselves. So many
+    `stages` of that are in shared memory, one in use and the others being filled. THREADS are
+    groups * (height / rows) * (width / columns), and a multiple of each of height, width and depth. With tensor cores,
+    rows x columns are a warp's.
+    """
+
+    height: int
+    width: int
+    depth: int
+    stages: int
+    rows: int
+    columns: int
+    groups: int = 1
+    is_tensor: bool = False
+
+    @property
+    def shared(self) -> int:
+        """Numbers of shared memory: the stages; or the sums of the groups of threads."""
+        slabs = self.stages * self.depth * (self.height + self.width + 2 * PADDING)
+        return max(slabs, (self.groups - 1) * self.height * self.width)
+
+
+PADDING = 4  # of a row of a tile in shared memory: its columns lie in different banks, and vectors stay aligned
+
+# The large tile is for products that keep all multiprocessors busy with it; in float64 it is another one. The small one
+# is for those that no other would keep busy.
 if IS_SIMULATED:
     THREADS, MOST_BLOCKS = 8, 3
-    LARGE_HEIGHT, LARGE_WIDTH_BYTES, LARGE_DEPTH, LARGE_ROWS, LARGE_COLUMN_BYTES, LARGE_GROUPS = 8, 32, 8, 8, 32, 8
-    SMALL_HEIGHT, SMALL_WIDTH, SMALL_DEPTH, SMALL_ROWS, SMALL_COLUMNS, SMALL_GROUPS = 8, 8, 4, 4, 4, 2
+    WARP, WARP_COLUMNS = 1, 1
+    SMALL_TILE = Tile(8, 8, 4, 3, rows=4, columns=4, groups=2)
+    MEDIUM_TILE = Tile(8, 8, 8, 2, rows=8, columns=4, groups=4)
+    LARGE_TILE = Tile(8, 8, 8, 2, rows=8, columns=8, groups=8)
+    LARGE_TILE_OF_DOUBLES = Tile(8, 4, 8, 2, rows=8, columns=4, groups=8)
     COLUMNS_AT_ONCE = 4
     PIECE = 16
     MOST_LANES = 4
+    MANY_TILES = 3
 else:
     THREADS, MOST_BLOCKS = 256, 2048
-    LARGE_HEIGHT, LARGE_WIDTH_BYTES, LARGE_DEPTH, LARGE_ROWS, LARGE_COLUMN_BYTES, LARGE_GROUPS = 128, 512, 8, 8, 32, 1
-    SMALL_HEIGHT, SMALL_WIDTH, SMALL_DEPTH, SMALL_ROWS, SMALL_COLUMNS, SMALL_GROUPS = 32, 32, 32, 4, 4, 4
+    WARP, WARP_COLUMNS = 32, 4
+    SMALL_TILE = Tile(32, 32, 32, 2, rows=4, columns=4, groups=4)
+    MEDIUM_TILE = Tile(64, 64, 16, 2, rows=8, columns=4, groups=2)
+    LARGE_TILE = Tile(128, 128, 16, 2, rows=8, columns=8)
+    LARGE_TILE_OF_DOUBLES = Tile(128, 64, 8, 3, rows=32, columns=32, is_tensor=True)
     COLUMNS_AT_ONCE = 32  # units that a block sums up at a time: a row of them is one access to memory
     PIECE = 1024  # numbers of a task that takes them one by one
     MOST_LANES = 32  # threads that share one sample
+    MANY_TILES = 100  # that keep most GPUs busy
 
+SLICE = SMALL_TILE.depth  # of an inner dimension that is cut into slices, each has a whole number of these
 ROWS_AT_ONCE = THREADS // COLUMNS_AT_ONCE  # threads that share one unit
-PADDING = 4  # of a row of a tile in shared memory: its columns lie in different banks, and vectors stay aligned
 
 
-def _shared(height: int, width: int, depth: int, groups: int) -> int:
-    slabs = 2 * depth * (height + width + 2 * PADDING)
-    return max(slabs, (groups - 1) * height * width)
-
-
-# Numbers of shared memory: two copies of a tile's factors, one in use and one that is being filled; or the sums of the
-# groups of threads.
-SHARED = max(
-    _shared(LARGE_HEIGHT, LARGE_WIDTH_BYTES // 4, LARGE_DEPTH, LARGE_GROUPS),
-    _shared(SMALL_HEIGHT, SMALL_WIDTH, SMALL_DEPTH, SMALL_GROUPS),
-)
+def tiles_for(itemsize: int) -> tuple[Tile, Tile, Tile]:
+    """The small, the large and the medium tile, for numbers of so many bytes."""
+    return SMALL_TILE, LARGE_TILE if itemsize == 4 else LARGE_TILE_OF_DOUBLES, MEDIUM_TILE

@@ -2,35 +2,32 @@
 
 After the usual plan of a fast product on a GPU (Volkov and Demmel, 2008; NVIDIA's CUTLASS): a block copies a slab of
 both factors to shared memory, each thread multiplies its own small tile of registers from there, and meanwhile the next
-slab is on its way from memory.
+slabs are on their way from memory.
 """
 
-from .compiling import cuda, inner
-from .registers import add_all, load, multiplier, put, put_all, store_tile, zeros
+from .blocks import n_blocks
+from .compiling import by_dtype, cuda, inner
+from .registers import add_all, copy, end_batch, multiplier, put_all, store_tile, tensor_multiplier, waiter, zeros
 from .sizes import (
-    LARGE_COLUMN_BYTES,
-    LARGE_DEPTH,
-    LARGE_GROUPS,
-    LARGE_HEIGHT,
-    LARGE_ROWS,
-    LARGE_WIDTH_BYTES,
+    LARGE_TILE,
+    LARGE_TILE_OF_DOUBLES,
+    MEDIUM_TILE,
     PADDING,
-    SMALL_COLUMNS,
-    SMALL_DEPTH,
-    SMALL_GROUPS,
-    SMALL_HEIGHT,
-    SMALL_ROWS,
-    SMALL_WIDTH,
+    SMALL_TILE,
     THREADS,
+    WARP,
+    WARP_COLUMNS,
+    Tile,
 )
 
 
 def _mover(height, depth):
-    """GPU code that moves a slab of a factor, `height` rows by `depth`, from memory to registers, and on.
+    """GPU code that moves a slab of a factor, `height` rows by `depth`, from memory to shared memory.
 
     Thread by thread along the way the factor lies, so that neighbouring threads read neighbouring numbers.
     """
     count, stride = height * depth // THREADS, height + PADDING
+    everything = (1 << count) - 1
 
     @inner
     def share(by_row, by_depth, n_rows):
@@ -51,39 +48,76 @@ def _mover(height, depth):
         return row * by_row + k * by_depth, (in_rows, k, depths, step, shared_step, k * stride + row)
 
     @inner
-    def fetch(numbers, offset, n_depths, mine, registers):
-        """registers = this thread's numbers of a slab, from its first one's place on; 0 where the factor has none."""
-        there, k, depths, step, _, _ = mine
+    def fetch(numbers, offset, n_depths, mine, shared, to):
+        """Copy this thread's numbers of a slab, from its first one's place on; 0 where the factor has none."""
+        there, k, depths, step, shared_step, first = mine
         if n_depths < depth:
             for s in range(count):
                 if k + s * depths >= n_depths:
                     there &= ~(1 << s)
-        for s in range(count):
-            registers[s] = registers.dtype.type(0)
-            if there & (1 << s):
-                registers[s] = load(numbers, offset + s * step)
+        if there == everything:
+            for s in range(count):
+                copy(numbers, offset + s * step, shared, to + first + s * shared_step, True)
+        else:
+            for s in range(count):
+                copy(numbers, offset + s * step, shared, to + first + s * shared_step, (there & (1 << s)) != 0)
+
+    return share, fetch
+
+
+def _plain(tile, p_stride, q_stride):
+    """Of a tile: how many numbers a thread sums up; GPU code for which ones, and for their sums; where they are."""
+    down, across = tile.height // tile.rows, tile.width // tile.columns
+    warp_columns, a_share = min(across, WARP_COLUMNS), tile.depth // tile.groups
+    warp_rows = WARP // warp_columns
+    multiply = multiplier(tile.rows, tile.columns, a_share, p_stride, 4 * down, q_stride, 4 * across)
 
     @inner
-    def store(registers, shared, offset, mine):
-        """The same numbers to shared memory: a depth a row."""
-        _, _, _, _, shared_step, first = mine
-        for s in range(count):
-            put(shared, offset + first + s * shared_step, registers[s])
+    def offset_of(thread):
+        """Row and column of a thread's first number: neighbours read the same rows and columns."""
+        warp, lane = thread // WARP, thread % WARP
+        row = warp // (across // warp_columns) * warp_rows + lane // warp_columns
+        column = warp % (across // warp_columns) * warp_columns + lane % warp_columns
+        return 4 * row, 4 * column
 
-    return share, fetch, store, count
+    @inner
+    def add(sums, shared, left, right, i, j):
+        return multiply(sums, shared, left + i, right + j)
+
+    rows = [r // 4 * 4 * down + r % 4 for r in range(tile.rows)]
+    columns = [c // 4 * 4 * across + c % 4 for c in range(tile.columns)]
+    return offset_of, add, rows, columns
 
 
-def _make_product(height, width, depth, rows, columns, groups):
+def _by_tensor_cores(tile, p_stride, q_stride):
+    """The same, of warps that have tile.rows x tile.columns numbers each."""
+    across = tile.width // tile.columns
+    multiply = tensor_multiplier(tile.rows, tile.columns, tile.depth, p_stride, q_stride)
+
+    @inner
+    def offset_of(thread):
+        warp, lane = thread // 32, thread % 32
+        return warp // across * tile.rows + lane // 4, warp % across * tile.columns + lane % 4 * 2
+
+    @inner
+    def add(sums, shared, left, right, i, j):
+        lane = cuda.threadIdx.x % 32
+        return multiply(sums, shared, left + i - lane // 4, right + j - lane % 4 * 2, lane)
+
+    return offset_of, add, range(0, tile.rows, 8), [c + v for c in range(0, tile.columns, 8) for v in range(2)]
+
+
+def make_product(tile: Tile):
     """The product of one kind of tile; for the sizes see `sizes`."""
-    share_P, fetch_P, store_P, count_P = _mover(height, depth)
-    share_Q, fetch_Q, store_Q, count_Q = _mover(width, depth)
+    height, width, depth, stages, groups = tile.height, tile.width, tile.depth, tile.stages, tile.groups
+    share_P, fetch_P = _mover(height, depth)
+    share_Q, fetch_Q = _mover(width, depth)
     p_stride, q_stride = height + PADDING, width + PADDING
     slab = depth * (p_stride + q_stride)
-    down, across = height // rows, width // columns
-    a_group, n_sums = down * across, rows * columns
-    a_share = depth // groups
-    store_sums = store_tile(rows, columns, 4 * down, 4 * across)
-    zeros_for, add = zeros(n_sums), multiplier(rows, columns, a_share, p_stride, 4 * down, q_stride, 4 * across)
+    a_group, a_share = THREADS // groups, depth // groups
+    offset_of, add, rows, columns = (_by_tensor_cores if tile.is_tensor else _plain)(tile, p_stride, q_stride)
+    n_sums = len(rows) * len(columns)
+    zeros_for, store_sums, wait = zeros(n_sums), store_tile(rows, columns), waiter(stages - 2)
 
     @inner
     def product(C, c, stride, P, p, p_row, p_depth, Q, q, q_row, q_depth, i0, m, j0, n, start, stop, shared):
@@ -93,36 +127,29 @@ def _make_product(height, width, depth, rows, columns, groups):
         rows are `stride` apart. `shared` must be free for use, and is so again at the end, when all of the block see C.
         """
         thread = cuda.threadIdx.x
-        group, ty, tx = thread // a_group, thread % a_group // across, thread % across
+        group, (i, j) = thread // a_group, offset_of(thread % a_group)
         sums = zeros_for(C)
-        next_P = cuda.local.array(count_P, C.dtype)
-        next_Q = cuda.local.array(count_Q, C.dtype)
         first_P, mine_P = share_P(p_row, p_depth, m - i0)
         first_Q, mine_Q = share_Q(q_row, q_depth, n - j0)
         p += first_P + i0 * p_row + start * p_depth
         q += first_Q + j0 * q_row + start * q_depth
-        left_over = stop - start
-        fetch_P(P, p, left_over, mine_P, next_P)
-        fetch_Q(Q, q, left_over, mine_Q, next_Q)
-        current = 0
-        store_P(next_P, shared, 0, mine_P)
-        store_Q(next_Q, shared, depth * p_stride, mine_Q)
-        cuda.syncthreads()
-        while left_over > 0:
-            left_over -= depth
-            p += depth * p_depth
-            q += depth * q_depth
+        left_over, to, current = stop - start, 0, group * a_share * p_stride
+        right = depth * p_stride + group * a_share * (q_stride - p_stride)  # from a slab's P to its Q
+        for slab_ in range(1 - stages, n_blocks(stop - start, depth)):
+            if slab_ >= 0:
+                wait()
+                cuda.syncthreads()  # one slab is there, for all, and another has been used
             if left_over > 0:
-                fetch_P(P, p, left_over, mine_P, next_P)
-                fetch_Q(Q, q, left_over, mine_Q, next_Q)
-            left = current + group * a_share * p_stride + 4 * ty
-            right = current + depth * p_stride + group * a_share * q_stride + 4 * tx
-            sums = add(sums, shared, left, right)
-            if left_over > 0:
-                current = slab - current
-                store_P(next_P, shared, current, mine_P)
-                store_Q(next_Q, shared, current + depth * p_stride, mine_Q)
-                cuda.syncthreads()
+                fetch_P(P, p, left_over, mine_P, shared, to)
+                fetch_Q(Q, q, left_over, mine_Q, shared, to + depth * p_stride)
+                left_over -= depth
+                p += depth * p_depth
+                q += depth * q_depth
+                to = to + slab if to < (stages - 1) * slab else 0
+            end_batch()
+            if slab_ >= 0:
+                sums = add(sums, shared, current, current + right, i, j)
+                current = current + slab if current < (stages - 1) * slab else current - (stages - 1) * slab
         if groups > 1:  # the first group adds up what the others have, one after the other
             cuda.syncthreads()
             if group > 0:
@@ -132,17 +159,26 @@ def _make_product(height, width, depth, rows, columns, groups):
                 for other in range(groups - 1):
                     sums = add_all(sums, shared, other * n_sums * a_group + thread, a_group)
         if group == 0:
-            i, j = i0 + 4 * ty, j0 + 4 * tx
+            i += i0
+            j += j0
             store_sums(sums, C, c + i * stride + j, stride, m - i, n - j)
         cuda.syncthreads()
 
     return product
 
 
-small_product = _make_product(SMALL_HEIGHT, SMALL_WIDTH, SMALL_DEPTH, SMALL_ROWS, SMALL_COLUMNS, SMALL_GROUPS)
-large_product, large_product_of_doubles = (
-    _make_product(
-        LARGE_HEIGHT, LARGE_WIDTH_BYTES // size, LARGE_DEPTH, LARGE_ROWS, LARGE_COLUMN_BYTES // size, LARGE_GROUPS
-    )
-    for size in (4, 8)
-)
+def _shared(*tiles):
+    """GPU code for shared memory that is large enough for some tiles."""
+    count = max(tile.shared for tile in tiles)
+
+    @inner
+    def allocate(numbers):
+        return cuda.shared.array(count, numbers.dtype)
+
+    return allocate
+
+
+# Shared memory that serves all products, for numbers of an array's dtype.
+shared_for = by_dtype(*(_shared(SMALL_TILE, MEDIUM_TILE, tile) for tile in (LARGE_TILE, LARGE_TILE_OF_DOUBLES)))
+small_product, medium_product = make_product(SMALL_TILE), make_product(MEDIUM_TILE)
+large_product = by_dtype(make_product(LARGE_TILE), make_product(LARGE_TILE_OF_DOUBLES))

@@ -7,7 +7,8 @@ import math
 
 import numpy as np
 
-from .compiling import cuda, flat, formula, kernel, launch
+from .compiling import cuda, formula, kernel
+from .launching import flat, launch
 from .sizes import PIECE
 
 
@@ -93,7 +94,8 @@ def _adam(
 
 
 def _launch(kernel, arrays, *settings):
-    launch(kernel, -(-arrays[0].size // PIECE), *flat(*arrays), *map(float, settings))
+    arrays = flat(*arrays)
+    launch(kernel, -(-arrays[0].size // PIECE), *arrays, *map(float, settings))
 
 
 def sgd(parameters, gradients, learning_rate):
