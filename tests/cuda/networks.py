@@ -112,7 +112,7 @@ class NumpyLibrary:
 
     def multiply(self, stream, m, n, depth, P, Q, C, bias=None, *, relu=False):
         def read(matrix, *shape):
-            places = matrix.place + np.arange(shape[0])[:, None] * matrix.row + np.arange(shape[1]) * matrix.column
+            places = matrix.offset + np.arange(shape[0])[:, None] * matrix.row + np.arange(shape[1]) * matrix.column
             return matrix.buffer.copy_to_host()[places], places
 
         assert C.column == 1
@@ -172,7 +172,7 @@ def test_the_same_seed_gives_the_same_bits_on_any_grid():
     found = []
     for blocks in (1, 2, 3):
         net = fn.Network(layers, device="cuda", seed=2)
-        net.prepare()
+        net.device.prepare()
         net.device._grid = blocks
         net.fit(X, y, epochs=1, batch_size=8, optimizer=fn.Adam(0.01, clip_norm=0.5), verbose=False)
         found.append(net.buffer.tobytes())
