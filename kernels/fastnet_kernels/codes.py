@@ -13,7 +13,7 @@ LINEAR, SIGMOID, TANH, RELU, LEAKY_RELU, SOFTMAX, ELU, HARD_SIGMOID, SOFTPLUS, S
 # Losses.
 SQUARED_ERROR, LOG_LOSS, CROSS_ENTROPY, ABSOLUTE_ERROR, HUBER, QUANTILE, HINGE = range(7)
 
-# Optimizers. PLAIN is gradient descent with nothing else, which the product that makes dW does by the way.
+# Optimizers. PLAIN is gradient descent with nothing else, which the product that makes dW does on its way.
 PLAIN, MOMENTUM, RMSPROP, ADAM, ADAMW = range(5)
 
 # Lazy components: what of the program is compiled when a network first needs it. Each kind of layer but DENSE is one,
@@ -44,33 +44,33 @@ COMPONENT_NAMES = {
 PREDICT = 0  # forward; the output activations are stored
 EVALUATE = 1  # forward and cost
 GRADIENT = 2  # forward, cost and backward; the gradient is stored
-TRAIN = 3  # the same, then the parameters are updated
+TRAIN = 3  # forward, cost and backward, then the parameters are updated
 
 # How a block of samples goes through the network.
-SAMPLE_MAJOR = 0  # a sample is a row: for few samples
+SAMPLE_MAJOR = 0  # a sample is a row: for mini-batches of a few samples
 FEATURE_MAJOR = 1  # a sample is a column
 
-# How the first layer reads samples. One by one they are rows: PACKED_CACHED is a copy of them then.
+# How the first layer reads samples. In SAMPLE_MAJOR layout they are rows, and PACKED_CACHED is a copy of them.
 PACKED = 0  # into panels, a feature a row
-PACKED_CACHED = 1  # the same, and they stay in the workspace: few features, or the same samples in every step
+PACKED_CACHED = 1  # into panels that stay in the workspace: few features, or the same samples in every step
 UNPACKED = 2  # as rows, in dot products: few units
 
 # How a layer's dW is summed.
-WGRAD_GEMM = 0  # A_prev is gathered as panels, a sample a row
-WGRAD_DOT = 1  # in dot products of units, each a row of numbers side by side: small layers
-WGRAD_ROWS = 2  # the samples' own rows: few samples, or few units of the first layer
-WGRAD_FUSED = 3  # in the forward pass's blocks of samples, while they are in cache: a single layer of few units
+WGRAD_GEMM = 0  # by gemm, with A_prev gathered as panels, a sample a row
+WGRAD_DOT = 1  # in dot products of two units' numbers: small layers
+WGRAD_ROWS = 2  # from the samples' own rows: few samples, or few units of the first layer
+WGRAD_FUSED = 3  # in the data phase, while a block of samples is in cache: a single layer of few units
 WGRAD_NONE = 4  # the layer is not dense
 
 # Columns of Plan.layers. Offsets count elements from the start of their buffer. From one row of W to the next are LDW
 # elements, N_IN of them its own. Of a normalisation W is gamma, B beta. SAVED_OFFSET is what the activation's
-# derivative is computed from: A, or a place for Z. DZ_ROWS_OFFSET is dZ once more, for sums of dW of panels: a unit a
-# row, of all samples, `samples_stride` from row to row. INPUT_TAIL_OFFSET is the same of a few last inputs A_prev,
-# INPUT_TAIL of them, which would leave most of a panel empty. PACKS_W is whether W is so large that the backward pass
-# copies it in the order of use. STATISTICS_OFFSET are what a normalisation measures. A batch normalisation that
-# BATCH_STATISTICS takes them of the mini-batch, in training, and waits for all its samples; else, and for inference, it
-# takes those it remembers, which begin at RUNNING_OFFSET of the parameters: mean, then variance. FIRST_PIECE, see
-# below, is for GPUs. USES_AMX is whether a matrix unit makes the layer's products.
+# derivative is computed from: A, or Z. DZ_ROWS_OFFSET is dZ once more, for WGRAD_GEMM: a unit a row, of all samples,
+# `samples_stride` from row to row. INPUT_TAIL_OFFSET has likewise the last inputs A_prev, INPUT_TAIL of them, which
+# would leave most of a panel empty. PACKS_W is whether W is so large that the backward pass copies it in the order of
+# use. STATISTICS_OFFSET are the statistics of a normalisation. A batch normalisation that BATCH_STATISTICS takes them
+# of the mini-batch, in training, and waits for all its samples; else, and for inference, it takes the running ones,
+# which begin at RUNNING_OFFSET of the parameters: mean, then variance. FIRST_PIECE, see below, is for GPUs. USES_AMX
+# is whether AMX makes the layer's products.
 (
     KIND, N_IN, N_OUT, ACTIVATION, W_OFFSET, LDW, B_OFFSET, A_OFFSET, SAVED_OFFSET, DZ_OFFSET, WGRAD, DZ_ROWS_OFFSET,
     PACKS_W, STATISTICS_OFFSET, BATCH_STATISTICS, RUNNING_OFFSET, FIRST_PIECE, USES_AMX, INPUT_TAIL, INPUT_TAIL_OFFSET,
@@ -83,7 +83,7 @@ SLOPE, RATE, EPSILON, RUNNING_RATE, L1, L2 = range(6)
 SETTINGS_COLUMNS = 6
 
 # Entries of the optimizer's settings, one vector of float64. MOMENTUM's and RMSPROP's momentum, RMSPROP's decay, and
-# ADAM's two are FIRST_DECAY and SECOND_DECAY. Gradients are cut to at most CLIP_VALUE, then to a norm of CLIP_NORM.
+# ADAM's two are FIRST_DECAY and SECOND_DECAY. Gradients are clipped to at most CLIP_VALUE, then to a norm of CLIP_NORM.
 (
     OPTIMIZER, FIRST_DECAY, SECOND_DECAY, OPTIMIZER_EPSILON, WEIGHT_DECAY, NESTEROV, CLIP_VALUE, CLIP_NORM
 ) = range(8)  # fmt: skip
@@ -145,17 +145,18 @@ class Plan(NamedTuple):
     named above.
 
     Samples go through the network in blocks of `block_rows`, of which a worker takes `blocks_together` through one
-    layer after the other. Of every layer the workspace holds, at the offsets in its row, A and dZ of each block: (n_l,
-    block_rows) with samples side by side, and of the last layer always; else (block_rows, n_l). `Y` (n_blocks,
-    n_targets, block_rows), the losses `L` and the `scores`, (n_blocks * block_rows,), are offsets too,
-    and so are `X`, the inputs of all blocks where they are kept, and `X_panels`, the same as panels of samples' rows;
-    `partials`, sums of dW over a few blocks each; `of_tasks`, for each task its share of the penalty
-    and of the gradient's squared norm, and then what the gradient is to be multiplied with; and
-    `scratch`, `scratch_size` numbers for each worker, of which those from `amx_scratch` on are for AMX.
-    In training a step has a phase for each of the `segments`, layers first:last, there and back: a batch normalisation,
-    which begins a new one, waits for all samples. Layers below `first_trained` take part in the forward pass only.
-    Inputs are read as `scale * x + shift`: forward `features_at_once` of a block, backward `columns_at_once` of the
-    samples of `blocks_at_once`.
+    layer after the other. Offsets, which count numbers of the workspace, say where things lie. A and dZ of a layer are
+    in its row of `layers`; of each block (n_l, block_rows), or in SAMPLE_MAJOR layout (block_rows, n_l), but for the
+    last layer. `Y` is (n_blocks, n_targets, block_rows); the losses `L` and the `scores` are (n_blocks * block_rows,);
+    `X` has the inputs of all blocks where they stay, and `X_panels` the same numbers as panels of samples' rows.
+    `partials` are sums of dW over a few blocks each; `of_tasks` has for each task its share of the penalty and of the
+    gradient's squared norm, and then the factor that clips the gradient. `scratch` has `scratch_size` numbers for each
+    worker, of which those from `amx_scratch` on are for AMX.
+
+    In training a step has a data phase for each of the `segments`, layers first:last, forward and backward: a batch
+    normalisation, which begins a new one, waits for all samples. Layers below `first_trained` take part in the forward
+    pass only. Inputs are read as `scale * x + shift`: forward `features_at_once` of a block, in the weight phase
+    `columns_at_once` of the samples of `blocks_at_once`.
     """
 
     layers: IntegerTable  # (n_layers, LAYER_COLUMNS)
@@ -167,11 +168,11 @@ class Plan(NamedTuple):
     loss_setting: float  # huber's delta, quantile's q, or the label smoothing of classification
     first_trained: int
     has_penalty: int
-    is_online: int  # whether a step of plain gradient descent is one sample's, and goes in plain loops
+    is_online: int  # whether a step of PLAIN gradient descent is one sample's, and goes in plain loops
     is_dense: int  # whether all layers are
-    splits_tail: int  # whether a few last samples may go by themselves
+    splits_tail: int  # whether the tail of the batch may go by itself
     n_targets: int
-    batch_size: int  # rows the workspace has room for
+    batch_size: int  # rows that fit the workspace
     block_rows: int  # samples of a block
     samples_stride: int  # of a row that has a number for each sample
     layout: int  # SAMPLE_MAJOR or FEATURE_MAJOR
@@ -180,7 +181,7 @@ class Plan(NamedTuple):
     features_at_once: int
     blocks_at_once: int
     columns_at_once: int
-    workers: int  # threads the workspace has room for
+    workers: int  # threads that fit the workspace
     X: int
     X_panels: int
     Y: int

@@ -31,7 +31,7 @@ def squared_error_columns(A, Y, L, dA, weight):
 
 @routine(component=RARE_LOSSES)
 def robust_columns(loss, setting, A, Y, L, dA, weight):
-    """The same for the losses of numbers that grow slower than squares, and hinge; `setting` is delta or q."""
+    """L[i] = sum_j l(A[j, i], Y[j, i]), dA = weight * l', l by the code and setting of a loss that is not a square."""
     n, m = A.shape
     zero, one, half, limit = A.dtype.type(0), A.dtype.type(1), A.dtype.type(0.5), A.dtype.type(setting)
     nan = A.dtype.type(math.nan)
@@ -135,7 +135,7 @@ def cross_entropy_columns(Z, Y, smoothing, L, dZ, weight):
 
 @routine(component=SAMPLE_ROWS)
 def cross_entropy_of_one(z, y, smoothing, L, dz, weight):
-    """The same for a single sample of label y, whose classes are side by side: z and dz (n,), L (1,)."""
+    """L and dz of a single sample with logits z (n,) and label y: `cross_entropy_columns` with one column; L (1,)."""
     n = z.size
     label = int(y) if 0 <= y < n else -1
     share, rest = z.dtype.type(smoothing / n), z.dtype.type(1 - smoothing)

@@ -1,13 +1,29 @@
 """What an optimizer does to the parameters, in one pass over the flat buffers. Formulas: `reference.updates`.
 
-The building blocks `..._of` take the numbers of some parameters, 1-D, and change them in place.
+The building blocks `..._of` take some parameters, (n,), and change them in place; in the program `update` chooses one.
 """
 
 import math
+from typing import NamedTuple
 
 from numba import njit, prange
 
-from .codegen.compiling import inner, kernel
+from ..codes import (
+    ADAM,
+    ADAMW,
+    FIRST_DECAY,
+    MOMENTUM,
+    NESTEROV,
+    OPTIMIZER,
+    OPTIMIZER_EPSILON,
+    OPTIMIZERS,
+    PLAIN,
+    RMSPROP,
+    SECOND_DECAY,
+    WEIGHT_DECAY,
+)
+from .codegen.arrays import vector
+from .codegen.compiling import inner, kernel, routine
 from .codegen.processor import TARGET
 from .partition import bounds, n_blocks
 
@@ -16,6 +32,7 @@ _NUMBERS = TARGET.optimizer_numbers
 
 @inner
 def sgd_of(parameters, gradients, learning_rate):
+    """A step of plain gradient descent; both (n,)."""
     rate = parameters.dtype.type(learning_rate)
     for i in range(parameters.size):
         parameters[i] -= rate * gradients[i]
@@ -23,6 +40,7 @@ def sgd_of(parameters, gradients, learning_rate):
 
 @inner
 def sgd_momentum_of(parameters, gradients, velocity, learning_rate, momentum, weight_decay, nesterov):
+    """A step of gradient descent with momentum; all arrays (n,)."""
     kind = parameters.dtype.type
     rate, mu, shrink = kind(learning_rate), kind(momentum), kind(weight_decay)
     of_g, of_velocity = (kind(1), mu) if nesterov else (kind(0), kind(1))
@@ -45,11 +63,32 @@ def _mean_of_squares(old, mean_square, new, g, infinity, nan):
     return square if square < infinity else nan
 
 
+class RMSProp(NamedTuple):
+    """Settings of RMSProp."""
+
+    decay: float
+    momentum: float
+    epsilon: float
+    weight_decay: float
+
+
+class Adam(NamedTuple):
+    """Settings of Adam; with a decoupled weight decay, beside the gradients, it is AdamW."""
+
+    beta1: float
+    beta2: float
+    epsilon: float
+    weight_decay: float
+    is_decoupled: bool
+
+
 @inner
-def rmsprop_of(parameters, gradients, velocity, mean_square, learning_rate, decay, momentum, epsilon, weight_decay):
+def rmsprop_of(parameters, gradients, velocity, mean_square, learning_rate, settings):
+    """A step of RMSProp with momentum; all arrays (n,), `settings` an `RMSProp`."""
     kind = parameters.dtype.type
-    rate, mu, eps, shrink = kind(learning_rate), kind(momentum), kind(epsilon), kind(weight_decay)
-    old, new, most, nan = kind(decay), kind(1 - decay), kind(math.inf), kind(math.nan)
+    rate, mu = kind(learning_rate), kind(settings.momentum)
+    eps, shrink = kind(settings.epsilon), kind(settings.weight_decay)
+    old, new, most, nan = kind(settings.decay), kind(1 - settings.decay), kind(math.inf), kind(math.nan)
     for i in range(parameters.size):
         g = gradients[i] + shrink * parameters[i]
         square = _mean_of_squares(old, mean_square[i], new, g, most, nan)
@@ -59,13 +98,13 @@ def rmsprop_of(parameters, gradients, velocity, mean_square, learning_rate, deca
 
 
 @inner
-def adam_of(parameters, gradients, mean, mean_square, step, learning_rate, beta1, beta2, epsilon, weight_decay, beside):
-    """With weight decay `beside` the gradients it is AdamW."""
-    kind = parameters.dtype.type
+def adam_of(parameters, gradients, mean, mean_square, step, learning_rate, settings):
+    """A step of Adam, or AdamW; all arrays (n,), `step` from 1 on, `settings` an `Adam`."""
+    kind, beta1, beta2 = parameters.dtype.type, settings.beta1, settings.beta2
     old1, new1, old2, new2 = kind(beta1), kind(1 - beta1), kind(beta2), kind(1 - beta2)
     rate, unbias = kind(learning_rate / (1 - beta1**step)), kind(1 / math.sqrt(1 - beta2**step))
-    keep = kind(1 - learning_rate * weight_decay if beside else 1)
-    eps, shrink = kind(epsilon), kind(0 if beside else weight_decay)
+    keep = kind(1 - learning_rate * settings.weight_decay if settings.is_decoupled else 1)
+    eps, shrink = kind(settings.epsilon), kind(0 if settings.is_decoupled else settings.weight_decay)
     most, nan = kind(math.inf), kind(math.nan)
     for i in range(parameters.size):
         g = gradients[i] + shrink * parameters[i]
@@ -102,10 +141,8 @@ def rmsprop(parameters, gradients, velocity, mean_square, learning_rate, decay, 
     n = parameters.size
     for block in prange(n_blocks(n, _NUMBERS)):
         i, end = bounds(block, n, _NUMBERS)
-        rmsprop_of(
-            parameters[i:end], gradients[i:end], velocity[i:end], mean_square[i:end], learning_rate, decay, momentum,
-            epsilon, weight_decay,
-        )  # fmt: skip
+        settings = RMSProp(decay, momentum, epsilon, weight_decay)
+        rmsprop_of(parameters[i:end], gradients[i:end], velocity[i:end], mean_square[i:end], learning_rate, settings)
 
 
 @kernel
@@ -114,10 +151,8 @@ def adam(parameters, gradients, mean, mean_square, step, learning_rate, beta1, b
     n = parameters.size
     for block in prange(n_blocks(n, _NUMBERS)):
         i, end = bounds(block, n, _NUMBERS)
-        adam_of(
-            parameters[i:end], gradients[i:end], mean[i:end], mean_square[i:end], step, learning_rate, beta1, beta2,
-            epsilon, weight_decay, False,
-        )  # fmt: skip
+        settings = Adam(beta1, beta2, epsilon, weight_decay, False)
+        adam_of(parameters[i:end], gradients[i:end], mean[i:end], mean_square[i:end], step, learning_rate, settings)
 
 
 @kernel
@@ -126,7 +161,26 @@ def adamw(parameters, gradients, mean, mean_square, step, learning_rate, beta1, 
     n = parameters.size
     for block in prange(n_blocks(n, _NUMBERS)):
         i, end = bounds(block, n, _NUMBERS)
-        adam_of(
-            parameters[i:end], gradients[i:end], mean[i:end], mean_square[i:end], step, learning_rate, beta1, beta2,
-            epsilon, weight_decay, True,
-        )  # fmt: skip
+        settings = Adam(beta1, beta2, epsilon, weight_decay, True)
+        adam_of(parameters[i:end], gradients[i:end], mean[i:end], mean_square[i:end], step, learning_rate, settings)
+
+
+@routine(component=OPTIMIZERS)
+def update(job, offset, count):
+    """The step's optimizer changes `count` parameters from an offset on, by their gradients; NaN if it is unknown."""
+    parameters, gradients = vector(job.parameters, offset, count), vector(job.gradients, offset, count)
+    first, second = vector(job.first_state, offset, count), vector(job.second_state, offset, count)
+    settings, rate = job.optimizer, job.learning_rate
+    kind, decay, epsilon = settings[OPTIMIZER], settings[WEIGHT_DECAY], settings[OPTIMIZER_EPSILON]
+    first_decay, second_decay = settings[FIRST_DECAY], settings[SECOND_DECAY]
+    if kind == PLAIN:
+        sgd_of(parameters, gradients, rate)
+    elif kind == MOMENTUM:
+        sgd_momentum_of(parameters, gradients, first, rate, first_decay, decay, settings[NESTEROV] != 0)
+    elif kind == RMSPROP:
+        rmsprop_of(parameters, gradients, first, second, rate, RMSProp(second_decay, first_decay, epsilon, decay))
+    elif kind in (ADAM, ADAMW):
+        decays = Adam(first_decay, second_decay, epsilon, decay, kind == ADAMW)
+        adam_of(parameters, gradients, first, second, job.count, rate, decays)
+    else:
+        parameters[:] = math.nan

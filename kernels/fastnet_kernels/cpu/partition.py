@@ -1,4 +1,4 @@
-"""How work is cut into blocks: by the shapes only, so that any number of threads computes the same bits."""
+"""How work is partitioned: by the shapes only, so that any number of threads computes the same bits."""
 
 import numpy as np
 

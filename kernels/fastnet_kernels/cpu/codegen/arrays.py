@@ -1,4 +1,4 @@
-"""Matrices inside flat buffers, without a copy, an allocation or a reference count; and a few numbers on the stack.
+"""Views of flat buffers, without a copy, an allocation or a reference count; and a few numbers on the stack.
 
 The views do not keep their buffer alive: they are for use inside a kernel, whose caller holds the buffers.
 """
@@ -11,7 +11,7 @@ ON_STACK = 128  # numbers
 
 
 def strides_without_gaps(builder, size, shape):
-    """Of an array whose numbers, of `size` bytes, lie side by side, row after row."""
+    """Strides, in bytes, of an array whose numbers, of `size` bytes, are contiguous, row after row."""
     strides, stride = [], ir.Constant(ir.IntType(64), size)
     for extent in reversed(shape):
         strides.insert(0, stride)
@@ -94,7 +94,7 @@ def distance(typing_context, target, source):
 
 @intrinsic
 def numbers_on_stack(typing_context, like):
-    """Room for ON_STACK numbers of the dtype of the array `like`; the same at each turn of a loop."""
+    """A vector of ON_STACK numbers of the dtype of the array `like`; in a loop it is one and the same."""
     view = types.Array(like.dtype, 1, "C")
 
     def generate(context, builder, signature, arguments):

@@ -1,4 +1,4 @@
-"""Arrays as arguments between routines: where the numbers are and how many, instead of the seven fields of Numba's.
+"""Bare arrays, as arguments between routines: address and extents, instead of the seven fields of Numba's arrays.
 
 Inside a routine such an array is like any other. What of the other fields is needed follows from the type.
 """

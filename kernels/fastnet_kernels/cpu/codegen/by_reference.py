@@ -1,7 +1,7 @@
-"""Named tuples that are handed on as one pointer: a call with a hundred numbers would take longer than a small layer.
+"""Named tuples by reference: a call with a hundred numbers would take longer than a small layer.
 
-A tuple that is held does not change while it is read, and its reader is told so: LLVM keeps its fields in registers
-across a loop. The function that holds it keeps it alive, does not read it by its pointer, and changes it between calls.
+Such a tuple does not change while it is read, and its reader is told so: LLVM keeps its fields in registers across a
+loop. The function that made it keeps it alive, does not read it by its pointer, and changes it between calls.
 """
 
 from llvmlite import ir
@@ -12,7 +12,7 @@ from numba.extending import intrinsic, lower_getattr_generic, register_model
 
 
 class ByReference(types.Type):
-    """Pointer to a named tuple. A field that is a named tuple is held as well."""
+    """Pointer to a named tuple. A field that is a named tuple is read by reference as well."""
 
     def __init__(self, content):
         self.dtype = content
@@ -43,7 +43,7 @@ def by_reference(typing_context, kind, first, second):
 
 @intrinsic
 def set_fields(typing_context, pointer, fields):
-    """Give some fields of the tuple that is held new values: those of the fields of these names of another one."""
+    """Give some fields new values: those of the fields of the same names of another named tuple."""
 
     def generate(context, builder, signature, arguments):
         for offset, (name, kind) in enumerate(zip(fields.fields, fields, strict=True)):

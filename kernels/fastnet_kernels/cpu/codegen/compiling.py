@@ -4,9 +4,10 @@ Numba's own `cache=True` looks at one function's file only, so that an edit in a
 leaves the caller stale. Here the cache is keyed on all sources of the package: no edit and no upgrade can be missed.
 
 Numba also copies the code of whatever a function calls into the function's own module, and optimises and emits it there
-once more, at every level of the calls. `routine` is what the larger parts are instead: compiled once, kept in a file of
-its own, and called through a symbol. What only some networks need is `routine(component=...)`, called through a pointer
-that is empty until that part is loaded, at the latest by the first call. Nobody waits for what they do not use.
+once more, at every level of the calls. `routine` is what larger pieces are instead: compiled once, kept in a file of
+its own, and called through a symbol. What only some networks need is a lazy component, `routine(component=...)`: called
+through a pointer that is empty until the component is loaded, at the latest by the first call. Nobody waits for what
+they do not use.
 
 All of this happens `apart`, one at a time. A name is registered when there is code behind it, never before: whatever
 ends the work early, the next call goes on with what there is.
@@ -46,9 +47,9 @@ FASTMATH = {"contract", "reassoc", "nsz", "arcp", "afn"}
 _OPTIONS = {"fastmath": FASTMATH, "error_model": "numpy", "nogil": True, "_nrt": False}
 
 _routines = {}  # by full name
-_components = {}  # the part, of `codes`, that a routine belongs to, by full name
+_components = {}  # the component, of `codes`, that a routine belongs to, by full name
 _symbols = {}  # name of a compiled routine in machine code: (full name, types of its arguments)
-_pointers = {}  # by name in machine code: what a routine of a part is called through
+_pointers = {}  # by name in machine code: what a routine of a component is called through
 _loaded_components = set()
 _LOAD = "fastnet_kernels.load_component"
 
@@ -126,9 +127,9 @@ def inner(function):
 
 
 def routine(function=None, *, component=None):
-    """The same for a larger piece: compiled once for all its callers. It returns nothing, and only kernels call it.
+    """Compile a larger building block once for all its callers. It returns nothing, and only kernels call it.
 
-    One that belongs to a `part` is compiled with all others of that part, when one of them is called or
+    One that belongs to a lazy component is compiled with all others of that component, when one of them is called or
     `load_component` is.
     """
     if function is None:
@@ -177,7 +178,7 @@ def _global(module, kind, name):
 
 
 def _symbol(name, argument_types):
-    """The same in every process, and another one as soon as any source changes."""
+    """A routine's name in machine code: equal in every process, and another one as soon as any source changes."""
     asked = f"{name} {argument_types} {SOURCES}"
     return f"{name}.{hashlib.sha256(asked.encode()).hexdigest()[:16]}"
 
@@ -199,7 +200,7 @@ def _load(name, argument_types):
 
 
 def load_component(component):
-    """Compile a part, or load it from its cache: for all dtypes that are in use, now and later."""
+    """Compile a lazy component, or load it from its cache: for all dtypes that are in use, now and later."""
     while empty := [
         symbol for symbol in _pointers if _components[_symbols[symbol][0]] == component and not _pointers[symbol]
     ]:

@@ -1,7 +1,7 @@
-"""What the kernels know of the machine: the width of its vectors, how many it has, and its vector instructions.
+"""Vector instructions inside generated code, as LLVM IR: broadcast, masks, fused multiply-adds, transposes, prefetches.
 
-Vectors are written as LLVM IR, since LLVM's own vectoriser would choose half-width ones on AVX-512 machines and spill
-the sums; LLVM legalises them on any machine.
+LLVM's own vectoriser would choose half-width vectors on AVX-512 machines and spill the sums; vectors that are written
+out are legalised on any machine. `Buffer` is an array argument of such code, `Operand` a `Matrix` or `Rows`.
 """
 
 import platform
@@ -67,8 +67,8 @@ def transposed(builder, vectors):
     """The transposed matrix of as many vectors as they have lanes."""
     lanes = vectors[0].type.count
     # Interleaving vectors i and i + lanes / 2, log2(lanes) times over, is a transposition.
-    turns = [offset for pair in zip(range(lanes), range(lanes, 2 * lanes), strict=True) for offset in pair]
-    halves = [ir.Constant(ir.VectorType(ir.IntType(32), lanes), turns[i : i + lanes]) for i in (0, lanes)]
+    lanes_of_both = [offset for pair in zip(range(lanes), range(lanes, 2 * lanes), strict=True) for offset in pair]
+    halves = [ir.Constant(ir.VectorType(ir.IntType(32), lanes), lanes_of_both[i : i + lanes]) for i in (0, lanes)]
     for _ in range(lanes.bit_length() - 1):
         pairs = zip(vectors[: lanes // 2], vectors[lanes // 2 :], strict=True)
         vectors = [builder.shuffle_vector(a, b, half) for a, b in pairs for half in halves]
@@ -84,7 +84,7 @@ def emit_prefetch(builder, pointer, *, first_cache=True):
 
 
 def opaque(builder, number):
-    """The same number, of which LLVM is not to know where it comes from."""
+    """A number as it is, but LLVM is not to know where it comes from."""
     return builder.asm(ir.FunctionType(number.type, [number.type]), "", "=r,0", [number], side_effect=False)
 
 
@@ -179,11 +179,11 @@ def _prefetch(buffer, *, first_cache):
 
 @intrinsic
 def prefetch(typing_context, buffer, offset):
-    """Ask for the cache line of buffer[place], which may lie beyond the end."""
+    """Prefetch the cache line of buffer[offset], which may lie beyond the end."""
     return _prefetch(buffer, first_cache=True)
 
 
 @intrinsic
 def prefetch_far(typing_context, buffer, offset):
-    """The same, but only into the second-level cache."""
+    """Prefetch the cache line of buffer[offset], which may lie beyond the end, into the second-level cache."""
     return _prefetch(buffer, first_cache=False)

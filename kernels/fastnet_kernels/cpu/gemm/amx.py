@@ -1,8 +1,10 @@
-"""A processor's matrix unit, Intel's AMX: its instructions, and leave to use them.
+"""AMX, the matrix unit of Intel's processors: its instructions, and the system's leave to use them.
 
-The unit has eight tiles, each of 16 rows of 64 bytes. One instruction adds to a tile of C, 16 x 16 float32 numbers, the
-product of a tile of A and one of B: 16 x 32 and 32 x 16 numbers of bfloat16. A tile of A holds a row of C's in each of
-its own, and beside each other k and k + 16; row k of a tile of B the same of each column.
+It has eight tiles, each of 16 rows of 64 bytes. One instruction adds to a tile of C, 16 x 16 float32 numbers, the
+product of a tile of A and one of B: 16 x 32 and 32 x 16 numbers of bfloat16. A row of a tile of A belongs to a row of
+C, and holds the numbers k and k + 16 beside each other; row k of a tile of B holds the same of each column.
+
+Read `bf16x3` next, which makes three bfloat16 of a float32, and then `gemm_bf16x3`, which multiplies panels.
 """
 
 import ctypes
@@ -27,7 +29,7 @@ _ASK_FOR_PERMISSION, _TILE_DATA, _ARCH_PRCTL = 0x1023, 18, 158  # ARCH_REQ_XCOMP
 
 @functools.cache
 def may_be_used():
-    """Whether there is a matrix unit, and Linux lets this process use it.
+    """Whether there is AMX, and Linux lets this process use it.
 
     FASTNET_MATRIX_UNIT=0 in the environment says no.
     """

@@ -1,4 +1,4 @@
-"""A float32 number as the sum of three bfloat16 ones, its terms, for a matrix unit.
+"""bf16x3: a float32 number as the sum of three bfloat16 ones, its terms, which AMX multiplies.
 
 bfloat16 keeps 8 of the 24 bits. x_1 is x rounded to it, x_2 what is then missing, rounded, and x_3 the rest: x = x_1 +
 x_2 + x_3 without an error. Of the nine products of two numbers' terms six are summed; those of x_2 y_3, x_3 y_2 and

@@ -1,4 +1,7 @@
-"""Products of rows: dot products of two matrices' rows, and sums of scaled rows."""
+"""Products of contiguous rows: dot products of the rows of two matrices, and sums of scaled rows.
+
+They need no panels, so they are for what is too narrow for gemm: few units, few samples, or rows that lie anywhere.
+"""
 
 from ...codes import BYTES, SAMPLE_ROWS
 from ..codegen.arrays import vector

@@ -1,7 +1,8 @@
-"""The products of panels once more, by a matrix unit: faster than by vectors, and as exact.
+"""C += alpha A B for panels of 32 columns by AMX: faster than by vectors, and as exact.
 
-B is given as terms (see `terms`) of some panels and a depth of at most _DEPTH, which stay in the second-level
-cache; the terms of 32 rows of A are made in the first-level cache, and used for all panels.
+B is given as bf16x3 terms of some panels and a limited depth, which stay in the second-level cache; the terms of 32
+rows of A are made in the first-level cache, and used for all panels. A buffer of terms begins with those of A, and B's
+panels follow.
 """
 
 from ...codes import AMX

@@ -1,4 +1,7 @@
-"""Samples on their way into panels: converted from uint8, scaled, and turned."""
+"""Vectors of samples: loaded, converted from uint8, scaled, and transposed into panels.
+
+Everything else that packs or gathers is made of these: see `packing`, and `program.inputs`.
+"""
 
 from llvmlite import ir
 from numba.core import types

@@ -1,7 +1,8 @@
-"""The matrix products that every layer is made of, cut into tiles, on the caller's thread.
+"""The macro-kernel: C += alpha A B of any size in memory, in tiles that micro-kernels compute, on one thread.
 
 The order of every sum depends on the shapes only, so that any split of the work among threads gives the same bits.
-Arrays are seen as memory; offsets and strides are numbers of elements.
+Callers cut A into blocks of `mc_for` rows, which stay in the second-level cache while B's panels go by. Rows far apart
+are for `gemm_gathered`, a large W for `packing`, dot products and sums of rows for `dot_and_gemv`.
 """
 
 from ...codes import SAMPLE_ROWS

@@ -35,7 +35,7 @@ from .load_convert import Reader
 _A_AHEAD = TARGET.a_prefetch_steps
 _B_AHEAD = TARGET.b_prefetch_steps
 
-NO_PREFETCH = -(1 << 60)  # a place of what need not be asked for
+NO_PREFETCH = -(1 << 60)  # the offset of what need not be prefetched
 _OFFSET = types.intp
 _BYTE = ir.IntType(8)
 
@@ -49,7 +49,7 @@ def _times(builder, index, stride):
 
 
 def _choose(builder, asked, choices, emit):
-    """Branch to the code of the tile that was asked for: `asked` are numbers, `choices` lists of what they can be."""
+    """Branch to the micro-kernel of the sizes `asked`, which are numbers; `choices` lists what each can be."""
     end = builder.append_basic_block("tile_end")
 
     def narrow(found, left):
@@ -138,33 +138,33 @@ def gemm_micro_kernel(typing_context, height, alpha, C, A, B, depth, b_prefetch)
         C, A, B = (Operand(context, builder, signature.args[i], arguments[i]) for i in (2, 3, 4))
         b_ahead = _times(builder, _number(_B_AHEAD), B.row)
 
-        def parts(pointer):
+        def pair(pointer):
             return [pointer, B.step(pointer, _number(B.lanes))]
 
         def emit(h):
             cells = B.zeros(2 * h)
             targets = _row_pointers(builder, C, h)
             for target in targets:  # needed last, prefetched first
-                for part in parts(target):
-                    emit_prefetch(builder, part)
+                for half in pair(target):
+                    emit_prefetch(builder, half)
             rows, start = _Rows(builder, A, h), B.at(B.offset)
             upcoming, prefetch_step = _next_of(builder, A, B, depth, h, b_prefetch)
             with cgutils.for_range(builder, depth) as loop:
                 row = B.step(start, _times(builder, loop.index, B.row))
-                loaded = [B.load_vector(part) for part in parts(row)]
-                for part in parts(B.step(row, b_ahead)):
-                    emit_prefetch(builder, part)
+                loaded = [B.load_vector(half) for half in pair(row)]
+                for half in pair(B.step(row, b_ahead)):
+                    emit_prefetch(builder, half)
                 emit_prefetch(builder, A.step(upcoming, _times(builder, loop.index, prefetch_step)))
                 for r, number in enumerate(rows.after(_times(builder, loop.index, A.column))):
-                    factor, pair = broadcast(builder, B.vector, A.load(number)), cells[2 * r : 2 * r + 2]
-                    for cell, vector in zip(pair, loaded, strict=True):
+                    factor, sums = broadcast(builder, B.vector, A.load(number)), cells[2 * r : 2 * r + 2]
+                    for cell, vector in zip(sums, loaded, strict=True):
                         B.accumulate(cell, factor, vector)
-                    scheduling_barrier(builder, pair)
+                    scheduling_barrier(builder, sums)
             scale = broadcast(builder, C.vector, alpha)
             for r, target in enumerate(targets):
-                for v, part in enumerate(parts(target)):
+                for v, half in enumerate(pair(target)):
                     total = builder.load(cells[2 * r + v])
-                    C.store_vector(fused_multiply_add(builder, scale, total, C.load_vector(part)), part)
+                    C.store_vector(fused_multiply_add(builder, scale, total, C.load_vector(half)), half)
 
         _choose(builder, [height], [TARGET.mr], emit)
         return context.get_dummy_value()
@@ -194,7 +194,7 @@ def gemm_micro_kernel_narrow(typing_context, height, width, alpha, C, A, B, dept
             with cgutils.for_range(builder, depth) as loop:
                 offset = _indexed(context, builder, signature.args[5], B, loop.index)
                 row = B.at(B.offset, _times(builder, offset, B.row))
-                if has_index:  # the next tile's part of the row: rows far apart are more than a processor foresees
+                if has_index:  # what the next tile reads of the row: no processor foresees rows that lie anywhere
                     emit_prefetch(builder, B.step(row, _number(B.lanes)), first_cache=False)
                 loaded = B.load_vector(row, mask)
                 numbers = rows.after(_times(builder, loop.index, A.column))

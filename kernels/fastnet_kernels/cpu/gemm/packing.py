@@ -1,4 +1,11 @@
-"""Large matrices packed in the order of use, and products with them."""
+"""Large matrices W, packed in the order in which gemm reads them, and the product with what is packed.
+
+Packed are tiles of MR rows of W^T. From step to step of k lies a whole number of vectors, and from tile to tile one
+step more than the depth, so that tiles do not meet in the cache.
+
+    tile 0, k = 0:  W[0, 0] ... W[0, MR - 1]       tile 1, k = 0:  W[0, MR] ... W[0, 2 MR - 1]
+            k = 1:  W[1, 0] ... W[1, MR - 1]               k = 1:  W[1, MR] ... W[1, 2 MR - 1]
+"""
 
 from ...codes import LARGE_W
 from ..codegen.compiling import inner, routine

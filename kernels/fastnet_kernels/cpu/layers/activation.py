@@ -84,7 +84,7 @@ def softmax_columns(A):
 
 @routine(component=SAMPLE_ROWS)
 def softmax_of_one(a):
-    """The same for a single sample, whose numbers a (n,) are side by side."""
+    """a = softmax(a), in place, for the logits a (n,) of a single sample."""
     highest, total = a[0], a.dtype.type(0)
     for j in range(1, a.size):
         highest = a[j] if a[j] > highest else highest

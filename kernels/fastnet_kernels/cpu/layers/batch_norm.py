@@ -7,7 +7,9 @@ dgamma and dbeta. Between a block's share and the whole all blocks must be throu
 """
 
 import math
+from typing import NamedTuple
 
+import numpy as np
 from numba import prange
 
 from ...codes import (
@@ -34,6 +36,13 @@ from ..program.workspace import count_of, matrix_of
 _UNITS = TARGET.kernel_units  # of a block of units
 
 
+class Statistics(NamedTuple):
+    """What a mini-batch is normalised by, an entry a unit: mean, and inv_std = 1 / sqrt(variance + epsilon)."""
+
+    mean: np.ndarray
+    inv_std: np.ndarray
+
+
 @routine
 def moments_of_rows(A, m, mean, squares):
     """mean[j] and squares[j] = sum_i (A[j, i] - mean[j])^2 over the first m columns of A."""
@@ -51,7 +60,7 @@ def moments_of_rows(A, m, mean, squares):
 
 @routine
 def normalise_rows(A_prev, mean, inv_std, gamma, beta, A):
-    """A[j] = gamma[j] (A_prev[j] - mean[j]) rate[j] + beta[j]."""
+    """A[j] = gamma[j] (A_prev[j] - mean[j]) inv_std[j] + beta[j]; A and A_prev (n, m)."""
     for j in range(A.shape[0]):
         given, row, centre = A_prev[j], A[j], mean[j]
         factor, shift = gamma[j] * inv_std[j], beta[j]
@@ -73,14 +82,14 @@ def sums_of_rows(dA, A_prev, m, mean, inv_std, dgamma, dbeta):
 
 
 @routine
-def back_through_rows(dA, A_prev, share, mean, inv_std, gamma, dgamma, dbeta, dA_prev):
-    """dA_prev[j] = gamma[j] rate[j] (dA[j] - share dbeta[j] - share X[j] dgamma[j]).
+def back_through_rows(dA, A_prev, share, statistics, gamma, dgamma, dbeta, dA_prev):
+    """dA_prev[j] = gamma[j] inv_std[j] (dA[j] - share dbeta[j] - share X[j] dgamma[j]), X = (A_prev - mean) inv_std.
 
-    The share is 1 / m for m samples that mean and rate are measured of, and 0 where they are given.
+    The share is 1 / m where the statistics are those of m samples, and 0 where they are the running ones.
     """
-    share = dA.dtype.type(share)
+    share, inv_std = dA.dtype.type(share), statistics.inv_std
     for j in range(dA.shape[0]):
-        d, a, result, centre = dA[j], A_prev[j], dA_prev[j], mean[j]
+        d, a, result, centre = dA[j], A_prev[j], dA_prev[j], statistics.mean[j]
         factor, of_plain, of_weighted = gamma[j] * inv_std[j], share * dbeta[j], share * dgamma[j] * inv_std[j]
         for i in range(result.size):
             result[i] = factor * (d[i] - of_plain - (a[i] - centre) * of_weighted)
@@ -127,10 +136,9 @@ def backward(job, l, first_block, last_block):
     for block in range(first_block, last_block):
         dZ, A_prev = matrix_of(job, l, DZ_OFFSET, block), matrix_of(job, l - 1, A_OFFSET, block)
         dA_prev = matrix_of(job, l - 1, DZ_OFFSET, block)
-        back_through_rows(
-            dZ, A_prev, share, _statistic(job, l, 0), _statistic(job, l, 1), gamma, _statistic(job, l, 2),
-            _statistic(job, l, 3), dA_prev,
-        )  # fmt: skip
+        statistics = Statistics(_statistic(job, l, 0), _statistic(job, l, 1))
+        dgamma, dbeta = _statistic(job, l, 2), _statistic(job, l, 3)
+        back_through_rows(dZ, A_prev, share, statistics, gamma, dgamma, dbeta, dA_prev)
         for j in range(n):  # columns that stand for no sample have no part in the sums that flow back to all
             for i in range(count_of(job, block), plan.block_rows):
                 dA_prev[j, i] = 0
@@ -239,12 +247,11 @@ def batch_norm(A_prev, gamma, beta, epsilon, mean, inv_std, A):
 
 @kernel
 def batch_norm_backward(dA, A_prev, gamma, mean, inv_std, dgamma, dbeta, dA_prev):
-    """dA_prev = gamma rate (dA - the mean of dA - X the mean of dA X), X = (A_prev - mean) rate."""
+    """dA_prev = gamma inv_std (dA - mean of dA - X mean of dA X), X = (A_prev - mean) inv_std; all (m, n) or (n,)."""
     m, n = dA.shape
     for block in prange(n_blocks(n, _UNITS)):
         i, end = bounds(block, n, _UNITS)
         d, a = dA[:, i:end].T, A_prev[:, i:end].T
         sums_of_rows(d, a, m, mean[i:end], inv_std[i:end], dgamma[i:end], dbeta[i:end])
-        back_through_rows(
-            d, a, 1 / m, mean[i:end], inv_std[i:end], gamma[i:end], dgamma[i:end], dbeta[i:end], dA_prev[:, i:end].T
-        )
+        statistics = Statistics(mean[i:end], inv_std[i:end])
+        back_through_rows(d, a, 1 / m, statistics, gamma[i:end], dgamma[i:end], dbeta[i:end], dA_prev[:, i:end].T)

@@ -84,11 +84,12 @@ def weight_gradient(job, scratch, alpha, changed, task):
 
 
 @inner
-def bias_of_task(plan, l, first_row, last_row, first_column):
-    """Offset and count of the task's second parameter: of some rows' b, with their first columns; of beta all."""
+def bias_of(plan, piece):
+    """Offset and count of what goes with a piece of W: the rows' b, with their first columns; or all of beta."""
+    l = piece.layer
     b = plan.layers[l, B_OFFSET]
     if plan.layers[l, KIND] == DENSE:
-        return b + first_row, (last_row - first_row if first_column == 0 else 0)
+        return b + piece.first_row, (piece.last_row - piece.first_row if piece.first_column == 0 else 0)
     return b, plan.layers[l, N_OUT]
 
 

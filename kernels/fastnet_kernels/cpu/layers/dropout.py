@@ -1,4 +1,4 @@
-"""Dropout: which numbers are kept comes from a hash of their place, so that nothing is stored for the way back."""
+"""Dropout: which numbers are kept comes from a hash of their index, so that nothing is stored for the way back."""
 
 import numpy as np
 from numba import prange
@@ -25,7 +25,7 @@ def key_of(dropout_seed, step, layer):
 
 @routine
 def drop(numbers, result, offset, step, rate, key):
-    """result[i] = numbers[i] / (1 - rate) or 0, by a hash of place + i step and the key; both 1-D."""
+    """result[i] = numbers[i] / (1 - rate) or 0, by a hash of offset + i step and the key; both 1-D."""
     first, second = np.uint32(key), np.uint32(key >> np.uint64(32))
     least, grown, zero = np.uint32(rate * 2.0**32), numbers.dtype.type(1 / (1 - rate)), numbers.dtype.type(0)
     for i in range(numbers.size):

@@ -19,7 +19,7 @@ _UNITS = TARGET.kernel_units  # of a block of units
 
 @routine
 def moments_of_columns(A, mean, inv_std, epsilon):
-    """mean[i] and rate[i] = 1 / sqrt(variance + epsilon) of every column of A (n, m)."""
+    """mean[i] and inv_std[i] = 1 / sqrt(variance + epsilon) of every column of A (n, m)."""
     n, m = A.shape
     zero, one, share = A.dtype.type(0), A.dtype.type(1), A.dtype.type(1 / n)
     for i in range(m):
@@ -40,7 +40,7 @@ def moments_of_columns(A, mean, inv_std, epsilon):
 
 @routine
 def normalise_columns(A_prev, mean, inv_std, gamma, beta, A):
-    """A[j, i] = gamma[j] (A_prev[j, i] - mean[i]) rate[i] + beta[j]."""
+    """A[j, i] = gamma[j] (A_prev[j, i] - mean[i]) inv_std[i] + beta[j]."""
     for j in range(A.shape[0]):
         given, row, factor, shift = A_prev[j], A[j], gamma[j], beta[j]
         for i in range(row.size):
@@ -49,7 +49,7 @@ def normalise_columns(A_prev, mean, inv_std, gamma, beta, A):
 
 @routine
 def back_through_columns(dA, A_prev, mean, inv_std, gamma, plain, weighted, dA_prev):
-    """dA_prev = rate (G - mean of G - X mean of G X), for G = gamma dA and X = (A_prev - mean) rate, column by column.
+    """dA_prev = inv_std (G - mean of G - X mean of G X) by columns, for G = gamma dA, X = (A_prev - mean) inv_std.
 
     `plain` and `weighted` (m,) are for the two means.
     """
@@ -132,7 +132,7 @@ def weight_gradient(job, alpha, changed, l):
 
 @kernel
 def layer_norm(A_prev, gamma, beta, epsilon, mean, inv_std, A):
-    """Each sample by its mean and variance over the units; A_prev, A (m, n), gamma, beta (n,), mean, rate (m,)."""
+    """Each sample by its mean and variance over the units; A_prev, A (m, n), gamma, beta (n,), mean, inv_std (m,)."""
     m = A.shape[0]
     for block in prange(n_blocks(m, ROWS)):
         i, end = bounds(block, m, ROWS)
@@ -142,7 +142,7 @@ def layer_norm(A_prev, gamma, beta, epsilon, mean, inv_std, A):
 
 @kernel
 def layer_norm_backward(dA, A_prev, gamma, mean, inv_std, means, dgamma, dbeta, dA_prev):
-    """dA_prev = rate (G - mean of G - X mean of G X) for G = gamma dA; both means are written: (2, m)."""
+    """dA_prev = inv_std (G - mean of G - X mean of G X) for G = gamma dA; both means are written: (2, m)."""
     m, n = dA.shape
     for block in prange(n_blocks(n, _UNITS)):
         i, end = bounds(block, n, _UNITS)

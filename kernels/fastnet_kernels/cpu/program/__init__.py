@@ -1,1 +1,1 @@
-"""The compiled program, which runs any network: read `run` first."""
+"""The compiled program, which runs any network: `run` first, then `data_phase` and `weight_phase`."""

@@ -1,4 +1,7 @@
-"""Phase 1 of a training step: a block of samples goes forward through the whole network, and its dZ come back."""
+"""The data phase of a step: a block of samples goes forward through the whole network, and its dZ come back.
+
+Where a batch normalisation must see all samples, there are several such phases, each for some layers: see `run`.
+"""
 
 from ...codes import (
     A_OFFSET,
@@ -10,53 +13,19 @@ from ...codes import (
     N_IN,
     N_OUT,
     PREDICT,
-    SAMPLE_ROWS,
     WGRAD,
     WGRAD_FUSED,
 )
-from ..codegen.arrays import reinterpret, vector
+from ..codegen.arrays import vector
 from ..codegen.compiling import routine
-from ..codegen.matrix import Matrix, Rows
-from ..codegen.processor import TARGET
-from ..gemm.dot_and_gemv import gemv_t, gemv_t_bytes
 from ..layers import dispatch
 from ..layers.activation import activate_layer, derive_layer
 from ..layers.dense.forward import first_dense_layer
-from ..layers.dense.weight_gradient import keep_rows
+from ..layers.dense.weight_gradient import add_to_partial, keep_rows
 from ..partition import n_blocks, n_partials, share
 from .inputs import find_rows
 from .output import cost_of_block, mark_what_is_not_finite, store_outputs
-from .workspace import count_of, is_wgrad_gemm, offset_of, scratch_of
-
-_PREFETCHES = TARGET.prefetches
-
-
-@routine(component=SAMPLE_ROWS)
-def _add_to_partial(job, partial, block):
-    """The block's share of dW, of the single layer there is, from samples that are still in cache.
-
-    Meanwhile half of the next block's samples are asked for, where that helps.
-    """
-    plan, workspace = job.plan, job.workspace
-    n, n_in, size = plan.layers[0, N_OUT], plan.layers[0, N_IN], plan.block_rows
-    first = block * size
-    dz = offset_of(plan, 0, DZ_OFFSET, block)
-    count, rows = count_of(job, block), vector(job.rows, first, 2 * size)
-    scale, shift = workspace.dtype.type(plan.scale), workspace.dtype.type(plan.shift)
-    for j in range(n):
-        f, ahead = dz + j * size, size if j == 0 and _PREFETCHES else 0
-        sums, factors = vector(workspace, partial + j * n_in, n_in), Matrix(workspace, f, 1, 1)
-        if job.are_bytes:
-            gemv_t_bytes(sums, scale, factors, count, Rows(job.samples, 0, n_in, rows), ahead)
-        else:
-            numbers = reinterpret(job.samples, workspace)
-            gemv_t(sums, scale, factors, count, Rows(numbers, 0, n_in, rows), ahead)
-        if shift != 0:
-            total = shift * 0
-            for i in range(count):
-                total += shift * workspace[f + i]
-            for k in range(n_in):
-                sums[k] += total
+from .workspace import is_wgrad_gemm, scratch_of
 
 
 @routine
@@ -91,7 +60,7 @@ def _backward(job, scratch, first_block, last_block, first_layer, last_layer):
 
 @routine
 def data_phase(job, worker, workers, first_layer, last_layer, goes_forward, comes_back):
-    """Phase 1 for one worker and some layers: its share of the blocks of samples, or groups with one sum of dW."""
+    """One worker's data phase of some layers: its share of the blocks of samples, or of the groups that sum dW."""
     plan, scratch = job.plan, scratch_of(job, worker)
     blocks, layers = n_blocks(job.m, plan.block_rows), plan.layers.shape[0]
     if job.mode >= GRADIENT and plan.layers[0, WGRAD] == WGRAD_FUSED:
@@ -106,7 +75,7 @@ def data_phase(job, worker, workers, first_layer, last_layer, goes_forward, come
             for block in range(first, last):
                 first_dense_layer(job, scratch, block, block + 1)
                 cost_of_block(job, block)
-                _add_to_partial(job, partial, block)
+                add_to_partial(job, partial, block)
         return
     (begin, end), ends = share(worker, workers, blocks), last_layer == layers
     if first_layer == 0 and goes_forward:

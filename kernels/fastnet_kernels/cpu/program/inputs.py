@@ -1,7 +1,7 @@
-"""Samples as the program wants them: whole rows, turned into panels, or some columns of them gathered as panels.
+"""Samples on their way into a dense layer: as rows, packed with a feature a row, or gathered with a sample a row.
 
-`job.samples` are bytes: uint8 numbers if `are_bytes`, else of the dtype of everything. They are read
-as scale * x + shift.
+`job.samples` are bytes: uint8 numbers if `are_bytes`, else of the program's dtype. They are read as scale * x + shift.
+What AMX multiplies is in `inputs_bf16x3`.
 """
 
 from ...codes import BYTES, N_IN, PACKED_CACHED, SAMPLE_ROWS
@@ -17,7 +17,7 @@ _AHEAD = TARGET.prefetched_samples
 
 @inner
 def find_rows(job, first):
-    """The samples of the block that begins at `first`; a place beyond the mini-batch repeats its last sample."""
+    """rows[i] = the sample of row i, for the block that begins at `first`; behind the mini-batch its last one."""
     if job.again:  # they are those of the step before
         return
     rows, order, start, last = job.rows, job.order, job.start, job.m - 1
@@ -28,19 +28,19 @@ def find_rows(job, first):
 
 @inner
 def lie_ready(job):
-    """Whether samples can be used where they are."""
+    """Whether samples are used where they lie, neither converted nor scaled."""
     return not job.are_bytes and job.plan.scale == 1 and job.plan.shift == 0
 
 
 @inner
 def are_copied(job):
-    """Whether samples one by one are copied first: to be scaled, or since many units read them."""
+    """Whether rows of samples are copied first: to be scaled, or since many units read them."""
     return job.plan.inputs == PACKED_CACHED or not lie_ready(job)
 
 
 @inner
 def unpacked_inputs(job):
-    """Samples one by one: their buffer, where it begins, and the rows of it."""
+    """Samples as rows: their buffer, the offset of its first row, and the index of each sample's row."""
     if are_copied(job):
         return job.workspace, job.plan.X, job.plan.iota
     return reinterpret(job.samples, job.workspace), 0, job.rows

@@ -1,4 +1,4 @@
-"""What a matrix unit multiplies: terms of panels (see `matrix_products`) of samples, read where they lie, and of A."""
+"""bf16x3 terms of panels, which AMX multiplies: of samples, read where they lie, and of activations A."""
 
 from ...codes import A_OFFSET, AMX, N_IN
 from ..codegen.arrays import reinterpret

@@ -1,4 +1,4 @@
-"""The end of the forward pass: outputs, or losses, scores and the last layer's dZ."""
+"""Where the forward pass ends: outputs, or losses, scores and the last layer's dZ."""
 
 import numpy as np
 
@@ -77,7 +77,7 @@ def _weigh(weights, offsets, L, dZ):
 
 @inner
 def _gather_targets(targets, offsets, Y):
-    """Y (n, m) from the rows `places` (m,) of the targets."""
+    """Y (n, m) from the rows `offsets` (m,) of the targets."""
     for j in range(Y.shape[0]):
         y = Y[j]
         for i in range(y.size):

@@ -1,18 +1,20 @@
 """The compiled program: it runs any network, laid out as a `codes.Plan`, over many mini-batches in one call.
 
-A mini-batch is cut into blocks of samples, and takes two phases, each one parallel loop:
+A mini-batch is partitioned into blocks of samples, and takes two phases, each one parallel loop:
 
-1. by samples: a block goes forward through the whole network and its derivatives dZ come back, while the block's
-   activations are in cache;
-2. by weights: each panel of each dW (some columns, all rows) sums over all samples and changes its weights at once.
+1. the data phase: a block goes forward through the whole network and its derivatives dZ come back, while the block's
+   activations are in cache (`data_phase`);
+2. the weight phase: each task, some rows and columns of one dW, sums over all samples and changes its weights at once
+   (`weight_phase`).
 
-Where a batch normalisation must know all samples first, phase 1 becomes several: forward to there, forward from there
-and back to it, back from there. Where gradients are cut to a norm, phase 2 sums and a third one changes the weights.
+Where a batch normalisation must see all samples first, the data phase becomes several: forward to there, forward from
+there and back to it, back from there. Where gradients are clipped to a norm, the weight phase sums and a third one
+changes the weights. A single sample of a small network takes neither (`single_sample`).
 
 Inside a block a sample is a column: A is (n_l, block_rows), so that a vector holds the same unit of many samples, and a
-block is as wide as the panels that the products want to read, or some of them; or a vector, so that threads have like
-shares of a small mini-batch. What is left over of the last block means nothing, with dZ = 0; a few last samples, for
-which a vector would be too much, go through a layer one by one. In the smallest mini-batches a sample is a row, and W
+block is as wide as the panels that gemm reads, or some of them; or one vector, so that threads have like shares of a
+small mini-batch. What is left over of the last block means nothing, with dZ = 0; a tail of the batch, for which a
+vector would be too much, goes through a layer sample by sample. In the smallest mini-batches a sample is a row, and W
 is read once for all of them.
 
 No sum is split among threads, so the same seed gives the same bits on any number of them.
@@ -38,8 +40,8 @@ _TAIL_SHARE = TARGET.tail_share
 
 
 @routine
-def _do(phase, n_segments, job, worker, workers):
-    """One worker's part of a phase: one parallel loop serves all phases."""
+def _run_phase(phase, n_segments, job, worker, workers):
+    """What one worker does of a phase: one parallel loop serves all phases."""
     middle, weights = n_segments - 1, 2 * n_segments - 1
     if phase < weights:
         segments, first, last = job.plan.segments, 0, job.plan.layers.shape[0]
@@ -72,7 +74,7 @@ def _are_finite(plan, workspace, blocks):
 
 @inner
 def _tail_of_batch(plan, workspace, m):
-    """How many samples are left for a vector that they would leave mostly empty; 0 where they would not."""
+    """Samples left over by whole vectors, if they would leave most of one more empty; else 0."""
     lanes = VECTOR_BYTES // workspace.itemsize
     tail = m % lanes
     return tail if plan.splits_tail and tail <= lanes // _TAIL_SHARE and plan.layout == FEATURE_MAJOR else 0
@@ -101,7 +103,7 @@ def run(arguments):
     job = by_reference(Job, arguments, no_step)
     for step in range(arguments.first_step, arguments.last_step):
         epoch, batch = divmod(step, steps_an_epoch)
-        start = batch * batch_size  # the mini-batch's first row, or its place in `order`
+        start = batch * batch_size  # the mini-batch's first row, or its index in `order`
         m = min(batch_size, m_all - start)
         if order.size:
             start += epoch * m_all
@@ -128,9 +130,9 @@ def run(arguments):
         for phase in range(by_weight + 2):
             if workers > 1:
                 for worker in prange(workers):
-                    _do(phase, n_segments, job, np.int64(worker), workers)
+                    _run_phase(phase, n_segments, job, np.int64(worker), workers)
             else:
-                _do(phase, n_segments, job, 0, 1)
+                _run_phase(phase, n_segments, job, 0, 1)
             if mode == PREDICT:
                 if not _are_finite(plan, workspace, n_blocks(m, plan.block_rows)):
                     return step

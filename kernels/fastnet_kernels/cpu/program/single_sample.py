@@ -1,6 +1,6 @@
 """One sample's prediction, loss, or whole step: online learning, in plain loops.
 
-Each number of W is used once in the forward pass and twice on the way back, so that there is nothing to be kept in
+Each number of W is used once in the forward pass and twice on the way back, so there is nothing to be kept in
 registers. Reading W is all there is to it, and in the smallest networks it is the calls between the pieces of a step.
 """
 
@@ -133,7 +133,7 @@ def _backward(job, samples, x):
 
 @inner
 def _sample(job):
-    """Where the sample lies: a buffer, and the place in it."""
+    """Where the sample lies: a buffer, and an offset in it."""
     find_rows(job, 0)
     if are_copied(job):
         read_rows(job, vector(job.workspace, job.plan.X, job.plan.layers[0, N_IN]), 0, 1, 0, job.plan.layers[0, N_IN])

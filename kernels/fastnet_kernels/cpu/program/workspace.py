@@ -1,11 +1,18 @@
-"""Where things are in the workspace, as views of it."""
+"""Where A, dZ and the rest of a step lie in the workspace: offsets, views and matrices."""
+
+from typing import NamedTuple
 
 from ...codes import (
     FEATURE_MAJOR,
+    FIRST_COLUMN,
+    FIRST_ROW,
+    LAST_COLUMN,
+    LAST_ROW,
     LDW,
     N_IN,
     N_OUT,
     SAMPLE_MAJOR,
+    TASK_LAYER,
     UNPACKED,
     USES_AMX,
     W_OFFSET,
@@ -40,20 +47,20 @@ def strides_of(plan, layer):
 
 @inner
 def scratch_of(job, worker):
-    """A worker's own part of the workspace."""
+    """A worker's own scratch of the workspace."""
     return vector(job.workspace, job.plan.scratch + worker * job.plan.scratch_size, job.plan.scratch_size)
 
 
 @inner
 def numbers_of(job, layer, column, block):
-    """A or dZ of one layer and block, as one vector."""
+    """All numbers of A or dZ of one layer and block, as one vector."""
     plan = job.plan
     return vector(job.workspace, offset_of(plan, layer, column, block), plan.layers[layer, N_OUT] * plan.block_rows)
 
 
 @inner
 def matrix_of(job, layer, column, block):
-    """A or dZ of one layer and block of samples side by side."""
+    """A or dZ of one layer and block, (n_l, block_rows), as a view: a unit a row."""
     plan = job.plan
     return matrix(job.workspace, offset_of(plan, layer, column, block), plan.layers[layer, N_OUT], plan.block_rows)
 
@@ -66,7 +73,7 @@ def count_of(job, block):
 
 @inner
 def tail_of(job, l, block):
-    """How many last samples of a block go through a dense layer one by one, for want of others to fill a vector."""
+    """How many of a block's last samples are the batch's tail, which goes through dense layer l sample by sample."""
     plan = job.plan
     is_last, weights = (block + 1) * plan.block_rows >= job.m, plan.layers[l, N_IN] * plan.layers[l, N_OUT]
     pays = job.tail * _TAIL_WEIGHTS <= weights and not plan.layers[l, USES_AMX]
@@ -75,7 +82,7 @@ def tail_of(job, l, block):
 
 @inner
 def columns_of(job, l, block):
-    """How many columns of a block a dense layer's products make: the others of its samples, in whole vectors."""
+    """How many columns of a block gemm computes for dense layer l: all samples but the tail, in whole vectors."""
     lanes = VECTOR_BYTES // job.workspace.itemsize
     return n_blocks(count_of(job, block) - tail_of(job, l, block), lanes) * lanes
 
@@ -89,7 +96,7 @@ def count_of_blocks(job, first_block, last_block):
 
 @inner
 def is_wgrad_gemm(job, l):
-    """Whether dW is summed of panels: samples' own rows cannot be used where they are to be scaled."""
+    """Whether dW is summed by gemm: with WGRAD_ROWS it is where samples are scaled, and their rows cannot be used."""
     how = job.plan.layers[l, WGRAD]
     return how == WGRAD_GEMM or (how == WGRAD_ROWS and job.plan.layout == FEATURE_MAJOR and not lie_ready(job))
 
@@ -128,5 +135,21 @@ def transposed_weights_of(job, l):
 
 @inner
 def terms_of(job, scratch):
-    """A worker's room for bf16x3 terms."""
+    """The buffer of a worker's bf16x3 terms."""
     return vector(scratch, job.plan.amx_scratch, _AMX_SCRATCH)
+
+
+class Piece(NamedTuple):
+    """Part of one layer's W: rows `first_row:last_row` and columns `first_column:last_column`."""
+
+    layer: int
+    first_row: int
+    last_row: int
+    first_column: int
+    last_column: int
+
+
+@inner
+def piece_of(task):
+    """The part of W that is one task of the weight phase, a row of `Plan.tasks`."""
+    return Piece(task[TASK_LAYER], task[FIRST_ROW], task[LAST_ROW], task[FIRST_COLUMN], task[LAST_COLUMN])

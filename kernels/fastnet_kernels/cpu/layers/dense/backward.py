@@ -1,4 +1,4 @@
-"""Back through the layers: dZ of each from the dZ of the next."""
+"""Backward through a dense layer, dA_prev = dZ W, for some blocks of samples at a time."""
 
 from ....codes import DZ_OFFSET, LARGE_W, N_IN, N_OUT, PACKS_W, SAMPLE_MAJOR, SAMPLE_ROWS, USES_AMX
 from ...codegen.arrays import vector

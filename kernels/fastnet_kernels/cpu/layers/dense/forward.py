@@ -1,4 +1,7 @@
-"""Forward through dense layers, the first of which reads the samples; some blocks of samples at a time."""
+"""Forward through a dense layer, Z = A_prev W^T + b, for some blocks of samples at a time.
+
+The first layer reads the samples: packed, or as rows where they lie.
+"""
 
 from ....codes import A_OFFSET, B_OFFSET, N_IN, N_OUT, PACKED_CACHED, SAMPLE_MAJOR, UNPACKED, USES_AMX
 from ...codegen.arrays import distance, vector

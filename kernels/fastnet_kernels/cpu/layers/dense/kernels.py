@@ -21,7 +21,7 @@ def _matrix(M):
 
 @inner
 def _has_rows(M):
-    """Whether the numbers of a row lie side by side, as vectors want them."""
+    """Whether rows are contiguous, as vectors want them."""
     return M.strides[1] == M.itemsize and M.strides[0] % M.itemsize == 0
 
 

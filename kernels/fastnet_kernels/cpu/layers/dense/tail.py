@@ -1,7 +1,7 @@
-"""Dot products of samples' own rows: of a first layer with few units, and of a few last samples.
+"""The tail of the batch, and first layers of few units: dot products of samples' own rows.
 
 Where a mini-batch has so few samples more than vectors hold that one more vector would be mostly empty, these go
-through the larger layers one by one.
+through the larger layers sample by sample.
 """
 
 from ....codes import A_OFFSET, DZ_OFFSET, N_IN, N_OUT, SAMPLE_ROWS

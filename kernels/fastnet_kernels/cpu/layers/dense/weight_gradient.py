@@ -1,25 +1,22 @@
-"""Sums over all samples: pieces of dW and db, of a task each, in the way that suits the layer."""
+"""The weight gradient of a dense layer, dW = dZ^T A_prev and db, summed over all samples for one task.
 
-from typing import NamedTuple
+How is the plan's choice: WGRAD_GEMM gathers A_prev as panels of samples' rows, WGRAD_DOT takes dot products of units,
+WGRAD_ROWS uses the samples' own rows, and for WGRAD_FUSED the data phase has summed already.
+"""
 
 from ....codes import (
     A_OFFSET,
     B_OFFSET,
     DZ_OFFSET,
     DZ_ROWS_OFFSET,
-    FIRST_COLUMN,
-    FIRST_ROW,
     INPUT_TAIL,
     INPUT_TAIL_OFFSET,
-    LAST_COLUMN,
-    LAST_ROW,
     LDW,
     N_IN,
     N_OUT,
     PACKED_CACHED,
     SAMPLE_MAJOR,
     SAMPLE_ROWS,
-    TASK_LAYER,
     USES_AMX,
     W_OFFSET,
     WGRAD,
@@ -31,7 +28,7 @@ from ...codegen.arrays import reinterpret, vector
 from ...codegen.compiling import inner, routine
 from ...codegen.matrix import Matrix, Rows, moved, unscaled
 from ...codegen.processor import PANEL_BYTES, TARGET, VECTOR_BYTES
-from ...gemm.dot_and_gemv import gemm_dot, gemv_t
+from ...gemm.dot_and_gemv import gemm_dot, gemv_t, gemv_t_bytes
 from ...gemm.gemm_bf16x3 import STEP, depth_at_once, gemm_bf16x3
 from ...gemm.load_convert import transpose
 from ...gemm.macro_kernel import gemm, gemm_gathered, mc_for
@@ -39,19 +36,10 @@ from ...gemm.micro_kernels import NO_PREFETCH
 from ...partition import n_blocks, n_partials
 from ...program.inputs import gather_inputs, unpacked_inputs
 from ...program.inputs_bf16x3 import gather_inputs_bf16x3, pack_activations_bf16x3
-from ...program.workspace import count_of, is_wgrad_gemm, offset_of, strides_of, terms_of, units_of
+from ...program.workspace import Piece, count_of, is_wgrad_gemm, offset_of, piece_of, strides_of, terms_of, units_of
 
 _SHORT_ROW = TARGET.short_row
-
-
-class Piece(NamedTuple):
-    """Part of one layer's W: rows and columns of a task, or some of its columns."""
-
-    layer: int
-    first_row: int
-    last_row: int
-    first_column: int
-    last_column: int
+_PREFETCHES = TARGET.prefetches
 
 
 @inner
@@ -193,9 +181,9 @@ def _wgrad_fused(job, alpha, changed, piece, blocks):
 
 
 @inner
-def _add_bias(job, alpha, changed, l, blocks, first_row, last_row):
-    """db of some rows: the sum of dZ over all samples."""
-    plan, workspace = job.plan, job.workspace
+def _add_bias(job, alpha, changed, piece, blocks):
+    """db[rows] += alpha * the sum of dZ over all samples."""
+    plan, workspace, l, first_row, last_row = job.plan, job.workspace, piece.layer, piece.first_row, piece.last_row
     size, b = plan.block_rows, plan.layers[l, B_OFFSET]
     by_sample, by_unit = strides_of(plan, l)
     biases = vector(changed, b + first_row, last_row - first_row)
@@ -222,13 +210,11 @@ def _add_bias(job, alpha, changed, l, blocks, first_row, last_row):
 @routine
 def weight_gradient(job, scratch, alpha, changed, task):
     """changed[...] += alpha * the derivatives of one task: some columns and rows of one layer's W, with the first b."""
-    plan = job.plan
-    l, first_column, last_column = task[TASK_LAYER], task[FIRST_COLUMN], task[LAST_COLUMN]
-    first_row, last_row = task[FIRST_ROW], task[LAST_ROW]
+    plan, piece = job.plan, piece_of(task)
+    l, first_column, last_column = piece.layer, piece.first_column, piece.last_column
     how, blocks = plan.layers[l, WGRAD], n_blocks(job.m, plan.block_rows)
-    piece = Piece(l, first_row, last_row, first_column, last_column)
     if first_column == 0:
-        _add_bias(job, alpha, changed, l, blocks, first_row, last_row)
+        _add_bias(job, alpha, changed, piece, blocks)
     if how == WGRAD_FUSED:
         _wgrad_fused(job, alpha, changed, piece, blocks)
     elif how == WGRAD_DOT:
@@ -240,12 +226,13 @@ def weight_gradient(job, scratch, alpha, changed, task):
     else:
         for column in range(first_column, last_column, plan.columns_at_once):
             last = min(column + plan.columns_at_once, last_column)
-            _wgrad_gemm(job, scratch, alpha, changed, Piece(l, first_row, last_row, column, last))
+            some = Piece(l, piece.first_row, piece.last_row, column, last)
+            _wgrad_gemm(job, scratch, alpha, changed, some)
 
 
 @routine
 def keep_rows(job, l, column, first_unit, target, first_block, last_block):
-    """Some blocks' A or dZ of a layer's last units where those of all samples are, a unit a row: so dW reads them."""
+    """Copy A or dZ of some blocks, from `first_unit` on, to where those of all samples lie for dW, a unit a row."""
     plan, workspace = job.plan, job.workspace
     n, size = plan.layers[l, N_OUT], plan.block_rows
     for j in range(first_unit, n):
@@ -254,3 +241,31 @@ def keep_rows(job, l, column, first_unit, target, first_block, last_block):
             numbers = vector(workspace, offset_of(plan, l, column, block) + j * size, size)
             for i in range(size):
                 row[i] = numbers[i]
+
+
+@routine(component=SAMPLE_ROWS)
+def add_to_partial(job, partial, block):
+    """The block's share of dW, of the single layer there is, from samples that are still in cache.
+
+    Meanwhile half of the next block's samples are prefetched, where that helps.
+    """
+    plan, workspace = job.plan, job.workspace
+    n, n_in, size = plan.layers[0, N_OUT], plan.layers[0, N_IN], plan.block_rows
+    first = block * size
+    dz = offset_of(plan, 0, DZ_OFFSET, block)
+    count, rows = count_of(job, block), vector(job.rows, first, 2 * size)
+    scale, shift = workspace.dtype.type(plan.scale), workspace.dtype.type(plan.shift)
+    for j in range(n):
+        f, ahead = dz + j * size, size if j == 0 and _PREFETCHES else 0
+        sums, factors = vector(workspace, partial + j * n_in, n_in), Matrix(workspace, f, 1, 1)
+        if job.are_bytes:
+            gemv_t_bytes(sums, scale, factors, count, Rows(job.samples, 0, n_in, rows), ahead)
+        else:
+            numbers = reinterpret(job.samples, workspace)
+            gemv_t(sums, scale, factors, count, Rows(numbers, 0, n_in, rows), ahead)
+        if shift != 0:
+            total = shift * 0
+            for i in range(count):
+                total += shift * workspace[f + i]
+            for k in range(n_in):
+                sums[k] += total
