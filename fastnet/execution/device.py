@@ -65,8 +65,8 @@ class Device(Protocol):
     name: str
     nothing: np.ndarray  # of no numbers
 
-    def prepare(self, components: Iterable[int] = ()) -> None:
-        """Load the compiled program and lazy `components` of it; compile them first where that was never done."""
+    def prepare(self, wanted: Iterable[int] = ()) -> None:
+        """Load the compiled program and `wanted` components of it; compile what never was."""
 
     def strategy(self, graph: Graph, batch_size: int, *, repeats: bool = False) -> Hashable:
         """How mini-batches go through the network. Those of one strategy can share a plan: that of the largest.

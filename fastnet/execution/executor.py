@@ -11,6 +11,7 @@ from ..checks import all_finite
 from ..data.samples import ROWS_AT_ONCE, as_rows, as_samples, is_converted_one_by_one
 from ..layers import Layer, Shape
 from ..losses import Loss
+from . import components
 from .contexts import ContextPool
 from .device import Batches, Device, ExecutionContext
 from .graph import Graph
@@ -143,16 +144,15 @@ class Executor:
         size = m if batch_size is None else min(batch_size, m)
         if weights is None:
             weights = self.device.nothing
-        elif weights.size:
-            self.device.prepare({codes.RARE_LOSSES})
         are_bytes = rows.itemsize == 1
-        if are_bytes:
-            self.device.prepare({codes.BYTES})
+        if are_bytes or weights.size:
+            self.device.prepare(components.of_samples(are_bytes=are_bytes, weights=weights))
         return Batches(rows.ravel().view(np.uint8), are_bytes, m, size, Y, weights)
 
-    def prepare(self) -> None:
-        """Compile, or load, what of the program this network needs."""
-        self.device.prepare(self._graph.components)
+    def prepare(self, optimizer: np.ndarray | None = None) -> None:
+        """Compile, or load, what of the program this network needs, and what an optimizer of such settings does."""
+        of_training = set() if optimizer is None else components.of_training(self._graph, optimizer)
+        self.device.prepare(components.of_graph(self._graph) | of_training)
 
     def prepare_for(self, batches: Batches, *, repeats: bool = False) -> None:
         """Compile, or load, what runs on these samples need, and take the memory for them."""

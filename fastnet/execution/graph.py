@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fastnet_kernels import codes
-
 from ..layers import Layer, Node, Rescale, Shape
 from ..layers.input import Input
 from ..layers.stack import nodes_of, rescale_of
@@ -42,9 +40,3 @@ class Graph:
     def has_penalty(self) -> bool:
         """Whether weights that are trained add to the cost."""
         return any(node.layer.has_penalty for node in self.nodes)
-
-    @lazy
-    def components(self) -> set[int]:
-        """Lazy components of the compiled program that its layers and its loss need."""
-        of_loss = {codes.RARE_LOSSES} if self.loss.is_rare else set()
-        return of_loss.union(*(node.layer.components for node in self.nodes))

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from fastnet_kernels import codes
 
 from ..callbacks import Callback, check_all, checked
 from ..checks import flag, positive_integer
@@ -211,9 +210,7 @@ def _begin(
         network.task = task
         if is_new:
             network.alone(lambda: network.draw_parameters(shape))
-        network.prepare()
-        if optimizer.settings()[codes.OPTIMIZER] != codes.PLAIN or any(layer.has_penalty for layer in network.layers):
-            network.device.prepare({codes.OPTIMIZERS})
+        network.prepare(optimizer.settings())
         if isinstance(source, Batches):
             network.prepare_for(source, repeats=source.steps == 1)
         if validation is not None and validation.batches is not None:

@@ -6,7 +6,9 @@ from fastnet_kernels import codes
 from fastnet_kernels.cpu.codegen.processor import TARGET, VECTOR_BYTES
 
 import fastnet as fn
-from fastnet.execution.cpu.plan import components_of, has_split_tail, make_plan
+from fastnet.execution import components
+from fastnet.execution.components import has_split_tail
+from fastnet.execution.cpu.plan import make_plan
 from fastnet.execution.cpu.strategy import choose_strategy, should_parallelize
 from fastnet.execution.device import Updates
 from fastnet.execution.graph import Graph
@@ -476,7 +478,7 @@ def test_the_smallest_networks_do_not_compile_for_a_few_samples(units, splits_ta
     net = fn.Network([fn.Dense(units, "relu"), fn.Dense(10, "softmax")]).build(64)
     plan, vector = net._contexts.take(33, False).plan, net.device.panel // 2
     assert has_split_tail(plan, 2 * vector + 1, TARGET, vector) == splits_tail
-    assert (codes.SAMPLE_ROWS in components_of(plan, TARGET, vector)) == splits_tail
+    assert (codes.SAMPLE_ROWS in components.of_plan(plan, TARGET, vector)) == splits_tail
 
 
 @pytest.mark.parametrize("n", [65, 100, 300, 784])

@@ -17,11 +17,12 @@ from fastnet_kernels.first_use import apart, imported
 
 from ...checks import positive_integer
 from ...lazy import lazy
+from .. import components
 from ..announcing import announced
 from ..device import Batches, Updates, no_updates
 from ..graph import Graph
 from ..layout import aligned_zeros
-from .plan import components_of, has_split_tail, make_plan
+from .plan import make_plan
 from .strategy import Strategy, choose_strategy, should_parallelize
 
 
@@ -122,7 +123,7 @@ class CPU:
         )
 
     def allocate(self, plan: codes.Plan, size: int) -> ExecutionContext:
-        self.prepare(components_of(plan, self.target, self.panel // 2))
+        self.prepare(components.of_plan(plan, self.target, self.panel // 2))
         blocks = -(-plan.batch_size // plan.block_rows)
         rows = np.zeros(blocks * plan.block_rows + self.target.samples_beyond, np.int64)
         return ExecutionContext(plan, aligned_zeros(size, self.dtype), rows)
@@ -135,20 +136,20 @@ class CPU:
         """How many threads there can be."""
         return int(imported("numba").config.NUMBA_NUM_THREADS)
 
-    def prepare(self, components: Iterable[int] = ()) -> None:
-        wanted, program = set(components), _programs.get(self.dtype)
+    def prepare(self, wanted: Iterable[int] = ()) -> None:
+        wanted, program = set(wanted), _programs.get(self.dtype)
         if program is None or not wanted <= _loaded_components:
             program = apart(lambda: self._loaded(wanted))
         self._run = program
 
-    def _loaded(self, components: set[int]) -> Any:
+    def _loaded(self, wanted: set[int]) -> Any:
         """The program of this dtype; it and the components are compiled, or loaded, if that was not done before."""
         compiling, event = imported("fastnet_kernels.cpu.codegen.compiling"), imported("numba.core.event")
         if self.dtype not in _programs:
             where = "" if compiling.folder is None else f"; once, kept in {compiling.folder}"
             with announced(f"the kernels ({self.dtype}{where})", event, "numba:compile"):
                 _programs[self.dtype] = self._load_program()
-        for component in sorted(components - _loaded_components):
+        for component in sorted(wanted - _loaded_components):
             name = codes.COMPONENT_NAMES[component]
             with announced(f"the part for {name}, which this network is the first to use", event, "numba:compile"):
                 compiling.load_component(component)
@@ -164,8 +165,8 @@ class CPU:
 
     def prepare_last(self, context: ExecutionContext, batches: Batches) -> None:
         left = batches.m % batches.batch_size
-        if left and has_split_tail(context.plan, left, self.target, self.panel // 2):
-            self.prepare({codes.SAMPLE_ROWS})
+        if left:
+            self.prepare(components.of_tail(context.plan, left, self.target, self.panel // 2))
 
     def run(
         self,

@@ -174,27 +174,3 @@ def make_plan(
         shift=graph.rescale.shift,
     )
     return plan, workspace.size
-
-
-def has_split_tail(plan: codes.Plan, m: int, target: Target, lanes: int) -> bool:
-    """Whether of a mini-batch of m samples a tail goes sample by sample, where a vector has so many lanes."""
-    tail = m % lanes
-    weights = plan.layers[:, codes.N_IN] * plan.layers[:, codes.N_OUT]
-    fits = 0 < tail <= lanes // target.tail_share
-    return bool(plan.splits_tail) and fits and bool((weights >= tail * target.tail_weights).any())
-
-
-def components_of(plan: codes.Plan, target: Target, lanes: int) -> set[int]:
-    """Which lazy components a plan needs, besides those of its layers, where a vector has so many lanes."""
-    wgrad = plan.layers[0, codes.WGRAD]
-    components = set()
-    uses_rows = plan.inputs == codes.UNPACKED or wgrad in (codes.WGRAD_ROWS, codes.WGRAD_FUSED)
-    if uses_rows or has_split_tail(plan, plan.batch_size, target, lanes):
-        components.add(codes.SAMPLE_ROWS)
-    if plan.is_online:
-        components.add(codes.ONLINE)
-    if plan.layers[:, codes.PACKS_W].any():
-        components.add(codes.LARGE_W)
-    if plan.layers[:, codes.USES_AMX].any():
-        components.add(codes.AMX)
-    return components

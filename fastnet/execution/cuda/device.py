@@ -106,7 +106,7 @@ class GPU:
 
     # ---------------------------------------------------------------- plans
 
-    def prepare(self, components: Iterable[int] = ()) -> None:
+    def prepare(self, wanted: Iterable[int] = ()) -> None:
         """Load the compiled program; compile it first where that was never done. It has no lazy components."""
         if self._grid:
             return
