@@ -88,9 +88,9 @@ class ExecutionContext:
 class GPU:
     """Runs plans of one dtype with the CUDA kernels, on the current GPU.
 
-    A call of `run` copies what has changed there, starts one kernel for all its steps, and brings back costs; the steps
-    themselves wait for nothing. Data that does not fit the GPU's memory goes there in parts, the next one while the GPU
-    works on the one before.
+    A call of `execute` copies what has changed there, starts one kernel for all its steps, and brings back costs; the
+    steps themselves wait for nothing. Data that does not fit the GPU's memory goes there in parts, the next one while
+    the GPU works on the one before.
     """
 
     name = "cuda"
@@ -254,7 +254,7 @@ class GPU:
 
     # ---------------------------------------------------------------- running
 
-    def run(
+    def execute(
         self,
         context: ExecutionContext,
         mode: int,

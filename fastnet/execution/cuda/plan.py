@@ -249,7 +249,7 @@ def make_gpu_plan(graph: Graph, batch_size: int, rounded: int, dtype: np.dtype, 
         row[codes.A_OFFSET], row[codes.DZ_OFFSET] = (workspace.take(m * n_out) for _ in range(2))
         row[codes.SAVED_OFFSET] = workspace.take(m * n_out) if layer.saves_z else row[codes.A_OFFSET]
         row[codes.STATISTICS_OFFSET] = workspace.take(layer.statistics_size(n_out, m, 0))
-        if node.is_product:
+        if node.is_dense:
             products[codes.FORWARD, l] = product_for(rounded, n_out, n_in, sizes)
             products[codes.BACKWARD, l] = product_for(rounded, n_in, n_out, sizes)
             products[codes.WEIGHTS, l] = product_for(n_out, n_in, rounded, sizes)
