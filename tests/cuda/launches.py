@@ -52,14 +52,22 @@ class Kernel:
 # Imported late: without the extra `cuda`, others still read this file.
 @pytest.fixture
 def launching():
-    from fastnet_kernels.cuda import launching
+    from fastnet_kernels.cuda.codegen import launching
 
     return launching
 
 
 @pytest.fixture
-def driver(monkeypatch, launching):
+def arrays():
+    from fastnet_kernels.cuda.codegen import arrays
+
+    return arrays
+
+
+@pytest.fixture
+def driver(monkeypatch, launching, arrays):
     driver = Driver()
+    monkeypatch.setattr(arrays, "driver", driver)
     monkeypatch.setattr(launching, "driver", driver)
     return driver
 

@@ -1,12 +1,12 @@
-"""Which samples a step has, and where what it works with is."""
+"""A step of the program as its operations see it: which samples it has, and where its numbers are in the workspace."""
 
 from typing import NamedTuple
 
 import numpy as np
 
-from ..codes import A_OFFSET, X_OFFSET, X_SIZE
-from .blocks import n_blocks
-from .compiling import inner
+from ...codes import A_OFFSET, X_OFFSET, X_SIZE
+from ..codegen.compiling import inner
+from .partition import n_blocks
 
 
 class Job(NamedTuple):

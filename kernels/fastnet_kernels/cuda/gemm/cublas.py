@@ -11,12 +11,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .compiling import cuda
-from .launching import handle_of
-from .sizes import IS_SIMULATED
+from ..codegen.compiling import cuda
+from ..codegen.launching import handle_of
+from ..target import IS_SIMULATED
 
 _SCRATCH_BYTES = 1 << 25
+
+
 _ALIGNMENT = 256  # bytes: the most that the library makes use of
+
 
 # Multiply-adds of a multiprocessor in a cycle: of float32, of TF32, of float64.
 _FLOAT32, _TF32, _FLOAT64 = 128, 512, 64

@@ -5,10 +5,14 @@ both factors to shared memory, each thread multiplies its own small tile of regi
 slabs are on their way from memory.
 """
 
-from .blocks import n_blocks
-from .compiling import by_dtype, cuda, inner
-from .registers import add_all, copy, end_batch, multiplier, put_all, store_tile, tensor_multiplier, waiter, zeros
-from .sizes import (
+from ...codes import LARGE, SMALL
+from ..codegen.async_copy import copy, end_batch, waiter
+from ..codegen.compiling import by_dtype, cuda, inner
+from ..codegen.intrinsics import size_of
+from ..codegen.registers import add_all, multiplier, put_all, store_tile, zeros
+from ..codegen.tensor_cores import tensor_multiplier
+from ..program.partition import n_blocks
+from ..target import (
     LARGE_TILE,
     LARGE_TILE_OF_DOUBLES,
     MEDIUM_TILE,
@@ -180,5 +184,37 @@ def _shared(*tiles):
 
 # Shared memory that serves all products, for numbers of an array's dtype.
 shared_for = by_dtype(*(_shared(SMALL_TILE, MEDIUM_TILE, tile) for tile in (LARGE_TILE, LARGE_TILE_OF_DOUBLES)))
+
+
 small_product, medium_product = make_product(SMALL_TILE), make_product(MEDIUM_TILE)
+
+
 large_product = by_dtype(make_product(LARGE_TILE), make_product(LARGE_TILE_OF_DOUBLES))
+
+
+@inner
+def height_of(tile, numbers):
+    """Rows of a tile of an array's numbers."""
+    if tile == SMALL:
+        return SMALL_TILE.height
+    return LARGE_TILE.height if size_of(numbers) == 4 else LARGE_TILE_OF_DOUBLES.height
+
+
+@inner
+def width_of(tile, numbers):
+    if tile == SMALL:
+        return SMALL_TILE.width
+    return LARGE_TILE.width if size_of(numbers) == 4 else LARGE_TILE_OF_DOUBLES.width
+
+
+@inner
+def product_of_tile(tile, C, c, stride, P, p, p_row, p_depth, Q, q, q_row, q_depth, i0, m, j0, n, start, stop, shared):
+    """C = P Q^T for either kind of tile: see `tiles`."""
+    if tile == LARGE:
+        large_product(
+            C, c, stride, P, p, p_row, p_depth, Q, q, q_row, q_depth, i0, m, j0, n, start, stop, shared
+        )  # fmt: skip
+    else:
+        small_product(
+            C, c, stride, P, p, p_row, p_depth, Q, q, q_row, q_depth, i0, m, j0, n, start, stop, shared
+        )  # fmt: skip

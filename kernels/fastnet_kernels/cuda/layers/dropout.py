@@ -1,10 +1,13 @@
-"""Dropout: which numbers are kept comes from a hash of their place, so that nothing is stored for the way back."""
+"""Dropout. A hash of a number's offset says whether it is kept, so that nothing is stored for the backward pass."""
 
 import numpy as np
 
-from .compiling import cuda, formula, kernel
-from .launching import flat, launch
-from .sizes import PIECE
+from ...codes import A_OFFSET, DZ_OFFSET, GRADIENT, N_OUT, RATE
+from ..codegen.arrays import flat
+from ..codegen.compiling import cuda, formula, inner, kernel
+from ..codegen.launching import launch
+from ..target import PIECE, THREADS
+from .activation import derive_number
 
 _BITS = 0xFFFFFFFF
 
@@ -31,6 +34,28 @@ def dropout_of(a, offset, rate, first, second):
 def _dropout(rate, first, second, A_prev, A):
     for i in range(cuda.grid(1), A.size, cuda.gridsize(1)):
         A[i] = dropout_of(A_prev[i], i, rate, first, second)
+
+
+@inner
+def _dropped(job, l, e, value):
+    """A number of Dropout layer l, there or back: the same ones are left out."""
+    row = job.step - job.first_step
+    return dropout_of(value, e, job.settings[l, RATE], job.keys[row, l, 0], job.keys[row, l, 1])
+
+
+@inner
+def dropout_task(job, l, task):
+    """A task: a piece of a Dropout layer's numbers; all of them come through where nothing is trained."""
+    for e in range(task * PIECE + cuda.threadIdx.x, min((task + 1) * PIECE, job.m * job.layers[l, N_OUT]), THREADS):
+        value = job.workspace[job.layers[l - 1, A_OFFSET] + e]
+        job.workspace[job.layers[l, A_OFFSET] + e] = _dropped(job, l, e, value) if job.mode >= GRADIENT else value
+
+
+@inner
+def dropout_backward_task(job, l, task):
+    """A task: the same of dZ of the layer before."""
+    for e in range(task * PIECE + cuda.threadIdx.x, min((task + 1) * PIECE, job.m * job.layers[l, N_OUT]), THREADS):
+        derive_number(job, l - 1, e, _dropped(job, l, e, job.workspace[job.layers[l, DZ_OFFSET] + e]))
 
 
 def dropout(A_prev, rate, key, A):

@@ -10,140 +10,14 @@ What each task sums up, and in which order, depends on shapes only: the same see
 
 import itertools
 
-from ..codes import (
-    B_OFFSET,
-    BATCH_NORM_BACKWARD,
-    BATCH_NORM_FORWARD,
-    BIAS,
-    CALL,
-    DROPOUT_BACKWARD,
-    DROPOUT_FORWARD,
-    END,
-    ENDS,
-    FINISH,
-    GAIN,
-    GATHER,
-    GATHER_NEXT,
-    LAYER,
-    LAYER_NORM_BACKWARD,
-    LAYER_NORM_FORWARD,
-    MULTIPLY,
-    N_IN,
-    N_OUT,
-    OPENING,
-    OPERATION,
-    PARTIAL,
-    PENALTY,
-    ROLE,
-    SLICES,
-    SQUARES,
-    STOPS,
-    TILE,
-    TOTALS,
-    TRAIN,
-    UPDATE,
-    W_OFFSET,
-    WAITS,
-)
-from .blocks import n_blocks
-from .compiling import cg, cuda, inner, kernel
-from .dense import height_of
-from .ending import end_rows, sum_totals
-from .inputs import gather
-from .launching import as_argument, handle_of, launch_on
-from .multiplying import finish, finish_numbers, multiply, rows_of_piece, shape_of, tiles_of
-from .passing import (
-    batch_norm_backward_task,
-    batch_norm_task,
-    dropout_backward_task,
-    dropout_task,
-    layer_norm_backward_task,
-    layer_norm_task,
-)
-from .places import Job, repeats, size_of_step
-from .reducing import rows_at_once
-from .sizes import COLUMNS_AT_ONCE, IS_SIMULATED, PIECE, THREADS
-from .tiles import shared_for
-from .weights import change_bias, change_gain, count_of_parameters, sum_penalties, sum_squares, update_piece
-
-
-@inner
-def _count_tasks(job, instruction):
-    """How many tasks an instruction has in this step."""
-    operation, role, l, slices = instruction[OPERATION], instruction[ROLE], instruction[LAYER], instruction[SLICES]
-    n, n_in = job.layers[l, N_OUT], job.layers[l, N_IN]
-    if operation == MULTIPLY:
-        return tiles_of(job, role, l, instruction[TILE]) * slices
-    if operation == FINISH:
-        rows, columns, _ = shape_of(job, role, l)
-        return n_blocks(rows, rows_of_piece(columns))
-    if operation == GATHER:
-        return n_blocks(job.m * n_in, PIECE)
-    if operation == GATHER_NEXT:
-        if job.step + 1 >= job.last_step or repeats(job):
-            return 0
-        return n_blocks(size_of_step(job.m_all, job.batch_size, job.step + 1) * n_in, PIECE)
-    if operation in (END, LAYER_NORM_FORWARD, LAYER_NORM_BACKWARD):
-        return n_blocks(job.m, rows_at_once(n))
-    if operation == TOTALS:
-        return 1
-    if operation in (BATCH_NORM_FORWARD, BATCH_NORM_BACKWARD, BIAS, GAIN):
-        return n_blocks(n, COLUMNS_AT_ONCE)
-    if operation in (DROPOUT_FORWARD, DROPOUT_BACKWARD):
-        return n_blocks(job.m * n, PIECE)
-    if operation == PENALTY:
-        return n_blocks(job.layers[l, B_OFFSET] - job.layers[l, W_OFFSET], PIECE)
-    return n_blocks(count_of_parameters(job, l), PIECE)
-
-
-@inner
-def _do(job, instruction, task, shared):
-    """One task."""
-    operation, role, l = instruction[OPERATION], instruction[ROLE], instruction[LAYER]
-    slices, partial, first, last = instruction[SLICES], instruction[PARTIAL], 0, 0
-    if operation == MULTIPLY:
-        first = multiply(job, role, l, instruction[TILE], slices, partial, task, shared)
-        if instruction[ENDS] != 0:
-            last = min(first + height_of(instruction[TILE], job.workspace), job.m)
-    elif operation == FINISH:
-        finish(job, role, l, slices, partial, task)
-    elif operation == GATHER:
-        gather(job, job.step, task)
-    elif operation == GATHER_NEXT:
-        gather(job, job.step + 1, task)
-    elif operation == TOTALS:
-        sum_totals(job, shared)
-    elif operation == BATCH_NORM_FORWARD:
-        batch_norm_task(job, l, task, shared)
-    elif operation == LAYER_NORM_FORWARD:
-        layer_norm_task(job, l, task, shared)
-    elif operation == DROPOUT_FORWARD:
-        dropout_task(job, l, task)
-    elif operation == BATCH_NORM_BACKWARD:
-        batch_norm_backward_task(job, l, task, shared)
-    elif operation == LAYER_NORM_BACKWARD:
-        layer_norm_backward_task(job, l, task, shared)
-    elif operation == DROPOUT_BACKWARD:
-        dropout_backward_task(job, l, task)
-    elif operation == BIAS:
-        change_bias(job, l, task, shared)
-    elif operation == GAIN:
-        change_gain(job, l, task, shared)
-    elif operation == PENALTY:
-        sum_penalties(job, l, task, shared)
-    elif operation == SQUARES:
-        sum_squares(job, l, task, shared)
-    elif operation == UPDATE:
-        update_piece(job, l, task, shared)
-    elif operation == END:
-        n = job.layers[l, N_OUT]
-        first = task * rows_at_once(n)
-        last = min(first + rows_at_once(n), job.m)
-        if slices > 1:
-            finish_numbers(job, role, l, slices, partial, first, last, 0, n)
-    if last > first:
-        cuda.syncthreads()  # whole rows of the last layer are there now
-        end_rows(job, first, last, shared)
+from ...codes import CALL, OPENING, OPERATION, STOPS, TRAIN, WAITS
+from ..codegen.arrays import as_argument
+from ..codegen.compiling import cg, cuda, kernel
+from ..codegen.launching import handle_of, launch_on
+from ..gemm.tiles import shared_for
+from ..layers.dispatch import count_tasks, do_task
+from ..target import IS_SIMULATED, THREADS
+from .workspace import Job, size_of_step
 
 
 @kernel
@@ -231,9 +105,9 @@ def run(
             if instruction[STOPS] != 0 and flags[0] >= 0:
                 return
             begun = True
-            tasks = _count_tasks(job, instruction)
+            tasks = count_tasks(job, instruction)
             for task in range((block - turn) % blocks, tasks, blocks):
-                _do(job, instruction, task, shared)
+                do_task(job, instruction, task, shared)
                 cuda.syncthreads()  # the next task may write to `shared`
             turn += tasks
 

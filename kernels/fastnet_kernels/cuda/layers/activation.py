@@ -1,11 +1,14 @@
-"""Activations A = g(Z) and their derivatives dZ = dA * g'(Z); the formulas are those of `reference`.
+"""Activations A = g(Z) and their derivatives dZ = dA * g'(Z). The formulas are those of `reference`.
 
 One kernel computes all of them: which one is the same for all threads, and memory is what bounds them.
 """
 
 import math
 
-from ..codes import (
+from ...codes import (
+    A_OFFSET,
+    ACTIVATION,
+    DZ_OFFSET,
     ELU,
     GELU,
     HARD_SIGMOID,
@@ -13,17 +16,20 @@ from ..codes import (
     LEAKY_RELU,
     LINEAR,
     RELU,
+    SAVED_OFFSET,
     SIGMOID,
     SILU,
+    SLOPE,
     SOFTPLUS,
     TANH,
 )
-from .blocks import n_blocks
-from .compiling import cuda, formula, inner, kernel
-from .launching import flat, launch
-from .reducing import max_over, row_of, rows_at_once, sum_over
-from .registers import size_of
-from .sizes import PIECE, THREADS
+from ..codegen.arrays import flat
+from ..codegen.compiling import cuda, formula, inner, kernel
+from ..codegen.intrinsics import size_of
+from ..codegen.launching import launch
+from ..program.partition import n_blocks
+from ..program.reducing import max_over, row_of, rows_at_once, sum_over
+from ..target import PIECE, THREADS
 
 _ROOT_HALF, _ROOT_PI = math.sqrt(0.5), math.sqrt(2 * math.pi)
 
@@ -101,6 +107,23 @@ def derive(code, setting, a, da):
     return da if code == LINEAR else kind(math.nan)
 
 
+@inner
+def activate_number(job, l, offset, z):
+    """A = g(z), or z in the last layer, whose losses want it; z is kept where the derivative will."""
+    if job.layers[l, SAVED_OFFSET] != job.layers[l, A_OFFSET]:
+        job.workspace[job.layers[l, SAVED_OFFSET] + offset] = z
+    if l < job.layers.shape[0] - 1:
+        z = activate(job.layers[l, ACTIVATION], job.settings[l, SLOPE], z)
+    job.workspace[job.layers[l, A_OFFSET] + offset] = z
+
+
+@inner
+def derive_number(job, l, offset, da):
+    """dZ = da * g'(Z)."""
+    a = job.workspace[job.layers[l, SAVED_OFFSET] + offset]
+    job.workspace[job.layers[l, DZ_OFFSET] + offset] = derive(job.layers[l, ACTIVATION], job.settings[l, SLOPE], a, da)
+
+
 @kernel
 def _activate(code, setting, Z, A):
     for i in range(cuda.grid(1), Z.size, cuda.gridsize(1)):
@@ -158,7 +181,7 @@ def _softmax(n, Z, A):
         if i < m:
             for j in range(lane, n, lanes):
                 A[z + j] = numerator_of(Z[z + j] - most, Z)
-            for j in range(lane, n, lanes):  # a loop of its own: a division beside it takes too many registers
+            for j in range(lane, n, lanes):  # a loop of its own: a division decoupled it takes too many registers
                 A[z + j] /= total
 
 

@@ -1,75 +1,28 @@
-"""What changes the parameters: gradients of b, gamma and beta, penalties, clipping, and the optimizer's update."""
+"""What changes the parameters: gradients of b, penalties, clipping, and the optimizer's update."""
 
 import math
 
 import numpy as np
 
-from ..codes import (
-    A_OFFSET,
-    ADAM,
-    ADAMW,
+from ...codes import (
     B_OFFSET,
-    BATCH_NORM,
     CLIP_NORM,
     CLIP_VALUE,
     DZ_OFFSET,
-    FIRST_DECAY,
     FIRST_PIECE,
-    KIND,
     L1,
     L2,
-    LAYER_NORM,
-    LEARNING_RATE,
-    MOMENTUM,
     N_OUT,
     N_PIECES,
-    NESTEROV,
-    OF_MEAN,
-    OF_MEAN_SQUARE,
-    OPTIMIZER,
-    OPTIMIZER_EPSILON,
     PENALTIES,
-    PLAIN,
-    RMSPROP,
-    SECOND_DECAY,
-    STATISTICS_OFFSET,
     SUMS_OF_SQUARES,
     TRAIN,
     W_OFFSET,
-    WEIGHT_DECAY,
 )
-from .compiling import cuda, inner
-from .dense import sum_of_column
-from .normalisation import sums_of_column_back
-from .reducing import column_of, sum_over_block
-from .sizes import PIECE, THREADS
-from .updates import adam_of, rmsprop_of, sgd_momentum_of, sgd_of
-
-
-@inner
-def _update(job, offset, g):
-    """The optimizer changes one parameter."""
-    settings, row = job.optimizer, job.step - job.first_step
-    kind, decay, epsilon = settings[OPTIMIZER], settings[WEIGHT_DECAY], settings[OPTIMIZER_EPSILON]
-    first_decay, second_decay = settings[FIRST_DECAY], settings[SECOND_DECAY]
-    rate, p = job.rates[row, LEARNING_RATE], job.parameters[offset]
-    if kind == PLAIN:
-        job.parameters[offset] = sgd_of(p, g, rate)
-    elif kind == MOMENTUM:
-        job.parameters[offset], job.first_state[offset] = sgd_momentum_of(
-            p, g, job.first_state[offset], rate, first_decay, decay, settings[NESTEROV] != 0
-        )
-    elif kind == RMSPROP:
-        job.parameters[offset], job.first_state[offset], job.second_state[offset] = rmsprop_of(
-            p, g, job.first_state[offset], job.second_state[offset], rate, second_decay, first_decay, epsilon, decay
-        )
-    elif kind in (ADAM, ADAMW):
-        job.parameters[offset], job.first_state[offset], job.second_state[offset] = adam_of(
-            p, g, job.first_state[offset], job.second_state[offset], job.rates[row, OF_MEAN],
-            job.rates[row, OF_MEAN_SQUARE], rate, first_decay, second_decay, epsilon, decay, kind == ADAMW,
-        )  # fmt: skip
-    else:
-        job.parameters[offset] = math.nan
+from ..codegen.compiling import cuda, inner
+from ..optimizers import update_parameter
+from ..target import PIECE, THREADS
+from .reducing import column_of, sum_of_column, sum_over_block
 
 
 @inner
@@ -84,7 +37,7 @@ def change(job, l, offset, g, is_penalised):
         g = most if g > most else -most if g < -most else g
     job.gradients[offset] = g
     if job.mode == TRAIN and not job.optimizer[CLIP_NORM] < np.inf:
-        _update(job, offset, g)
+        update_parameter(job, offset, g)
 
 
 @inner
@@ -94,25 +47,6 @@ def change_bias(job, l, task, shared):
     total = sum_of_column(job.workspace, job.layers[l, DZ_OFFSET], job.m, n, j, first, shared)
     if j < n and first == 0:
         change(job, l, job.layers[l, B_OFFSET] + j, total, False)
-
-
-@inner
-def change_gain(job, l, task, shared):
-    """A task: dgamma and dbeta of some units. A batch normalisation knows them from its way back."""
-    n, (unit, first) = job.layers[l, N_OUT], column_of(task)
-    j, statistics = min(unit, n - 1), job.layers[l, STATISTICS_OFFSET]
-    if job.layers[l, KIND] == BATCH_NORM:
-        weighted, plain = job.workspace[statistics + 2 * n + j], job.workspace[statistics + 3 * n + j]
-    elif job.layers[l, KIND] == LAYER_NORM:
-        weighted, plain = sums_of_column_back(
-            job.workspace, job.layers[l, DZ_OFFSET], job.workspace, job.layers[l - 1, A_OFFSET], job.m, n, j, first,
-            job.workspace, statistics, job.workspace, statistics + job.batch_size, 1, shared,
-        )  # fmt: skip
-    else:
-        weighted = plain = job.workspace.dtype.type(math.nan)
-    if unit < n and first == 0:
-        change(job, l, job.layers[l, W_OFFSET] + j, weighted, False)
-        change(job, l, job.layers[l, B_OFFSET] + j, plain, False)
 
 
 @inner
@@ -167,4 +101,4 @@ def update_piece(job, l, task, shared):
     for e in range(task * PIECE + cuda.threadIdx.x, min((task + 1) * PIECE, count_of_parameters(job, l)), THREADS):
         offset = job.layers[l, W_OFFSET] + e
         job.gradients[offset] *= factor
-        _update(job, offset, job.gradients[offset])
+        update_parameter(job, offset, job.gradients[offset])
