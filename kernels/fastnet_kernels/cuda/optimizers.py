@@ -83,7 +83,7 @@ def adam_of(
 
 @inner
 def update_parameter(job, offset, g):
-    """The optimizer changes one parameter."""
+    """Change one parameter by its gradient g, as the network's optimizer does."""
     settings, row = job.optimizer, job.step - job.first_step
     kind, decay, epsilon = settings[OPTIMIZER], settings[WEIGHT_DECAY], settings[OPTIMIZER_EPSILON]
     first_decay, second_decay = settings[FIRST_DECAY], settings[SECOND_DECAY]
@@ -163,7 +163,7 @@ def rmsprop(parameters, gradients, velocity, mean_square, learning_rate, decay, 
 
 
 def corrections(step, beta1, beta2):
-    """Adam's bias corrections, for one step or a vector of them: factors of the mean, and of the root of the mean square."""
+    """Adam's bias corrections, for one step or a vector of them: of the mean, and of the root of the mean square."""
     return 1 / (1 - beta1**step), 1 / np.sqrt(1 - beta2**step)
 
 

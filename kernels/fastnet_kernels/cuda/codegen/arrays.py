@@ -22,8 +22,8 @@ class Array(NamedTuple):
 
     kind: str  # of its numbers, and how many dimensions
     size: int
-    numbers: tuple[int, ...]
-    owner: Any
+    numbers: tuple[int, ...]  # memory information, parent, size, bytes of a number, address, shape, strides
+    owner: Any  # keeps the memory alive
     host: np.ndarray | None  # where it is copied back to
 
     @property
@@ -60,8 +60,8 @@ def _as_vector(array) -> Array:
     """`as_argument`, flat; of numba-cuda's own arrays in a fraction of the time."""
     if type(array) is not DeviceNDArray or not array.is_c_contiguous():
         return as_argument(array, is_flat=True)
-    size, itemsize, offset = array.size, array.dtype.itemsize, array.device_ctypes_pointer.value
-    return Array(f"{array.dtype.str}1", size, (0, 0, size, itemsize, offset or 0, size, itemsize), array, None)
+    size, itemsize, address = array.size, array.dtype.itemsize, array.device_ctypes_pointer.value
+    return Array(f"{array.dtype.str}1", size, (0, 0, size, itemsize, address or 0, size, itemsize), array, None)
 
 
 def flat(*arrays):

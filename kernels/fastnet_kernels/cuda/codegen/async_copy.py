@@ -5,7 +5,7 @@ from ..target import IS_SIMULATED
 if IS_SIMULATED:
 
     def copy(numbers, offset, shared, to, is_there):
-        """shared[to] = numbers[place] if it is there, else 0; done when `waiter` says so. See below."""
+        """shared[to] = numbers[offset] if it is there, else 0; done when `waiter` says so. See below."""
         shared[to] = numbers[offset] if is_there else 0
 
     def end_batch():
@@ -23,7 +23,7 @@ else:
 
     @intrinsic
     def copy(typing_context, numbers, offset, shared, to, is_there):
-        """shared[to] = numbers[place] if it is there, else 0; done when `waiter` says so.
+        """shared[to] = numbers[offset] if it is there, else 0; done when `waiter` says so.
 
         Registers have no part in it, and the thread goes on at once. GPUs before sm_80 wait.
         """
@@ -47,7 +47,7 @@ else:
         return types.void(numbers, types.int64, shared, types.int64, types.boolean), generate
 
     def _address(builder, pointer, space, bits):
-        """Of a pointer, its address in one of the GPU's kinds of memory: 1 is global, 3 shared."""
+        """The address of a pointer in one of the GPU's address spaces: 1 is global, 3 shared."""
         there = builder.addrspacecast(pointer, ir.PointerType(pointer.type.pointee, space), "addrspacecast")
         return builder.ptrtoint(there, ir.IntType(bits))
 

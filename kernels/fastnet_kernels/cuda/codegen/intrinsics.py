@@ -1,4 +1,4 @@
-"""What GPU code in LLVM is made of, and the size of an array's numbers."""
+"""What the intrinsics share, GPU code that is written in LLVM; and the smallest of them, `size_of`."""
 
 from ..target import IS_SIMULATED
 
@@ -20,17 +20,19 @@ else:
         """
         return cuda.get_current_device().compute_capability >= (major, 0)
 
-    def data_of(context, builder, signature, arguments, offset=0):
-        """Where an argument, an array, begins."""
-        return context.make_array(signature.args[offset])(context, builder, arguments[offset]).data
+    def data_of(context, builder, signature, arguments, index=0):
+        """The pointer to the numbers of an argument that is an array."""
+        return context.make_array(signature.args[index])(context, builder, arguments[index]).data
 
     def as_tuple(context, builder, signature, values):
+        """The values as the tuple that an intrinsic returns."""
         result = ir.Constant(context.get_value_type(signature.return_type), ir.Undefined)
         for i, value in enumerate(values):
             result = builder.insert_value(result, value, i)
         return result
 
     def asm(builder, code, constraints, arguments=()):
+        """Inline PTX that returns nothing."""
         builder.asm(ir.FunctionType(ir.VoidType(), [a.type for a in arguments]), code, constraints, arguments, True)
 
     @intrinsic

@@ -43,17 +43,17 @@ class _Function:
             for argument in arguments
         ]
         self.layout = struct.Struct("=" + "".join(formats))
-        # The driver reads the numbers from where `places` says, before it returns.
-        self.room = np.zeros(self.layout.size // 8, np.int64)
-        self.offsets = self.room.ctypes.data + 8 * np.arange(len(self.room), dtype=np.uint64)
-        self.address, self.turn = self.offsets.ctypes.data, threading.Lock()
+        # The driver reads the numbers at the addresses in `pointers`, before it returns.
+        self.values = np.zeros(self.layout.size // 8, np.int64)
+        self.pointers = self.values.ctypes.data + 8 * np.arange(len(self.values), dtype=np.uint64)
+        self.address, self.lock = self.pointers.ctypes.data, threading.Lock()
 
     def __call__(self, blocks, stream, arguments, numbers):
         if self.handle is None:
             self.kernel[blocks, THREADS, stream](*map(_view, arguments))
             return
-        with self.turn:
-            self.layout.pack_into(self.room, 0, *numbers)
+        with self.lock:
+            self.layout.pack_into(self.values, 0, *numbers)
             (error,) = self.start(
                 self.handle, blocks, 1, 1, THREADS, 1, 1, 0, handle_of(stream), self.address, *self.rest
             )
@@ -105,7 +105,7 @@ def launch_on(stream, kernel, blocks, *arguments):
 
 
 def launch(kernel, tasks, *arguments):
-    """Start a kernel with a block a task, or as many as the GPU is well served with: each takes several then.
+    """Start a kernel with a block a task, or as many as MOST_BLOCKS, which take several each.
 
     `arguments` are what `flat` has made of arrays, and numbers.
     """

@@ -38,12 +38,12 @@ if IS_SIMULATED:
         return store
 
     def put_all(sums, shared, offset, step):
-        """shared[place + i * step] = sums[i], for all of a tuple."""
+        """shared[offset + i * step] = sums[i], for all of a tuple."""
         for i, value in enumerate(sums):
             shared[offset + i * step] = value
 
     def add_all(sums, shared, offset, step):
-        """sums[i] + shared[place + i * step], for all of a tuple."""
+        """sums[i] + shared[offset + i * step], for all of a tuple."""
         return tuple(value + shared[offset + i * step] for i, value in enumerate(sums))
 
 else:
@@ -67,8 +67,8 @@ else:
     def multiplier(rows, columns, depth, row_stride, row_step, column_stride, column_step):
         """GPU code for sums[r, c] + the sum of left[d, r] * right[d, c], d of 0:depth, written out.
 
-        `sums` is a tuple, row by row; both factors are in shared memory, from places that are multiples of 4: number r
-        of depth d is d * row_stride + r // 4 * row_step + r % 4 behind the place `left`.
+        `sums` is a tuple, row by row; both factors are in shared memory, from offsets that are multiples of 4: number r
+        of depth d is at left + d * row_stride + r // 4 * row_step + r % 4.
         """
 
         @intrinsic
@@ -107,7 +107,7 @@ else:
     def store_tile(rows, columns):
         """GPU code for C[r, c] = sums[r, c], a tuple row by row, for those of the m x n numbers that the tile has.
 
-        `place` is that of the first number, `stride` from row to row of C; `rows` and `columns` say how far each one of
+        The first number is at `offset`, C's rows are `stride` apart; `rows` and `columns` say how far each one of
         the tuple is below and beside it.
         """
 
@@ -131,7 +131,7 @@ else:
         return store
 
     def _offsets(context, builder, signature, arguments):
-        """Of numbers `place` + i * `step` of shared memory, for each i of a tuple."""
+        """Pointers to the numbers at `offset` + i * `step` of shared memory, for each i of a tuple."""
         data = data_of(context, builder, signature, arguments, 1)
         offset = arguments[2]
         for _ in range(signature.args[0].count):
@@ -140,7 +140,7 @@ else:
 
     @intrinsic
     def put_all(typing_context, sums, shared, offset, step):
-        """shared[place + i * step] = sums[i], for all of a tuple."""
+        """shared[offset + i * step] = sums[i], for all of a tuple."""
 
         def generate(context, builder, signature, arguments):
             for i, pointer in enumerate(_offsets(context, builder, signature, arguments)):
@@ -151,7 +151,7 @@ else:
 
     @intrinsic
     def add_all(typing_context, sums, shared, offset, step):
-        """sums[i] + shared[place + i * step], for all of a tuple."""
+        """sums[i] + shared[offset + i * step], for all of a tuple."""
 
         def generate(context, builder, signature, arguments):
             totals = arguments[0]

@@ -1,4 +1,4 @@
-"""Products of float64 by tensor cores, a warp at a time."""
+"""Products of float64 by tensor cores, a warp at a time: the instruction `mma`."""
 
 from ..target import IS_SIMULATED
 
@@ -14,8 +14,10 @@ else:
     from .intrinsics import as_tuple, data_of, is_sm
 
     def _mma(builder, rows, depth, p, q, totals):
-        """Tensor cores: totals of rows x 8 numbers of float64 += (rows, depth) times (depth, 8). Each thread of a warp
-        gives and gets its share."""
+        """totals (rows, 8) += (rows, depth) times (depth, 8), in one instruction of a warp.
+
+        Each thread of it gives and gets its share.
+        """
 
         def registers(first, count):
             return "{" + ", ".join(f"${i}" for i in range(first, first + count)) + "}"
@@ -31,23 +33,23 @@ else:
         return [builder.extract_value(found, i) for i in range(n)]
 
     def tensor_multiplier(rows, columns, depth, row_stride, column_stride):
-        """The same for a warp that has `rows` x `columns` numbers of float64, by tensor cores.
+        """GPU code for sums[r, c] + the sum of left[d, r] * right[d, c], d of 0:depth, by tensor cores.
 
-        Of each 8 x 8, thread `lane` has those of row lane // 4 and of columns lane % 4 * 2 and the next one, which is
-        how the instruction spreads them. Number r of depth d is d * row_stride + r behind the place `left`. GPUs before
-        sm_80 multiply one by one.
+        A warp has `rows` x `columns` sums of float64. Of each 8 x 8, thread `lane` has those of row lane // 4 and of columns lane % 4 * 2 and the next one, which is
+        how the instruction spreads them. Number r of depth d is at left + d * row_stride + r. GPUs before sm_80
+        multiply one by one.
         """
         downs, acrosses = range(0, rows, 8), range(0, columns, 8)
 
         def by_tensor_cores(builder, read, left, right, by_four, of_four, totals):
             whole = ir.IntType(64)
-            p_place = builder.add(builder.add(left, builder.mul(of_four, whole(row_stride))), by_four)
-            q_place = builder.add(builder.add(right, builder.mul(of_four, whole(column_stride))), by_four)
+            p_offset = builder.add(builder.add(left, builder.mul(of_four, whole(row_stride))), by_four)
+            q_offset = builder.add(builder.add(right, builder.mul(of_four, whole(column_stride))), by_four)
             high, deep = (2, 2) if is_sm(9) else (1, 1)  # of 8 rows, and of 4 depths, at a time
             for d in range(0, depth, 4 * deep):
                 depths = range(d, d + 4 * deep, 4)
-                p = [[read(p_place, k * row_stride + r) for k in depths] for r in downs]
-                q = [[read(q_place, k * column_stride + c) for k in depths] for c in acrosses]
+                p = [[read(p_offset, k * row_stride + r) for k in depths] for r in downs]
+                q = [[read(q_offset, k * column_stride + c) for k in depths] for c in acrosses]
                 for r in range(0, len(p), high):
                     pairs = [p[r + h][k] for k in range(deep) for h in range(high)]
                     for c in range(len(q)):
@@ -57,10 +59,10 @@ else:
                             totals[i] = total
 
         def one_by_one(builder, read, left, right, by_four, of_four, totals):
-            p_place, q_place = builder.add(left, by_four), builder.add(right, builder.shl(of_four, ir.IntType(64)(1)))
+            p_offset, q_offset = builder.add(left, by_four), builder.add(right, builder.shl(of_four, ir.IntType(64)(1)))
             for d in range(depth):
-                p = [read(p_place, d * row_stride + r) for r in downs]
-                q = [read(q_place, d * column_stride + c + v) for c in acrosses for v in range(2)]
+                p = [read(p_offset, d * row_stride + r) for r in downs]
+                q = [read(q_offset, d * column_stride + c + v) for c in acrosses for v in range(2)]
                 for i in range(len(totals)):
                     product = builder.fmul(p[i // len(q)], q[i % len(q)], flags=("contract",))
                     totals[i] = builder.fadd(totals[i], product, flags=("contract",))

@@ -23,6 +23,7 @@ def shape_of(job, role, l):
 
 @inner
 def tiles_of(job, role, l, tile):
+    """How many tiles a product has."""
     m, n, _ = shape_of(job, role, l)
     return n_blocks(m, height_of(tile, job.workspace)) * n_blocks(n, width_of(tile, job.workspace))
 
@@ -46,7 +47,7 @@ def multiply(job, role, l, tile, slices, partial, task, shared):
     stop = min(depth, start + a_slice)
     stride_of_W, n_out, n_in = job.layers[l, LDW], job.layers[l, N_OUT], job.layers[l, N_IN]
     dZ, A_prev = job.layers[l, DZ_OFFSET], offset_of_activations(job, l - 1)
-    # Where the factors are, and from row to row and depth to depth of each; the result.
+    # Offsets of the factors and of the result, and from row to row and depth to depth of each.
     P, Q, C = job.workspace, job.parameters, job.workspace
     if role == FORWARD:
         p, p_row, p_depth = A_prev, n_in, 1
@@ -78,7 +79,7 @@ def finish(job, role, l, slices, partial, task):
 
 @inner
 def finish_numbers(job, role, l, slices, partial, first_row, last_row, first_column, last_column):
-    """Of a part of a product: add up the slices, then bias and activation, derivative, or update."""
+    """Of some rows and columns of a product: add up the slices, then bias and activation, derivative, or update."""
     m, n, _ = shape_of(job, role, l)
     workspace, width = job.workspace, last_column - first_column
     # A thread takes every THREADS'th number, row by row; divisions take too long for each one.

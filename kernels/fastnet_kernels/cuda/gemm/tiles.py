@@ -53,7 +53,7 @@ def _mover(height, depth):
 
     @inner
     def fetch(numbers, offset, n_depths, mine, shared, to):
-        """Copy this thread's numbers of a slab, from its first one's place on; 0 where the factor has none."""
+        """Copy this thread's numbers of a slab, from its first one's offset on; 0 where the factor has none."""
         there, k, depths, step, shared_step, first = mine
         if n_depths < depth:
             for s in range(count):
@@ -70,7 +70,9 @@ def _mover(height, depth):
 
 
 def _plain(tile, p_stride, q_stride):
-    """Of a tile: how many numbers a thread sums up; GPU code for which ones, and for their sums; where they are."""
+    """GPU code for where a thread's numbers of a tile begin, and for their sums; how far its rows and columns are from
+    the first one.
+    """
     down, across = tile.height // tile.rows, tile.width // tile.columns
     warp_columns, a_share = min(across, WARP_COLUMNS), tile.depth // tile.groups
     warp_rows = WARP // warp_columns
@@ -94,7 +96,7 @@ def _plain(tile, p_stride, q_stride):
 
 
 def _by_tensor_cores(tile, p_stride, q_stride):
-    """The same, of warps that have tile.rows x tile.columns numbers each."""
+    """What `_plain` returns, for a tile whose warps have tile.rows x tile.columns numbers each, by tensor cores."""
     across = tile.width // tile.columns
     multiply = tensor_multiplier(tile.rows, tile.columns, tile.depth, p_stride, q_stride)
 
@@ -112,7 +114,7 @@ def _by_tensor_cores(tile, p_stride, q_stride):
 
 
 def make_product(tile: Tile):
-    """The product of one kind of tile; for the sizes see `sizes`."""
+    """The product of one kind of tile; for the sizes see `target`."""
     height, width, depth, stages, groups = tile.height, tile.width, tile.depth, tile.stages, tile.groups
     share_P, fetch_P = _mover(height, depth)
     share_Q, fetch_Q = _mover(width, depth)
@@ -194,7 +196,7 @@ large_product = by_dtype(make_product(LARGE_TILE), make_product(LARGE_TILE_OF_DO
 
 @inner
 def height_of(tile, numbers):
-    """Rows of a tile of an array's numbers."""
+    """Rows of the small or the large tile, for an array's dtype."""
     if tile == SMALL:
         return SMALL_TILE.height
     return LARGE_TILE.height if size_of(numbers) == 4 else LARGE_TILE_OF_DOUBLES.height
@@ -202,6 +204,7 @@ def height_of(tile, numbers):
 
 @inner
 def width_of(tile, numbers):
+    """Columns of the small or the large tile, for an array's dtype."""
     if tile == SMALL:
         return SMALL_TILE.width
     return LARGE_TILE.width if size_of(numbers) == 4 else LARGE_TILE_OF_DOUBLES.width
@@ -209,7 +212,7 @@ def width_of(tile, numbers):
 
 @inner
 def product_of_tile(tile, C, c, stride, P, p, p_row, p_depth, Q, q, q_row, q_depth, i0, m, j0, n, start, stop, shared):
-    """C = P Q^T for either kind of tile: see `tiles`."""
+    """C = P Q^T by the small or the large tile: see `make_product`."""
     if tile == LARGE:
         large_product(
             C, c, stride, P, p, p_row, p_depth, Q, q, q_row, q_depth, i0, m, j0, n, start, stop, shared

@@ -31,13 +31,13 @@ from .normalisation import normalised, sums_of_column_back
 
 @formula
 def backward_of_unit(da, x, mean, inv_std, gamma, weighted, plain):
-    """dA_prev of a batch normalisation, from the means over samples of dA X and of dA."""
+    """One number of dA_prev, from the means over samples of dA X (`weighted`) and of dA (`plain`)."""
     return gamma * inv_std * (da - plain - (x - mean) * inv_std * weighted)
 
 
 @inner
 def moments_of_column(A, a, m, n, j, first, shared):
-    """Mean of column j of an m x n matrix from place a on, and the sum of squares about it, to all its threads."""
+    """Mean of column j of an m x n matrix from offset a on, and the sum of squares about it, to all its threads."""
     total = A.dtype.type(0)
     for i in range(first, m, ROWS_AT_ONCE):
         total += A[a + i * n + j]
@@ -82,51 +82,48 @@ def _batch_norm_backward(m, n, dA, A_prev, gamma, mean, inv_std, dgamma, dbeta, 
 
 @inner
 def _uses_batch_statistics(job, l):
-    """Whether a batch normalisation takes the mini-batch's statistics, as in training, and not what it remembers.
+    """Whether a batch normalisation takes the mini-batch's statistics, as in training, and not the running ones.
 
-    A single sample has no variance: it is normalised as in evaluation, and nothing of it is remembered.
+    A single sample has no variance: it is normalised as in evaluation, and the running statistics stay as they are.
     """
     return job.mode >= GRADIENT and job.layers[l, BATCH_STATISTICS] != 0 and job.m > 1
 
 
 @inner
 def batch_norm_task(job, l, task, shared):
-    """A task: some units of a batch normalisation, by statistics of the mini-batch, or by those it remembers."""
+    """A task: A of some units, by statistics of the mini-batch, or by the running ones."""
     workspace, parameters, n, kind = job.workspace, job.parameters, job.layers[l, N_OUT], job.workspace.dtype.type
     unit, first = column_of(task)
     j = min(unit, n - 1)
-    given, running, statistics = (
-        job.layers[l - 1, A_OFFSET],
-        job.layers[l, RUNNING_OFFSET] + j,
-        job.layers[l, STATISTICS_OFFSET] + j,
-    )
+    given, running = job.layers[l - 1, A_OFFSET], job.layers[l, RUNNING_OFFSET] + j
+    statistics = job.layers[l, STATISTICS_OFFSET] + j
     writes, epsilon = first == 0 and unit < n, kind(job.settings[l, EPSILON])
     if _uses_batch_statistics(job, l):
         mean, squares = moments_of_column(workspace, given, job.m, n, j, first, shared)
-        rate = kind(1) / math.sqrt(squares / kind(job.m) + epsilon)
+        inv_std = kind(1) / math.sqrt(squares / kind(job.m) + epsilon)
         if writes and job.mode == TRAIN:
             share, variance = kind(job.settings[l, RUNNING_RATE]), squares / kind(job.m - 1)
             parameters[running] += share * (mean - parameters[running])
             parameters[running + n] += share * (variance - parameters[running + n])
     else:
-        mean, rate = parameters[running], kind(1) / math.sqrt(parameters[running + n] + epsilon)
+        mean, inv_std = parameters[running], kind(1) / math.sqrt(parameters[running + n] + epsilon)
     if writes:
-        workspace[statistics], workspace[statistics + n] = mean, rate
+        workspace[statistics], workspace[statistics + n] = mean, inv_std
     if unit < n:
         gamma, beta = parameters[job.layers[l, W_OFFSET] + j], parameters[job.layers[l, B_OFFSET] + j]
         for i in range(first, job.m, ROWS_AT_ONCE):
             x = workspace[given + i * n + j]
-            activate_number(job, l, i * n + j, normalised(x, mean, rate, gamma, beta))
+            activate_number(job, l, i * n + j, normalised(x, mean, inv_std, gamma, beta))
 
 
 @inner
 def batch_norm_backward_task(job, l, task, shared):
-    """A task: dgamma, dbeta and dZ of the layer before, for some units."""
+    """A task: dgamma, dbeta and dZ of the layer below, for some units."""
     workspace, n, kind = job.workspace, job.layers[l, N_OUT], job.workspace.dtype.type
     unit, first = column_of(task)
     j = min(unit, n - 1)
     given, dA, statistics = job.layers[l - 1, A_OFFSET], job.layers[l, DZ_OFFSET], job.layers[l, STATISTICS_OFFSET] + j
-    mean, rate = workspace[statistics], workspace[statistics + n]
+    mean, inv_std = workspace[statistics], workspace[statistics + n]
     weighted, plain = kind(0), kind(0)
     if job.layers[l, BATCH_STATISTICS] != 0:
         weighted, plain = sums_of_column_back(
@@ -137,11 +134,11 @@ def batch_norm_backward_task(job, l, task, shared):
             workspace[statistics + 2 * n], workspace[statistics + 3 * n] = weighted, plain
     if unit < n:
         gamma, count = job.parameters[job.layers[l, W_OFFSET] + j], kind(job.m)
-        if not _uses_batch_statistics(job, l):  # what is remembered does not depend on the samples
+        if not _uses_batch_statistics(job, l):  # running statistics do not depend on the samples
             weighted, plain = kind(0), kind(0)
         for i in range(first, job.m, ROWS_AT_ONCE):
             da, x = workspace[dA + i * n + j], workspace[given + i * n + j]
-            da_prev = backward_of_unit(da, x, mean, rate, gamma, weighted / count, plain / count)
+            da_prev = backward_of_unit(da, x, mean, inv_std, gamma, weighted / count, plain / count)
             derive_number(job, l - 1, i * n + j, da_prev)
 
 
@@ -153,13 +150,19 @@ def batch_norm_gain(job, l, j):
 
 
 def batch_norm(A_prev, gamma, beta, epsilon, mean, inv_std, A):
-    """Each unit by its mean and variance over the mini-batch; mean and rate (n,) are written."""
+    """A = gamma X + beta, with X = (A_prev - mean) inv_std by mean and variance of each unit.
+
+    A and A_prev are (m, n), gamma and beta (n,); mean and inv_std (n,) are written.
+    """
     m, n = A.shape
     launch(_batch_norm, -(-n // COLUMNS_AT_ONCE), m, n, float(epsilon), *flat(A_prev, gamma, beta, mean, inv_std, A))
 
 
 def batch_norm_backward(dA, A_prev, gamma, mean, inv_std, dgamma, dbeta, dA_prev):
-    """dA_prev = gamma rate (dA - the mean of dA - X the mean of dA X): mean and rate depend on A_prev as well."""
+    """dA_prev = gamma inv_std (dA - mean of dA - X mean of dA X), since mean and inv_std depend on A_prev as well.
+
+    The means are over samples; dgamma and dbeta (n,) are written.
+    """
     m, n = dA.shape
     arrays = flat(dA, A_prev, gamma, mean, inv_std, dgamma, dbeta, dA_prev)
     launch(_batch_norm_backward, -(-n // COLUMNS_AT_ONCE), m, n, *arrays)

@@ -14,7 +14,7 @@ _BITS = 0xFFFFFFFF
 
 @formula
 def _keeps(offset, rate, first, second):
-    """Whether the number at a place is kept, by the two halves of a key, each a whole number of 32 bits."""
+    """Whether the number at an offset is kept, by the two halves of a key, each a whole number of 32 bits."""
     x = (int(offset) & _BITS) ^ int(first)
     x = ((x ^ x >> 16) * 0x7FEB352D) & _BITS
     x ^= int(second)
@@ -25,7 +25,7 @@ def _keeps(offset, rate, first, second):
 
 @formula
 def dropout_of(a, offset, rate, first, second):
-    """The number at a place, there or back: 0, or as much larger as there are fewer."""
+    """A number of A, or of dA_prev, at an offset: 0 where it is dropped, else a / (1 - rate)."""
     kind = type(a)
     return kind(1 / (1 - rate)) * a if _keeps(offset, rate, first, second) else kind(0)
 
@@ -38,14 +38,14 @@ def _dropout(rate, first, second, A_prev, A):
 
 @inner
 def _dropped(job, l, e, value):
-    """A number of Dropout layer l, there or back: the same ones are left out."""
+    """Number `e` of Dropout layer l, forward or backward: the key of step and layer drops the same ones."""
     row = job.step - job.first_step
     return dropout_of(value, e, job.settings[l, RATE], job.keys[row, l, 0], job.keys[row, l, 1])
 
 
 @inner
 def dropout_task(job, l, task):
-    """A task: a piece of a Dropout layer's numbers; all of them come through where nothing is trained."""
+    """A task: a piece of A; where nothing is trained, all numbers are kept."""
     for e in range(task * PIECE + cuda.threadIdx.x, min((task + 1) * PIECE, job.m * job.layers[l, N_OUT]), THREADS):
         value = job.workspace[job.layers[l - 1, A_OFFSET] + e]
         job.workspace[job.layers[l, A_OFFSET] + e] = _dropped(job, l, e, value) if job.mode >= GRADIENT else value
@@ -53,7 +53,7 @@ def dropout_task(job, l, task):
 
 @inner
 def dropout_backward_task(job, l, task):
-    """A task: the same of dZ of the layer before."""
+    """A task: a piece of dZ of the layer below."""
     for e in range(task * PIECE + cuda.threadIdx.x, min((task + 1) * PIECE, job.m * job.layers[l, N_OUT]), THREADS):
         derive_number(job, l - 1, e, _dropped(job, l, e, job.workspace[job.layers[l, DZ_OFFSET] + e]))
 
@@ -67,7 +67,7 @@ def dropout(A_prev, rate, key, A):
 def keys_of(dropout_seed, steps, n_layers):
     """(n_steps, n_layers, 2) int64: the key of every step and layer, in halves of 32 bits.
 
-    Steele, Lea and Flood's "splitmix64" of noise, step and layer, as on the CPU.
+    Steele, Lea and Flood's "splitmix64" of seed, step and layer, as on the CPU.
     """
     x = np.uint64(dropout_seed) + steps.astype(np.uint64)[:, None] * np.uint64(0x9E3779B97F4A7C15)
     x = x + np.arange(n_layers, dtype=np.uint64) * np.uint64(0xD1B54A32D192ED03)

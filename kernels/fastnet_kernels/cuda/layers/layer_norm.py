@@ -18,13 +18,13 @@ from .normalisation import normalised, sums_of_column_back
 
 @formula
 def backward_of_sample(da, x, mean, inv_std, gamma, weighted, plain):
-    """dA_prev of a layer normalisation, from the means over units of G X and of G = gamma dA."""
+    """One number of dA_prev, from the means over units of G X (`weighted`) and of G = gamma dA (`plain`)."""
     return inv_std * (gamma * da - plain - (x - mean) * inv_std * weighted)
 
 
 @inner
 def moments_of_row(A, a, n, epsilon, lanes, lane, shared):
-    """Mean and rate of n numbers from place a on, to all threads of the row."""
+    """Mean and inv_std of n numbers from offset a on, to all threads of the row."""
     first, total = cuda.threadIdx.x - lane, A.dtype.type(0)
     for j in range(lane, n, lanes):
         total += A[a + j]
@@ -38,7 +38,7 @@ def moments_of_row(A, a, n, epsilon, lanes, lane, shared):
 
 @inner
 def means_of_row_back(dA, da, A, a, gamma, g, n, mean, inv_std, lanes, lane, shared):
-    """The means of G X and of G = gamma dA over a sample's n units; gamma begins at place g."""
+    """The means of G X and of G = gamma dA over a sample's n units; gamma begins at offset g."""
     first, plain, weighted = cuda.threadIdx.x - lane, A.dtype.type(0), A.dtype.type(0)
     for j in range(lane, n, lanes):
         G = gamma[g + j] * dA[da + j]
@@ -92,35 +92,35 @@ def _layer_norm_sums(m, n, dA, A_prev, mean, inv_std, dgamma, dbeta):
 
 @inner
 def layer_norm_task(job, l, task, shared):
-    """A task: some samples of a layer normalisation."""
+    """A task: A of some samples."""
     workspace, n = job.workspace, job.layers[l, N_OUT]
     i, lanes, lane = row_of(task, n)
     given = job.layers[l - 1, A_OFFSET] + min(i, job.m - 1) * n
-    mean, rate = moments_of_row(workspace, given, n, job.settings[l, EPSILON], lanes, lane, shared)
+    mean, inv_std = moments_of_row(workspace, given, n, job.settings[l, EPSILON], lanes, lane, shared)
     if i < job.m:
         workspace[job.layers[l, STATISTICS_OFFSET] + i] = mean
-        workspace[job.layers[l, STATISTICS_OFFSET] + job.batch_size + i] = rate
+        workspace[job.layers[l, STATISTICS_OFFSET] + job.batch_size + i] = inv_std
         for j in range(lane, n, lanes):
             gamma, beta = job.parameters[job.layers[l, W_OFFSET] + j], job.parameters[job.layers[l, B_OFFSET] + j]
-            activate_number(job, l, i * n + j, normalised(workspace[given + j], mean, rate, gamma, beta))
+            activate_number(job, l, i * n + j, normalised(workspace[given + j], mean, inv_std, gamma, beta))
 
 
 @inner
 def layer_norm_backward_task(job, l, task, shared):
-    """A task: dZ of the layer before, for some samples."""
+    """A task: dZ of the layer below, for some samples."""
     workspace, n = job.workspace, job.layers[l, N_OUT]
     own, lanes, lane = row_of(task, n)
     i = min(own, job.m - 1)
     given, dA = job.layers[l - 1, A_OFFSET] + i * n, job.layers[l, DZ_OFFSET] + i * n
     mean = workspace[job.layers[l, STATISTICS_OFFSET] + i]
-    rate = workspace[job.layers[l, STATISTICS_OFFSET] + job.batch_size + i]
+    inv_std = workspace[job.layers[l, STATISTICS_OFFSET] + job.batch_size + i]
     weighted, plain = means_of_row_back(
-        workspace, dA, workspace, given, job.parameters, job.layers[l, W_OFFSET], n, mean, rate, lanes, lane, shared
+        workspace, dA, workspace, given, job.parameters, job.layers[l, W_OFFSET], n, mean, inv_std, lanes, lane, shared
     )
     if own < job.m:
         for j in range(lane, n, lanes):
             gamma, da, x = job.parameters[job.layers[l, W_OFFSET] + j], workspace[dA + j], workspace[given + j]
-            derive_number(job, l - 1, i * n + j, backward_of_sample(da, x, mean, rate, gamma, weighted, plain))
+            derive_number(job, l - 1, i * n + j, backward_of_sample(da, x, mean, inv_std, gamma, weighted, plain))
 
 
 @inner
@@ -129,18 +129,25 @@ def layer_norm_gain(job, l, j, first, shared):
     statistics = job.layers[l, STATISTICS_OFFSET]
     return sums_of_column_back(
         job.workspace, job.layers[l, DZ_OFFSET], job.workspace, job.layers[l - 1, A_OFFSET], job.m,
-        job.layers[l, N_OUT], j, first, job.workspace, statistics, job.workspace, statistics + job.batch_size, 1, shared,
+        job.layers[l, N_OUT], j, first, job.workspace, statistics, job.workspace, statistics + job.batch_size, 1,
+        shared,
     )  # fmt: skip
 
 
 def layer_norm(A_prev, gamma, beta, epsilon, mean, inv_std, A):
-    """Each sample by its mean and variance over the units; mean and rate (m,) are written."""
+    """A = gamma X + beta, with X = (A_prev - mean) inv_std by mean and variance of each sample.
+
+    A and A_prev are (m, n), gamma and beta (n,); mean and inv_std (m,) are written.
+    """
     m, n = A.shape
     launch(_layer_norm, m, m, n, float(epsilon), *flat(A_prev, gamma, beta, mean, inv_std, A))
 
 
 def layer_norm_backward(dA, A_prev, gamma, mean, inv_std, means, dgamma, dbeta, dA_prev):
-    """dA_prev = rate (G - mean of G - X mean of G X) for G = gamma dA; both means are written: (2, m)."""
+    """dA_prev = inv_std (G - mean of G - X mean of G X) for G = gamma dA, with means over units.
+
+    `means` (2, m), of G and of G X, and dgamma and dbeta (n,) are written.
+    """
     m, n = dA.shape
     dA, A_prev, gamma, mean, inv_std, means, dgamma, dbeta, dA_prev = flat(
         dA, A_prev, gamma, mean, inv_std, means, dgamma, dbeta, dA_prev

@@ -10,14 +10,16 @@ from ..target import ROWS_AT_ONCE
 
 @formula
 def normalised(x, mean, inv_std, gamma, beta):
+    """One number of A."""
     return gamma * (x - mean) * inv_std + beta
 
 
 @inner
 def sums_of_column_back(dA, da, A, a, m, n, j, first, means, mean, inv_stds, inv_std, step, shared):
-    """The sums over samples of dA X and of dA, for unit j: what gamma and beta change by; to all its threads.
+    """dgamma and dbeta of unit j, the sums over samples of dA X and of dA; to all threads of the column.
 
-    Mean and rate begin at those places, `step` apart from sample to sample: 0 for a batch normalisation, else 1.
+    dA and A_prev (m, n) begin at offsets da and a. `mean` and `inv_std` are offsets of the first sample's, those of the
+    next ones are `step` apart: 0 for a batch normalisation, 1 for a layer normalisation.
     """
     weighted, plain = A.dtype.type(0), A.dtype.type(0)
     for i in range(first, m, ROWS_AT_ONCE):

@@ -34,7 +34,7 @@ from .workspace import row_of_sample
 
 @inner
 def _score_of_row(job, z, y, n, lanes, lane, shared):
-    """How many predictions from n numbers, from place z on, are right; or the sum of squared errors.
+    """How many predictions from n numbers, from offset z on, are right; or the sum of squared errors.
 
     Of the same largest numbers the first one is the prediction.
     """

@@ -59,8 +59,8 @@ def run(
     instructions    int64 (n, codes.INSTRUCTION_COLUMNS), the first codes.OPENING of them for a call's first step only;
                     first_instruction:last_instruction are run; of several, the blocks wait for each other
     mode            PREDICT, EVALUATE, GRADIENT or TRAIN of `codes`
-    layers, settings, whole, real  the network's tables, in the places named in `codes`
-    parameters      (n,) of the dtype of everything: all W and b, gamma and beta, and what normalisations remember
+    layers, settings, whole, real  the network's tables, in the columns named in `codes`
+    parameters      (n,) of the dtype of everything: all W and b, gamma and beta, and running statistics
     gradients       (n,): all dW and db
     first_state, second_state  (n,): what the optimizer remembers; empty where it needs none
     workspace       activations and derivatives
@@ -69,8 +69,8 @@ def run(
     weights         (m_all,), of the samples' losses; empty: all 1
     outputs         (m_all, n_L), flat, written by PREDICT
     order           int64, the rows in the order of use, for as many epochs as the steps span; empty: as they lie
-    optimizer       float64, the optimizer's settings, in the places named in `codes`
-    rates           float64 (n_steps, 3), for TRAIN: learning rates, and what Adam corrects by
+    optimizer       float64, the optimizer's settings, in the columns named in `codes`
+    rates           float64 (n_steps, 3), for TRAIN: learning rates, and Adam's bias corrections
     keys            int64 (n_steps, n_layers, 2), the keys of Dropout, two halves of 32 bits
     costs, scores   float64 (n_steps,): the cost before the step's update, and the number of right predictions, or for
                     losses of numbers the sum of squared errors
@@ -88,7 +88,7 @@ def run(
             samples, targets, weights, outputs, order, optimizer, rates, keys, costs, scores, flags, m_all, batch_size,
             first_step, last_step, now, size_of_step(m_all, batch_size, now),
         )  # fmt: skip
-        start, turn = first_instruction, 0  # `turn` is how many tasks there were since all blocks waited
+        start, tasks_before = first_instruction, 0  # tasks since all blocks waited
         if now > first_step:
             start = max(start, OPENING)
         if mode == TRAIN and 0 <= flags[0] < now:
@@ -96,7 +96,7 @@ def run(
         for number in range(start, last_instruction):
             instruction = instructions[number]
             if instruction[WAITS] != 0:
-                turn = 0
+                tasks_before = 0
                 if is_cooperative and begun:
                     if blocks > 1:
                         cg.this_grid().sync()
@@ -106,10 +106,10 @@ def run(
                 return
             begun = True
             tasks = count_tasks(job, instruction)
-            for task in range((block - turn) % blocks, tasks, blocks):
+            for task in range((block - tasks_before) % blocks, tasks, blocks):
                 do_task(job, instruction, task, shared)
                 cuda.syncthreads()  # the next task may write to `shared`
-            turn += tasks
+            tasks_before += tasks
 
 
 def _launches(instructions):

@@ -27,7 +27,10 @@ from .reducing import column_of, sum_of_column, sum_over_block
 
 @inner
 def change(job, l, offset, g, is_penalised):
-    """A parameter's gradient: with its penalty's and cut, it is stored, and the parameter changes if that is all."""
+    """Store a parameter's gradient, with that of its penalty and clipped to CLIP_VALUE, and change the parameter.
+
+    Where gradients are clipped to a norm as well, `update_piece` changes it.
+    """
     kind = type(g)
     if is_penalised:
         l1, w = kind(job.settings[l, L1]), job.parameters[offset]
@@ -42,7 +45,7 @@ def change(job, l, offset, g, is_penalised):
 
 @inner
 def change_bias(job, l, task, shared):
-    """A task: db of some units."""
+    """A task: b of some units, changed by its gradient."""
     n, (j, first) = job.layers[l, N_OUT], column_of(task)
     total = sum_of_column(job.workspace, job.layers[l, DZ_OFFSET], job.m, n, j, first, shared)
     if j < n and first == 0:
@@ -51,7 +54,7 @@ def change_bias(job, l, task, shared):
 
 @inner
 def count_of_parameters(job, l):
-    """Of W and b, or gamma and beta, which lie side by side; what W's rows are filled up with is 0, and counts."""
+    """Parameters of W and b, or gamma and beta, which lie side by side; the padding of W's rows is 0, and counts."""
     return job.layers[l, B_OFFSET] + job.layers[l, N_OUT] - job.layers[l, W_OFFSET]
 
 
@@ -92,7 +95,7 @@ def sum_of_pieces(job, offset, shared):
 
 @inner
 def update_piece(job, l, task, shared):
-    """A task: a piece's parameters change by gradients that are cut to a norm of at most the limit."""
+    """A task: a piece's parameters change by gradients that are clipped to a norm of CLIP_NORM."""
     kind = job.workspace.dtype.type
     norm = math.sqrt(sum_of_pieces(job, job.whole[SUMS_OF_SQUARES], shared))
     factor = kind(job.optimizer[CLIP_NORM]) / (norm + kind(1e-6))
