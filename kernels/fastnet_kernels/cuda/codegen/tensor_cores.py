@@ -35,9 +35,9 @@ else:
     def tensor_multiplier(rows, columns, depth, row_stride, column_stride):
         """GPU code for sums[r, c] + the sum of left[d, r] * right[d, c], d of 0:depth, by tensor cores.
 
-        A warp has `rows` x `columns` sums of float64. Of each 8 x 8, thread `lane` has those of row lane // 4 and of columns lane % 4 * 2 and the next one, which is
-        how the instruction spreads them. Number r of depth d is at left + d * row_stride + r. GPUs before sm_80
-        multiply one by one.
+        A warp has `rows` x `columns` sums of float64. Of each 8 x 8, thread `lane` has those of row lane // 4 and of
+        columns lane % 4 * 2 and the next one, which is how the instruction spreads them. Number r of depth d is at
+        left + d * row_stride + r. GPUs before sm_80 multiply one by one.
         """
         downs, acrosses = range(0, rows, 8), range(0, columns, 8)
 

@@ -70,8 +70,9 @@ def _mover(height, depth):
 
 
 def _plain(tile, p_stride, q_stride):
-    """GPU code for where a thread's numbers of a tile begin, and for their sums; how far its rows and columns are from
-    the first one.
+    """A thread's share of a tile.
+
+    GPU code for its first number's row and column, and for its sums; how far its rows and columns are from that one.
     """
     down, across = tile.height // tile.rows, tile.width // tile.columns
     warp_columns, a_share = min(across, WARP_COLUMNS), tile.depth // tile.groups

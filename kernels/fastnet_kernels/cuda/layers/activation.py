@@ -109,8 +109,10 @@ def derive(code, setting, a, da):
 
 @inner
 def activate_number(job, l, offset, z):
-    """Number `offset` of layer l from z: A = g(z), or z in the last layer, whose losses want it. z is saved where the
-    derivative needs it."""
+    """Number `offset` of A of layer l: g(z), or z in the last layer, whose losses want it.
+
+    z is saved as well where the derivative needs it.
+    """
     if job.layers[l, SAVED_OFFSET] != job.layers[l, A_OFFSET]:
         job.workspace[job.layers[l, SAVED_OFFSET] + offset] = z
     if l < job.layers.shape[0] - 1:
@@ -182,7 +184,7 @@ def _softmax(n, Z, A):
         if i < m:
             for j in range(lane, n, lanes):
                 A[z + j] = numerator_of(Z[z + j] - most, Z)
-            for j in range(lane, n, lanes):  # a loop of its own: a division decoupled it takes too many registers
+            for j in range(lane, n, lanes):  # a loop of its own: a division beside it takes too many registers
                 A[z + j] /= total
 
 

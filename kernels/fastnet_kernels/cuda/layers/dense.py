@@ -9,7 +9,7 @@ from ..program.partition import n_blocks
 from ..program.reducing import column_of, sum_of_column
 from ..target import COLUMNS_AT_ONCE, MANY_TILES, MEDIUM_TILE, SMALL_TILE, THREADS, tiles_for
 
-_MEDIUM = 2  # a third kind of tile, decoupled those of `codes`
+_MEDIUM = 2  # a third kind of tile, beside those of `codes`
 
 
 @inner

@@ -22,8 +22,10 @@ def sum_over(value, shared, first, step, count):
 
 @inner
 def column_of(task):
-    """The column that a thread has a share of, of a task's COLUMNS_AT_ONCE, and its first row; it takes every
-    ROWS_AT_ONCE'th."""
+    """The column that a thread has a share of, of a task's COLUMNS_AT_ONCE, and its first row.
+
+    It takes every ROWS_AT_ONCE'th row from there on.
+    """
     thread = cuda.threadIdx.x
     return task * COLUMNS_AT_ONCE + thread % COLUMNS_AT_ONCE, thread // COLUMNS_AT_ONCE
 
