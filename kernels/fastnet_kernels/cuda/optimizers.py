@@ -66,17 +66,17 @@ def rmsprop_of(p, g, velocity, mean_square, rate, decay, momentum, epsilon, weig
 @formula
 def adam_of(
     p, g, mean, mean_square, mean_correction, mean_square_correction, rate, beta1, beta2, epsilon, weight_decay,
-    decoupled,
+    is_decoupled,
 ):  # fmt: skip
-    """The new parameter, mean and mean square. With `decoupled` weight decay it is AdamW.
+    """The new parameter, mean and mean square. With a decoupled weight decay (`is_decoupled`) it is AdamW.
 
     `mean_correction` and `mean_square_correction` are those of `corrections`.
     """
     kind = type(p)
-    g += kind(0 if decoupled else weight_decay) * p
+    g += kind(0 if is_decoupled else weight_decay) * p
     mean = kind(beta1) * mean + kind(1 - beta1) * g
     mean_square = _mean_of_squares(kind(beta2), mean_square, kind(1 - beta2), g)
-    keep = kind(1 - rate * weight_decay if decoupled else 1)
+    keep = kind(1 - rate * weight_decay if is_decoupled else 1)
     step = kind(rate * mean_correction) * mean / (math.sqrt(mean_square) * kind(mean_square_correction) + kind(epsilon))
     return keep * p - step, mean, mean_square
 
@@ -132,12 +132,12 @@ def _rmsprop(parameters, gradients, velocity, mean_square, rate, decay, momentum
 @kernel
 def _adam(
     parameters, gradients, mean, mean_square, mean_correction, mean_square_correction, rate, beta1, beta2, epsilon,
-    weight_decay, decoupled,
+    weight_decay, is_decoupled,
 ):  # fmt: skip
     for i in range(cuda.grid(1), parameters.size, cuda.gridsize(1)):
         parameters[i], mean[i], mean_square[i] = adam_of(
             parameters[i], gradients[i], mean[i], mean_square[i], mean_correction, mean_square_correction, rate, beta1,
-            beta2, epsilon, weight_decay, decoupled,
+            beta2, epsilon, weight_decay, is_decoupled,
         )  # fmt: skip
 
 

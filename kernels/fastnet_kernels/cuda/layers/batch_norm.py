@@ -143,9 +143,8 @@ def batch_norm_backward_task(job, l, task, shared):
 
 
 @inner
-def batch_norm_gain(job, l, j):
-    """dgamma and dbeta of unit j, which the backward task has left beside the statistics."""
-    n, statistics = job.layers[l, N_OUT], job.layers[l, STATISTICS_OFFSET]
+def batch_norm_gain(job, statistics, n, j):
+    """dgamma and dbeta of unit j of n, which the backward task has left behind the statistics."""
     return job.workspace[statistics + 2 * n + j], job.workspace[statistics + 3 * n + j]
 
 

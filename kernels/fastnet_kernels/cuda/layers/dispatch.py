@@ -1,8 +1,8 @@
 """What each operation and each kind of layer does: the only place where they are told apart.
 
-A new kind is a file beside this one, an operation each for forward and backward, and a line in each of these functions
-where it has something to do. A kind that is not known gives NaN, and never another layer's numbers: compiled code
-cannot raise; the host refuses it before.
+A new kind is a file beside this one, an operation each for forward and backward, and a line for these in `count_tasks`
+and `do_task`. Gradients of a kind that is not known are NaN, and never another layer's numbers: compiled code cannot raise.
+The host, which writes the instructions, has operations of known kinds only.
 """
 
 import math
@@ -35,6 +35,7 @@ from ...codes import (
     ROLE,
     SLICES,
     SQUARES,
+    STATISTICS_OFFSET,
     TILE,
     TOTALS,
     UPDATE,
@@ -88,11 +89,11 @@ def count_tasks(job, instruction):
 def _change_gain(job, l, task, shared):
     """A task: gamma and beta of some units of a normalisation, changed by their gradients."""
     n, (unit, first) = job.layers[l, N_OUT], column_of(task)
-    j = min(unit, n - 1)
+    j, statistics = min(unit, n - 1), job.layers[l, STATISTICS_OFFSET]
     if job.layers[l, KIND] == BATCH_NORM:
-        dgamma, dbeta = batch_norm_gain(job, l, j)
+        dgamma, dbeta = batch_norm_gain(job, statistics, n, j)
     elif job.layers[l, KIND] == LAYER_NORM:
-        dgamma, dbeta = layer_norm_gain(job, l, j, first, shared)
+        dgamma, dbeta = layer_norm_gain(job, l, statistics, n, j, first, shared)
     else:
         dgamma = dbeta = job.workspace.dtype.type(math.nan)
     if unit < n and first == 0:

@@ -124,13 +124,11 @@ def layer_norm_backward_task(job, l, task, shared):
 
 
 @inner
-def layer_norm_gain(job, l, j, first, shared):
-    """dgamma and dbeta of unit j, to all its threads."""
-    statistics = job.layers[l, STATISTICS_OFFSET]
+def layer_norm_gain(job, l, statistics, n, j, first, shared):
+    """dgamma and dbeta of unit j of n, to all threads of its column."""
     return sums_of_column_back(
-        job.workspace, job.layers[l, DZ_OFFSET], job.workspace, job.layers[l - 1, A_OFFSET], job.m,
-        job.layers[l, N_OUT], j, first, job.workspace, statistics, job.workspace, statistics + job.batch_size, 1,
-        shared,
+        job.workspace, job.layers[l, DZ_OFFSET], job.workspace, job.layers[l - 1, A_OFFSET], job.m, n, j, first,
+        job.workspace, statistics, job.workspace, statistics + job.batch_size, 1, shared,
     )  # fmt: skip
 
 
