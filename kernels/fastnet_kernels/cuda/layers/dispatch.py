@@ -1,8 +1,8 @@
 """What each operation and each kind of layer does: the only place where they are told apart.
 
 A new kind is a file beside this one, an operation each for forward and backward, and a line for these in `count_tasks`
-and `do_task`. Gradients of a kind that is not known are NaN, and never another layer's numbers: compiled code cannot raise.
-The host, which writes the instructions, has operations of known kinds only.
+and `do_task`. Gradients of a kind that is not known are NaN, and never another layer's numbers: compiled code cannot
+raise. The host, which writes the instructions, has operations of known kinds only.
 """
 
 import math
