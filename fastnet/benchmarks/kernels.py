@@ -153,7 +153,7 @@ class Case:
         kernel = getattr(backend, self.kernel)
         arguments = [*self.inputs, *self.outputs]
         if backend.__name__.endswith("cuda"):
-            from fastnet_kernels.cuda.compiling import cuda
+            from fastnet_kernels.cuda.codegen.compiling import cuda
 
             arguments = [cuda.to_device(value) if isinstance(value, np.ndarray) else value for value in arguments]
             return Queued(lambda: kernel(*arguments), cuda.synchronize)

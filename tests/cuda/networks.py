@@ -128,7 +128,7 @@ class NumpyLibrary:
 
 
 def use_library(monkeypatch):
-    monkeypatch.setattr("fastnet_kernels.cuda.cublas.find", NumpyLibrary)
+    monkeypatch.setattr("fastnet_kernels.cuda.gemm.cublas.find", NumpyLibrary)
     monkeypatch.setattr("fastnet.execution.cuda.plan._CYCLES_OF_CALL", 0)
 
 
@@ -413,7 +413,7 @@ def test_two_runs_on_the_gpu_give_the_same_bits():
 @on_gpu
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_products_of_the_library_on_the_gpu(dtype, monkeypatch):
-    from fastnet_kernels.cuda.cublas import find
+    from fastnet_kernels.cuda.gemm.cublas import find
 
     if find(dtype) is None:
         pytest.skip("needs cuBLAS: pip install '.[cublas]'")
