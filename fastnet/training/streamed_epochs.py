@@ -61,10 +61,12 @@ class StreamedEpochs:
         self.network, self.state = steps.network, steps.state
 
     def train_epochs(self, unfinished: Unfinished | None) -> Unfinished | DivergenceError | None:
-        """Train an epoch and add it to the history, or go on with an unfinished one; returns what `ArrayEpochs`
-        does.""" network, state = self.network, self.state rng_before = network.rng.bit_generator.state epoch =
-        _Epoch(unfinished, metrics=self.validation is not None and self.validation.is_streamed) begun = clock() with
-        network.device.holding(*self.steps.changing):
+        """Train an epoch and add it to the history, or finish an unfinished one; returns what `ArrayEpochs` does."""
+        network, state = self.network, self.state
+        rng_before = network.rng.bit_generator.state
+        epoch = _Epoch(unfinished, metrics=self.validation is not None and self.validation.is_streamed)
+        begun = clock()
+        with network.device.holding(*self.steps.changing):
             is_whole, is_finite = self._run(self.source.epoch(unfinished), epoch)
         epoch.seconds += clock() - begun
         if not is_finite or not all_finite(network.buffer):
