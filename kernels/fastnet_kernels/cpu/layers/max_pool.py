@@ -1,4 +1,4 @@
-"""Max pooling: of each window of an image the largest number, channel by channel. The formulas are those of `reference`.
+"""Max pooling: of each window of an image the largest number of each channel. The formulas are those of `reference`.
 
 A pixel is a row of numbers side by side: its channels, and in the program each channel of all samples of a block. Which
 number of a window was the largest is not kept: on the way back it is the first that is as large as the output.
@@ -24,44 +24,65 @@ from ..partition import bounds
 from ..program.workspace import offset_of
 
 
+@inner
+def _larger(a, b):
+    """The larger number, or NaN if one of them is."""
+    return b if (b > a) | (b != b) else a
+
+
+@inner
+def _pixel(image, top, left, place, width):
+    """Pixel number `place`, row by row, of a window of some width."""
+    return image[top + place // width, left + place % width]
+
+
 @routine
 def pool(A_prev, pool_height, pool_width, stride_y, stride_x, A):
-    """A (h', w', n), the largest numbers of the windows of A_prev (h, w, n)."""
+    """A (h', w', n), the largest numbers of the windows of A_prev (h, w, n).
+
+    Several pixels at a time, since a pass over a short row takes as long as what it costs to begin one. Where there are
+    no more of them the last one is taken again, which changes nothing.
+    """
+    last = pool_height * pool_width - 1
     for y in range(A.shape[0]):
         for x in range(A.shape[1]):
-            largest, first = A[y, x], A_prev[y * stride_y, x * stride_x]
+            top, left, largest = y * stride_y, x * stride_x, A[y, x]
+            a = _pixel(A_prev, top, left, 0, pool_width)
+            b = _pixel(A_prev, top, left, min(1, last), pool_width)
+            c = _pixel(A_prev, top, left, min(2, last), pool_width)
+            d = _pixel(A_prev, top, left, min(3, last), pool_width)
             for i in range(largest.size):
-                largest[i] = first[i]
-            for other in range(1, pool_height * pool_width):
-                dy, dx = other // pool_width, other % pool_width
-                numbers = A_prev[y * stride_y + dy, x * stride_x + dx]
+                largest[i] = _larger(_larger(a[i], b[i]), _larger(c[i], d[i]))
+            for place in range(4, last + 1, 3):
+                b = _pixel(A_prev, top, left, place, pool_width)
+                c = _pixel(A_prev, top, left, min(place + 1, last), pool_width)
+                d = _pixel(A_prev, top, left, min(place + 2, last), pool_width)
                 for i in range(largest.size):
-                    replaces = (numbers[i] > largest[i]) | (numbers[i] != numbers[i])  # a NaN stays
-                    largest[i] = numbers[i] if replaces else largest[i]
+                    largest[i] = _larger(_larger(largest[i], b[i]), _larger(c[i], d[i]))
 
 
 @routine
 def pool_backward(dA, A_prev, A, pool_height, pool_width, stride_y, stride_x, dA_prev):
-    """dA_prev (h, w, n): each number of dA (h', w', n) goes to the first of its window that is as large as that of A."""
-    zero, rest = dA.dtype.type(0), numbers_on_stack(A)
+    """dA_prev (h, w, n): each number of dA (h', w', n) goes to the first of its window that is as large as A's."""
+    zero, rest = dA.dtype.type(0), numbers_on_stack(dA)  # `rest` is what no pixel of the window has taken yet
     for y in range(dA_prev.shape[0]):
         for x in range(dA_prev.shape[1]):
-            numbers = dA_prev[y, x]
-            for i in range(numbers.size):
-                numbers[i] = zero
+            result = dA_prev[y, x]
+            for i in range(result.size):
+                result[i] = zero
     for y in range(A.shape[0]):
         for x in range(A.shape[1]):
             for start in range(0, A.shape[2], ON_STACK):
-                given, largest = dA[y, x, start : start + ON_STACK], A[y, x, start : start + ON_STACK]
-                for i in range(given.size):
+                given, largest, count = dA[y, x, start:], A[y, x, start:], min(ON_STACK, A.shape[2] - start)
+                for i in range(count):
                     rest[i] = given[i]
-                for place in range(pool_height * pool_width):
-                    row, column = y * stride_y + place // pool_width, x * stride_x + place % pool_width
-                    a, result = A_prev[row, column, start:], dA_prev[row, column, start:]
-                    for i in range(given.size):
-                        takes = (a[i] == largest[i]) | (a[i] != a[i])
-                        result[i] += rest[i] if takes else zero
-                        rest[i] = zero if takes else rest[i]
+                for row in range(y * stride_y, y * stride_y + pool_height):
+                    for column in range(x * stride_x, x * stride_x + pool_width):
+                        a, result = A_prev[row, column, start:], dA_prev[row, column, start:]
+                        for i in range(count):
+                            takes = (a[i] == largest[i]) | (a[i] != a[i])
+                            result[i] += rest[i] if takes else zero
+                            rest[i] = zero if takes else rest[i]
 
 
 @inner
