@@ -29,6 +29,7 @@ from .normalisation import (
     normalised,
     sums_of_column_back,
 )
+from .places import offset_of_activations
 from .reducing import column_of, row_of
 from .sizes import PIECE, ROWS_AT_ONCE, THREADS
 
@@ -142,7 +143,7 @@ def _dropped(job, l, e, value):
 def dropout_task(job, l, task):
     """A task: a piece of a Dropout layer's numbers; all of them come through where nothing is trained."""
     for e in range(task * PIECE + cuda.threadIdx.x, min((task + 1) * PIECE, job.m * job.layers[l, N_OUT]), THREADS):
-        value = job.workspace[job.layers[l - 1, A_OFFSET] + e]
+        value = job.workspace[offset_of_activations(job, l - 1) + e]
         job.workspace[job.layers[l, A_OFFSET] + e] = _dropped(job, l, e, value) if job.mode >= GRADIENT else value
 
 
