@@ -111,7 +111,8 @@ OPENING = 1  # the first instructions, which only a run's first step has
 (
     GATHER, GATHER_NEXT, MULTIPLY, FINISH, END, TOTALS, BATCH_NORM_FORWARD, LAYER_NORM_FORWARD, DROPOUT_FORWARD,
     BATCH_NORM_BACKWARD, LAYER_NORM_BACKWARD, DROPOUT_BACKWARD, BIAS, GAIN, PENALTY, SQUARES, UPDATE, CALL,
-) = range(18)  # fmt: skip
+    MAX_POOL_FORWARD, MAX_POOL_BACKWARD,
+) = range(20)  # fmt: skip
 
 # Which product: Z = A_prev W^T, dA_prev = dZ W, or dW = dZ^T A_prev.
 FORWARD, BACKWARD, WEIGHTS = range(3)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numba
 import numpy as np
-from fastnet_kernels.cuda import activations, dense, losses, normalisation, program, updates
+from fastnet_kernels.cuda import activations, dense, losses, max_pool, normalisation, program, updates
 from fastnet_kernels.cuda.compiling import cuda
 from fastnet_kernels.cuda.dropout import _dropout
 from fastnet_kernels.cuda.sizes import THREADS
@@ -35,6 +35,8 @@ KERNELS = {
     normalisation._layer_norm_backward: "i i v v v v v v v",
     normalisation._layer_norm_sums: "i i v v v v v v",
     _dropout: "d i i v v",
+    max_pool._max_pool: "i i i i i i i v v",
+    max_pool._max_pool_backward: "i i i i i i i v v v v",
     updates._sgd: "v v d",
     updates._sgd_momentum: "v v v d d d d",
     updates._rmsprop: "v v v v d d d d d",

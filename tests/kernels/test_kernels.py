@@ -410,8 +410,8 @@ def test_max_pool(numbers, shape, layout, dtype, rng):
     compare("max_pool2d", [A_prev, *window], [behind], dtype, layout)
     reference.max_pool2d(A_prev, *window, A)
     compare("max_pool2d_backward", [dA, A_prev, A, *window], [before], dtype, layout)
-    signal, one = A_prev[:, 0], (pool_width, stride_x)
-    A, dA = np.empty((m, *behind[2:]), dtype), dA[:, 0]
+    signal, dA, one = A_prev[:, 0].copy(), dA[:, 0].copy(), (pool_width, stride_x)
+    A = np.empty_like(dA)
     compare("max_pool1d", [signal, *one], [A.shape], dtype, layout)
     reference.max_pool1d(signal, *one, A)
     compare("max_pool1d_backward", [dA, signal, A, *one], [signal.shape], dtype, layout)

@@ -27,6 +27,8 @@ from ..codes import (
     LAYER,
     LAYER_NORM_BACKWARD,
     LAYER_NORM_FORWARD,
+    MAX_POOL_BACKWARD,
+    MAX_POOL_FORWARD,
     MULTIPLY,
     N_IN,
     N_OUT,
@@ -50,6 +52,7 @@ from .compiling import cg, cuda, inner, kernel
 from .dense import height_of
 from .ending import end_rows, sum_totals
 from .inputs import gather
+from .max_pool import max_pool_backward_task, max_pool_task
 from .multiplying import finish, finish_numbers, multiply, rows_of_piece, shape_of, tiles_of
 from .passing import (
     batch_norm_backward_task,
@@ -87,8 +90,10 @@ def _count_tasks(job, instruction):
         return 1
     if operation in (BATCH_NORM_FORWARD, BATCH_NORM_BACKWARD, BIAS, GAIN):
         return n_blocks(n, COLUMNS_AT_ONCE)
-    if operation in (DROPOUT_FORWARD, DROPOUT_BACKWARD):
+    if operation in (DROPOUT_FORWARD, DROPOUT_BACKWARD, MAX_POOL_FORWARD):
         return n_blocks(job.m * n, PIECE)
+    if operation == MAX_POOL_BACKWARD:
+        return n_blocks(job.m * n_in, PIECE)
     if operation == PENALTY:
         return n_blocks(job.layers[l, B_OFFSET] - job.layers[l, W_OFFSET], PIECE)
     return n_blocks(count_of_parameters(job, l), PIECE)
@@ -117,12 +122,16 @@ def _do(job, instruction, task, shared):
         layer_norm_task(job, l, task, shared)
     elif operation == DROPOUT_FORWARD:
         dropout_task(job, l, task)
+    elif operation == MAX_POOL_FORWARD:
+        max_pool_task(job, l, task)
     elif operation == BATCH_NORM_BACKWARD:
         batch_norm_backward_task(job, l, task, shared)
     elif operation == LAYER_NORM_BACKWARD:
         layer_norm_backward_task(job, l, task, shared)
     elif operation == DROPOUT_BACKWARD:
         dropout_backward_task(job, l, task)
+    elif operation == MAX_POOL_BACKWARD:
+        max_pool_backward_task(job, l, task)
     elif operation == BIAS:
         change_bias(job, l, task, shared)
     elif operation == GAIN:
