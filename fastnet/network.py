@@ -38,8 +38,8 @@ class Network(Trainable):
 
     Parameters
     ----------
-    layers : sequence of Dense, BatchNorm, LayerNorm and Dropout, with Rescale possibly first
-        The first to compute and the last are Dense; only the last, the output layer, may be softmax.
+    layers : sequence of Dense, BatchNorm, LayerNorm, Dropout, MaxPool1D and MaxPool2D, with Rescale possibly first
+        The last one, the output layer, is Dense; only there may the activation be softmax.
     loss : str or Loss, optional
         "log_loss" (for sigmoid outputs), "cross_entropy" (softmax), "hinge" (linear, for two classes), or for numbers
         "squared_error" (half the squared error), "absolute_error", "huber" or "quantile"; chosen by the output layer

@@ -14,14 +14,6 @@ IMAGES, LABELS = RNG.standard_normal((37, 5, 6, 2)), RNG.integers(0, 4, 37)
 LAYERS = [fn.Dropout(0.1), fn.MaxPool2D((2, 3), 1), fn.Dropout(0.2), fn.Dense(6, "tanh"), fn.Dense(4, "softmax")]
 
 
-@pytest.fixture
-def images(monkeypatch):
-    """Dense layers of as many units make images: so that there are parameters, and gradients, before a pooling."""
-    shapes, flat = {}, fn.Dense.output_shape
-    monkeypatch.setattr(fn.Dense, "output_shape", lambda self, shape: shapes.get(self.units) or flat(self, shape))
-    return lambda *shape: shapes.setdefault(int(np.prod(shape)), shape)
-
-
 def drawn(seed):
     """A pooling, its samples' shape, and how many there are: fewer units behind it than before, and so few that a W of
     as many rows as columns is small.
