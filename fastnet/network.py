@@ -38,7 +38,7 @@ class Network(Trainable):
 
     Parameters
     ----------
-    layers : sequence of Dense, BatchNorm, LayerNorm and Dropout, with Rescale possibly first
+    layers : sequence of Dense, BatchNorm, LayerNorm, Dropout, MaxPool1D and MaxPool2D, with Rescale possibly first
         The last one, the output layer, is Dense; it alone may be softmax.
     loss : str or Loss, optional
         "log_loss" (for sigmoid outputs), "cross_entropy" (softmax), "hinge" (linear, for two classes), or for numbers

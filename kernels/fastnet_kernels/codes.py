@@ -5,7 +5,7 @@ from typing import Annotated, NamedTuple
 import numpy as np
 
 # Kinds of layer.
-KINDS = DENSE, BATCH_NORM, LAYER_NORM, DROPOUT, INPUT = range(5)
+KINDS = DENSE, BATCH_NORM, LAYER_NORM, DROPOUT, INPUT, MAX_POOL = range(6)
 
 # Activations. Softmax is for the output layer only; the derivatives of ELU, SOFTPLUS, SILU, GELU and HARD_SILU need Z.
 LINEAR, SIGMOID, TANH, RELU, LEAKY_RELU, SOFTMAX, ELU, HARD_SIGMOID, SOFTPLUS, SILU, GELU, HARD_SILU = range(12)
@@ -30,6 +30,7 @@ COMPONENT_NAMES = {
     LAYER_NORM: "layer normalisation",
     DROPOUT: "Dropout",
     INPUT: "first layers that are not dense",
+    MAX_POOL: "max pooling",
     RARE_ACTIVATIONS: "rarer activations",
     RARE_LOSSES: "rarer losses, sample weights and label smoothing",
     OPTIMIZERS: "optimizers, clipping and penalties",
@@ -70,12 +71,14 @@ WGRAD_NONE = 4  # the layer is not dense
 # use. STATISTICS_OFFSET are the statistics of a normalisation. A batch normalisation that BATCH_STATISTICS takes them
 # of the mini-batch, in training, and waits for all its samples; else, and for inference, it takes the running ones,
 # which begin at RUNNING_OFFSET of the parameters: mean, then variance. FIRST_PIECE, see below, is for GPUs. USES_AMX
-# is whether AMX makes the layer's products.
+# is whether AMX makes the layer's products. Of pooling HEIGHT and WIDTH are the image's, before the layer, and
+# POOL_HEIGHT and POOL_WIDTH a window's, of which the next is STRIDE_Y or STRIDE_X away.
 (
     KIND, N_IN, N_OUT, ACTIVATION, W_OFFSET, LDW, B_OFFSET, A_OFFSET, SAVED_OFFSET, DZ_OFFSET, WGRAD, DZ_ROWS_OFFSET,
     PACKS_W, STATISTICS_OFFSET, BATCH_STATISTICS, RUNNING_OFFSET, FIRST_PIECE, USES_AMX, INPUT_TAIL, INPUT_TAIL_OFFSET,
-) = range(20)  # fmt: skip
-LAYER_COLUMNS = 20
+    HEIGHT, WIDTH, POOL_HEIGHT, POOL_WIDTH, STRIDE_Y, STRIDE_X,
+) = range(26)  # fmt: skip
+LAYER_COLUMNS = 26
 
 # Columns of Plan.settings, real numbers of a layer: of the activation, of Dropout, of the normalisations, and how much
 # l1 |W| + l2 / 2 W^2 adds to the cost.
@@ -108,7 +111,8 @@ OPENING = 1  # the first instructions, which only a run's first step has
 (
     GATHER, GATHER_NEXT, MULTIPLY, FINISH, OUTPUT, TOTALS, BATCH_NORM_FORWARD, LAYER_NORM_FORWARD, DROPOUT_FORWARD,
     BATCH_NORM_BACKWARD, LAYER_NORM_BACKWARD, DROPOUT_BACKWARD, BIAS, GAIN, PENALTY, SQUARES, UPDATE, CALL,
-) = range(18)  # fmt: skip
+    MAX_POOL_FORWARD, MAX_POOL_BACKWARD,
+) = range(20)  # fmt: skip
 
 # Which product: Z = A_prev W^T, dA_prev = dZ W, or dW = dZ^T A_prev.
 FORWARD, BACKWARD, WEIGHTS = range(3)

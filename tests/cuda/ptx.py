@@ -16,7 +16,7 @@ import numba
 import numpy as np
 from fastnet_kernels.cuda import loss, optimizers
 from fastnet_kernels.cuda.codegen.compiling import cuda
-from fastnet_kernels.cuda.layers import activation, batch_norm, dense, dropout, layer_norm
+from fastnet_kernels.cuda.layers import activation, batch_norm, dense, dropout, layer_norm, max_pool
 from fastnet_kernels.cuda.program import run
 from numba.cuda import compiler, dispatcher
 
@@ -37,6 +37,8 @@ KERNELS = {
     layer_norm._layer_norm_backward: "i i v v v v v v v",
     layer_norm._layer_norm_sums: "i i v v v v v v",
     dropout._dropout: "d i i v v",
+    max_pool._max_pool: "i i i i i i i v v",
+    max_pool._max_pool_backward: "i i i i i i i v v v v",
     optimizers._sgd: "v v d",
     optimizers._sgd_momentum: "v v v d d d d",
     optimizers._rmsprop: "v v v v d d d d d",

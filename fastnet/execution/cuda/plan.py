@@ -79,6 +79,7 @@ _OPERATIONS = {
     codes.BATCH_NORM: (codes.BATCH_NORM_FORWARD, codes.BATCH_NORM_BACKWARD),
     codes.LAYER_NORM: (codes.LAYER_NORM_FORWARD, codes.LAYER_NORM_BACKWARD),
     codes.DROPOUT: (codes.DROPOUT_FORWARD, codes.DROPOUT_BACKWARD),
+    codes.MAX_POOL: (codes.MAX_POOL_FORWARD, codes.MAX_POOL_BACKWARD),
     codes.INPUT: (codes.DROPOUT_FORWARD, codes.DROPOUT_BACKWARD),  # at a rate of 0
 }
 

@@ -34,6 +34,7 @@ from .layers.batch_norm import batch_norm, batch_norm_backward
 from .layers.dense import dense_backward, dense_forward
 from .layers.dropout import dropout
 from .layers.layer_norm import layer_norm, layer_norm_backward
+from .layers.max_pool import max_pool1d, max_pool1d_backward, max_pool2d, max_pool2d_backward
 from .loss import absolute_error, cross_entropy, hinge, huber, log_loss, quantile, squared_error
 from .optimizers import adam, adamw, rmsprop, sgd, sgd_momentum
 
@@ -64,6 +65,10 @@ __all__ = [
     "linear",
     "linear_backward",
     "log_loss",
+    "max_pool1d",
+    "max_pool1d_backward",
+    "max_pool2d",
+    "max_pool2d_backward",
     "quantile",
     "relu",
     "relu_backward",

@@ -25,6 +25,8 @@ from ...codes import (
     LAYER_NORM,
     LAYER_NORM_BACKWARD,
     LAYER_NORM_FORWARD,
+    MAX_POOL_BACKWARD,
+    MAX_POOL_FORWARD,
     MULTIPLY,
     N_IN,
     N_OUT,
@@ -54,6 +56,7 @@ from ..target import COLUMNS_AT_ONCE, PIECE
 from .batch_norm import batch_norm_backward_task, batch_norm_gain, batch_norm_task
 from .dropout import dropout_backward_task, dropout_task
 from .layer_norm import layer_norm_backward_task, layer_norm_gain, layer_norm_task
+from .max_pool import max_pool_backward_task, max_pool_task
 
 
 @inner
@@ -78,8 +81,10 @@ def count_tasks(job, instruction):
         return 1
     if operation in (BATCH_NORM_FORWARD, BATCH_NORM_BACKWARD, BIAS, GAIN):
         return n_blocks(n, COLUMNS_AT_ONCE)
-    if operation in (DROPOUT_FORWARD, DROPOUT_BACKWARD):
+    if operation in (DROPOUT_FORWARD, DROPOUT_BACKWARD, MAX_POOL_FORWARD):
         return n_blocks(job.m * n, PIECE)
+    if operation == MAX_POOL_BACKWARD:
+        return n_blocks(job.m * n_in, PIECE)
     if operation == PENALTY:
         return n_blocks(job.layers[l, B_OFFSET] - job.layers[l, W_OFFSET], PIECE)
     return n_blocks(count_of_parameters(job, l), PIECE)
@@ -124,12 +129,16 @@ def do_task(job, instruction, task, shared):
         layer_norm_task(job, l, task, shared)
     elif operation == DROPOUT_FORWARD:
         dropout_task(job, l, task)
+    elif operation == MAX_POOL_FORWARD:
+        max_pool_task(job, l, task)
     elif operation == BATCH_NORM_BACKWARD:
         batch_norm_backward_task(job, l, task, shared)
     elif operation == LAYER_NORM_BACKWARD:
         layer_norm_backward_task(job, l, task, shared)
     elif operation == DROPOUT_BACKWARD:
         dropout_backward_task(job, l, task)
+    elif operation == MAX_POOL_BACKWARD:
+        max_pool_backward_task(job, l, task)
     elif operation == BIAS:
         change_bias(job, l, task, shared)
     elif operation == GAIN:

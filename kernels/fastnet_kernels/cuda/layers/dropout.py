@@ -6,6 +6,7 @@ from ...codes import A_OFFSET, DZ_OFFSET, GRADIENT, N_OUT, RATE
 from ..codegen.arrays import flat
 from ..codegen.compiling import cuda, formula, inner, kernel
 from ..codegen.launching import launch
+from ..program.workspace import offset_of_activations
 from ..target import PIECE, THREADS
 from .activation import derive_number
 
@@ -47,7 +48,7 @@ def _dropped(job, l, e, value):
 def dropout_task(job, l, task):
     """A task: a piece of A; where nothing is trained, all numbers are kept."""
     for e in range(task * PIECE + cuda.threadIdx.x, min((task + 1) * PIECE, job.m * job.layers[l, N_OUT]), THREADS):
-        value = job.workspace[job.layers[l - 1, A_OFFSET] + e]
+        value = job.workspace[offset_of_activations(job, l - 1) + e]
         job.workspace[job.layers[l, A_OFFSET] + e] = _dropped(job, l, e, value) if job.mode >= GRADIENT else value
 
 
