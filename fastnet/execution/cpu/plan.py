@@ -62,7 +62,7 @@ def _is_online(graph: Graph, batch_size: int, strategy: Strategy, target: Target
         and graph.n_weights <= target.max_online_weights
         and not loss.setting
         and (loss.name in ("cross_entropy", "squared_error") or (loss.name == "log_loss" and nodes[-1].n_out == 1))
-        and all(node.is_product and node.layer.is_trainable and not node.layer.saves_z for node in nodes)
+        and all(node.is_dense and node.layer.is_trainable and not node.layer.saves_z for node in nodes)
         and not graph.has_penalty
     )
 
@@ -148,7 +148,7 @@ def make_plan(
         has_penalty=int(graph.has_penalty),
         is_online=int(_is_online(graph, batch_size, strategy, target)),
         splits_tail=int(graph.n_weights >= target.min_tail_network),
-        is_dense=int(all(node.is_product for node in nodes)),
+        is_dense=int(all(node.is_dense for node in nodes)),
         n_targets=numbers_of_y,
         batch_size=batch_size,
         block_rows=block_rows,

@@ -28,6 +28,7 @@ from .activations import (
 from .dense import dense_backward, dense_forward
 from .dropout import dropout
 from .losses import absolute_error, cross_entropy, hinge, huber, log_loss, quantile, squared_error
+from .max_pool import max_pool1d, max_pool1d_backward, max_pool2d, max_pool2d_backward
 from .normalisation import batch_norm, batch_norm_backward, layer_norm, layer_norm_backward
 from .updates import adam, adamw, rmsprop, sgd, sgd_momentum
 
@@ -58,6 +59,10 @@ __all__ = [
     "linear",
     "linear_backward",
     "log_loss",
+    "max_pool1d",
+    "max_pool1d_backward",
+    "max_pool2d",
+    "max_pool2d_backward",
     "quantile",
     "relu",
     "relu_backward",

@@ -6,9 +6,11 @@
 `layer` is a dictionary of settings and parameters, and A_prev (m, n_prev) has a sample a row.
 """
 
+import math
+
 import numpy as np
 
-from . import dense, normalisation
+from . import dense, max_pool, normalisation
 from .dropout import dropout
 
 
@@ -88,6 +90,34 @@ def dropout_backward(layer, dZ, A_prev, saved):
     return dA_prev, {}
 
 
+def _images(layer, A, of):
+    """A (m, n) as images (m, h, w, c); a signal (t, c) is an image of one row, and (h, w) has one channel."""
+    shape = layer[of]
+    return A.reshape(len(A), *((1, *shape) if layer["kind"] == "MaxPool1D" else (*shape, 1)[:3]))
+
+
+def _windows(layer):
+    """Height and width of a window, and how far the next one is in both directions."""
+    size, stride = layer["pool_size"], layer["stride"] or layer["pool_size"]
+    if layer["kind"] == "MaxPool1D":
+        return 1, size, 1, stride
+    return *np.broadcast_to(size, 2), *np.broadcast_to(stride, 2)
+
+
+def max_pool_forward(layer, A_prev, training):
+    A = np.empty((len(A_prev), math.prod(layer["output_shape"])), A_prev.dtype)
+    max_pool.max_pool2d(_images(layer, A_prev, "input_shape"), *_windows(layer), _images(layer, A, "output_shape"))
+    return A, A
+
+
+def max_pool_backward(layer, dA, A_prev, A):
+    dA, A, given = (
+        _images(layer, *each) for each in ((dA, "output_shape"), (A, "output_shape"), (A_prev, "input_shape"))
+    )
+    (dA_prev,) = outputs_of(max_pool.max_pool2d_backward, dA, given, A, *_windows(layer), like=[given])
+    return dA_prev.reshape(A_prev.shape), {}
+
+
 def rescale_forward(layer, A_prev, training):
     return layer["scale"] * A_prev + layer["shift"], None
 
@@ -101,5 +131,7 @@ KINDS = {
     "BatchNorm": (batch_norm_forward, batch_norm_backward),
     "LayerNorm": (layer_norm_forward, layer_norm_backward),
     "Dropout": (dropout_forward, dropout_backward),
+    "MaxPool1D": (max_pool_forward, max_pool_backward),
+    "MaxPool2D": (max_pool_forward, max_pool_backward),
     "Rescale": (rescale_forward, rescale_backward),
 }
