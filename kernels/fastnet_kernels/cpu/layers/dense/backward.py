@@ -10,18 +10,9 @@ from ...gemm.gemm_bf16x3 import gemm_amx
 from ...gemm.macro_kernel import gemm
 from ...gemm.micro_kernels import NO_PREFETCH
 from ...gemm.packing import gemm_packed, pack_columns, packed_columns, packed_mr
-from ...program.workspace import (
-    columns_of,
-    count_of_blocks,
-    numbers_of,
-    panels_of,
-    samples_of,
-    terms_of,
-    transposed_weights_of,
-    units_of,
-    weights_of,
-)
+from ...step.workspace import count_of_blocks, numbers_of, panels_of, samples_of, units_of
 from .tail import dense_backward_tail
+from .views import columns_of, terms_of, transposed_weights_of, weights_of
 
 _NUMBERS = TARGET.backward_numbers
 _PACKED_DEPTH = TARGET.packed_depth
