@@ -88,6 +88,21 @@ def test_kernels_know_nothing_of_fastnet_and_backends_nothing_of_each_other():
                 assert not any(other.split(".")[1:2] == [stranger] for other in others for stranger in strangers), name
 
 
+# Packages, and the modules beside them, of the CPU backend: each imports none but those before it.
+CPU_ORDER = ("target", "codegen", "partition", "gemm", "step", "layers", "loss", "optimizers", "program")
+
+
+def test_packages_of_the_cpu_are_in_one_order():
+    """Modules without a circle can still make one of packages, which nobody could read one after the other."""
+    edges = graph()
+    parts = {name: name.split(".")[2] for name in edges if name.startswith("fastnet_kernels.cpu.")}
+    assert set(parts.values()) == {*CPU_ORDER, "limits"}
+    for name, part in parts.items():
+        known = CPU_ORDER[: CPU_ORDER.index(part) + 1] if part in CPU_ORDER else CPU_ORDER
+        for other in edges[name]:
+            assert parts.get(other, part) in (*known, part), (name, other)
+
+
 def test_only_devices_and_benchmarks_import_kernels_at_their_top():
     for name, others in graph().items():
         if name.startswith("fastnet.") and not name.startswith(("fastnet.execution.", "fastnet.benchmarks.")):

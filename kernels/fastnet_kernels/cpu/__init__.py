@@ -4,8 +4,8 @@ Arrays may have any strides; rows that lie together in memory are fastest. All a
 float32 or float64. Shapes are not checked here: a wrong one reads outside its array.
 
 Kernels are imported when they are first named, so `target`, which the host plans by, needs no Numba. To read on:
-`layers` has the formulas, `gemm` the products beneath them, `program` what runs whole networks, and `codegen` how all
-of it is compiled.
+`layers` has the formulas, `gemm` the products beneath them, `step` the memory that they work on, `program` what runs
+whole networks, and `codegen` how all of it is compiled.
 """
 
 from ..first_use import imported

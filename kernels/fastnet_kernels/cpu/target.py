@@ -48,7 +48,7 @@ class Target(NamedTuple):
     # Products.
     gemv_columns: int = 1024  # of gemv_t: of the target and four rows they stay in the first-level cache
     packed_depth: int = 512  # rows of a large W that are packed at a time
-    packed_numbers: int = 1 << 18  # of a packed piece of W
+    packed_numbers: int = 1 << 18  # that a packed piece of W takes at the most, gaps between its tiles included
     dot_samples: int = 4  # whose features stay in the first-level cache while W is read
     backward_numbers: int = 1 << 14  # of W, which stay in cache for all samples of a SAMPLE_MAJOR mini-batch
     short_row: int = 160  # of W: a call for each row would take longer than its numbers

@@ -45,9 +45,3 @@ def moved(M, by):
 def unscaled(buffer):
     """Numbers are read as they are: of the dtype of `buffer`."""
     return Rescale(buffer.dtype.type(1), buffer.dtype.type(0))
-
-
-@inner
-def rescale_of(plan, buffer):
-    """How the plan reads samples, as numbers of the dtype of `buffer`."""
-    return Rescale(buffer.dtype.type(plan.scale), buffer.dtype.type(plan.shift))

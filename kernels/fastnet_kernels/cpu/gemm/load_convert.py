@@ -1,6 +1,6 @@
 """Vectors of samples: loaded, converted from uint8, scaled, and transposed into panels.
 
-Everything else that packs or gathers is made of these: see `packing`, and `program.inputs`.
+Everything else that packs or gathers is made of these: see `packing`, and `step.inputs`.
 """
 
 from llvmlite import ir

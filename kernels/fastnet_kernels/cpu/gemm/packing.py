@@ -10,11 +10,14 @@ step more than the depth, so that tiles do not meet in the cache.
 from ...codes import LARGE_W
 from ..codegen.compiling import inner, routine
 from ..codegen.matrix import Matrix, moved, unscaled
-from ..codegen.processor import PANEL_BYTES, VECTOR_BYTES
+from ..codegen.processor import PANEL_BYTES, TARGET, VECTOR_BYTES
 from ..partition import n_blocks
 from .load_convert import read_vectors
-from .macro_kernel import _MR, _MR_NARROW, gemm
+from .macro_kernel import gemm, mc_for
 from .micro_kernels import NO_PREFETCH
+
+_MR, _MR_NARROW = TARGET.mr, TARGET.mr_narrow
+_CAPACITY = TARGET.packed_numbers
 
 
 @inner
@@ -31,6 +34,16 @@ def packed_mr(columns, buffer):
     return _MR[0] if columns > VECTOR_BYTES // buffer.itemsize else _MR_NARROW[0]
 
 
+@inner
+def packed_columns(height, depth, buffer):
+    """So many columns, in whole tiles, are packed at a time: they stay in cache, and their memory is `packed_numbers`.
+
+    A piece of little depth takes far more memory than it has numbers.
+    """
+    _, tile_stride = _packed_strides(height, depth, buffer)
+    return min(mc_for(depth, buffer), _CAPACITY // tile_stride * height)
+
+
 @routine(component=LARGE_W)
 def pack_columns(height, target, source, columns, depth):
     """The matrix source[k, c], c < columns, k < depth, tile by tile, what a step of k needs side by side.
@@ -39,13 +52,13 @@ def pack_columns(height, target, source, columns, depth):
     source goes on for a vector.
     """
     lanes = VECTOR_BYTES // target.itemsize
-    rescale, (step, panel_stride) = unscaled(target), _packed_strides(height, depth, target)
+    rescale, (step, tile_stride) = unscaled(target), _packed_strides(height, depth, target)
     for k in range(depth):
         t, offset = k * step, source.offset + k * source.row
         for c in range(0, columns, height):
             for v in range(0, min(height, columns - c), lanes):
                 read_vectors(1, target, t + v, source.data, offset + c + v, rescale)
-            t += panel_stride
+            t += tile_stride
 
 
 @routine(component=LARGE_W)
@@ -54,10 +67,10 @@ def gemm_packed(height, rows, columns, C, A, B, depth):
 
     C and B are `Matrix`es of contiguous rows, A is a buffer.
     """
-    step, panel_stride = _packed_strides(height, depth, C.data)
+    step, tile_stride = _packed_strides(height, depth, C.data)
     one, panel = C.data.dtype.type(1), PANEL_BYTES // C.data.itemsize
     for v in range(0, columns, panel):
         for row in range(0, rows, height):
-            tile, packed = moved(C, row * C.row + v), Matrix(A, row // height * panel_stride, 1, step)
+            tile, packed = moved(C, row * C.row + v), Matrix(A, row // height * tile_stride, 1, step)
             height_left, width = min(height, rows - row), min(panel, columns - v)
             gemm(height_left, width, one, tile, packed, moved(B, v), depth, NO_PREFETCH)

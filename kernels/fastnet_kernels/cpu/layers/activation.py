@@ -31,7 +31,7 @@ from ..codegen.compiling import inner, kernel, routine
 from ..codegen.vector_math import exp, log1p_of, normal
 from ..codegen.vector_math import tanh as tanh_of
 from ..partition import ROWS, bounds, n_blocks
-from ..program.workspace import numbers_of
+from ..step.workspace import numbers_of
 
 
 @inner

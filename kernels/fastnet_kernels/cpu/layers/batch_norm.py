@@ -31,7 +31,7 @@ from ..codegen.arrays import vector
 from ..codegen.compiling import inner, kernel, routine
 from ..codegen.processor import TARGET
 from ..partition import bounds, n_blocks
-from ..program.workspace import count_of, matrix_of
+from ..step.workspace import count_of, matrix_of
 
 _UNITS = TARGET.kernel_units  # of a block of units
 

@@ -20,10 +20,12 @@ from ...codes import (
     N_OUT,
     TASK_LAYER,
     W_OFFSET,
+    WGRAD,
+    WGRAD_FUSED,
 )
 from ..codegen.arrays import vector
 from ..codegen.compiling import inner
-from ..program.workspace import numbers_of
+from ..step.workspace import numbers_of
 from . import batch_norm, dense, dropout, input, layer_norm, max_pool
 
 
@@ -89,18 +91,55 @@ def weight_gradient(job, scratch, alpha, changed, task):
 
 
 @inner
-def bias_of(plan, piece):
-    """Offset and count of what goes with a piece of W: the rows' b, with their first columns; or all of beta."""
+def parameters_of(plan, piece, j):
+    """Offset and count of a task's parameters, a run at a time: row j of its W, or, for j = last_row, its b.
+
+    A normalisation has one task, of one row: gamma, and then beta.
+    """
     l = piece.layer
-    b = plan.layers[l, B_OFFSET]
     if plan.layers[l, KIND] == DENSE:
-        return b + piece.first_row, (piece.last_row - piece.first_row if piece.first_column == 0 else 0)
-    return b, plan.layers[l, N_OUT]
+        return dense.parameters_of(plan, piece, j)
+    return plan.layers[l, W_OFFSET if j < piece.last_row else B_OFFSET], plan.layers[l, N_OUT]
+
+
+# What some blocks leave in the data phase for the weight gradient.
 
 
 @inner
-def units_that_tell(plan):
-    """How many units of the first layer it takes to see that a number of a sample is NaN or infinite."""
+def keep_derivatives(job, l, first_block, last_block):
+    """What the weight gradient of layer l will need of its dZ in another order."""
+    if job.plan.layers[l, KIND] == DENSE:
+        dense.keep_derivatives(job, l, first_block, last_block)
+
+
+@inner
+def keep_inputs(job, l, first_block, last_block):
+    """What the weight gradient of layer l will need of A of the layer below in another order."""
+    if job.plan.layers[l, KIND] == DENSE:
+        dense.keep_inputs(job, l, first_block, last_block)
+
+
+@inner
+def is_fused(plan):
+    """Whether the data phase sums the weight gradient, of a single layer, while a block of samples is in cache."""
+    return plan.layers[0, KIND] == DENSE and plan.layers[0, WGRAD] == WGRAD_FUSED
+
+
+@inner
+def clear_partial(job, index):
+    """Where `is_fused`: a group's sum, before its blocks add to it."""
+    dense.clear_partial(job, index)
+
+
+@inner
+def add_to_partial(job, index, block):
+    """Where `is_fused`: a block's share of its group's sum."""
+    dense.add_to_partial(job, index, block)
+
+
+@inner
+def units_to_check(plan):
+    """How many units of the first layer show whether a number of a sample is NaN or infinite: of a product any one."""
     return 1 if plan.layers[0, KIND] == DENSE else plan.layers[0, N_OUT]
 
 

@@ -7,7 +7,7 @@ from ...codes import A_OFFSET, DROPOUT, DZ_OFFSET, GRADIENT, N_OUT, RATE
 from ..codegen.arrays import vector
 from ..codegen.compiling import inner, kernel, routine
 from ..partition import ROWS, bounds, n_blocks
-from ..program.workspace import numbers_of, offset_of
+from ..step.workspace import numbers_of, offset_of
 
 
 @inner

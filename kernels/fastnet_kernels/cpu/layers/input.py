@@ -2,8 +2,8 @@
 
 from ...codes import A_OFFSET, INPUT, N_OUT
 from ..codegen.compiling import routine
-from ..program.inputs import pack_inputs
-from ..program.workspace import units_of
+from ..step.inputs import pack_inputs
+from ..step.workspace import units_of
 
 
 @routine(component=INPUT)

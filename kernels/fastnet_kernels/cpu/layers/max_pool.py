@@ -21,7 +21,7 @@ from ...codes import (
 from ..codegen.arrays import ON_STACK, image, numbers_on_stack
 from ..codegen.compiling import inner, kernel, routine
 from ..partition import bounds
-from ..program.workspace import offset_of
+from ..step.workspace import offset_of
 
 
 @inner

@@ -3,29 +3,14 @@
 Where a batch normalisation must see all samples, there are several such phases, each for some layers: see `run`.
 """
 
-from ...codes import (
-    A_OFFSET,
-    DZ_OFFSET,
-    DZ_ROWS_OFFSET,
-    GRADIENT,
-    INPUT_TAIL,
-    INPUT_TAIL_OFFSET,
-    N_IN,
-    N_OUT,
-    PREDICT,
-    WGRAD,
-    WGRAD_FUSED,
-)
-from ..codegen.arrays import vector
+from ...codes import GRADIENT, PREDICT
 from ..codegen.compiling import routine
 from ..layers import dispatch
 from ..layers.activation import activate_layer, derive_layer
-from ..layers.dense.forward import first_dense_layer
-from ..layers.dense.weight_gradient import add_to_partial, keep_rows
 from ..partition import n_blocks, n_partials, share
-from .inputs import find_rows
+from ..step.inputs import find_rows
+from ..step.workspace import scratch_of
 from .output import cost_of_block, mark_what_is_not_finite, store_outputs
-from .workspace import is_wgrad_gemm, scratch_of
 
 
 @routine
@@ -35,7 +20,7 @@ def _forward(job, scratch, first_block, last_block, first_layer, last_layer):
         dispatch.forward(job, scratch, l, first_block, last_block)
         if l == 0 and job.mode == PREDICT and not job.are_bytes:
             for block in range(first_block, last_block):
-                mark_what_is_not_finite(job, block, dispatch.units_that_tell(job.plan))
+                mark_what_is_not_finite(job, block, dispatch.units_to_check(job.plan))
         if l < job.plan.layers.shape[0] - 1:
             for block in range(first_block, last_block):
                 activate_layer(job, l, block)
@@ -44,18 +29,14 @@ def _forward(job, scratch, first_block, last_block, first_layer, last_layer):
 @routine
 def _backward(job, scratch, first_block, last_block, first_layer, last_layer):
     """dZ of layers `first_layer` to `last_layer` - 1, for some blocks of samples, from dZ of layer `last_layer`."""
-    plan = job.plan
     for l in range(last_layer, first_layer, -1):
-        if plan.layers[l, INPUT_TAIL]:
-            first_unit = plan.layers[l, N_IN] - plan.layers[l, INPUT_TAIL]
-            keep_rows(job, l - 1, A_OFFSET, first_unit, plan.layers[l, INPUT_TAIL_OFFSET], first_block, last_block)
-        if l <= plan.first_trained:
+        dispatch.keep_inputs(job, l, first_block, last_block)
+        if l <= job.plan.first_trained:
             return
         dispatch.backward(job, scratch, l, first_block, last_block)
         for block in range(first_block, last_block):
             derive_layer(job, l - 1, block)
-        if is_wgrad_gemm(job, l - 1):
-            keep_rows(job, l - 1, DZ_OFFSET, 0, plan.layers[l - 1, DZ_ROWS_OFFSET], first_block, last_block)
+        dispatch.keep_derivatives(job, l - 1, first_block, last_block)
 
 
 @routine
@@ -63,19 +44,16 @@ def data_phase(job, worker, workers, first_layer, last_layer, goes_forward, come
     """One worker's data phase of some layers: its share of the blocks of samples, or of the groups that sum dW."""
     plan, scratch = job.plan, scratch_of(job, worker)
     blocks, layers = n_blocks(job.m, plan.block_rows), plan.layers.shape[0]
-    if job.mode >= GRADIENT and plan.layers[0, WGRAD] == WGRAD_FUSED:
-        size = plan.layers[0, N_OUT] * plan.layers[0, N_IN]
+    if job.mode >= GRADIENT and dispatch.is_fused(plan):
         for index in range(worker, n_partials(blocks), workers):
-            partial, (first, last) = plan.partials + index * size, share(index, n_partials(blocks), blocks)
+            first, last = share(index, n_partials(blocks), blocks)
             for block in range(first, last):
                 find_rows(job, block * plan.block_rows)
-            sums = vector(job.workspace, partial, size)
-            for k in range(size):
-                sums[k] = 0
+            dispatch.clear_partial(job, index)
             for block in range(first, last):
-                first_dense_layer(job, scratch, block, block + 1)
+                _forward(job, scratch, block, block + 1, 0, layers)
                 cost_of_block(job, block)
-                add_to_partial(job, partial, block)
+                dispatch.add_to_partial(job, index, block)
         return
     (begin, end), ends = share(worker, workers, blocks), last_layer == layers
     if first_layer == 0 and goes_forward:
@@ -93,8 +71,8 @@ def data_phase(job, worker, workers, first_layer, last_layer, goes_forward, come
                     store_outputs(job, block)
                 else:
                     cost_of_block(job, block)
-            if job.mode >= GRADIENT and is_wgrad_gemm(job, layers - 1):
-                keep_rows(job, layers - 1, DZ_OFFSET, 0, plan.layers[layers - 1, DZ_ROWS_OFFSET], first, last)
+            if job.mode >= GRADIENT:
+                dispatch.keep_derivatives(job, layers - 1, first, last)
         if comes_back:
             _backward(job, scratch, first, last, first_layer, min(last_layer, layers - 1))
             if first_layer > 0:

@@ -18,7 +18,7 @@ from ..codegen.arrays import matrix, vector
 from ..codegen.compiling import inner, routine
 from ..layers.activation import activate_layer, derive_layer, softmax_columns, softmax_of_one
 from ..loss import cross_entropy_columns, cross_entropy_of_one, log_loss_columns, robust_columns, squared_error_columns
-from .workspace import count_of, matrix_of, numbers_of, offset_of, strides_of
+from ..step.workspace import count_of, matrix_of, numbers_of, offset_of, strides_of
 
 
 @routine

@@ -28,7 +28,7 @@ from ..codegen.compiling import inner, routine
 from ..codegen.vector_math import is_finite
 from ..layers.activation import activate, derive
 from ..loss import cross_entropy_of_one, log_loss_columns
-from .inputs import are_copied, find_rows, read_rows, unpacked_inputs
+from ..step.inputs import are_copied, find_rows, read_rows, unpacked_inputs
 from .output import mark_what_is_not_finite, store_outputs
 
 

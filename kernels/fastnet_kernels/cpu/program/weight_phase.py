@@ -7,13 +7,13 @@ import math
 
 import numpy as np
 
-from ...codes import CLIP_NORM, CLIP_VALUE, L1, L2, LDW, OPTIMIZER, OPTIMIZERS, PLAIN, TASK_LAYER, TRAIN, W_OFFSET
+from ...codes import CLIP_NORM, CLIP_VALUE, L1, L2, OPTIMIZER, OPTIMIZERS, PLAIN, TASK_LAYER, TRAIN
 from ..codegen.arrays import vector
 from ..codegen.compiling import inner, routine
 from ..codegen.vector_math import is_finite
 from ..layers import dispatch
 from ..optimizers import update
-from .workspace import piece_of, scratch_of
+from ..step.workspace import piece_of, scratch_of
 
 
 @inner
@@ -52,19 +52,9 @@ def _squares(numbers):
 
 
 @inner
-def _segment(plan, piece, j):
-    """Offset and count of a task's parameters, row by row of W; after the last row b (of a normalisation beta)."""
-    if j < piece.last_row:
-        l = piece.layer
-        w = plan.layers[l, W_OFFSET] + j * plan.layers[l, LDW] + piece.first_column
-        return w, piece.last_column - piece.first_column
-    return dispatch.bias_of(plan, piece)
-
-
-@inner
 def _gradients_of(job, piece, j):
     """A task's gradients of row j, or those of b, as a vector."""
-    offset, count = _segment(job.plan, piece, j)
+    offset, count = dispatch.parameters_of(job.plan, piece, j)
     return vector(job.gradients, offset, count)
 
 
@@ -86,7 +76,7 @@ def _run_task(job, scratch, index):
         return
     penalty = squares = scratch.dtype.type(0)
     for j in range(piece.first_row, piece.last_row + 1):
-        offset, count = _segment(plan, piece, j)
+        offset, count = dispatch.parameters_of(plan, piece, j)
         gradients = vector(job.gradients, offset, count)
         if count == 0:
             continue
@@ -160,7 +150,7 @@ def change_weights(job, worker, workers):
     for index in range(worker, plan.tasks.shape[0], workers):
         piece = piece_of(plan.tasks[index])
         for j in range(piece.first_row, piece.last_row + 1):
-            offset, count = _segment(plan, piece, j)
+            offset, count = dispatch.parameters_of(plan, piece, j)
             gradients = vector(job.gradients, offset, count)
             for i in range(count):
                 gradients[i] *= factor

@@ -6,6 +6,22 @@ samples, where these would leave most of a vector empty. The public kernels are 
 
 from .backward import backward
 from .forward import forward
-from .weight_gradient import weight_gradient
+from .weight_gradient import (
+    add_to_partial,
+    clear_partial,
+    keep_derivatives,
+    keep_inputs,
+    parameters_of,
+    weight_gradient,
+)
 
-__all__ = ["backward", "forward", "weight_gradient"]
+__all__ = [
+    "add_to_partial",
+    "backward",
+    "clear_partial",
+    "forward",
+    "keep_derivatives",
+    "keep_inputs",
+    "parameters_of",
+    "weight_gradient",
+]

@@ -7,21 +7,12 @@ from ...codegen.matrix import Matrix, Rows, moved
 from ...codegen.processor import TARGET
 from ...gemm.dot_and_gemv import gemv_t
 from ...gemm.gemm_bf16x3 import gemm_amx
-from ...gemm.macro_kernel import gemm, mc_for
+from ...gemm.macro_kernel import gemm
 from ...gemm.micro_kernels import NO_PREFETCH
-from ...gemm.packing import gemm_packed, pack_columns, packed_mr
-from ...program.workspace import (
-    columns_of,
-    count_of_blocks,
-    numbers_of,
-    panels_of,
-    samples_of,
-    terms_of,
-    transposed_weights_of,
-    units_of,
-    weights_of,
-)
+from ...gemm.packing import gemm_packed, pack_columns, packed_columns, packed_mr
+from ...step.workspace import count_of_blocks, numbers_of, panels_of, samples_of, units_of
 from .tail import dense_backward_tail
+from .views import columns_of, terms_of, transposed_weights_of, weights_of
 
 _NUMBERS = TARGET.backward_numbers
 _PACKED_DEPTH = TARGET.packed_depth
@@ -49,7 +40,7 @@ def _dense_backward_packed(job, scratch, l, first_block, last_block):
     height = packed_mr(size, workspace)
     for j in range(0, n, _PACKED_DEPTH):
         depth = min(_PACKED_DEPTH, n - j)
-        columns = mc_for(depth, workspace)
+        columns = packed_columns(height, depth, workspace)
         for c in range(0, n_in, columns):
             count = min(columns, n_in - c)
             pack_columns(height, scratch, moved(W, j * W.row + c), count, depth)

@@ -11,20 +11,11 @@ from ...gemm.dot_and_gemv import gemm_dot
 from ...gemm.gemm_bf16x3 import depth_at_once, gemm_amx, gemm_bf16x3
 from ...gemm.macro_kernel import gemm, mc_for
 from ...gemm.micro_kernels import NO_PREFETCH
-from ...program.inputs import are_copied, pack_inputs, read_rows, unpacked_inputs
-from ...program.inputs_bf16x3 import pack_inputs_bf16x3
-from ...program.workspace import (
-    columns_of,
-    count_of_blocks,
-    offset_of,
-    panels_of,
-    samples_of,
-    strides_of,
-    terms_of,
-    units_of,
-    weights_of,
-)
+from ...step.inputs import are_copied, pack_inputs, read_rows, unpacked_inputs
+from ...step.inputs_bf16x3 import pack_inputs_bf16x3
+from ...step.workspace import count_of_blocks, offset_of, panels_of, samples_of, strides_of, units_of
 from .tail import dense_forward_tail, first_layer_unpacked
+from .views import columns_of, terms_of, weights_of
 
 
 @inner
@@ -93,7 +84,7 @@ def _first_layer_amx(job, scratch, first_block, last_block):
 
 
 @routine
-def first_dense_layer(job, scratch, first_block, last_block):
+def _first_layer(job, scratch, first_block, last_block):
     """Z of the first layer, from the samples, for some blocks."""
     plan, workspace = job.plan, job.workspace
     n_in = plan.layers[0, N_IN]
@@ -148,7 +139,7 @@ def _dense_forward(job, scratch, l, first_block, last_block):
 def forward(job, scratch, l, first_block, last_block):
     """Z of dense layer l, for some blocks: of the first layer from the samples, else from A of the layer below."""
     if l == 0:
-        first_dense_layer(job, scratch, first_block, last_block)
+        _first_layer(job, scratch, first_block, last_block)
     else:
         _dense_forward(job, scratch, l, first_block, last_block)
     if job.tail:

@@ -7,11 +7,12 @@ through the larger layers sample by sample.
 from ....codes import A_OFFSET, DZ_OFFSET, N_IN, N_OUT, SAMPLE_ROWS
 from ...codegen.arrays import reinterpret, vector
 from ...codegen.compiling import routine
-from ...codegen.matrix import Matrix, Rows, moved, rescale_of
+from ...codegen.matrix import Matrix, Rows, moved
 from ...codegen.processor import TARGET
 from ...gemm.dot_and_gemv import DOTS_AT_ONCE, gemm_dot, gemm_dot_bytes, gemv_t
-from ...program.inputs import lie_ready, read_rows
-from ...program.workspace import columns_of, count_of, offset_of, strides_of, tail_of, units_of, weights_of
+from ...step.inputs import lie_ready, read_rows, rescale_of
+from ...step.workspace import count_of, offset_of, strides_of, units_of
+from .views import columns_of, tail_of, weights_of
 
 _SAMPLES = TARGET.dot_samples
 

@@ -34,9 +34,10 @@ from ...gemm.load_convert import transpose
 from ...gemm.macro_kernel import gemm, gemm_gathered, mc_for
 from ...gemm.micro_kernels import NO_PREFETCH
 from ...partition import n_blocks, n_partials
-from ...program.inputs import gather_inputs, unpacked_inputs
-from ...program.inputs_bf16x3 import gather_inputs_bf16x3, pack_activations_bf16x3
-from ...program.workspace import Piece, count_of, is_wgrad_gemm, offset_of, piece_of, strides_of, terms_of, units_of
+from ...step.inputs import gather_inputs, unpacked_inputs
+from ...step.inputs_bf16x3 import gather_inputs_bf16x3, pack_activations_bf16x3
+from ...step.workspace import Piece, count_of, offset_of, piece_of, strides_of, units_of
+from .views import is_wgrad_gemm, terms_of
 
 _SHORT_ROW = TARGET.short_row
 _PREFETCHES = TARGET.prefetches
@@ -207,6 +208,17 @@ def _add_bias(job, alpha, changed, piece, blocks):
         biases[j] += alpha * total
 
 
+@inner
+def parameters_of(plan, piece, j):
+    """Offset and count of a piece's parameters, row by row of W; after the last row b, with W's first column only."""
+    l = piece.layer
+    if j < piece.last_row:
+        w = plan.layers[l, W_OFFSET] + j * plan.layers[l, LDW] + piece.first_column
+        return w, piece.last_column - piece.first_column
+    count = piece.last_row - piece.first_row if piece.first_column == 0 else 0
+    return plan.layers[l, B_OFFSET] + piece.first_row, count
+
+
 @routine
 def weight_gradient(job, scratch, alpha, changed, task):
     """changed[...] += alpha * the derivatives of one task: some columns and rows of one layer's W, with the first b."""
@@ -231,7 +243,7 @@ def weight_gradient(job, scratch, alpha, changed, task):
 
 
 @routine
-def keep_rows(job, l, column, first_unit, target, first_block, last_block):
+def _store_rows(job, l, column, first_unit, target, first_block, last_block):
     """Copy A or dZ of some blocks, from `first_unit` on, to where those of all samples lie for dW, a unit a row."""
     plan, workspace = job.plan, job.workspace
     n, size = plan.layers[l, N_OUT], plan.block_rows
@@ -243,15 +255,40 @@ def keep_rows(job, l, column, first_unit, target, first_block, last_block):
                 row[i] = numbers[i]
 
 
+@inner
+def keep_derivatives(job, l, first_block, last_block):
+    """For WGRAD_GEMM dZ of layer l, of some blocks, once more: a unit a row, of all samples."""
+    if is_wgrad_gemm(job, l):
+        _store_rows(job, l, DZ_OFFSET, 0, job.plan.layers[l, DZ_ROWS_OFFSET], first_block, last_block)
+
+
+@inner
+def keep_inputs(job, l, first_block, last_block):
+    """The last few inputs of layer l, of some blocks, where they would leave most of a panel empty."""
+    layers = job.plan.layers
+    if layers[l, INPUT_TAIL]:
+        first_unit = layers[l, N_IN] - layers[l, INPUT_TAIL]
+        _store_rows(job, l - 1, A_OFFSET, first_unit, layers[l, INPUT_TAIL_OFFSET], first_block, last_block)
+
+
+@inner
+def clear_partial(job, index):
+    """The sum of dW over one group of blocks, for WGRAD_FUSED, before its blocks add to it."""
+    size = job.plan.layers[0, N_OUT] * job.plan.layers[0, N_IN]
+    sums = vector(job.workspace, job.plan.partials + index * size, size)
+    for k in range(size):
+        sums[k] = 0
+
+
 @routine(component=SAMPLE_ROWS)
-def add_to_partial(job, partial, block):
+def add_to_partial(job, index, block):
     """The block's share of dW, of the single layer there is, from samples that are still in cache.
 
     Meanwhile half of the next block's samples are prefetched, where that helps.
     """
     plan, workspace = job.plan, job.workspace
     n, n_in, size = plan.layers[0, N_OUT], plan.layers[0, N_IN], plan.block_rows
-    first = block * size
+    first, partial = block * size, plan.partials + index * n * n_in
     dz = offset_of(plan, 0, DZ_OFFSET, block)
     count, rows = count_of(job, block), vector(job.rows, first, 2 * size)
     scale, shift = workspace.dtype.type(plan.scale), workspace.dtype.type(plan.shift)

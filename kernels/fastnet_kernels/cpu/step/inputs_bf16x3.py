@@ -3,12 +3,13 @@
 from ...codes import A_OFFSET, AMX, N_IN
 from ..codegen.arrays import reinterpret
 from ..codegen.compiling import inner, routine
-from ..codegen.matrix import Rows, rescale_of, unscaled
+from ..codegen.matrix import Rows, unscaled
 from ..codegen.processor import LINE_BYTES, TARGET
 from ..codegen.simd import prefetch
 from ..gemm.amx import TILE_ROWS
 from ..gemm.bf16x3 import bf16x3_pairs, bf16x3_samples
 from ..gemm.gemm_bf16x3 import STEP, bf16x3_panel, tile_of
+from .inputs import rescale_of
 from .workspace import offset_of
 
 _AHEAD = TARGET.prefetched_samples

@@ -7,7 +7,7 @@ What AMX multiplies is in `inputs_bf16x3`.
 from ...codes import BYTES, N_IN, PACKED_CACHED, SAMPLE_ROWS
 from ..codegen.arrays import reinterpret, vector
 from ..codegen.compiling import inner, routine
-from ..codegen.matrix import Rows, moved, rescale_of
+from ..codegen.matrix import Rescale, Rows, moved
 from ..codegen.processor import LINE_BYTES, PANEL_BYTES, TARGET, VECTOR_BYTES
 from ..codegen.simd import prefetch
 from ..gemm.load_convert import read_vectors, transpose
@@ -24,6 +24,12 @@ def find_rows(job, first):
     for i in range(first, first + job.plan.block_rows):
         offset = start + min(i, last)
         rows[i] = order[offset] if order.size else offset
+
+
+@inner
+def rescale_of(plan, buffer):
+    """How the plan reads samples, as numbers of the dtype of `buffer`."""
+    return Rescale(buffer.dtype.type(plan.scale), buffer.dtype.type(plan.shift))
 
 
 @inner
