@@ -50,8 +50,9 @@ def choose_strategy(
     vectors = -(-batch_size // lanes)
     uses_amx = [
         has_amx
+        and node.is_dense
         and min(node.n_in, node.n_out, batch_size) >= target.min_amx_extent
-        and node.n_weights >= target.min_amx_weights  # of a layer without W none
+        and node.n_weights >= target.min_amx_weights
         for node in nodes
     ]
     stays = repeats and 2 * vectors * lanes * n_inputs * dtype.itemsize <= target.cached_inputs_bytes
@@ -93,7 +94,7 @@ def choose_strategy(
             stays=stays,
         )
     packs_w = [
-        not by_amx and node.n_weights * dtype.itemsize >= target.large_w_bytes
+        node.is_dense and not by_amx and node.n_weights * dtype.itemsize >= target.large_w_bytes
         for node, by_amx in zip(nodes, uses_amx, strict=True)
     ]
     input_tails = [
