@@ -4,7 +4,7 @@ import math
 
 from .execution.executor import Executor
 from .layers.base import shown_shape
-from .layers.stack import nodes_of
+from .layers.stack import nodes_of, uses_shape
 
 
 def table_of(network: Executor) -> str:
@@ -31,7 +31,11 @@ def table_of(network: Executor) -> str:
     rule = "-" * max(map(len, lines))
     is_built = shape is not None
     total = f"{sum(array.size for array in network.parameters.values()):,}" if is_built else "no"
-    end = "" if is_built else " yet: fit(X, y) makes them, or build(n_inputs)"
+    end = (
+        ""
+        if is_built
+        else f" yet: fit(X, y) makes them, or build({'shape' if uses_shape(network.layers) else 'n_inputs'})"
+    )
     loss = network.loss_and_setting.name
     return "\n".join([lines[0], rule, *lines[1:], rule, f"loss {loss}, {total} parameters of {network.dtype}{end}"])
 

@@ -51,11 +51,14 @@ def as_samples(
     if shape is not None and found != shape:
         if len(shape) > 1:
             raise ValueError(
-                f"X has samples of shape {found} (its own is {given.shape}): this network was built for {shape}"
+                f"X has shape {given.shape}, samples of {found}: this network was built for samples of {shape}; give "
+                f"(m, {', '.join(map(str, shape))}), also of a single one"
             )
         if n_features != shape[0]:
+            n = shape[0]
             raise ValueError(
-                f"X has {n_features} features a sample (shape {given.shape}): this network was built for {shape[0]}"
+                f"X has {n_features} features a sample (shape {given.shape}): this network was built for {n}; give "
+                f"(m, {n}), or (1, {n}) for one sample"
             )
     flat = given if given.ndim == 2 else given.reshape(len(given), n_features)
     if flat.dtype == dtype and flat.flags.c_contiguous:

@@ -101,7 +101,7 @@ class Executor:
     def require_parameters(self) -> int:
         """How many numbers a sample has; ValueError before the network is built."""
         if self.input_shape is None:
-            raise ValueError("this network has no parameters yet: call fit(X, y), or build(n_inputs) and set them")
+            raise ValueError("this network has no parameters yet: call fit(X, y), or build(n_inputs), which draws them")
         return self._graph.nodes[0].n_in
 
     def require_features(self, batches: Batches) -> None:

@@ -49,7 +49,10 @@ class _MaxPool(Layer):
     def output_shape(self, shape: Shape) -> Shape:
         if len(shape) not in self.takes:
             fits = " or ".join(self.takes.values())
-            raise ValueError(f"it takes {fits}, and gets {shown_shape(shape)}: reshape X, and put no Dense before it")
+            raise ValueError(
+                f"it takes {fits}, and gets {shown_shape(shape)}: give samples of that shape to fit or build, and put "
+                "Dense and normalisations behind it"
+            )
         extents, rest = shape[: self.axes], shape[self.axes :]
         if any(size > extent for size, extent in zip(self.window, extents, strict=True)):
             raise ValueError(

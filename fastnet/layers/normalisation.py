@@ -18,7 +18,10 @@ class Normalisation(ActivatedLayer):
 
     def output_shape(self, shape: Shape) -> Shape:
         if len(shape) > 1:
-            raise ValueError(f"it takes features (m, n), and gets {shown_shape(shape)}: put a Dense layer before it")
+            raise ValueError(
+                f"it takes features (m, n), and gets {shown_shape(shape)}: move it behind a Dense layer, which makes "
+                "features of images"
+            )
         return shape
 
     def parameters(self, shape: Shape) -> list[Parameter]:
