@@ -50,17 +50,18 @@ TRAIN = 3  # forward, cost and backward, then the parameters are updated
 SAMPLE_MAJOR = 0  # a sample is a row: for mini-batches of a few samples
 FEATURE_MAJOR = 1  # a sample is a column
 
-# How the first layer reads samples. In SAMPLE_MAJOR layout they are rows, and PACKED_CACHED is a copy of them.
+# How the first layer reads samples.
 PACKED = 0  # into panels, a feature a row
 PACKED_CACHED = 1  # into panels that stay in the workspace: few features, or the same samples in every step
 UNPACKED = 2  # as rows, in dot products: few units
+ROWS_COPIED = 3  # as rows that are copied into the workspace first: many units, in SAMPLE_MAJOR layout
 
 # How a layer's dW is summed.
 WGRAD_GEMM = 0  # by gemm, with A_prev gathered as panels, a sample a row
 WGRAD_DOT = 1  # in dot products of two units' numbers: small layers
 WGRAD_ROWS = 2  # from the samples' own rows: few samples, or few units of the first layer
 WGRAD_FUSED = 3  # in the data phase, while a block of samples is in cache: a single layer of few units
-WGRAD_NONE = 4  # the layer is not dense
+WGRAD_NONE = 4  # there is no dW: of a normalisation gamma and beta have gradients, which are sums of its own
 
 # Columns of Plan.layers. Offsets count elements from the start of their buffer. From one row of W to the next are LDW
 # elements, N_IN of them its own. Of a normalisation W is gamma, B beta. SAVED_OFFSET is what the activation's
@@ -176,7 +177,7 @@ class Plan(NamedTuple):
     block_rows: int  # samples of a block
     samples_stride: int  # of a row that has a number for each sample
     layout: int  # SAMPLE_MAJOR or FEATURE_MAJOR
-    inputs: int  # PACKED, PACKED_CACHED or UNPACKED
+    inputs: int  # PACKED, PACKED_CACHED, UNPACKED or ROWS_COPIED
     blocks_together: int
     features_at_once: int
     blocks_at_once: int

@@ -1,4 +1,4 @@
-"""What an optimizer does to the parameters, in one pass over the flat buffers. Formulas: `reference.updates`.
+"""What an optimizer does to the parameters, in one pass over the flat buffers. Formulas: `reference.optimizers`.
 
 The building blocks `..._of` take some parameters, (n,), and change them in place; in the program `update` chooses one.
 """

@@ -130,14 +130,14 @@ class Target(NamedTuple):
         return self.l2_bytes
 
     @property
-    def bf16x3_panel(self) -> int:
+    def bf16x3_panel_size(self) -> int:
         """Words of 4 bytes of one panel's terms, or of the piece's that it is multiplied with."""
         return 48 * self.amx_depth
 
     @property
     def amx_scratch(self) -> int:
         """Words of 4 bytes of all terms that one thread uses."""
-        return (self.amx_panels + 1) * self.bf16x3_panel
+        return (self.amx_panels + 1) * self.bf16x3_panel_size
 
 
 AVX512 = Target(64, (14, 12, 10, 8, 6, 4, 2, 1), (28, 24, 20, 16, 12, 8, 4, 2, 1), (4, 2, 1), (5, 2, 1))

@@ -136,7 +136,7 @@ def multiply_tiles(typing_context, down, across, C, terms, a, b, steps):
         target = Operand(context, builder, signature.args[2], arguments[2])
         source = Buffer(context, builder, signature.args[3], arguments[3])
         number, unit = ir.IntType(64), _Tiles(builder)
-        c_row_bytes, row_bytes = builder.mul(target.row, number(4)), number(_ROW_BYTES)
+        c_row_bytes, row_bytes = builder.mul(target.row_stride, number(4)), number(_ROW_BYTES)
         # Tiles 0 to 3 are C's, 4 and 5 A's, 6 and 7 B's.
         sums = [
             (row, column, 2 * row + column)
@@ -145,7 +145,7 @@ def multiply_tiles(typing_context, down, across, C, terms, a, b, steps):
         ]
 
         def offset(row, column):
-            down = builder.mul(target.row, number(TILE_ROWS * row))
+            down = builder.mul(target.row_stride, number(TILE_ROWS * row))
             return target.at(target.offset, down, number(TILE_ROWS * column))
 
         for row, column, tile in sums:

@@ -125,7 +125,7 @@ def bf16x3_samples(typing_context, terms, t, source, first, width, rescale):
 
         def store(is_part):
             offsets = [rows.load(rows.at(first, number(i))) for i in range(target.lanes)]
-            offsets = [builder.add(given.offset, builder.mul(offset, given.row)) for offset in offsets]
+            offsets = [builder.add(given.offset, builder.mul(offset, given.row_stride)) for offset in offsets]
 
             def load(i):
                 start = number(i // target.lanes * target.lanes)

@@ -8,7 +8,7 @@ from ..codegen.processor import LINE_BYTES, TARGET
 from ..codegen.simd import prefetch
 from ..gemm.amx import TILE_ROWS
 from ..gemm.bf16x3 import bf16x3_pairs, bf16x3_samples
-from ..gemm.gemm_bf16x3 import STEP, bf16x3_panel, tile_of
+from ..gemm.gemm_bf16x3 import STEP, panel_offset, tile_of
 from .inputs import rescale_of
 from .workspace import offset_of
 
@@ -32,7 +32,7 @@ def pack_inputs_bf16x3(job, terms, first_block, last_block, first_feature, n_fea
     """bf16x3 terms of some blocks' panels of some features, a feature a row."""
     plan = job.plan
     for p, block in enumerate(range(first_block, last_block)):
-        offset = bf16x3_panel(0, p)
+        offset = panel_offset(p)
         if job.are_bytes:
             _pack(plan, terms, offset, job.samples, job.rows, block * STEP, first_feature, n_features)
         else:
@@ -52,7 +52,7 @@ def _gather(plan, terms, source, rows, first, count, first_column, last_column):
                 prefetch(source, rows[upcoming + TILE_ROWS] * n + column)
             for column in range(first_column, last_column, TILE_ROWS):
                 c, left = column - first_column, min(TILE_ROWS, last_column - column)
-                target = tile_of(bf16x3_panel(0, c // STEP), k, c % STEP) + i * TILE_ROWS
+                target = tile_of(panel_offset(c // STEP), k, c % STEP) + i * TILE_ROWS
                 if left == TILE_ROWS:
                     bf16x3_pairs(terms, target, source, row + column, second + column, None, None, rescale)
                 else:
@@ -77,7 +77,7 @@ def pack_activations_bf16x3(job, terms, l, first, count, first_column, last_colu
         c = column - first_column
         for k in range(0, count, STEP):
             target, a = (
-                tile_of(bf16x3_panel(0, c // STEP), k, c % STEP),
+                tile_of(panel_offset(c // STEP), k, c % STEP),
                 offset_of(plan, l, A_OFFSET, (first + k) // STEP),
             )
             bf16x3_samples(terms, target, Rows(job.workspace, a, STEP, plan.iota), column, STEP, as_it_is)
