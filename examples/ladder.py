@@ -136,7 +136,7 @@ def packed(A_prev, W, b, Z, panels, blocks):
 
     Faster, because two vectors and 14 single numbers are loaded for 28 multiply-adds of whole vectors, no lanes are
     added up at the end, and memory is read strictly in order. Where steps 3 and 4 leave it to the compiler, here the
-    code says what is in which register (`fastnet_kernels/cpu/tiles.py`).
+    code says what is in which register (`fastnet_kernels/cpu/gemm/micro_kernels.py`).
 
     In a network the blocks of one layer are the panels of the next. So only the first layer packs, and nothing is
     transposed back but the outputs; here, both are part of the time.

@@ -17,7 +17,7 @@ from .benchmarks.comparison import compare
 from .callbacks import CSVLogger, EarlyStopping, LearningRateLogger, ModelCheckpoint, TensorBoard
 from .execution.cpu.device import set_num_threads
 from .gradient_check import check_gradients
-from .layers import BatchNorm, Dense, Dropout, LayerNorm, Rescale
+from .layers import BatchNorm, Dense, Dropout, LayerNorm, MaxPool1D, MaxPool2D, Rescale
 from .logistic import LogisticRegression
 from .network import Network, load
 from .optimizers import SGD, Adam, AdamW, RMSProp
@@ -43,6 +43,8 @@ __all__ = [
     "LayerNorm",
     "LearningRateLogger",
     "LogisticRegression",
+    "MaxPool1D",
+    "MaxPool2D",
     "ModelCheckpoint",
     "ModelFileError",
     "Network",

@@ -17,7 +17,7 @@ from .execution.contexts import ContextPool
 from .execution.devices import device_for
 from .execution.layout import slots_of
 from .layers import Layer
-from .layers.stack import checked_layers, nodes_of, output_units
+from .layers.stack import checked_layers, checked_shape, nodes_of, output_units
 from .losses import Loss, loss_for
 from .metrics import Metric, named
 from .optimizers import SGD, Optimizer
@@ -38,8 +38,8 @@ class Network(Trainable):
 
     Parameters
     ----------
-    layers : sequence of Dense, BatchNorm, LayerNorm and Dropout, with Rescale possibly first
-        The first to compute and the last are Dense; only the last, the output layer, may be softmax.
+    layers : sequence of Dense, BatchNorm, LayerNorm, Dropout, MaxPool1D and MaxPool2D, with Rescale possibly first
+        The last one, the output layer, is Dense; it alone may be softmax.
     loss : str or Loss, optional
         "log_loss" (for sigmoid outputs), "cross_entropy" (softmax), "hinge" (linear, for two classes), or for numbers
         "squared_error" (half the squared error), "absolute_error", "huber" or "quantile"; chosen by the output layer
@@ -246,7 +246,7 @@ class Network(Trainable):
         """
         with other.reading():
             given = {name: array.copy() for name, array in other.parameters.items()}
-            shape = self.input_shape or other.input_shape or ()
+            shape = self.input_shape or checked_shape(self.layers, other.input_shape or ())
         mine = {slot.name: slot.shape for slot in slots_of(nodes_of(self.layers, shape), self.dtype)}
         if names is None:
             names = [name for name, shape in mine.items() if name in given and shape == given[name].shape]

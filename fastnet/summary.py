@@ -18,13 +18,13 @@ def table_of(network: Executor) -> str:
         kind, count = type(layer).__name__, "0"
         if layer.kind >= 0:
             node = next(nodes, None)
-            number += layer.is_product
+            number += layer.begins_number
             if node is not None:
                 shown = shown_shape(node.output_shape)
                 count = f"{sum(math.prod(parameter.shape) for parameter in layer.parameters(node.input_shape)):,}"
             else:
-                shown, count = shown_shape(layer.output_shape(())) if layer.is_product else shown, "?"
-            kind = f"{number} {kind}" if layer.is_product else f"{' ' * len(str(number))} {kind}"
+                shown, count = f"(m, {layer.fixed_units})" if layer.fixed_units else shown, "?"
+            kind = f"{number} {kind}" if layer.begins_number else f"{' ' * len(str(number))} {kind}"
         rows.append((kind, shown, count, layer.shown_settings()))
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     lines = [f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]:>{widths[2]}}  {row[3]}".rstrip() for row in rows]

@@ -1,3 +1,4 @@
+import math
 import os
 import sys
 import threading
@@ -35,6 +36,19 @@ def threads(request):
     numba.set_num_threads(request.param)
     yield request.param
     numba.set_num_threads(before)
+
+
+@pytest.fixture
+def images(monkeypatch):
+    """`images(5, 6, 2)`: Dense layers of 60 units make images of this shape.
+
+    So a layer of images, too, has parameters before it, without which there would be no gradients to go through it.
+    """
+    from fastnet import Dense
+
+    shapes, flat = {}, Dense.output_shape
+    monkeypatch.setattr(Dense, "output_shape", lambda self, shape: shapes.get(self.units) or flat(self, shape))
+    return lambda *shape: shapes.setdefault(math.prod(shape), shape)
 
 
 @pytest.fixture

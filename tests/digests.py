@@ -96,6 +96,14 @@ def _cases(dtype):
         net = fn.Network([fn.Rescale(1 / 255, -0.5), Dense(n, "relu"), Dense(2, "softmax")], dtype=dtype)
         options = {"batch_size": 32, "optimizer": fn.Adam(0.01), "sample_weight": weights, **common}
         yield f"pixels, {n} units", net, (pixels, np.arange(70) % 2), options
+    for first in (fn.BatchNorm("tanh"), fn.LayerNorm(), fn.Dropout(0.3)):
+        net = fn.Network([fn.Rescale(1 / 255), first, Dense(70, "relu"), Dense(2, "softmax")], dtype=dtype)
+        yield (
+            f"first {first}",
+            net,
+            (pixels, np.arange(70) % 2),
+            {"batch_size": 32, "optimizer": fn.Adam(0.01), **common},
+        )
     for trainable in (False, True):
         layers = [Dense(20, "relu", trainable=trainable), fn.BatchNorm(trainable=not trainable), Dense(1, "sigmoid")]
         net = fn.Network(layers, dtype=dtype)
@@ -152,10 +160,13 @@ def main():
         with open(options.against) as file:
             before = dict(line.strip().rsplit(" | ", 1) for line in file)
         after = dict(line.rsplit(" | ", 1) for line in found)
-        changed = [key for key, value in after.items() if before.get(key) != value]
+        changed = [key for key, value in after.items() if before.get(key, value) != value]  # others are new
         missing = [key for key in before if key not in after and key.split(" | ")[0] in options.machines]
         print("\n".join([*(f"changed: {key}" for key in changed), *(f"missing: {key}" for key in missing)]))
-        print(f"{len(after) - len(changed)} of {len(after)} digests are those of {options.against}")
+        new = sum(key not in before for key in after)
+        print(
+            f"{len(after) - new - len(changed)} of {len(after)} digests are those of {options.against}, {new} are new"
+        )
         sys.exit(bool(changed or missing))
 
 

@@ -16,7 +16,7 @@ def prepared(workload, dtype, *, by_vectors=False):
     peer = FastnetPeer(workload, dtype)
     peer.load(*workload.data(dtype))
     if by_vectors:
-        peer.net.device.has_unit = False
+        peer.net.device.has_amx = False
     peer.reset(workload.weights(dtype))
     peer.train(1)
     return peer

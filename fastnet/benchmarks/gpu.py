@@ -40,7 +40,7 @@ def _say(line: str) -> None:
 
 def limits() -> dict[str, Any]:
     """What the GPU is, and can do at best."""
-    from fastnet_kernels.cuda.compiling import cuda
+    from fastnet_kernels.cuda.codegen.compiling import cuda
 
     device = cuda.get_current_device()
     name = device.name.decode() if isinstance(device.name, bytes) else str(device.name)
@@ -56,8 +56,8 @@ def limits() -> dict[str, Any]:
 def products() -> Iterator[Record]:
     """Our product of square matrices, and cuBLAS's, without tensor cores in float32."""
     import fastnet_kernels.cuda as backend
-    from fastnet_kernels.cuda.compiling import cuda
-    from fastnet_kernels.cuda.cublas import Matrix, find
+    from fastnet_kernels.cuda.codegen.compiling import cuda
+    from fastnet_kernels.cuda.gemm.cublas import Matrix, find
 
     for dtype in ("float32", "float64"):
         for side in _SIDES:

@@ -7,6 +7,7 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+from fastnet_kernels import reference
 
 from .timing import Queued
 
@@ -26,8 +27,9 @@ _TWO_MATRICES: tuple[Shape, ...] = ((256, 256), (2048, 4096))
 class Subject:
     """One kernel: the letters of its shape, and the letters that each argument's own shape is made of.
 
-    An argument without letters is a number. `products` counts the matrix products in it, 2 m p n operations each; a
-    kernel without any is bound by memory. `in_place` names the arguments that are changed, the first ones.
+    A capital is half of an extent, and an argument without letters is a number. `products` counts the matrix products
+    in it, 2 m p n operations each; a kernel without any is bound by memory. `in_place` names the arguments that are
+    changed, the first ones. Where the input A must be what another kernel makes of the same inputs, that is `forward`.
     """
 
     dimensions: str
@@ -36,6 +38,7 @@ class Subject:
     outputs: Mapping[str, str]
     products: int = 0
     in_place: tuple[str, ...] = ()
+    forward: str = ""
 
 
 def _elementwise(*inputs: str, shapes: tuple[Shape, ...] = _MATRICES) -> Subject:
@@ -54,6 +57,16 @@ def _normalisation(sample: str, *means: str) -> tuple[Subject, Subject]:
     there = Subject("mn", _TWO_MATRICES, {"A_prev": "mn", **given, "beta": "n", "epsilon": ""}, {**measured, "A": "mn"})
     sums = {**dict.fromkeys(means, "2m"), "dgamma": "n", "dbeta": "n", "dA_prev": "mn"}
     return there, Subject("mn", _TWO_MATRICES, {"dA": "mn", "A_prev": "mn", **given, **measured}, sums)
+
+
+def _pooling(name: str, shape: Shape, dimensions: str, *numbers: str) -> dict[str, Subject]:
+    """There and back, by windows of 2 which lie side by side along all extents but samples and channels."""
+    halves, given = dimensions[0] + dimensions[1:-1].upper() + dimensions[-1], dict.fromkeys(numbers, "")
+    back = {"dA": halves, "A_prev": dimensions, "A": halves, **given}
+    return {
+        name: Subject(dimensions, (shape,), {"A_prev": dimensions, **given}, {"A": halves}),
+        f"{name}_backward": Subject(dimensions, (shape,), back, {"dA_prev": dimensions}, forward=name),
+    }
 
 
 def _update(*states: str, numbers: Sequence[str]) -> Subject:
@@ -78,6 +91,7 @@ _NUMBERS: dict[str, Any] = {
     "nesterov": True,
     "rate": 0.5,
     "key": np.uint64(0x0123456789ABCDEF),
+    **dict.fromkeys(("pool_size", "stride", "pool_height", "pool_width", "stride_y", "stride_x"), 2),
 }
 _ADAM = ("step", "learning_rate", "beta1", "beta2", "epsilon", "weight_decay")
 _BATCH_NORM, _BATCH_NORM_BACKWARD = _normalisation("n")
@@ -119,6 +133,8 @@ SUBJECTS: dict[str, Subject] = {
     "layer_norm": _LAYER_NORM,
     "layer_norm_backward": _LAYER_NORM_BACKWARD,
     "dropout": Subject("mn", _TWO_MATRICES, {"A_prev": "mn", "rate": "", "key": ""}, {"A": "mn"}),
+    **_pooling("max_pool1d", (64, 256, 32), "mtc", "pool_size", "stride"),
+    **_pooling("max_pool2d", (64, 28, 28, 32), "mhwc", "pool_height", "pool_width", "stride_y", "stride_x"),
     "sgd_momentum": _update("velocity", numbers=["learning_rate", "momentum", "weight_decay", "nesterov"]),
     "rmsprop": _update(
         "velocity", "mean_square", numbers=["learning_rate", "decay", "momentum", "epsilon", "weight_decay"]
@@ -153,7 +169,7 @@ class Case:
         kernel = getattr(backend, self.kernel)
         arguments = [*self.inputs, *self.outputs]
         if backend.__name__.endswith("cuda"):
-            from fastnet_kernels.cuda.compiling import cuda
+            from fastnet_kernels.cuda.codegen.compiling import cuda
 
             arguments = [cuda.to_device(value) if isinstance(value, np.ndarray) else value for value in arguments]
             return Queued(lambda: kernel(*arguments), cuda.synchronize)
@@ -176,6 +192,7 @@ def make_case(kernel: str, shape: Shape, dtype: str, seed: int = 0) -> Case:
     """Random arguments for one kernel; the same numbers, rounded, for every dtype."""
     subject = SUBJECTS[kernel]
     extents = {"1": 1, "2": 2, **dict(zip(subject.dimensions, shape, strict=True))}
+    extents |= {letter.upper(): extent // 2 for letter, extent in extents.items() if letter.isalpha()}
     rng = np.random.default_rng(seed)
 
     def array(name: str, letters: str) -> Any:
@@ -190,6 +207,9 @@ def make_case(kernel: str, shape: Shape, dtype: str, seed: int = 0) -> Case:
         return numbers.astype(dtype)
 
     inputs = [array(name, letters) for name, letters in subject.inputs.items()]
+    if subject.forward:
+        named = dict(zip(subject.inputs, inputs, strict=True))
+        getattr(reference, subject.forward)(*(named[name] for name in SUBJECTS[subject.forward].inputs), named["A"])
     outputs = [np.empty([extents[letter] for letter in letters], dtype) for letters in subject.outputs.values()]
     return Case(kernel, shape, inputs, outputs)
 

@@ -65,7 +65,7 @@ _LANES_OF_DOUBLES = {(6, 0): 32, (7, 0): 32, (8, 0): 32, (9, 0): 64, (10, 0): 64
 @functools.cache
 def gpu_peak_flops(dtype: str) -> float:
     """The same of the current GPU outside its tensor cores, from its clock and the lanes of its multiprocessors."""
-    from fastnet_kernels.cuda.compiling import cuda
+    from fastnet_kernels.cuda.codegen.compiling import cuda
 
     device = cuda.get_current_device()
     capability = tuple(device.compute_capability)
@@ -78,7 +78,7 @@ def gpu_peak_flops(dtype: str) -> float:
 @functools.cache
 def gpu_bandwidth() -> float:
     """Bytes a second, read and written, of a copy within the GPU's memory that no cache holds."""
-    from fastnet_kernels.cuda.compiling import cuda
+    from fastnet_kernels.cuda.codegen.compiling import cuda
 
     source = cuda.device_array(1 << 27, np.float32)
     target = cuda.device_array_like(source)

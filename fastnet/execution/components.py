@@ -50,6 +50,7 @@ def of_tail(plan: codes.Plan, m: int, target: Target, lanes: int) -> set[int]:
 def has_split_tail(plan: codes.Plan, m: int, target: Target, lanes: int) -> bool:
     """Whether of a mini-batch of m samples a tail goes sample by sample, where a vector has so many lanes."""
     tail = m % lanes
-    weights = plan.layers[:, codes.N_IN] * plan.layers[:, codes.N_OUT]
+    is_dense = plan.layers[:, codes.KIND] == codes.DENSE
+    weights = is_dense * plan.layers[:, codes.N_IN] * plan.layers[:, codes.N_OUT]
     fits = 0 < tail <= lanes // target.tail_share
     return bool(plan.splits_tail) and fits and bool((weights >= tail * target.tail_weights).any())

@@ -59,11 +59,11 @@ class ContextPool:
                 pass
         return lock
 
-    def alone(self, call: Callable[[], Result]) -> Result:
-        """`call()`, while no other thread reads or changes the network."""
+    def alone(self, call: Callable[..., Result], *arguments: Any, **options: Any) -> Result:
+        """`call(...)`, while no other thread reads or changes the network."""
         self._is_wanted_alone = True
         with self._lock:
-            result = _while_locked(list(self._locks), 0, call)
+            result = _while_locked(list(self._locks), 0, call, arguments, options)
         self._is_wanted_alone = False  # and if an error comes before, readers have a little more to do: that is all
         return result
 
@@ -90,13 +90,15 @@ class ContextPool:
         return context
 
 
-def _while_locked(locks: Sequence[Any], first: int, call: Callable[[], Result]) -> Result:
-    """`call()`, holding all locks from `first` on: by `with` statements inside each other, some in each call."""
+def _while_locked(
+    locks: Sequence[Any], first: int, call: Callable[..., Result], arguments: Sequence[Any], options: dict[str, Any]
+) -> Result:
+    """`call(...)`, holding all locks from `first` on: by `with` statements inside each other, some in each call."""
     if first >= len(locks):
-        return call()
+        return call(*arguments, **options)
     a, b, c, d = (locks[i] if i < len(locks) else threading.RLock() for i in range(first, first + 4))
     with a, b, c, d:
-        return _while_locked(locks, first + 4, call)
+        return _while_locked(locks, first + 4, call, arguments, options)
 
 
 _pools: "weakref.WeakSet[ContextPool]" = weakref.WeakSet()

@@ -86,7 +86,7 @@ class Device(Protocol):
     def prepare_last(self, context: Any, batches: Batches) -> None:
         """Load what a last, shorter mini-batch needs besides."""
 
-    def run(
+    def execute(
         self,
         context: Any,
         mode: int,

@@ -1,5 +1,6 @@
 """What runs a network: its parameters in one buffer, and the compiled program on a device."""
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -90,11 +91,12 @@ class Executor:
 
     def replace_layers(self, layers: Sequence[Layer]) -> None:
         """Take layers of the same parameters in place of its own, such as the same ones frozen."""
-        self.layers[:] = layers
+        changed: dict[str, Any] = {"layers": list(layers)}
         if self.input_shape is not None:
-            self._graph = Graph.of(self.layers, self.input_shape, self.loss_and_setting)
-            self._slots = slots_of(self._graph.nodes, self.dtype)
+            graph = Graph.of(layers, self.input_shape, self.loss_and_setting)
+            changed |= {"_graph": graph, "_slots": slots_of(graph.nodes, self.dtype)}
             self._contexts.clear()
+        self.__dict__.update(changed)  # at once, so that no interrupt leaves half of it
 
     def require_parameters(self) -> int:
         """How many numbers a sample has; ValueError before the network is built."""
@@ -121,8 +123,12 @@ class Executor:
         total = 0.0
         for node in self._graph.nodes:
             if node.layer.has_penalty:
-                total += node.layer.penalty(self._parameters[f"W{node.number}"])
+                total += node.layer.penalty(functools.partial(self._parameter, node.number))
         return total
+
+    def _parameter(self, number: int, name: str) -> np.ndarray:
+        """A parameter of the layer with this number, by its name there: "W"."""
+        return self._parameters[f"{name}{number}"]
 
     # ---------------------------------------------------------------- who may use it
 
@@ -166,18 +172,18 @@ class Executor:
         """Run steps of the compiled program on this network's buffers; returns the step that comes next.
 
         Other threads may run it at the same time, unless this changes parameters. `repeats` tells that all of many
-        steps have the same samples. For the options see `Device.run`.
+        steps have the same samples. For the options see `Device.execute`.
         """
         if mode >= codes.GRADIENT:
-            return self.alone(lambda: self._run(mode, batches, first_step, last_step, repeats, **options))
-        with self.reading():
+            return self._contexts.alone(self._run, mode, batches, first_step, last_step, repeats, **options)
+        with self._contexts.reading():
             return self._run(mode, batches, first_step, last_step, repeats, **options)
 
     def _run(
         self, mode: int, batches: Batches, first_step: int, last_step: int, repeats: bool = False, **options: Any
     ) -> int:
         context = self._contexts.take(batches.batch_size, repeats)
-        reached = self.device.run(
+        reached = self.device.execute(
             context, mode, self.buffer, self.gradient_buffer, batches, first_step, last_step, **options
         )
         context.idle.append(context)

@@ -12,7 +12,7 @@ from ..losses import Loss
 
 @dataclass(frozen=True)
 class Graph:
-    """A network as devices see it. The first of `nodes` is a product, or reads the samples and does nothing else."""
+    """A network as devices see it. The first of `nodes` reads samples by itself."""
 
     nodes: tuple[Node, ...]
     rescale: Rescale
@@ -22,7 +22,7 @@ class Graph:
     def of(cls, layers: Sequence[Layer], shape: Shape, loss: Loss) -> "Graph":
         """Of layers that fit together, for samples of `shape`."""
         nodes = nodes_of(layers, shape)
-        if not nodes[0].is_product:
+        if not nodes[0].layer.reads_samples:
             nodes = [Node(Input(), 0, shape, shape), *nodes]
         return cls(tuple(nodes), rescale_of(layers), loss)
 

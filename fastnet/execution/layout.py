@@ -66,17 +66,17 @@ def slots_by_node(nodes: Sequence[Node], dtype: np.dtype) -> list[list[Parameter
 
 
 def slots_of(nodes: Sequence[Node], dtype: np.dtype) -> list[ParameterSlot]:
-    """All of them in one list."""
+    """The parameters of all layers, in the order in which they lie in the flat buffer."""
     return [slot for slots in slots_by_node(nodes, dtype) for slot in slots]
 
 
 def set_offsets(row: np.ndarray, slots: Sequence[ParameterSlot]) -> None:
-    """A layer's parameters in its row of a plan's table: W and b, or gamma, beta and what is remembered."""
-    columns = (codes.W_OFFSET, codes.B_OFFSET, codes.RUNNING_OFFSET)
-    for column, slot in zip(columns, slots, strict=False):
-        row[column] = slot.offset
-    if slots:
-        row[codes.LDW] = slots[0].stride
+    """Where a layer's parameters lie, in its row of a plan's table, with the stride of the rows of its W."""
+    for slot in slots:
+        if slot.parameter.column is not None:
+            row[slot.parameter.column] = slot.offset
+        if slot.parameter.column == codes.W_OFFSET:
+            row[codes.LDW] = slot.stride
 
 
 class Allocator:

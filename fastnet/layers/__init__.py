@@ -6,9 +6,10 @@ from .batch_norm import BatchNorm
 from .dense import INITIALISATIONS, Dense
 from .dropout import Dropout
 from .layer_norm import LayerNorm
+from .max_pool import MaxPool1D, MaxPool2D
 from .rescale import Rescale
 
-KINDS: tuple[type[Layer], ...] = (Dense, BatchNorm, LayerNorm, Dropout, Rescale)
+KINDS: tuple[type[Layer], ...] = (Dense, BatchNorm, LayerNorm, Dropout, MaxPool1D, MaxPool2D, Rescale)
 
 __all__ = [
     "ACTIVATIONS",
@@ -19,6 +20,8 @@ __all__ = [
     "Dropout",
     "Layer",
     "LayerNorm",
+    "MaxPool1D",
+    "MaxPool2D",
     "Node",
     "Parameter",
     "Rescale",

@@ -21,6 +21,7 @@ class Parameter:
 
     name: str  # without the layer's number: "W"
     shape: Shape
+    column: int | None  # of the plan's table `layers`, where its offset stands; None: it lies behind the one before
     value: float = 0.0
     is_trained: bool = True  # by gradients; else it is frozen, or what a normalisation remembers
     draw: Callable[[np.random.Generator], np.ndarray] | None = None
@@ -34,7 +35,10 @@ class Layer:
     """
 
     kind: ClassVar[int] = -1  # its code in `fastnet_kernels.codes`; below 0: it computes nothing by itself
-    is_product: ClassVar[bool] = False  # whether it multiplies by a matrix W, and begins a new number l of W[l]
+    begins_number: ClassVar[bool] = False  # whether it is a layer l of the course, with parameters W[l] and b[l]
+    is_dense: ClassVar[bool] = False  # whether it is Z = A_prev W^T + b over all features, whose products plans choose
+    reads_samples: ClassVar[bool] = False  # whether it can be the first of a plan, which reads samples by itself
+    flattens: ClassVar[bool] = False  # whether it takes samples of any shape for as many features
     is_normalisation: ClassVar[bool] = False
     uses_shape: ClassVar[bool] = False  # whether it depends on more than the number of features
     is_random: ClassVar[bool] = False  # whether training draws random numbers in it
@@ -66,6 +70,11 @@ class Layer:
         return ""
 
     @property
+    def fixed_units(self) -> int | None:
+        """Units of its output whatever comes before; None where they follow from that."""
+        return None
+
+    @property
     def activation_name(self) -> str:
         """The activation it ends with, by name."""
         return str(getattr(self, "activation", "linear"))
@@ -84,8 +93,8 @@ class Layer:
         """Whether its weights, which training changes, add to the cost."""
         return False
 
-    def penalty(self, W: np.ndarray) -> float:
-        """What they add."""
+    def penalty(self, parameter: Callable[[str], np.ndarray]) -> float:
+        """What its weights add to the cost; `parameter` gives its parameters by name: parameter("W")."""
         return 0.0
 
     @property
@@ -128,13 +137,14 @@ class Node:
         return math.prod(self.output_shape)
 
     @property
-    def is_product(self) -> bool:
-        return self.layer.is_product
+    def is_dense(self) -> bool:
+        """Whether it is a layer whose products plans choose."""
+        return self.layer.is_dense
 
-    @property
+    @lazy
     def n_weights(self) -> int:
-        """Numbers of W."""
-        return self.n_in * self.n_out if self.is_product else 0
+        """Numbers of its matrices."""
+        return sum(math.prod(p.shape) for p in self.layer.parameters(self.input_shape) if len(p.shape) > 1)
 
     def describe(self, row: np.ndarray, settings: np.ndarray) -> None:
         """What the tables of every plan say of it."""

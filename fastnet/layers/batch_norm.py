@@ -61,8 +61,8 @@ class BatchNorm(Normalisation):
     def parameters(self, shape: Shape) -> list[Parameter]:
         n = math.prod(shape)
         remembered = [
-            Parameter("mean", (n,), is_trained=False),
-            Parameter("variance", (n,), value=1.0, is_trained=False),
+            Parameter("mean", (n,), codes.RUNNING_OFFSET, is_trained=False),
+            Parameter("variance", (n,), None, value=1.0, is_trained=False),
         ]
         return super().parameters(shape) + remembered
 
@@ -73,4 +73,5 @@ class BatchNorm(Normalisation):
     def describe(self, row: np.ndarray, settings: np.ndarray, shape: Shape) -> None:
         super().describe(row, settings, shape)
         row[codes.BATCH_STATISTICS] = self.trainable
+        settings[codes.EPSILON] = self.epsilon
         settings[codes.RUNNING_RATE] = self.momentum

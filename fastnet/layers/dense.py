@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -59,7 +60,10 @@ class Dense(ActivatedLayer):
     """
 
     kind: ClassVar[int] = codes.DENSE
-    is_product: ClassVar[bool] = True
+    begins_number: ClassVar[bool] = True
+    is_dense: ClassVar[bool] = True
+    reads_samples: ClassVar[bool] = True
+    flattens: ClassVar[bool] = True
     can_be_last: ClassVar[bool] = True
 
     units: int
@@ -88,8 +92,12 @@ class Dense(ActivatedLayer):
     def has_penalty(self) -> bool:
         return self.trainable and (self.l1 > 0 or self.l2 > 0)
 
-    def penalty(self, W: np.ndarray) -> float:
-        W = W.astype(np.float64)
+    @property
+    def fixed_units(self) -> int:
+        return self.units
+
+    def penalty(self, parameter: Callable[[str], np.ndarray]) -> float:
+        W = parameter("W").astype(np.float64)
         return self.l1 * float(np.abs(W).sum()) + self.l2 / 2 * float((W * W).sum())
 
     def output_shape(self, shape: Shape) -> Shape:
@@ -101,8 +109,8 @@ class Dense(ActivatedLayer):
         def draw(rng: np.random.Generator) -> np.ndarray:
             return rng.standard_normal((self.units, n_inputs)) * INITIALISATIONS[self.initialisation](n_inputs)
 
-        W = Parameter("W", (self.units, n_inputs), is_trained=self.trainable, draw=draw)
-        return [W, Parameter("b", (self.units,), is_trained=self.trainable)]
+        W = Parameter("W", (self.units, n_inputs), codes.W_OFFSET, is_trained=self.trainable, draw=draw)
+        return [W, Parameter("b", (self.units,), codes.B_OFFSET, is_trained=self.trainable)]
 
     def describe(self, row: np.ndarray, settings: np.ndarray, shape: Shape) -> None:
         super().describe(row, settings, shape)

@@ -13,3 +13,4 @@ class Input(Layer):
     """A = X. Plans put it before a first layer that does not read samples by itself; nobody gives it to a network."""
 
     kind: ClassVar[int] = codes.INPUT
+    reads_samples: ClassVar[bool] = True

@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
 from fastnet_kernels import codes
 
 from ..checks import flag, real_number
 from .activations import check_hidden
+from .base import Shape
 from .normalisation import Normalisation
 
 
@@ -46,3 +48,7 @@ class LayerNorm(Normalisation):
     def statistics_size(self, units: int, samples: int, blocks: int) -> int:
         """Mean, inv_std and two sums of each sample."""
         return 4 * samples
+
+    def describe(self, row: np.ndarray, settings: np.ndarray, shape: Shape) -> None:
+        super().describe(row, settings, shape)
+        settings[codes.EPSILON] = self.epsilon

@@ -4,7 +4,6 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
 from fastnet_kernels import codes
 
 from .activations import ActivatedLayer
@@ -24,12 +23,8 @@ class Normalisation(ActivatedLayer):
 
     def parameters(self, shape: Shape) -> list[Parameter]:
         n = math.prod(shape)
-        gamma = Parameter("gamma", (n,), value=1.0, is_trained=self.is_trainable)
-        return [gamma, Parameter("beta", (n,), is_trained=self.is_trainable)]
-
-    def describe(self, row: np.ndarray, settings: np.ndarray, shape: Shape) -> None:
-        super().describe(row, settings, shape)
-        settings[codes.EPSILON] = getattr(self, "epsilon")  # noqa: B009 - a field of its kinds
+        gamma = Parameter("gamma", (n,), codes.W_OFFSET, value=1.0, is_trained=self.is_trainable)
+        return [gamma, Parameter("beta", (n,), codes.B_OFFSET, is_trained=self.is_trainable)]
 
     def shown_settings(self) -> str:
         return ", ".join([self.activation_name, *["frozen"] * (not self.is_trainable)])

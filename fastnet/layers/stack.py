@@ -1,11 +1,14 @@
 """Layers in a row: whether they fit together, and which shapes they pass on."""
 
+import math
 from collections.abc import Sequence
 
 from ..checks import positive_integer
 from . import KINDS
 from .base import Layer, Node, Shape, shown_shape
 from .rescale import Rescale
+
+_MOST_EXTENTS, _MOST_FEATURES = 8, 1 << 48  # of a sample
 
 
 def checked_layers(layers: Sequence[Layer]) -> list[Layer]:
@@ -19,23 +22,21 @@ def checked_layers(layers: Sequence[Layer]) -> list[Layer]:
                 f"layer {place} is {layer!r}: give fastnet.Dense(...), another layer, or, first, Rescale(...)"
             )
         layer.check_place(place, is_last=place == len(layers))
-    if not any(layer.is_product for layer in layers) or not layers[-1].can_be_last:
+    if not layers or not layers[-1].can_be_last:
         raise ValueError("the network has no output layer: end the layers with fastnet.Dense(...)")
-    numbered: set[int] = set()  # numbers l whose layer is normalised already
-    for node in _nodes(layers, None):
-        if node.layer.is_normalisation and node.number in numbered:
-            raise ValueError(
-                f"{node.layer!r} follows another normalisation: put one behind each Dense layer at the most"
-            )
-        if node.layer.is_normalisation:
-            numbered.add(node.number)
+    is_normalised = False  # since the last W
+    for layer in layers:
+        if layer.is_normalisation and is_normalised:
+            raise ValueError(f"{layer!r} follows another normalisation: put one behind each Dense layer at the most")
+        is_normalised = not layer.begins_number and (is_normalised or layer.is_normalisation)
     return layers
 
 
 def output_units(layers: Sequence[Layer]) -> int:
-    """Units of the last layer, which follow from the last W."""
-    last = next(layer for layer in reversed(layers) if layer.is_product)
-    return last.output_shape(())[-1]
+    """Units of the last layer, which are known before the network is built."""
+    units = layers[-1].fixed_units
+    assert units is not None  # of a layer that can be the last one
+    return units
 
 
 def uses_shape(layers: Sequence[Layer]) -> bool:
@@ -43,22 +44,26 @@ def uses_shape(layers: Sequence[Layer]) -> bool:
     for layer in layers:
         if layer.uses_shape:
             return True
-        if layer.is_product:
+        if layer.flattens:
             return False
     return False
 
 
-def checked_shape(layers: Sequence[Layer], shape: int | Sequence[int]) -> Shape:
+def checked_shape(layers: Sequence[Layer], shape: int | Sequence[int], name: str = "n_inputs") -> Shape:
     """The shape of the samples that a network is built for, flat unless its layers use more than that.
 
-    Raises ValueError or TypeError for what is no shape, or for one that a layer cannot take.
+    Raises ValueError or TypeError, by `name`, for what is no shape, or for one that a layer cannot take.
     """
     if isinstance(shape, Sequence):
-        if not shape:
-            raise ValueError("n_inputs=() is no shape of samples: give a number of features, or (h, w, c) of images")
-        given: Shape = tuple(positive_integer(f"n_inputs[{i}]", n) for i, n in enumerate(shape))
+        if not 0 < len(shape) <= _MOST_EXTENTS:
+            raise ValueError(
+                f"{name} has {len(shape)} extents: give a number of features, or a shape such as (h, w, c) of images"
+            )
+        given: Shape = tuple(positive_integer(f"{name}[{i}]", n) for i, n in enumerate(shape))
     else:
-        given = (positive_integer("n_inputs", shape),)
+        given = (positive_integer(name, shape),)
+    if math.prod(given) > _MOST_FEATURES:
+        raise ValueError(f"{name}={shape} is more than any memory holds: give the shape of one sample")
     given = flat_unless_used(layers, given)
     nodes_of(layers, given)
     return given
@@ -66,12 +71,7 @@ def checked_shape(layers: Sequence[Layer], shape: int | Sequence[int]) -> Shape:
 
 def flat_unless_used(layers: Sequence[Layer], shape: Shape) -> Shape:
     """The shape itself for layers that use it; else that of as many features."""
-    if uses_shape(layers):
-        return shape
-    size = 1
-    for extent in shape:
-        size *= extent
-    return (size,)
+    return shape if uses_shape(layers) else (math.prod(shape),)
 
 
 def nodes_of(layers: Sequence[Layer], shape: Shape) -> list[Node]:
@@ -79,18 +79,11 @@ def nodes_of(layers: Sequence[Layer], shape: Shape) -> list[Node]:
 
     Raises ValueError, which names the layer and the shape it would get, where a sample of `shape` does not fit.
     """
-    return _nodes(layers, shape)
-
-
-def _nodes(layers: Sequence[Layer], shape: Shape | None) -> list[Node]:
     found, number = [], 0
     for place, layer in enumerate(layers, start=1):
         if layer.kind < 0:
             continue
-        number += layer.is_product
-        if shape is None:
-            found.append(Node(layer, number, (), ()))
-            continue
+        number += layer.begins_number
         try:
             output = layer.output_shape(shape)
         except ValueError as error:

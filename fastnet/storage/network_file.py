@@ -130,8 +130,8 @@ def _network(description: Any, version: int, make: Make) -> tuple[Trainable, Sha
             raise ValueError("labels are given, and this network does not choose one of several classes")
         labels = labels_from_json("labels", given["labels"], network.task.n_classes)
         network.task = dataclasses.replace(network.task, classes=labels)
-    shape = [given[inputs]] if version < 4 else sequence(inputs, given[inputs])
-    return network, checked_shape(network.layers, shape)
+    shape = given[inputs] if version < 4 else sequence(inputs, given[inputs])
+    return network, checked_shape(network.layers, shape, inputs)
 
 
 def _layer(where: str, given: Any, version: int) -> Layer:

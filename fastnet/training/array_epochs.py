@@ -19,7 +19,7 @@ class ArrayEpochs:
         self.steps, self.source, self.epochs, self.shuffle, self.one_by_one = steps, source, epochs, shuffle, one_by_one
         self.network, self.state = steps.network, steps.state
 
-    def train(self, unfinished: Unfinished | None) -> Unfinished | DivergenceError | None:
+    def train_epochs(self, unfinished: Unfinished | None) -> Unfinished | DivergenceError | None:
         """Train some epochs and add them to the history, or go on with an unfinished one.
 
         Returns what is unfinished after Ctrl-C, or the error of a cost that is not finite, when the network is back
@@ -37,7 +37,7 @@ class ArrayEpochs:
         updates = self.steps.updates(last, first)
         begun = clock()
         with network.device.holding(*self.steps.changing):
-            reached, is_finite = self.steps.run(
+            reached, is_finite = self.steps.run_steps(
                 source, updates, first, last, costs.reshape(-1), scores.reshape(-1), repeats=source.steps == 1,
                 may_end=epochs == 1,
             )  # fmt: skip
@@ -80,7 +80,7 @@ class ArrayEpochs:
             costs, scores = np.zeros((2, max(1, last_finite), source.steps))
             last = last_finite * source.steps
             with network.device.holding(*self.steps.changing):  # the same bits once more
-                self.steps.run(
+                self.steps.run_steps(
                     source, updates, 0, last, costs.reshape(-1), scores.reshape(-1), repeats=source.steps == 1,
                     is_shown=False,
                 )  # fmt: skip

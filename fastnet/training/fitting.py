@@ -95,7 +95,7 @@ def fit(
             network, network.training, source, validation, epochs, optimizer, shuffle=shuffle, callbacks=callbacks,
             verbose=verbose,
         )  # fmt: skip
-        return trainer.run()
+        return trainer.train()
 
     return network.claim.during("fit", train)
 
@@ -120,7 +120,7 @@ def partial_fit(network: Trainable, X: Any, y: Any, optimizer: Optimizer, classe
             training.steps, training.unfinished = training.steps + training.unfinished.step, None
         training.last = network.put_back_parameters = None
         epochs = training.history.epochs + 1
-        Trainer(network, training, stream, None, epochs, optimizer, verbose=False, is_one_step=True).run()
+        Trainer(network, training, stream, None, epochs, optimizer, verbose=False, is_one_step=True).train()
 
     network.claim.during("partial_fit", train)
 

@@ -74,7 +74,7 @@ class Steps:
             self.network.learning_rate = float(rates[-1])
         return Updates(self.settings, rates, self.state.states, start)
 
-    def run(
+    def run_steps(
         self, batches: Batches, updates: Updates, first: int, last: int, costs: np.ndarray, scores: np.ndarray,
         *, repeats: bool = False, may_end: bool = False, is_shown: bool = True,
     ) -> tuple[int, bool]:  # fmt: skip

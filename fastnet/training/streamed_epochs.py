@@ -60,8 +60,8 @@ class StreamedEpochs:
         self.steps, self.source, self.validation, self.is_one_step = steps, source, validation, is_one_step
         self.network, self.state = steps.network, steps.state
 
-    def train(self, unfinished: Unfinished | None) -> Unfinished | DivergenceError | None:
-        """Train an epoch and add it to the history, or go on with an unfinished one; returns as `ArrayEpochs.train`."""
+    def train_epochs(self, unfinished: Unfinished | None) -> Unfinished | DivergenceError | None:
+        """Train an epoch and add it to the history, or finish an unfinished one; returns what `ArrayEpochs` does."""
         network, state = self.network, self.state
         rng_before = network.rng.bit_generator.state
         epoch = _Epoch(unfinished, metrics=self.validation is not None and self.validation.is_streamed)
@@ -91,7 +91,7 @@ class StreamedEpochs:
             costs, scores = np.zeros((2, 1))
             if epoch.metrics:
                 epoch.outputs.append(self.network.outputs_of(batch))
-            reached, _ = self.steps.run(batch, updates, 0, 1, costs, scores)
+            reached, _ = self.steps.run_steps(batch, updates, 0, 1, costs, scores)
             epoch.add(batch, costs[0], scores[0])
             if reached < 1:
                 return False, False

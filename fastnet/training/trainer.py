@@ -70,7 +70,7 @@ class Trainer:
 
     # ---------------------------------------------------------------- epochs
 
-    def run(self) -> History:
+    def train(self) -> History:
         with self.interrupts.noted(), progress_bar(self.steps.total, is_shown=self.verbose) as self.bar:
             self.steps.bar, unfinished = self.bar, self.state.unfinished
             self.bar.update(self.history.epochs * (self.steps_an_epoch or 0) + (unfinished.step if unfinished else 0))
@@ -80,7 +80,7 @@ class Trainer:
                 has_trained = False
                 while self.history.epochs < self.epochs and stopped_by is None:
                     has_trained = True
-                    self._train()
+                    self._train_whole_epochs()
                     stopped_by = self._end_epochs()
                 self._tell("end")
                 if stopped_by is not None:
@@ -151,7 +151,7 @@ class Trainer:
             self._interrupt()
         return stopped_by
 
-    def _train(self) -> None:
+    def _train_whole_epochs(self) -> None:
         """Train one or more epochs and add them to the history."""
         state, unfinished = self.state, self.state.unfinished
         epochs, steps, rng = self.history.epochs, state.steps, self.network.rng.bit_generator
@@ -161,7 +161,7 @@ class Trainer:
             state.unfinished = None
             if unfinished is not None:
                 rng.state = unfinished.rng_before
-            found = self.source.train(unfinished)
+            found = self.source.train_epochs(unfinished)
         except BaseException:
             self.steps.go_back()
             rng.state, state.steps, state.unfinished = rng_state, steps, unfinished

@@ -5,7 +5,7 @@ from typing import Annotated, NamedTuple
 import numpy as np
 
 # Kinds of layer.
-KINDS = DENSE, BATCH_NORM, LAYER_NORM, DROPOUT, INPUT = range(5)
+KINDS = DENSE, BATCH_NORM, LAYER_NORM, DROPOUT, INPUT, MAX_POOL = range(6)
 
 # Activations. Softmax is for the output layer only; the derivatives of ELU, SOFTPLUS, SILU, GELU and HARD_SILU need Z.
 LINEAR, SIGMOID, TANH, RELU, LEAKY_RELU, SOFTMAX, ELU, HARD_SIGMOID, SOFTPLUS, SILU, GELU, HARD_SILU = range(12)
@@ -30,6 +30,7 @@ COMPONENT_NAMES = {
     LAYER_NORM: "layer normalisation",
     DROPOUT: "Dropout",
     INPUT: "first layers that are not dense",
+    MAX_POOL: "max pooling",
     RARE_ACTIVATIONS: "rarer activations",
     RARE_LOSSES: "rarer losses, sample weights and label smoothing",
     OPTIMIZERS: "optimizers, clipping and penalties",
@@ -71,12 +72,14 @@ WGRAD_NONE = 4  # there is no dW: of a normalisation gamma and beta have gradien
 # use. STATISTICS_OFFSET are the statistics of a normalisation. A batch normalisation that BATCH_STATISTICS takes them
 # of the mini-batch, in training, and waits for all its samples; else, and for inference, it takes the running ones,
 # which begin at RUNNING_OFFSET of the parameters: mean, then variance. FIRST_PIECE, see below, is for GPUs. USES_AMX
-# is whether AMX makes the layer's products.
+# is whether AMX makes the layer's products. Of pooling HEIGHT and WIDTH are the image's, before the layer, and
+# POOL_HEIGHT and POOL_WIDTH a window's, of which the next is STRIDE_Y or STRIDE_X away.
 (
     KIND, N_IN, N_OUT, ACTIVATION, W_OFFSET, LDW, B_OFFSET, A_OFFSET, SAVED_OFFSET, DZ_OFFSET, WGRAD, DZ_ROWS_OFFSET,
     PACKS_W, STATISTICS_OFFSET, BATCH_STATISTICS, RUNNING_OFFSET, FIRST_PIECE, USES_AMX, INPUT_TAIL, INPUT_TAIL_OFFSET,
-) = range(20)  # fmt: skip
-LAYER_COLUMNS = 20
+    HEIGHT, WIDTH, POOL_HEIGHT, POOL_WIDTH, STRIDE_Y, STRIDE_X,
+) = range(26)  # fmt: skip
+LAYER_COLUMNS = 26
 
 # Columns of Plan.settings, real numbers of a layer: of the activation, of Dropout, of the normalisations, and how much
 # l1 |W| + l2 / 2 W^2 adds to the cost.
@@ -95,21 +98,22 @@ TASK_LAYER, FIRST_COLUMN, LAST_COLUMN, FIRST_ROW, LAST_ROW = range(5)
 TASK_COLUMNS = 5
 
 # A plan for a GPU is a table of instructions, in these columns. A product whose inner dimension is cut into SLICES
-# makes as many sums, from place PARTIAL of the workspace on. ENDS is whether a product that has whole rows of the last
-# layer goes on with their losses or outputs at once; of a library's, whether it makes A at once. WAITS is whether all
-# blocks must have done what stands before. What STOPS is not done where the step's cost is not finite: that ends the
-# run.
-OPERATION, ROLE, LAYER, TILE, SLICES, PARTIAL, ENDS, WAITS, STOPS = range(9)
+# makes as many sums, from offset PARTIAL of the workspace on. FUSES_OUTPUT is whether a product that has whole rows of
+# the last layer goes on with their losses or outputs at once; of a library's, whether it makes A at once. WAITS is
+# whether all blocks must have done what stands before. What STOPS is not done where the step's cost is not finite: that
+# ends the run.
+OPERATION, ROLE, LAYER, TILE, SLICES, PARTIAL, FUSES_OUTPUT, WAITS, STOPS = range(9)
 INSTRUCTION_COLUMNS = 9
 OPENING = 1  # the first instructions, which only a run's first step has
 
 # Operations. GATHER reads the samples of this or of the next mini-batch; MULTIPLY makes tiles of a product, and FINISH
-# adds up its slices, or goes on with what a library has made; END is outputs, or losses; TOTALS is the step's cost.
+# adds up its slices, or goes on with what a library has made; OUTPUT is outputs, or losses; TOTALS is the step's cost.
 # CALL is a product by a library, between two launches.
 (
-    GATHER, GATHER_NEXT, MULTIPLY, FINISH, END, TOTALS, BATCH_NORM_FORWARD, LAYER_NORM_FORWARD, DROPOUT_FORWARD,
+    GATHER, GATHER_NEXT, MULTIPLY, FINISH, OUTPUT, TOTALS, BATCH_NORM_FORWARD, LAYER_NORM_FORWARD, DROPOUT_FORWARD,
     BATCH_NORM_BACKWARD, LAYER_NORM_BACKWARD, DROPOUT_BACKWARD, BIAS, GAIN, PENALTY, SQUARES, UPDATE, CALL,
-) = range(18)  # fmt: skip
+    MAX_POOL_FORWARD, MAX_POOL_BACKWARD,
+) = range(20)  # fmt: skip
 
 # Which product: Z = A_prev W^T, dA_prev = dZ W, or dW = dZ^T A_prev.
 FORWARD, BACKWARD, WEIGHTS = range(3)
@@ -117,7 +121,7 @@ FORWARD, BACKWARD, WEIGHTS = range(3)
 # Tiles of a product: the kernels' two, or whatever a library takes.
 SMALL, LARGE, OF_LIBRARY = range(3)
 
-# Whole numbers of a plan for a GPU, the last ones places in its workspace. X has room for two mini-batches, X_SIZE
+# Whole numbers of a plan for a GPU, the last ones offsets in its workspace. X has room for two mini-batches, X_SIZE
 # apart. PENALTIES and SUMS_OF_SQUARES have an entry a piece of a layer's parameters, layer by layer: a layer's first
 # one is in its column FIRST_PIECE.
 LOSS, N_TARGETS, N_PIECES, X_OFFSET, X_SIZE, LOSSES, SCORES, PENALTIES, SUMS_OF_SQUARES = range(9)
@@ -125,8 +129,9 @@ LOSS, N_TARGETS, N_PIECES, X_OFFSET, X_SIZE, LOSSES, SCORES, PENALTIES, SUMS_OF_
 # Real numbers of a plan for a GPU.
 LOSS_SETTING, SCALE, SHIFT = range(3)
 
-# What a step's update needs besides the optimizer's settings: the learning rate, and what Adam divides by.
-LEARNING_RATE, OF_MEAN, OF_MEAN_SQUARE = range(3)
+# What a step's update needs besides the optimizer's settings: the learning rate, and Adam's bias corrections, which are
+# factors of the mean and of the root of the mean square.
+LEARNING_RATE, MEAN_CORRECTION, MEAN_SQUARE_CORRECTION = range(3)
 
 
 # Arrays that the compiled program is given: their dtype, None for the program's own, and their number of dimensions.

@@ -19,7 +19,8 @@ Dense = fn.Dense
 # An inner dimension of products that are cut into slices: the simulator's tiles are small.
 DEEP = 100 if IS_SIMULATED else 2000
 
-# Layers, loss, optimizer, samples, features, mini-batch. Some widths are more than a tile has, and some products deep.
+# Layers, loss, optimizer, samples, features or the shape of a sample, mini-batch. Some widths are more than a tile has,
+# and some products deep.
 NETWORKS = {
     "logistic regression": ([Dense(1, "sigmoid")], None, fn.SGD(0.1), 9, 40, 9),
     "slices of features and units": (
@@ -49,6 +50,10 @@ NETWORKS = {
         [Dense(9), fn.LayerNorm("tanh"), Dense(1, "sigmoid")], None, fn.RMSProp(0.01, momentum=0.5), 9, 5, 4,
     ),
     "dropout": ([Dense(9, "relu"), fn.Dropout(0.4), Dense(3, "softmax")], None, fn.SGD(0.1), 9, 5, 4),
+    "max pooling": (
+        [fn.Dropout(0.2), fn.MaxPool2D((2, 3), 1), fn.MaxPool2D(2), Dense(3, "softmax")],
+        None, fn.SGD(0.1), 5, (4, 5, 2), 3,
+    ),
     "penalties and a clipped norm": (
         [Dense(6, "tanh", l1=0.01, l2=0.1), Dense(3, "softmax", l2=0.2)], None, fn.SGD(0.1, clip_norm=0.1), 9, 5, 4,
     ),
@@ -63,7 +68,8 @@ NETWORKS = {
 
 def data(layers, m, n):
     rng = np.random.default_rng(3)
-    X, units, activation = rng.standard_normal((m, n)), layers[-1].units, layers[-1].activation
+    shape = n if isinstance(n, tuple) else (n,)
+    X, units, activation = rng.standard_normal((m, *shape)), layers[-1].units, layers[-1].activation
     if activation in ("sigmoid", "softmax"):
         return X, np.arange(m) % max(2, units)
     return X, rng.standard_normal((m, units))
@@ -102,6 +108,23 @@ def test_training_is_that_of_the_cpu(name, dtype):
         np.testing.assert_allclose(on_gpu, on_cpu, **tolerance(dtype))
 
 
+@pytest.mark.parametrize(
+    ("shape", "pooling"),
+    [((4, 5, 1), fn.MaxPool2D((2, 3), 1)), ((5, 4), fn.MaxPool1D(2)), ((4, 5), fn.MaxPool2D(3, 2))],
+)
+def test_gradients_through_max_pooling(shape, pooling, images):
+    images(*shape)
+    layers = [Dense(20, "tanh"), pooling, fn.Dropout(0.2), Dense(3, "softmax")]
+    X, y = data(layers, 5, 3)
+    found = []
+    for net in two(layers, dtype="float64", seed=1):
+        net.fit(X, y, epochs=2, batch_size=3, optimizer=fn.SGD(0.1), verbose=False)
+        gradients = net.gradients(X, y)
+        found.append([net.buffer, net.outputs(X), *(gradients[key] for key in sorted(gradients))])
+    for on_cpu, on_gpu in zip(*found, strict=True):
+        np.testing.assert_allclose(on_gpu, on_cpu, rtol=1e-11, atol=1e-12)
+
+
 class NumpyLibrary:
     """In place of cuBLASLt, which the simulator has no GPU for: the same products, of the same matrices."""
 
@@ -128,7 +151,7 @@ class NumpyLibrary:
 
 
 def use_library(monkeypatch):
-    monkeypatch.setattr("fastnet_kernels.cuda.cublas.find", NumpyLibrary)
+    monkeypatch.setattr("fastnet_kernels.cuda.gemm.cublas.find", NumpyLibrary)
     monkeypatch.setattr("fastnet.execution.cuda.plan._CYCLES_OF_CALL", 0)
 
 
@@ -413,7 +436,7 @@ def test_two_runs_on_the_gpu_give_the_same_bits():
 @on_gpu
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_products_of_the_library_on_the_gpu(dtype, monkeypatch):
-    from fastnet_kernels.cuda.cublas import find
+    from fastnet_kernels.cuda.gemm.cublas import find
 
     if find(dtype) is None:
         pytest.skip("needs cuBLAS: pip install '.[cublas]'")

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import numba
 import numpy as np
-from fastnet_kernels.cuda import activations, dense, losses, normalisation, program, updates
-from fastnet_kernels.cuda.compiling import cuda
-from fastnet_kernels.cuda.dropout import _dropout
+from fastnet_kernels.cuda import loss, optimizers
+from fastnet_kernels.cuda.codegen.compiling import cuda
+from fastnet_kernels.cuda.layers import activation, batch_norm, dense, dropout, layer_norm, max_pool
+from fastnet_kernels.cuda.program import run
 from numba.cuda import compiler, dispatcher
 
 # Arguments by letter: v a vector of the dtype, i a whole number, d a real one; I, D and B vectors of int64, float64 and
@@ -26,21 +27,23 @@ KERNELS = {
     dense._multiply_medium: "v v i i v i i i i i v i",
     dense._multiply_large: "v v i i v i i i i i v i",
     dense._sum_columns: "v i i v",
-    activations._activate: "i d v v",
-    activations._derive: "i d v v v",
-    activations._softmax: "i v v",
-    losses._losses: "i d i i v v v v",
-    normalisation._batch_norm: "i i d v v v v v v",
-    normalisation._batch_norm_backward: "i i v v v v v v v v",
-    normalisation._layer_norm: "i i d v v v v v v",
-    normalisation._layer_norm_backward: "i i v v v v v v v",
-    normalisation._layer_norm_sums: "i i v v v v v v",
-    _dropout: "d i i v v",
-    updates._sgd: "v v d",
-    updates._sgd_momentum: "v v v d d d d",
-    updates._rmsprop: "v v v v d d d d d",
-    updates._adam: "v v v v d d d d d d d d",
-    program.run: "II i i i II DD I D v v v v v B v v v v I D DD III D D I i i i i i i",
+    activation._activate: "i d v v",
+    activation._derive: "i d v v v",
+    activation._softmax: "i v v",
+    loss._losses: "i d i i v v v v",
+    batch_norm._batch_norm: "i i d v v v v v v",
+    batch_norm._batch_norm_backward: "i i v v v v v v v v",
+    layer_norm._layer_norm: "i i d v v v v v v",
+    layer_norm._layer_norm_backward: "i i v v v v v v v",
+    layer_norm._layer_norm_sums: "i i v v v v v v",
+    dropout._dropout: "d i i v v",
+    max_pool._max_pool: "i i i i i i i v v",
+    max_pool._max_pool_backward: "i i i i i i i v v v v",
+    optimizers._sgd: "v v d",
+    optimizers._sgd_momentum: "v v v d d d d",
+    optimizers._rmsprop: "v v v v d d d d d",
+    optimizers._adam: "v v v v d d d d d d d d",
+    run.run: "II i i i II DD I D v v v v v B v v v v I D DD III D D I i i i i i i",
 }
 MACHINES = [((8, 0), "float32"), ((9, 0), "float32"), ((9, 0), "float64")]
 # Products use what these have not, and go other ways there.
@@ -86,7 +89,7 @@ def measure(kernel, capability, dtype):
     stores, loads = re.findall(r"(\d+) bytes spill (?:stores|loads)", said.stderr)[-2:]
     shared = sum(int(size) for size in re.findall(r"\.shared \.align \d+ \.b8 \S+\[(\d+)\]", ptx))
     return {
-        "kernel": f"{kernel.py_func.__module__.rsplit('.', 1)[-1]}.{kernel.py_func.__name__.lstrip('_')}",
+        "kernel": f"{kernel.py_func.__module__.split('cuda.')[-1]}.{kernel.py_func.__name__.lstrip('_')}",
         "machine": f"sm_{capability[0]}{capability[1]}",
         "dtype": dtype,
         "registers": int(re.findall(r"Used (\d+) registers", said.stderr)[-1]),
@@ -115,7 +118,7 @@ def main():
         records += found
         for r in found if "--json" not in sys.argv else []:
             print(
-                f"{r['kernel']:<34} {r['machine']} {r['dtype']}  {r['registers']:>3} registers  "
+                f"{r['kernel']:<42} {r['machine']} {r['dtype']}  {r['registers']:>3} registers  "
                 f"{r['spilled']:>3} bytes spilled  {r['shared']:>5} bytes shared",
                 flush=True,
             )

@@ -25,6 +25,7 @@ needs_numba_cuda = pytest.mark.skipif(
 has_ptxas = importlib.util.find_spec("nvidia") is not None and any(
     Path(folder).glob("*/bin/ptxas") for folder in importlib.util.find_spec("nvidia").submodule_search_locations
 )
+PROGRAM, LARGE_TILE = "program.run.run", "layers.dense.multiply_large"  # as ptx.py names them
 SIMULATOR = {"NUMBA_ENABLE_CUDASIM": "1"}
 KERNELS, NETWORKS = HERE.parent / "kernels" / "test_kernels.py", HERE / "networks.py"
 
@@ -87,17 +88,17 @@ def test_kernels_assemble_and_fit_their_registers(processes):
     for record in records:
         print(*(f"{key}={value}" for key, value in record.items()))
         kernel, is_double, machine = record["kernel"], record["dtype"] == "float64", record["machine"]
-        is_product = kernel == "program.run" or kernel.startswith("dense.multiply")
-        assert record["spilled"] <= {"program.run": 160, "dense.multiply_large": 300}.get(kernel, 0), record
-        assert record["registers"] <= (255 if kernel == "program.run" else 128 if is_product else 88), record
+        is_product = kernel == PROGRAM or kernel.startswith("layers.dense.multiply")
+        assert record["spilled"] <= {PROGRAM: 160, LARGE_TILE: 300}.get(kernel, 0), record
+        assert record["registers"] <= (255 if kernel == PROGRAM else 128 if is_product else 88), record
         assert record["shared"] <= 48 << 10, record
         # What other blocks have written must not come from a cache that does not see it.
         assert record["non_coherent_loads"] == 0, record
         if is_product:
-            has_tensor_cores = is_double and kernel in ("program.run", "dense.multiply_large") and machine != "sm_75"
+            has_tensor_cores = is_double and kernel in (PROGRAM, LARGE_TILE) and machine != "sm_75"
             assert (record["tensor_products"] > 0) == has_tensor_cores, record
             assert (record["async_copies"] > 0) == (machine != "sm_75"), record
-            assert record["vector_loads"] >= (0 if kernel == "dense.multiply_large" and is_double else 12), record
+            assert record["vector_loads"] >= (0 if kernel == LARGE_TILE and is_double else 12), record
 
 
 def test_a_library_makes_large_products_only():

@@ -13,6 +13,12 @@ from fastnet.cli import make_parser
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+# Not all of asv_bench: asv keeps its environments there.
+FOLDERS = ("asv_bench/benchmarks", "docs", "examples", "fastnet", "kernels", "tests")
+FILES = [path for folder in FOLDERS for path in (ROOT / folder).rglob("*.*")]
+FILES += [path for folder in (ROOT, ROOT / "asv_bench") for path in folder.glob("*.*")]
+# With a folder before it, or between backticks: other names that end like this are those of files to be made.
+SCRIPT = re.compile(r"(?<![\w/.-])(?:[\w.-]+/)+[\w-]+\.(?:py|sh)\b|(?<=`)[\w-]+\.(?:py|sh)(?=`)")
 BLOCK = re.compile(r"^(<!-- needs a GPU -->\n)?```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 pages = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -72,5 +78,30 @@ def test_extras_are_there(page):
 def test_links_lead_somewhere(page):
     # Z^[l](...) of the table of formulas is no link.
     for target in re.findall(r"[^\^]\[[^\]^]+\]\(\s*([^)\s]+)\s*\)", page.read_text()):
-        if not target.startswith(("http", "#")):
-            assert (page.parent / target.split("#")[0]).exists(), target
+        if not target.startswith("http"):
+            name, _, anchor = target.partition("#")
+            there = page.parent / name if name else page
+            assert there.exists(), target
+            assert not anchor or anchor in anchors(there), target
+
+
+def anchors(page):
+    """What GitHub makes of the headings."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_scripts_that_are_named_exist():
+    """In documents, and in what sources say of each other: a file in the folders that are named with it."""
+    paths = [path.relative_to(ROOT).parts for path in FILES]
+    known = {"/".join(parts[i:]) for parts in paths for i in range(len(parts))}
+    texts = [path for path in FILES if path.suffix in (".md", ".py")]
+    named = [(path.name, script) for path in texts for script in SCRIPT.findall(path.read_text())]
+    assert len(named) > 50
+    assert [(name, script) for name, script in named if script not in known] == []
+
+
+def test_names_of_scripts_are_found():
+    name = "gone.py"
+    path = f"cpu/{name}"
+    assert SCRIPT.findall(f"(`{path}`), `{name}` and {name}, {path}c, as in {path}.") == [path, name, path]

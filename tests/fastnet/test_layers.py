@@ -14,7 +14,7 @@ HIDDEN = [name for name in ACTIVATIONS if name != "softmax"]
 
 
 def error_of(layers, y, loss=None, X=X):
-    return fn.check_gradients(fn.Network(layers, loss=loss, dtype="float64", seed=3).build(X.shape[1]), X, y)
+    return fn.check_gradients(fn.Network(layers, loss=loss, dtype="float64", seed=3).build(X.shape[1:]), X, y)
 
 
 @pytest.mark.parametrize("activation", HIDDEN)
@@ -50,6 +50,7 @@ FIRST = {
     "batch norm": [fn.BatchNorm("tanh")],
     "layer norm": [fn.Rescale(0.5, 1), fn.LayerNorm("gelu")],
     "dropout": [fn.Dropout(0.3)],
+    "max pooling": [fn.Dropout(0.3), fn.MaxPool2D((2, 1), 1), fn.MaxPool1D(2), fn.Dense(5, "tanh")],
     "frozen batch norm": [fn.BatchNorm(trainable=False), fn.Dropout(0.2), fn.Dense(5, "tanh"), fn.BatchNorm()],
 }
 
@@ -58,7 +59,7 @@ FIRST = {
 @pytest.mark.parametrize("name", FIRST)
 def test_first_layers_that_are_no_product(name, m, threads):
     """Samples become activations of their own before them."""
-    X, y, layers = RNG.standard_normal((m, 9)), RNG.integers(0, 4, m), [*FIRST[name], fn.Dense(4, "softmax")]
+    X, y, layers = RNG.standard_normal((m, 3, 3)), RNG.integers(0, 4, m), [*FIRST[name], fn.Dense(4, "softmax")]
     assert error_of(layers, y, X=X) < (1e-4 if m == 2 else 1e-6)
     net = remembering(layers)
     cost, gradients = Truth(net).gradients(X, y)
@@ -74,12 +75,12 @@ def test_what_is_not_finite_is_seen_before_any_first_layer():
         broken[row, column] = np.nan
         for layers in FIRST.values():
             with pytest.raises(ValueError, match=f"row {row}"):
-                remembering([*layers, fn.Dense(4, "softmax")]).predict(broken)
+                remembering([*layers, fn.Dense(4, "softmax")]).predict(broken.reshape(37, 3, 3))
 
 
-def remembering(layers, n=9, **options):
+def remembering(layers, shape=(3, 3), **options):
     """A network whose batch normalisations remember something."""
-    net, rng = fn.Network(layers, dtype="float64", seed=3, **options).build(n), np.random.default_rng(5)
+    net, rng = fn.Network(layers, dtype="float64", seed=3, **options).build(shape), np.random.default_rng(5)
     for name, array in net.parameters.items():
         if not name.startswith("W"):
             array[:] = rng.random(array.shape) + 0.5

@@ -15,8 +15,8 @@ from fastnet.training.array_epochs import ArrayEpochs
 from fastnet.training.steps import Steps
 
 RNG = np.random.default_rng(0)
-X, Y = RNG.standard_normal((130, 9)).astype(np.float32), RNG.integers(0, 3, 130)
-HELD = RNG.standard_normal((40, 9)).astype(np.float32), RNG.integers(0, 3, 40)
+X, Y = RNG.standard_normal((130, 3, 3)).astype(np.float32), RNG.integers(0, 3, 130)
+HELD = RNG.standard_normal((40, 3, 3)).astype(np.float32), RNG.integers(0, 3, 40)
 EPOCHS, STEPS = 5, 5  # mini-batches of 29 samples, the last one of 14
 WEIGHTS = np.where(np.arange(130) < 30, 0.0, RNG.random(130))
 
@@ -76,6 +76,7 @@ LAYERS = [
     [fn.Dense(17, "relu", l2=1e-3), fn.Dropout(0.3), fn.Dense(3, "softmax")],
     [fn.Rescale(0.5), fn.Dense(33), fn.BatchNorm("tanh"), fn.Dropout(0.1), fn.Dense(3, "softmax")],
     [fn.Dense(15, "gelu"), fn.LayerNorm(), fn.Dense(15, "elu", l1=1e-4), fn.Dense(3, "softmax")],
+    [fn.Dropout(0.1), fn.MaxPool2D(2, 1), fn.MaxPool1D(2), fn.Dense(15, "tanh"), fn.Dense(3, "softmax")],
 ]
 
 
@@ -292,7 +293,7 @@ def test_divergence_keeps_whole_epochs_also_with_weights_of_0():
         optimizer = fn.SGD(lambda step: 0.01 if step < 37 else 1e30)
         with pytest.raises(fn.DivergenceError):
             net.fit(
-                X, X[:, 0], epochs=200, batch_size=29, optimizer=optimizer, sample_weight=weights,
+                X, X[:, 0, 0], epochs=200, batch_size=29, optimizer=optimizer, sample_weight=weights,
                 callbacks=callbacks, verbose=False,
             )  # fmt: skip
         kept.append((net.history.epochs, net.buffer.copy(), net.rng.bit_generator.state))

@@ -51,13 +51,13 @@ def test_predictions_run_side_by_side(monkeypatch):
     """None waits for the other: each comes to the compiled program only when both are there."""
     net = network().build(20)
     net.predict(X[:7])
-    both, run = threading.Barrier(2), CPU.run
+    both, run = threading.Barrier(2), CPU.execute
 
     def run_when_both_are_there(self, *arguments, **options):
         both.wait(timeout=30)
         return run(self, *arguments, **options)
 
-    monkeypatch.setattr(CPU, "run", run_when_both_are_there)
+    monkeypatch.setattr(CPU, "execute", run_when_both_are_there)
     with ThreadPoolExecutor(2) as pool:
         one, other = pool.map(net.predict, (X[:7], X[:7]))
     np.testing.assert_array_equal(one, other)

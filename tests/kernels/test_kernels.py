@@ -396,6 +396,42 @@ def test_dropout_leaves_out_its_share_anew_for_every_key(dtype):
         assert np.mean(found[a] & found[b]) == pytest.approx(0.09, abs=0.005), "independent of each other"
 
 
+POOLED = small(  # samples, height, width, channels; a window and how far the next is
+    [(1, 1, 1, 1, 1, 1, 1, 1), (3, 5, 7, 2, 2, 2, 2, 2), (2, 6, 5, 1, 3, 2, 1, 2), (1, 7, 9, 3, 2, 4, 4, 1),
+     (2, 4, 4, 33, 4, 4, 1, 1), (2, 5, 4, 131, 3, 3, 2, 1), (130, 8, 8, 2, 2, 2, 2, 2)]
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("shape", "layout", "dtype"), laid_out(POOLED))
+@pytest.mark.parametrize("numbers", ["different", "equal"])
+def test_max_pool(numbers, shape, layout, dtype, rng):
+    """Also of many equal numbers, of which the first one gets the gradient, and the same in one dimension."""
+    m, h, w, c, *window = shape
+    (pool_height, pool_width, stride_y, stride_x), before = window, (m, h, w, c)
+    behind = m, (h - pool_height) // stride_y + 1, (w - pool_width) // stride_x + 1, c
+    make = rng.standard_normal if numbers == "different" else lambda size: rng.integers(-1, 2, size)
+    A_prev, dA, A = make(before).astype(dtype), rng.standard_normal(behind).astype(dtype), np.empty(behind, dtype)
+    compare("max_pool2d", [A_prev, *window], [behind], dtype, layout)
+    reference.max_pool2d(A_prev, *window, A)
+    compare("max_pool2d_backward", [dA, A_prev, A, *window], [before], dtype, layout)
+    signal, dA, one = A_prev[:, 0].copy(), dA[:, 0].copy(), (pool_width, stride_x)
+    A = np.empty_like(dA)
+    compare("max_pool1d", [signal, *one], [A.shape], dtype, layout)
+    reference.max_pool1d(signal, *one, A)
+    compare("max_pool1d_backward", [dA, signal, A, *one], [signal.shape], dtype, layout)
+
+
+def test_max_pool_of_nan_and_infinity(dtype):
+    """A window with a NaN gives NaN, and the first NaN gets the gradient; what lies in no window gets none."""
+    A_prev = np.array([np.nan, 1, 2, np.nan, np.inf, np.inf, -np.inf, -np.inf, 5], dtype)[None, :, None]
+    for tested in (reference, backend):
+        A, dA_prev = np.empty((1, 4, 1), dtype), np.empty_like(A_prev)
+        tested.max_pool1d(A_prev, 2, 2, A)
+        np.testing.assert_array_equal(A[0, :, 0], [np.nan, np.nan, np.inf, -np.inf])
+        tested.max_pool1d_backward(np.array([1, 2, 3, 4], dtype)[None, :, None], A_prev, A, 2, 2, dA_prev)
+        np.testing.assert_array_equal(dA_prev[0, :, 0], [1, 0, 0, 2, 3, 0, 4, 0, 0])
+
+
 @on_cpu
 def test_same_bits_on_any_number_of_threads(dtype):
     import numba

@@ -73,7 +73,7 @@ def test_last_rows_of_a_mini_batch_in_any_order():
         layers = [fn.Dense(64, "relu"), fn.Dense(3, "softmax")]
         net = fn.Network(layers, seed=1).build(n)
         twin = net.copy()
-        twin.device.has_unit = False
+        twin.device.has_amx = False
         for network in (net, twin):
             network.fit(X, y, epochs=3, batch_size=96, optimizer=fn.SGD(0.1), verbose=False)
         np.testing.assert_allclose(net.buffer, twin.buffer, atol=3e-6)
@@ -87,7 +87,7 @@ def test_other_optimizers(optimizer):
     layers = [fn.Dense(90, "tanh", l2=0.01), fn.BatchNorm(), fn.Dense(77, "tanh"), fn.Dense(3, "softmax")]
     net = fn.Network(layers, seed=1).build(90)
     twin = net.copy()
-    twin.device.has_unit = False
+    twin.device.has_amx = False
     costs = [
         network.fit(X, y, epochs=4, batch_size=100, optimizer=optimizer, verbose=False)["cost"]
         for network in (net, twin)
@@ -100,7 +100,7 @@ def test_same_bits_on_any_threads(monkeypatch):
 
     from fastnet.execution.cpu import device as cpu
 
-    monkeypatch.setattr(cpu, "worth_threads", lambda *_, **__: True)
+    monkeypatch.setattr(cpu, "should_parallelize", lambda *_, **__: True)
     rng = np.random.default_rng(4)
     X, y = rng.standard_normal((700, 1100)).astype(np.float32), rng.integers(0, 3, 700)
     found, before = [], numba.get_num_threads()
@@ -125,7 +125,7 @@ def test_errors_are_not_larger_than_those_of_vectors():
         net.parameters[name][:] = array
         array[:] = net.parameters[name]
     twin = net.copy()
-    twin.device.has_unit = False
+    twin.device.has_amx = False
     wanted, by_unit, by_vectors = (network.gradients(X, y) for network in (exact, net, twin))
     for name in ("W1", "W2"):
         errors = [np.sqrt(np.mean((found[name] - wanted[name]) ** 2)) for found in (by_unit, by_vectors)]

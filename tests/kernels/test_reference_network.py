@@ -9,7 +9,7 @@ import fastnet as fn
 from fastnet.layers import ACTIVATIONS
 
 RNG = np.random.default_rng(0)
-X, CLASSES, NUMBERS = RNG.standard_normal((37, 9)), RNG.integers(0, 4, 37), RNG.standard_normal((37, 2))
+X, CLASSES, NUMBERS = RNG.standard_normal((37, 3, 3)), RNG.integers(0, 4, 37), RNG.standard_normal((37, 2))
 SOFTMAX = fn.Dense(4, "softmax", l2=0.01)
 
 # Layers, loss, y.
@@ -24,6 +24,7 @@ NETWORKS = {
     "layer norm": ([fn.Dense(7), fn.LayerNorm("elu"), fn.Dense(5, "tanh"), fn.LayerNorm("leaky_relu"), SOFTMAX],
                    None, CLASSES),
     "dropout": ([fn.Dense(17, "tanh"), fn.Dropout(0.4), fn.Dense(9, "tanh"), fn.Dropout(0.2), SOFTMAX], None, CLASSES),
+    "max pooling": ([fn.MaxPool2D((2, 1), 1), fn.MaxPool1D(2), fn.Dense(5, "tanh"), SOFTMAX], None, CLASSES),
     "smoothed labels": ([fn.Dense(3, "tanh"), SOFTMAX], fn.losses.cross_entropy(0.2), CLASSES),
     "smoothed answers": ([fn.Dense(1, "sigmoid")], fn.losses.log_loss(0.2), CLASSES > 1),
     "hinge": ([fn.Dense(1)], "hinge", CLASSES > 1),
@@ -40,7 +41,7 @@ NETWORKS = {
 def make(name):
     """The network, with parameters that are not those it starts with, and its samples."""
     layers, loss, y = NETWORKS[name]
-    net, rng = fn.Network(layers, loss=loss, dtype="float64", seed=3).build(9), np.random.default_rng(5)
+    net, rng = fn.Network(layers, loss=loss, dtype="float64", seed=3).build((3, 3)), np.random.default_rng(5)
     for parameter, array in net.parameters.items():
         if not parameter.startswith("W"):
             array[:] = rng.random(array.shape) + 0.5

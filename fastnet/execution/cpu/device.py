@@ -168,7 +168,7 @@ class CPU:
         if left:
             self.prepare(components.of_tail(context.plan, left, self.target, self.panel // 2))
 
-    def run(
+    def execute(
         self,
         context: ExecutionContext,
         mode: int,

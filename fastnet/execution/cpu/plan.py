@@ -1,6 +1,8 @@
 """The plan that a CPU's compiled program reads: where what is computed lies, and how it is cut into tasks."""
 
 import itertools
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from fastnet_kernels import codes
@@ -62,9 +64,81 @@ def _is_online(graph: Graph, batch_size: int, strategy: Strategy, target: Target
         and graph.n_weights <= target.max_online_weights
         and not loss.setting
         and (loss.name in ("cross_entropy", "squared_error") or (loss.name == "log_loss" and nodes[-1].n_out == 1))
-        and all(node.is_product and node.layer.is_trainable and not node.layer.saves_z for node in nodes)
+        and all(node.is_dense and node.layer.is_trainable and not node.layer.saves_z for node in nodes)
         and not graph.has_penalty
     )
+
+
+class _Blocks(NamedTuple):
+    """How a mini-batch is cut into blocks of samples."""
+
+    rows: int  # samples of a block
+    number: int  # of blocks
+    samples: int  # that there is memory for: of whole blocks
+    stride: int  # of a row with a number for each sample
+
+
+def _layer_table(
+    nodes: Sequence[Node], strategy: Strategy, blocks: _Blocks, workspace: Allocator, dtype: np.dtype
+) -> tuple[np.ndarray, np.ndarray]:
+    """The plan's tables `layers` and `settings`, with memory for what each layer makes and measures."""
+    table = np.zeros((len(nodes), codes.LAYER_COLUMNS), np.int64)
+    settings = np.zeros((len(nodes), codes.SETTINGS_COLUMNS))
+    for l, (node, slots) in enumerate(zip(nodes, slots_by_node(nodes, dtype), strict=True)):
+        row, layer, n = table[l], node.layer, node.n_out
+        row[codes.WGRAD], row[codes.PACKS_W] = strategy.wgrad[l], strategy.packs_w[l]
+        row[codes.USES_AMX] = strategy.uses_amx[l]
+        node.describe(row, settings[l])
+        set_offsets(row, slots)
+        row[codes.A_OFFSET], row[codes.DZ_OFFSET] = (workspace.take(blocks.samples * n) for _ in range(2))
+        row[codes.SAVED_OFFSET] = workspace.take(blocks.samples * n) if layer.saves_z else row[codes.A_OFFSET]
+        row[codes.STATISTICS_OFFSET] = workspace.take(layer.statistics_size(n, blocks.samples, blocks.number))
+        if strategy.layout == codes.FEATURE_MAJOR and strategy.wgrad[l] in (codes.WGRAD_GEMM, codes.WGRAD_ROWS):
+            row[codes.DZ_ROWS_OFFSET] = workspace.take(blocks.stride * n)
+        if layer.is_trainable:
+            row[codes.INPUT_TAIL] = strategy.input_tails[l]
+            row[codes.INPUT_TAIL_OFFSET] = workspace.take(blocks.stride * strategy.input_tails[l])
+    return table, settings
+
+
+class _Chunks(NamedTuple):
+    """How much is worked on at a time, and the scratch memory of a thread that this takes."""
+
+    features: int  # of the inputs, forward
+    samples: int  # of the weight phase, whole blocks of them
+    columns: int  # of the weight phase's panels
+    blocks_together: int  # that go through a layer one after the other
+    amx_offset: int  # of the part that is for AMX
+    scratch: int
+
+
+def _chunks(
+    graph: Graph, strategy: Strategy, blocks: _Blocks, target: Target, panel: int, dtype: np.dtype, step: int
+) -> _Chunks:
+    """By what stays in the caches of the target; scratch memory is whole `step`s."""
+    n_inputs, uses_amx = graph.nodes[0].n_in, any(strategy.uses_amx)
+    features = target.features_at_once
+    if strategy.wgrad[0] == codes.WGRAD_FUSED:
+        features = n_inputs
+    elif strategy.inputs == codes.UNPACKED:
+        features = target.input_chunk_bytes // dtype.itemsize
+    features = min(n_inputs, features)
+    samples = max(1, min(target.samples_at_once, blocks.samples) // blocks.rows) * blocks.rows
+    columns = target.panels_at_once * panel
+    is_small = graph.n_weights * dtype.itemsize <= target.small_network_bytes
+    together = 1 if is_small and not uses_amx else min(target.blocks_together, blocks.number)
+    packs_inputs = strategy.inputs == codes.PACKED and not strategy.uses_amx[0]
+    # Forward the blocks' features go through it, backward some panels, and pieces of a large W.
+    size = max(
+        features * blocks.rows * together if packs_inputs else 0,
+        features * blocks.rows if strategy.inputs == codes.UNPACKED else 0,
+        columns * samples,
+        target.packed_numbers if any(strategy.packs_w) else 0,
+        panel // 2 // target.tail_share * max(node.n_in for node in graph.nodes),
+    )
+    amx_offset = -(-size // step) * step
+    scratch = -(-(amx_offset + target.amx_scratch * uses_amx) // step) * step
+    return _Chunks(features, samples, columns, together, amx_offset, scratch)
 
 
 def make_plan(
@@ -74,91 +148,52 @@ def make_plan(
 
     `panel` is how many numbers the kernels compute side by side, `workers` how many threads may share a step.
     """
-    nodes, loss = graph.nodes, graph.loss
-    workspace = Allocator(dtype.itemsize)
-    block_rows = strategy.block_rows
-    blocks = -(-batch_size // block_rows)
-    m = blocks * block_rows  # samples that there is memory for
-    samples_stride = padded_ld(m, dtype)
-    n_inputs, n_first, n_last = nodes[0].n_in, nodes[0].n_out, nodes[-1].n_out
-
-    table = np.zeros((len(nodes), codes.LAYER_COLUMNS), np.int64)
-    settings = np.zeros((len(nodes), codes.SETTINGS_COLUMNS))
-    tasks: list[tuple[int, int, int, int, int]] = []
-    for l, (node, slots) in enumerate(zip(nodes, slots_by_node(nodes, dtype), strict=True)):
-        row, layer, n_out = table[l], node.layer, node.n_out
-        row[codes.WGRAD], row[codes.PACKS_W] = strategy.wgrad[l], strategy.packs_w[l]
-        row[codes.USES_AMX] = strategy.uses_amx[l]
-        node.describe(row, settings[l])
-        set_offsets(row, slots)
-        row[codes.A_OFFSET], row[codes.DZ_OFFSET] = (workspace.take(m * n_out) for _ in range(2))
-        row[codes.SAVED_OFFSET] = workspace.take(m * n_out) if layer.saves_z else row[codes.A_OFFSET]
-        row[codes.STATISTICS_OFFSET] = workspace.take(layer.statistics_size(n_out, m, blocks))
-        if strategy.layout == codes.FEATURE_MAJOR and strategy.wgrad[l] in (codes.WGRAD_GEMM, codes.WGRAD_ROWS):
-            row[codes.DZ_ROWS_OFFSET] = workspace.take(samples_stride * n_out)
-        if layer.is_trainable:
-            row[codes.INPUT_TAIL] = strategy.input_tails[l]
-            row[codes.INPUT_TAIL_OFFSET] = workspace.take(samples_stride * strategy.input_tails[l])
-            tasks += _tasks_of(l, node, strategy, target, panel)
-    tasks.sort(key=lambda task: (task[1] - task[2]) * (task[4] - task[3]))  # the largest first: so shares are like
+    nodes, loss, rows = graph.nodes, graph.loss, strategy.block_rows
+    workspace, count = Allocator(dtype.itemsize), -(-batch_size // rows)
+    m = count * rows
+    blocks = _Blocks(rows, count, m, padded_ld(m, dtype))
+    table, settings = _layer_table(nodes, strategy, blocks, workspace, dtype)
+    tasks = [
+        task
+        for l, node in enumerate(nodes)
+        if node.layer.is_trainable
+        for task in _tasks_of(l, node, strategy, target, panel)
+    ]
+    tasks.sort(key=lambda task: (task[1] - task[2]) * (task[4] - task[3]))  # largest first, so that shares are alike
     starts = [0, *np.flatnonzero(table[:, codes.BATCH_STATISTICS]).tolist(), len(nodes)]
+    chunks = _chunks(graph, strategy, blocks, target, panel, dtype, workspace.step)
 
-    is_fused = strategy.wgrad[0] == codes.WGRAD_FUSED
+    n_inputs, n_first, numbers_of_y = nodes[0].n_in, nodes[0].n_out, n_targets(loss, nodes[-1].n_out)
     is_cached = strategy.inputs == codes.PACKED_CACHED
     keeps_inputs = is_cached or strategy.layout == codes.SAMPLE_MAJOR
     keeps_panels = is_cached and strategy.wgrad[0] == codes.WGRAD_GEMM
-    partials = (
-        target.balanced_threads
-        * -(-blocks // (target.balanced_threads * target.blocks_per_partial))
-        * n_first
-        * n_inputs
-        if is_fused
-        else 0
-    )
-    numbers_of_y = n_targets(loss, n_last)
-    at_once = (
-        target.input_chunk_bytes // dtype.itemsize if strategy.inputs == codes.UNPACKED else target.features_at_once
-    )
-    features_at_once = n_inputs if is_fused else min(n_inputs, at_once)
-    samples_at_once = max(1, min(target.samples_at_once, m) // block_rows) * block_rows
-    columns_at_once = target.panels_at_once * panel
-    is_small = graph.n_weights * dtype.itemsize <= target.small_network_bytes
-    uses_amx = any(strategy.uses_amx)
-    blocks_together = 1 if is_small and not uses_amx else min(target.blocks_together, blocks)
-    packs_inputs = strategy.inputs == codes.PACKED and not strategy.uses_amx[0]
-    # Forward the blocks' features go through it, backward some panels, and pieces of a large W.
-    scratch_size = max(
-        features_at_once * block_rows * blocks_together if packs_inputs else 0,
-        features_at_once * block_rows if strategy.inputs == codes.UNPACKED else 0,
-        columns_at_once * samples_at_once,
-        target.packed_numbers if table[:, codes.PACKS_W].any() else 0,
-        panel // 2 // target.tail_share * max(node.n_in for node in nodes),
-    )
-    amx_scratch = -(-scratch_size // workspace.step) * workspace.step
-    scratch_size = -(-(amx_scratch + target.amx_scratch * uses_amx) // workspace.step) * workspace.step
+    partials = 0
+    if strategy.wgrad[0] == codes.WGRAD_FUSED:
+        threads = target.balanced_threads
+        partials = threads * -(-count // (threads * target.blocks_per_partial)) * n_first * n_inputs
     plan = codes.Plan(
         layers=table,
         settings=settings,
         segments=np.array(list(itertools.pairwise(starts)), np.int64),
         tasks=np.array(tasks, np.int64).reshape(-1, codes.TASK_COLUMNS),
-        iota=np.arange(max(panel, block_rows, *(node.n_out + panel for node in nodes))),
+        iota=np.arange(max(panel, rows, *(node.n_out + panel for node in nodes))),
         loss=LOSS_CODES[loss.name],
         loss_setting=loss.setting,
         first_trained=min((task[0] for task in tasks), default=len(nodes)),
         has_penalty=int(graph.has_penalty),
         is_online=int(_is_online(graph, batch_size, strategy, target)),
         splits_tail=int(graph.n_weights >= target.min_tail_network),
-        is_dense=int(all(node.is_product for node in nodes)),
+        is_dense=int(all(node.is_dense for node in nodes)),
         n_targets=numbers_of_y,
         batch_size=batch_size,
-        block_rows=block_rows,
-        samples_stride=samples_stride,
+        block_rows=rows,
+        samples_stride=blocks.stride,
         layout=strategy.layout,
         inputs=strategy.inputs,
-        blocks_together=blocks_together,
-        features_at_once=features_at_once,
-        blocks_at_once=samples_at_once // block_rows,
-        columns_at_once=columns_at_once,
+        blocks_together=chunks.blocks_together,
+        features_at_once=chunks.features,
+        blocks_at_once=chunks.samples // rows,
+        columns_at_once=chunks.columns,
         workers=workers,
         X=workspace.take(m * n_inputs if keeps_inputs else 0),
         X_panels=workspace.take(m * -(-n_inputs // panel) * panel if keeps_panels else 0),
@@ -167,9 +202,9 @@ def make_plan(
         scores=workspace.take(m),
         partials=workspace.take(partials),
         of_tasks=workspace.take(2 * len(tasks) + 1),
-        scratch=workspace.take(scratch_size * workers),
-        scratch_size=scratch_size,
-        amx_scratch=amx_scratch,
+        scratch=workspace.take(chunks.scratch * workers),
+        scratch_size=chunks.scratch,
+        amx_scratch=chunks.amx_offset,
         scale=graph.rescale.scale,
         shift=graph.rescale.shift,
     )

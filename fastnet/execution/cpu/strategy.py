@@ -37,7 +37,7 @@ def choose_strategy(
     unit, if the machine `has_amx`, makes the larger products.
     """
     units = [node.n_out for node in nodes]
-    n_inputs, is_plain = nodes[0].n_in, all(node.is_product for node in nodes)
+    n_inputs, is_plain = nodes[0].n_in, all(node.is_dense for node in nodes)
     lanes = panel // 2
     never, no_tails = (False,) * len(units), (0,) * len(units)
     if batch_size * target.sample_major_share < lanes and is_plain:
@@ -50,8 +50,9 @@ def choose_strategy(
     vectors = -(-batch_size // lanes)
     uses_amx = [
         has_amx
+        and node.is_dense
         and min(node.n_in, node.n_out, batch_size) >= target.min_amx_extent
-        and node.n_weights >= target.min_amx_weights  # of a layer that is no product none
+        and node.n_weights >= target.min_amx_weights
         for node in nodes
     ]
     stays = repeats and 2 * vectors * lanes * n_inputs * dtype.itemsize <= target.cached_inputs_bytes
@@ -73,14 +74,14 @@ def choose_strategy(
 
     wgrad = [
         codes.WGRAD_NONE
-        if not node.is_product
+        if not node.is_dense
         else codes.WGRAD_DOT
         if not by_amx and dot_is_cheaper(node.n_in, node.n_out)
         else codes.WGRAD_GEMM
         for node, by_amx in zip(nodes, uses_amx, strict=True)
     ]
     inputs = codes.PACKED
-    if nodes[0].is_product:
+    if nodes[0].is_dense:
         inputs, wgrad[0] = _read_inputs(
             nodes[0],
             batch_size,
@@ -93,7 +94,7 @@ def choose_strategy(
             stays=stays,
         )
     packs_w = [
-        not by_amx and node.n_weights * dtype.itemsize >= target.large_w_bytes
+        node.is_dense and not by_amx and node.n_weights * dtype.itemsize >= target.large_w_bytes
         for node, by_amx in zip(nodes, uses_amx, strict=True)
     ]
     input_tails = [

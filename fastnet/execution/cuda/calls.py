@@ -25,14 +25,14 @@ class Calls:
 
     def __call__(self, instruction: np.ndarray, step: int) -> None:
         """Z = A_prev W^T (or A, where the instruction says so), or dA_prev = dZ W, or dW = dZ^T A_prev."""
-        from fastnet_kernels.cuda.cublas import Matrix
+        from fastnet_kernels.cuda.gemm.cublas import Matrix
 
-        role, l, makes_a = instruction[[codes.ROLE, codes.LAYER, codes.ENDS]].tolist()
+        role, l, makes_a = instruction[[codes.ROLE, codes.LAYER, codes.FUSES_OUTPUT]].tolist()
         layer, last = self.plan.layers[l].tolist(), len(self.plan.layers) - 1
         n, n_in, stride = layer[codes.N_OUT], layer[codes.N_IN], layer[codes.LDW]
         steps = -(-self.m_all // self.batch_size)
         m = min(self.batch_size, self.m_all - step % steps * self.batch_size)
-        # A matrix of the workspace by its rows, and the same turned.
+        # A matrix of the workspace by its rows, and its transpose.
         A_prev = Matrix(self.workspace, self._inputs(l, step), n_in, 1)
         dZ = Matrix(self.workspace, layer[codes.DZ_OFFSET], n, 1)
         if role == codes.FORWARD:
@@ -42,12 +42,12 @@ class Calls:
             relu = layer[codes.ACTIVATION] == codes.RELU and l < last
             self.cublas.multiply(self.stream, m, n, n_in, A_prev, W, Z, b, relu=relu)
         elif role == codes.BACKWARD:
-            W_turned = Matrix(self.parameters, layer[codes.W_OFFSET], 1, stride)
+            W_transposed = Matrix(self.parameters, layer[codes.W_OFFSET], 1, stride)
             dA_prev = Matrix(self.workspace, int(self.plan.layers[l - 1, codes.DZ_OFFSET]), n_in, 1)
-            self.cublas.multiply(self.stream, m, n_in, n, dZ, W_turned, dA_prev)
+            self.cublas.multiply(self.stream, m, n_in, n, dZ, W_transposed, dA_prev)
         else:
             dW = Matrix(self.gradients, layer[codes.W_OFFSET], stride, 1)
-            self.cublas.multiply(self.stream, n, n_in, m, _turned(dZ), _turned(A_prev), dW)
+            self.cublas.multiply(self.stream, n, n_in, m, _transposed(dZ), _transposed(A_prev), dW)
 
     def _inputs(self, l: int, step: int) -> int:
         """Where the numbers are that layer l reads."""
@@ -57,5 +57,5 @@ class Calls:
         return int(start if self.repeats else start + step % 2 * size)
 
 
-def _turned(matrix: Any) -> Any:
+def _transposed(matrix: Any) -> Any:
     return matrix._replace(row=matrix.column, column=matrix.row)

@@ -26,7 +26,7 @@ _PART_BYTES = 1 << 28  # of data that goes to the GPU in parts, at the most
 def _kernels() -> ModuleType:
     """The module that compiles CUDA kernels; RuntimeError with what is missing where they cannot run."""
     try:
-        compiling = imported("fastnet_kernels.cuda.compiling")
+        compiling = imported("fastnet_kernels.cuda.codegen.compiling")
     except ImportError as error:
         raise RuntimeError(f"device='cuda' cannot be used: {error}") from None
     reason = compiling.why_not()
@@ -88,9 +88,9 @@ class ExecutionContext:
 class GPU:
     """Runs plans of one dtype with the CUDA kernels, on the current GPU.
 
-    A call of `run` copies what has changed there, starts one kernel for all its steps, and brings back costs; the steps
-    themselves wait for nothing. Data that does not fit the GPU's memory goes there in parts, the next one while the GPU
-    works on the one before.
+    A call of `execute` copies what has changed there, starts one kernel for all its steps, and brings back costs; the
+    steps themselves wait for nothing. Data that does not fit the GPU's memory goes there in parts, the next one while
+    the GPU works on the one before.
     """
 
     name = "cuda"
@@ -110,16 +110,16 @@ class GPU:
         """Load the compiled program; compile it first where that was never done. It has no lazy components."""
         if self._grid:
             return
-        sizes = imported("fastnet_kernels.cuda.sizes")
+        target = imported("fastnet_kernels.cuda.target")
         if self.compiling.IS_SIMULATED:
-            self._grid = sizes.MOST_BLOCKS
+            self._grid = target.MOST_BLOCKS
             return
         device = self.cuda.get_current_device().id  # of this thread: others may have another one
-        self._grid = apart(lambda: self._load_program(device, sizes.THREADS))
+        self._grid = apart(lambda: self._load_program(device, target.THREADS))
 
     def _load_program(self, device: int, threads: int) -> int:
         """Returns how many blocks of so many threads can wait for each other on a GPU."""
-        numba, program = imported("numba"), imported("fastnet_kernels.cuda.program")
+        numba, program = imported("numba"), imported("fastnet_kernels.cuda.program.run")
         number, whole, real = numba.from_dtype(self.dtype)[::1], numba.int64, numba.float64
         signature = (
             whole[:, ::1], whole, whole, whole, whole[:, ::1], real[:, ::1], whole[::1], real[::1], *(number,) * 5,
@@ -135,14 +135,14 @@ class GPU:
         return rounded_size(batch_size)
 
     def make_plan(self, graph: Graph, batch_size: int, strategy: int) -> tuple[GPUPlan, int]:
-        from fastnet_kernels.cuda import sizes as kernels
+        from fastnet_kernels.cuda import target
 
-        small, large, _ = kernels.tiles_for(self.dtype.itemsize)
+        small, large, _ = target.tiles_for(self.dtype.itemsize)
         sizes = Sizes(
             heights=(small.height, large.height),
             widths=(small.width, large.width),
             depths=(small.depth, large.depth),
-            piece=kernels.PIECE,
+            piece=target.PIECE,
             multiprocessors=self._multiprocessors,
             itemsize=self.dtype.itemsize,
             cublas_rate=0 if self._cublas is None else self._cublas.rate,
@@ -152,7 +152,7 @@ class GPU:
     @lazy
     def _cublas(self) -> Any:
         """What makes the largest products, if it is installed."""
-        from fastnet_kernels.cuda.cublas import find
+        from fastnet_kernels.cuda.gemm.cublas import find
 
         return find(self.dtype)
 
@@ -254,7 +254,7 @@ class GPU:
 
     # ---------------------------------------------------------------- running
 
-    def run(
+    def execute(
         self,
         context: ExecutionContext,
         mode: int,
@@ -305,8 +305,8 @@ class GPU:
         updates: Updates,
         dropout_seed: int,
     ) -> _Launch:
-        from fastnet_kernels.cuda.dropout import keys_of
-        from fastnet_kernels.cuda.program import start
+        from fastnet_kernels.cuda.layers.dropout import keys_of
+        from fastnet_kernels.cuda.program.run import start
 
         plan, workspace, tables = context.plan, context.workspace, context.tables
         if self._gradients is None or self._gradients.size != gradients.size:
@@ -390,12 +390,13 @@ class GPU:
 
 
 def _rates(updates: Updates, steps: np.ndarray) -> np.ndarray:
-    """(n_steps, 3): learning rates, and what Adam corrects its means by."""
-    from fastnet_kernels.cuda.updates import corrections
+    """(n_steps, 3): learning rates, and Adam's bias corrections."""
+    from fastnet_kernels.cuda.optimizers import corrections
 
     rates, settings = np.ones((len(steps), 3)), updates.settings
     rates[:, codes.LEARNING_RATE] = updates.learning_rates[steps]
     if settings[codes.OPTIMIZER] in (codes.ADAM, codes.ADAMW):
         decays = settings[codes.FIRST_DECAY], settings[codes.SECOND_DECAY]
-        rates[:, codes.OF_MEAN], rates[:, codes.OF_MEAN_SQUARE] = corrections(updates.steps_before + 1 + steps, *decays)
+        factors = corrections(updates.steps_before + 1 + steps, *decays)
+        rates[:, codes.MEAN_CORRECTION], rates[:, codes.MEAN_SQUARE_CORRECTION] = factors
     return rates

@@ -79,6 +79,7 @@ _OPERATIONS = {
     codes.BATCH_NORM: (codes.BATCH_NORM_FORWARD, codes.BATCH_NORM_BACKWARD),
     codes.LAYER_NORM: (codes.LAYER_NORM_FORWARD, codes.LAYER_NORM_BACKWARD),
     codes.DROPOUT: (codes.DROPOUT_FORWARD, codes.DROPOUT_BACKWARD),
+    codes.MAX_POOL: (codes.MAX_POOL_FORWARD, codes.MAX_POOL_BACKWARD),
     codes.INPUT: (codes.DROPOUT_FORWARD, codes.DROPOUT_BACKWARD),  # at a rate of 0
 }
 
@@ -98,11 +99,11 @@ class _Table:
 
     def add(
         self, operation: int, layer: int = 0, role: int = 0, product: Product | None = None, partial: int = 0,
-        *, ends: bool = False,
+        *, fuses_output: bool = False,
     ) -> None:  # fmt: skip
         row = [0] * codes.INSTRUCTION_COLUMNS
         row[codes.OPERATION], row[codes.LAYER], row[codes.ROLE] = operation, layer, role
-        row[codes.SLICES], row[codes.PARTIAL], row[codes.ENDS] = 1, partial, int(ends)
+        row[codes.SLICES], row[codes.PARTIAL], row[codes.FUSES_OUTPUT] = 1, partial, int(fuses_output)
         if product is not None:
             row[codes.TILE], row[codes.SLICES] = product.tile, product.slices
             self.tasks = max(self.tasks, product.tasks)
@@ -122,7 +123,7 @@ class GPUPlan:
     products: dict[tuple[int, int], Product]  # by role and layer
     partials: dict[tuple[int, int], int]  # where their slices are
     trained: list[int]  # layers
-    ends_with_tile: bool  # whether the last layer's tiles have whole rows
+    fuses_output: bool  # whether the last layer's tiles have whole rows, and go on with losses or outputs
     gather_tasks: int
 
     def instructions(self, mode: int, *, clips_norm: bool = False) -> tuple[np.ndarray, int]:
@@ -164,11 +165,11 @@ class GPUPlan:
             if kind != codes.DENSE:
                 table.add(_OPERATIONS[int(kind)][0], l)
                 continue
-            self._multiply(table, codes.FORWARD, l, ends=l == last and self.ends_with_tile)
-            if l == last and not self.ends_with_tile:
+            self._multiply(table, codes.FORWARD, l, fuses_output=l == last and self.fuses_output)
+            if l == last and not self.fuses_output:
                 key = codes.FORWARD, l
                 table.group()
-                table.add(codes.END, l, codes.FORWARD, self.products[key], self.partials[key])
+                table.add(codes.OUTPUT, l, codes.FORWARD, self.products[key], self.partials[key])
             elif self._is_left(codes.FORWARD, l):
                 self._each(table, [l], codes.FINISH, codes.FORWARD)
 
@@ -198,12 +199,12 @@ class GPUPlan:
             else:
                 table.add(codes.GAIN, l)
 
-    def _multiply(self, table: _Table, role: int, l: int, *, ends: bool = False) -> None:
+    def _multiply(self, table: _Table, role: int, l: int, *, fuses_output: bool = False) -> None:
         key = role, l
         if self.products[key].tile == codes.OF_LIBRARY:
-            table.add(codes.CALL, l, role, self.products[key], ends=role == codes.FORWARD and self._makes_A(l))
+            table.add(codes.CALL, l, role, self.products[key], fuses_output=role == codes.FORWARD and self._makes_A(l))
         else:
-            table.add(codes.MULTIPLY, l, role, self.products[key], self.partials[key], ends=ends)
+            table.add(codes.MULTIPLY, l, role, self.products[key], self.partials[key], fuses_output=fuses_output)
 
     def _makes_A(self, l: int) -> bool:  # noqa: N802 - as the field writes it
         """Whether a library can add b and activate at once: of the last layer Z is wanted, whatever its activation."""
@@ -249,7 +250,7 @@ def make_gpu_plan(graph: Graph, batch_size: int, rounded: int, dtype: np.dtype, 
         row[codes.A_OFFSET], row[codes.DZ_OFFSET] = (workspace.take(m * n_out) for _ in range(2))
         row[codes.SAVED_OFFSET] = workspace.take(m * n_out) if layer.saves_z else row[codes.A_OFFSET]
         row[codes.STATISTICS_OFFSET] = workspace.take(layer.statistics_size(n_out, m, 0))
-        if node.is_product:
+        if node.is_dense:
             products[codes.FORWARD, l] = product_for(rounded, n_out, n_in, sizes)
             products[codes.BACKWARD, l] = product_for(rounded, n_in, n_out, sizes)
             products[codes.WEIGHTS, l] = product_for(n_out, n_in, rounded, sizes)
@@ -281,7 +282,7 @@ def make_gpu_plan(graph: Graph, batch_size: int, rounded: int, dtype: np.dtype, 
         products=products,
         partials=partials,
         trained=trained,
-        ends_with_tile=last.tile != codes.OF_LIBRARY and last.slices == 1 and n_last <= sizes.widths[last.tile],
+        fuses_output=last.tile != codes.OF_LIBRARY and last.slices == 1 and n_last <= sizes.widths[last.tile],
         gather_tasks=-(-m * n_inputs // sizes.piece),
     )
     return plan, workspace.size

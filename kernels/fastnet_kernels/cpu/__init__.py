@@ -49,6 +49,12 @@ _MODULES = {
         "layer_norm",
         "layer_norm_backward",
     ),
+    "layers.max_pool": (
+        "max_pool1d",
+        "max_pool1d_backward",
+        "max_pool2d",
+        "max_pool2d_backward",
+    ),
     "loss": (
         "absolute_error",
         "cross_entropy",

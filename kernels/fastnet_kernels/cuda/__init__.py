@@ -5,7 +5,7 @@ of NumPy are copied there and back for each call. A call returns before the GPU 
 wrong one reads outside its array.
 """
 
-from .activations import (
+from .layers.activation import (
     elu,
     elu_backward,
     gelu,
@@ -30,11 +30,13 @@ from .activations import (
     tanh,
     tanh_backward,
 )
-from .dense import dense_backward, dense_forward
-from .dropout import dropout
-from .losses import absolute_error, cross_entropy, hinge, huber, log_loss, quantile, squared_error
-from .normalisation import batch_norm, batch_norm_backward, layer_norm, layer_norm_backward
-from .updates import adam, adamw, rmsprop, sgd, sgd_momentum
+from .layers.batch_norm import batch_norm, batch_norm_backward
+from .layers.dense import dense_backward, dense_forward
+from .layers.dropout import dropout
+from .layers.layer_norm import layer_norm, layer_norm_backward
+from .layers.max_pool import max_pool1d, max_pool1d_backward, max_pool2d, max_pool2d_backward
+from .loss import absolute_error, cross_entropy, hinge, huber, log_loss, quantile, squared_error
+from .optimizers import adam, adamw, rmsprop, sgd, sgd_momentum
 
 __all__ = [
     "absolute_error",
@@ -63,6 +65,10 @@ __all__ = [
     "linear",
     "linear_backward",
     "log_loss",
+    "max_pool1d",
+    "max_pool1d_backward",
+    "max_pool2d",
+    "max_pool2d_backward",
     "quantile",
     "relu",
     "relu_backward",

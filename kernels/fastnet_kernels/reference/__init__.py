@@ -30,6 +30,7 @@ from .dense import dense_backward, dense_forward
 from .dropout import dropout
 from .layer_norm import layer_norm, layer_norm_backward
 from .loss import absolute_error, cross_entropy, hinge, huber, log_loss, quantile, squared_error
+from .max_pool import max_pool1d, max_pool1d_backward, max_pool2d, max_pool2d_backward
 from .optimizers import adam, adamw, rmsprop, sgd, sgd_momentum
 
 __all__ = [
@@ -59,6 +60,10 @@ __all__ = [
     "linear",
     "linear_backward",
     "log_loss",
+    "max_pool1d",
+    "max_pool1d_backward",
+    "max_pool2d",
+    "max_pool2d_backward",
     "quantile",
     "relu",
     "relu_backward",

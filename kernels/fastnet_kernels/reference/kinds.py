@@ -6,12 +6,15 @@
 `layer` is a dictionary of settings and parameters, and A_prev (m, n_prev) has a sample a row.
 """
 
+import math
+
 import numpy as np
 
 from .batch_norm import batch_norm, batch_norm_backward
 from .dense import dense_backward, dense_forward
 from .dropout import dropout
 from .layer_norm import layer_norm, layer_norm_backward
+from .max_pool import max_pool2d, max_pool2d_backward
 
 
 def outputs_of(formula, *inputs, like):
@@ -97,6 +100,36 @@ def backward_dropout(layer, dZ, A_prev, saved):
     return dA_prev, {}
 
 
+def _images(layer, A, of):
+    """A (m, n) as images (m, h, w, c); a signal (t, c) is an image of one row, and (h, w) has one channel."""
+    shape = layer[of]
+    return A.reshape(len(A), *((1, *shape) if layer["kind"] == "MaxPool1D" else (*shape, 1)[:3]))
+
+
+def _windows(layer):
+    """Height and width of a window, and how far the next one is in both directions."""
+    size, stride = layer["pool_size"], layer["stride"] or layer["pool_size"]
+    if layer["kind"] == "MaxPool1D":
+        return 1, size, 1, stride
+    return *np.broadcast_to(size, 2), *np.broadcast_to(stride, 2)
+
+
+def forward_max_pool(layer, A_prev, training):
+    """Z (m, n): the largest number of each window of A_prev, which is an image; it is saved."""
+    A = np.empty((len(A_prev), math.prod(layer["output_shape"])), A_prev.dtype)
+    max_pool2d(_images(layer, A_prev, "input_shape"), *_windows(layer), _images(layer, A, "output_shape"))
+    return A, A
+
+
+def backward_max_pool(layer, dA, A_prev, A):
+    """dA_prev (m, n_prev), from dA (m, n) and the saved A (m, n)."""
+    dA, A, given = (
+        _images(layer, *each) for each in ((dA, "output_shape"), (A, "output_shape"), (A_prev, "input_shape"))
+    )
+    (dA_prev,) = outputs_of(max_pool2d_backward, dA, given, A, *_windows(layer), like=[given])
+    return dA_prev.reshape(A_prev.shape), {}
+
+
 def forward_rescale(layer, A_prev, training):
     """Z (m, n) = scale A_prev + shift."""
     return layer["scale"] * A_prev + layer["shift"], None
@@ -112,5 +145,7 @@ KINDS = {
     "BatchNorm": (forward_batch_norm, backward_batch_norm),
     "LayerNorm": (forward_layer_norm, backward_layer_norm),
     "Dropout": (forward_dropout, backward_dropout),
+    "MaxPool1D": (forward_max_pool, backward_max_pool),
+    "MaxPool2D": (forward_max_pool, backward_max_pool),
     "Rescale": (forward_rescale, backward_rescale),
 }

@@ -53,6 +53,18 @@ def matrix(typing_context, buffer, offset, rows, columns):
 
 
 @intrinsic
+def image(typing_context, buffer, offset, height, width, numbers):
+    """The (height, width, numbers) array, pixel after pixel, that starts at element `offset` of a 1-D buffer."""
+    view = types.Array(buffer.dtype, 3, "C")
+
+    def generate(context, builder, signature, arguments):
+        value, offset, *shape = arguments
+        return _array(context, builder, view, _address(context, builder, signature.args[0], value, offset), shape)
+
+    return view(buffer, *[types.intp] * 4), generate
+
+
+@intrinsic
 def vector(typing_context, buffer, offset, size):
     """The `size` elements that start at element `offset` of a 1-D buffer."""
     view = types.Array(buffer.dtype, 1, "C")

@@ -16,6 +16,7 @@ from ...codes import (
     INPUT,
     KIND,
     LAYER_NORM,
+    MAX_POOL,
     N_OUT,
     TASK_LAYER,
     W_OFFSET,
@@ -25,7 +26,7 @@ from ...codes import (
 from ..codegen.arrays import vector
 from ..codegen.compiling import inner
 from ..step.workspace import numbers_of
-from . import batch_norm, dense, dropout, input, layer_norm
+from . import batch_norm, dense, dropout, input, layer_norm, max_pool
 
 
 @inner
@@ -47,6 +48,8 @@ def forward(job, scratch, l, first_block, last_block):
         layer_norm.forward(job, l, first_block, last_block)
     elif kind == DROPOUT:
         dropout.forward(job, l, first_block, last_block)
+    elif kind == MAX_POOL:
+        max_pool.forward(job, l, first_block, last_block)
     elif kind == INPUT:
         input.forward(job, first_block, last_block)
     else:
@@ -65,6 +68,8 @@ def backward(job, scratch, l, first_block, last_block):
         layer_norm.backward(job, l, first_block, last_block)
     elif kind == DROPOUT:
         dropout.backward(job, l, first_block, last_block)
+    elif kind == MAX_POOL:
+        max_pool.backward(job, l, first_block, last_block)
     else:
         _fill_with_nan(job, l - 1, DZ_OFFSET, first_block, last_block)
 

@@ -1,4 +1,4 @@
-"""Losses L (one number a sample) and the derivative of the cost J = mean(L); the formulas are those of `reference`.
+"""Losses L (one number a sample) and the derivative of the cost J = mean(L). The formulas are those of `reference`.
 
 Some threads share a sample, and none of their sums depends on anything but its size.
 """
@@ -6,12 +6,13 @@ Some threads share a sample, and none of their sums depends on anything but its 
 import math
 
 from ..codes import ABSOLUTE_ERROR, CROSS_ENTROPY, HINGE, HUBER, LOG_LOSS, QUANTILE, SQUARED_ERROR
-from .activations import exponentials_of_row, logistic
-from .blocks import n_blocks
-from .compiling import cuda, formula, inner, kernel
-from .launching import flat, launch
-from .reducing import row_of, rows_at_once, sum_over
-from .sizes import THREADS
+from .codegen.arrays import flat
+from .codegen.compiling import cuda, formula, inner, kernel
+from .codegen.launching import launch
+from .layers.activation import exponentials_of_row, logistic
+from .program.partition import n_blocks
+from .program.reducing import row_of, rows_at_once, sum_over
+from .target import THREADS
 
 
 @formula

@@ -1,9 +1,9 @@
 """Reading a mini-batch's samples into the workspace: gathered, converted and scaled."""
 
-from ..codes import N_IN, SCALE, SHIFT
-from .compiling import cuda, inner
-from .places import offset_of_inputs, row_of_sample, size_of_step
-from .sizes import PIECE, THREADS
+from ...codes import N_IN, SCALE, SHIFT
+from ..codegen.compiling import cuda, inner
+from ..target import PIECE, THREADS
+from .workspace import offset_of_inputs, row_of_sample, size_of_step
 
 
 @inner

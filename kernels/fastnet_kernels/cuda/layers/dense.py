@@ -1,63 +1,15 @@
 """The dense layer: Z = A_prev W^T + b, with one sample a row."""
 
-from ..codes import LARGE, SMALL
-from .blocks import n_blocks
-from .compiling import cuda, inner, kernel
-from .launching import flat, launch
-from .reducing import column_of, sum_over_column
-from .registers import size_of
-from .sizes import (
-    COLUMNS_AT_ONCE,
-    LARGE_TILE,
-    LARGE_TILE_OF_DOUBLES,
-    MANY_TILES,
-    MEDIUM_TILE,
-    ROWS_AT_ONCE,
-    SMALL_TILE,
-    THREADS,
-    tiles_for,
-)
-from .tiles import large_product, medium_product, shared_for, small_product
+from ...codes import LARGE, SMALL
+from ..codegen.arrays import flat
+from ..codegen.compiling import cuda, inner, kernel
+from ..codegen.launching import launch
+from ..gemm.tiles import height_of, large_product, medium_product, shared_for, small_product, width_of
+from ..program.partition import n_blocks
+from ..program.reducing import column_of, sum_of_column
+from ..target import COLUMNS_AT_ONCE, MANY_TILES, MEDIUM_TILE, SMALL_TILE, THREADS, tiles_for
 
 _MEDIUM = 2  # a third kind of tile, beside those of `codes`
-
-
-@inner
-def height_of(tile, numbers):
-    """Rows of a tile of an array's numbers."""
-    if tile == SMALL:
-        return SMALL_TILE.height
-    return LARGE_TILE.height if size_of(numbers) == 4 else LARGE_TILE_OF_DOUBLES.height
-
-
-@inner
-def width_of(tile, numbers):
-    if tile == SMALL:
-        return SMALL_TILE.width
-    return LARGE_TILE.width if size_of(numbers) == 4 else LARGE_TILE_OF_DOUBLES.width
-
-
-@inner
-def product_of_tile(tile, C, c, stride, P, p, p_row, p_depth, Q, q, q_row, q_depth, i0, m, j0, n, start, stop, shared):
-    """C = P Q^T for either kind of tile: see `tiles`."""
-    if tile == LARGE:
-        large_product(
-            C, c, stride, P, p, p_row, p_depth, Q, q, q_row, q_depth, i0, m, j0, n, start, stop, shared
-        )  # fmt: skip
-    else:
-        small_product(
-            C, c, stride, P, p, p_row, p_depth, Q, q, q_row, q_depth, i0, m, j0, n, start, stop, shared
-        )  # fmt: skip
-
-
-@inner
-def sum_of_column(numbers, offset, m, n, j, first, shared):
-    """The sum of column j of an m x n matrix, to all threads of it, whose `first` row is theirs; 0 beyond the last."""
-    total = numbers.dtype.type(0)
-    if j < n:
-        for i in range(first, m, ROWS_AT_ONCE):
-            total += numbers[offset + i * n + j]
-    return sum_over_column(total, shared)
 
 
 @inner

@@ -1,30 +1,13 @@
-"""The products of dense layers, tile by tile, and what is done with each of their numbers at once."""
+"""The products of dense layers as tasks of the program, and what is done with each of their numbers at once."""
 
-from ..codes import (
-    A_OFFSET,
-    ACTIVATION,
-    B_OFFSET,
-    BACKWARD,
-    DZ_OFFSET,
-    FORWARD,
-    LDW,
-    N_IN,
-    N_OUT,
-    SAVED_OFFSET,
-    SLOPE,
-    W_OFFSET,
-)
-from .activations import activate, derive
-from .blocks import n_blocks
-from .compiling import cuda, inner
-from .dense import height_of, product_of_tile, width_of
-from .places import offset_of_activations
-from .sizes import (
-    PIECE,
-    SLICE,
-    THREADS,
-)
-from .weights import change
+from ...codes import A_OFFSET, B_OFFSET, BACKWARD, DZ_OFFSET, FORWARD, LDW, N_IN, N_OUT, W_OFFSET
+from ..codegen.compiling import cuda, inner
+from ..layers.activation import activate_number, derive_number
+from ..program.partition import n_blocks
+from ..program.weight_update import change
+from ..program.workspace import offset_of_activations
+from ..target import PIECE, SLICE, THREADS
+from .tiles import height_of, product_of_tile, width_of
 
 
 @inner
@@ -40,6 +23,7 @@ def shape_of(job, role, l):
 
 @inner
 def tiles_of(job, role, l, tile):
+    """How many tiles a product has."""
     m, n, _ = shape_of(job, role, l)
     return n_blocks(m, height_of(tile, job.workspace)) * n_blocks(n, width_of(tile, job.workspace))
 
@@ -63,7 +47,7 @@ def multiply(job, role, l, tile, slices, partial, task, shared):
     stop = min(depth, start + a_slice)
     stride_of_W, n_out, n_in = job.layers[l, LDW], job.layers[l, N_OUT], job.layers[l, N_IN]
     dZ, A_prev = job.layers[l, DZ_OFFSET], offset_of_activations(job, l - 1)
-    # Where the factors are, and from row to row and depth to depth of each; the result.
+    # Offsets of the factors and of the result, and from row to row and depth to depth of each.
     P, Q, C = job.workspace, job.parameters, job.workspace
     if role == FORWARD:
         p, p_row, p_depth = A_prev, n_in, 1
@@ -95,7 +79,7 @@ def finish(job, role, l, slices, partial, task):
 
 @inner
 def finish_numbers(job, role, l, slices, partial, first_row, last_row, first_column, last_column):
-    """Of a part of a product: add up the slices, then bias and activation, derivative, or update."""
+    """Of some rows and columns of a product: add up the slices, then bias and activation, derivative, or update."""
     m, n, _ = shape_of(job, role, l)
     workspace, width = job.workspace, last_column - first_column
     # A thread takes every THREADS'th number, row by row; divisions take too long for each one.
@@ -123,20 +107,3 @@ def finish_numbers(job, role, l, slices, partial, first_row, last_row, first_col
         i, j = i + down, j + across
         if j >= last_column:
             i, j = i + 1, j - width
-
-
-@inner
-def activate_number(job, l, offset, z):
-    """A = g(z), or z in the last layer, whose losses want it; z is kept where the derivative will."""
-    if job.layers[l, SAVED_OFFSET] != job.layers[l, A_OFFSET]:
-        job.workspace[job.layers[l, SAVED_OFFSET] + offset] = z
-    if l < job.layers.shape[0] - 1:
-        z = activate(job.layers[l, ACTIVATION], job.settings[l, SLOPE], z)
-    job.workspace[job.layers[l, A_OFFSET] + offset] = z
-
-
-@inner
-def derive_number(job, l, offset, da):
-    """dZ = da * g'(Z)."""
-    a = job.workspace[job.layers[l, SAVED_OFFSET] + offset]
-    job.workspace[job.layers[l, DZ_OFFSET] + offset] = derive(job.layers[l, ACTIVATION], job.settings[l, SLOPE], a, da)

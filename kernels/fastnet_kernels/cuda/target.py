@@ -1,4 +1,8 @@
-"""How many threads a block has, and how much each takes at a time. The simulator starts a thread of Python for each."""
+"""All that is known of the GPU, and how work is cut: threads of a block, tiles of products, pieces. No CUDA is needed.
+
+A constant of the machine stands here and nowhere else; kernels and the host's planner take it from here. The simulator
+starts a thread of Python for each of the GPU's, so its blocks are small.
+"""
 
 from typing import NamedTuple
 

@@ -1,7 +1,7 @@
 """How every CUDA kernel is compiled, and how GPU code calls GPU code. The only import of `numba.cuda`.
 
 With NUMBA_ENABLE_CUDASIM=1 in the environment the same kernels run in Numba's simulator, as Python: it shows what they
-compute, with as many blocks and threads as `sizes` says, and none of what only a GPU has.
+compute, with as many blocks and threads as `target` says, and none of what only a GPU has.
 """
 
 import contextlib
@@ -11,8 +11,8 @@ import importlib.util
 
 import numpy as np
 
-from ..sources import SOURCES
-from .sizes import IS_SIMULATED, THREADS
+from ...sources import SOURCES
+from ..target import IS_SIMULATED, THREADS
 
 if importlib.util.find_spec("numba_cuda") is None:
     raise ImportError("CUDA kernels need the package numba-cuda: pip install 'fastnet-numba[cuda]'")

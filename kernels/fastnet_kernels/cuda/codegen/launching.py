@@ -8,95 +8,19 @@ kernel takes a C-contiguous array as memory information and parent (both 0), siz
 strides. Where a release has no such handle, numba-cuda launches.
 """
 
-import math
 import struct
 import threading
-from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..target import IS_SIMULATED, MOST_BLOCKS, THREADS
+from .arrays import Array
 from .compiling import cuda
-from .sizes import IS_SIMULATED, MOST_BLOCKS, THREADS
 
 if not IS_SIMULATED:
     from cuda.bindings import driver
 
-    from .compiling import DeviceNDArray, from_dtype, types
-
-
-_DEFAULT_STREAM = 1  # as the interface has it: 0 there would be ambiguous
-_NOT_CONTIGUOUS = "CUDA kernels want C-contiguous arrays: give numpy.ascontiguousarray of them"
-
-
-class Array(NamedTuple):
-    """A C-contiguous array on the GPU, as kernels take it."""
-
-    kind: str  # of its numbers, and how many dimensions
-    size: int
-    numbers: tuple[int, ...]
-    owner: Any
-    host: np.ndarray | None  # where it is copied back to
-
-    @property
-    def itemsize(self) -> int:
-        return self.numbers[3]
-
-
-def as_argument(array, stream: int = 0, *, is_flat: bool = False) -> Array:
-    """An array of any library that says where it is on the GPU; one of NumPy is copied there.
-
-    Raises ValueError for one whose numbers do not lie side by side.
-    """
-    host, about = None, getattr(array, "__cuda_array_interface__", None)
-    if about is None:
-        if not array.flags.c_contiguous:
-            raise ValueError(_NOT_CONTIGUOUS)
-        host = array if array.flags.writeable else None
-        array = cuda.to_device(array)
-        about = array.__cuda_array_interface__
-    shape, kind, strides, ready = about["shape"], about["typestr"], about.get("strides"), about.get("stream")
-    size, itemsize = math.prod(shape), int(kind[2:])
-    side_by_side = tuple(itemsize * math.prod(shape[i + 1 :]) for i in range(len(shape)))
-    if size and strides is not None and tuple(strides) != side_by_side:
-        raise ValueError(_NOT_CONTIGUOUS)
-    if ready and ready != (stream or _DEFAULT_STREAM):
-        driver.cuStreamSynchronize(ready)
-    if is_flat:
-        shape, side_by_side = (size,), (itemsize,)
-    numbers = (0, 0, size, itemsize, about["data"][0], *shape, *side_by_side)
-    return Array(f"{kind}{len(shape)}", size, numbers, array, host)
-
-
-def _as_vector(array) -> Array:
-    """`as_argument`, flat; of numba-cuda's own arrays in a fraction of the time."""
-    if type(array) is not DeviceNDArray or not array.is_c_contiguous():
-        return as_argument(array, is_flat=True)
-    size, itemsize, offset = array.size, array.dtype.itemsize, array.device_ctypes_pointer.value
-    return Array(f"{array.dtype.str}1", size, (0, 0, size, itemsize, offset or 0, size, itemsize), array, None)
-
-
-def flat(*arrays):
-    """The arrays as vectors, for `launch`.
-
-    Raises ValueError for one whose numbers do not lie side by side, or of another dtype than the first.
-    """
-    if IS_SIMULATED:
-        _check_kinds([array.dtype.str for array in arrays])
-        if not all(array.flags["C_CONTIGUOUS"] for array in arrays if array.size):
-            raise ValueError(_NOT_CONTIGUOUS)
-        return [array.reshape(-1) for array in arrays]
-    found = [_as_vector(array) for array in arrays]
-    kinds = {array.kind for array in found}
-    if kinds != {"<f41"} and kinds != {"<f81"}:
-        _check_kinds([array.kind[:-1] for array in found])
-    return found
-
-
-def _check_kinds(kinds):
-    for kind in kinds:
-        if kind != kinds[0] or kind not in ("<f4", "<f8"):
-            first, other = np.dtype(kinds[0]), np.dtype(kind)
-            raise ValueError(f"arrays of {first} and {other}: give all of them as float32, or as float64")
+    from .compiling import from_dtype, types
 
 
 class _Function:
@@ -119,17 +43,17 @@ class _Function:
             for argument in arguments
         ]
         self.layout = struct.Struct("=" + "".join(formats))
-        # The driver reads the numbers from where `places` says, before it returns.
-        self.room = np.zeros(self.layout.size // 8, np.int64)
-        self.offsets = self.room.ctypes.data + 8 * np.arange(len(self.room), dtype=np.uint64)
-        self.address, self.turn = self.offsets.ctypes.data, threading.Lock()
+        # The driver reads the numbers at the addresses in `pointers`, before it returns.
+        self.values = np.zeros(self.layout.size // 8, np.int64)
+        self.pointers = self.values.ctypes.data + 8 * np.arange(len(self.values), dtype=np.uint64)
+        self.address, self.lock = self.pointers.ctypes.data, threading.Lock()
 
     def __call__(self, blocks, stream, arguments, numbers):
         if self.handle is None:
             self.kernel[blocks, THREADS, stream](*map(_view, arguments))
             return
-        with self.turn:
-            self.layout.pack_into(self.room, 0, *numbers)
+        with self.lock:
+            self.layout.pack_into(self.values, 0, *numbers)
             (error,) = self.start(
                 self.handle, blocks, 1, 1, THREADS, 1, 1, 0, handle_of(stream), self.address, *self.rest
             )
@@ -181,7 +105,7 @@ def launch_on(stream, kernel, blocks, *arguments):
 
 
 def launch(kernel, tasks, *arguments):
-    """Start a kernel with a block a task, or as many as the GPU is well served with: each takes several then.
+    """Start a kernel with a block a task, or as many as MOST_BLOCKS, which take several each.
 
     `arguments` are what `flat` has made of arrays, and numbers.
     """

@@ -10,140 +10,14 @@ What each task sums up, and in which order, depends on shapes only: the same see
 
 import itertools
 
-from ..codes import (
-    B_OFFSET,
-    BATCH_NORM_BACKWARD,
-    BATCH_NORM_FORWARD,
-    BIAS,
-    CALL,
-    DROPOUT_BACKWARD,
-    DROPOUT_FORWARD,
-    END,
-    ENDS,
-    FINISH,
-    GAIN,
-    GATHER,
-    GATHER_NEXT,
-    LAYER,
-    LAYER_NORM_BACKWARD,
-    LAYER_NORM_FORWARD,
-    MULTIPLY,
-    N_IN,
-    N_OUT,
-    OPENING,
-    OPERATION,
-    PARTIAL,
-    PENALTY,
-    ROLE,
-    SLICES,
-    SQUARES,
-    STOPS,
-    TILE,
-    TOTALS,
-    TRAIN,
-    UPDATE,
-    W_OFFSET,
-    WAITS,
-)
-from .blocks import n_blocks
-from .compiling import cg, cuda, inner, kernel
-from .dense import height_of
-from .ending import end_rows, sum_totals
-from .inputs import gather
-from .launching import as_argument, handle_of, launch_on
-from .multiplying import finish, finish_numbers, multiply, rows_of_piece, shape_of, tiles_of
-from .passing import (
-    batch_norm_backward_task,
-    batch_norm_task,
-    dropout_backward_task,
-    dropout_task,
-    layer_norm_backward_task,
-    layer_norm_task,
-)
-from .places import Job, repeats, size_of_step
-from .reducing import rows_at_once
-from .sizes import COLUMNS_AT_ONCE, IS_SIMULATED, PIECE, THREADS
-from .tiles import shared_for
-from .weights import change_bias, change_gain, count_of_parameters, sum_penalties, sum_squares, update_piece
-
-
-@inner
-def _count_tasks(job, instruction):
-    """How many tasks an instruction has in this step."""
-    operation, role, l, slices = instruction[OPERATION], instruction[ROLE], instruction[LAYER], instruction[SLICES]
-    n, n_in = job.layers[l, N_OUT], job.layers[l, N_IN]
-    if operation == MULTIPLY:
-        return tiles_of(job, role, l, instruction[TILE]) * slices
-    if operation == FINISH:
-        rows, columns, _ = shape_of(job, role, l)
-        return n_blocks(rows, rows_of_piece(columns))
-    if operation == GATHER:
-        return n_blocks(job.m * n_in, PIECE)
-    if operation == GATHER_NEXT:
-        if job.step + 1 >= job.last_step or repeats(job):
-            return 0
-        return n_blocks(size_of_step(job.m_all, job.batch_size, job.step + 1) * n_in, PIECE)
-    if operation in (END, LAYER_NORM_FORWARD, LAYER_NORM_BACKWARD):
-        return n_blocks(job.m, rows_at_once(n))
-    if operation == TOTALS:
-        return 1
-    if operation in (BATCH_NORM_FORWARD, BATCH_NORM_BACKWARD, BIAS, GAIN):
-        return n_blocks(n, COLUMNS_AT_ONCE)
-    if operation in (DROPOUT_FORWARD, DROPOUT_BACKWARD):
-        return n_blocks(job.m * n, PIECE)
-    if operation == PENALTY:
-        return n_blocks(job.layers[l, B_OFFSET] - job.layers[l, W_OFFSET], PIECE)
-    return n_blocks(count_of_parameters(job, l), PIECE)
-
-
-@inner
-def _do(job, instruction, task, shared):
-    """One task."""
-    operation, role, l = instruction[OPERATION], instruction[ROLE], instruction[LAYER]
-    slices, partial, first, last = instruction[SLICES], instruction[PARTIAL], 0, 0
-    if operation == MULTIPLY:
-        first = multiply(job, role, l, instruction[TILE], slices, partial, task, shared)
-        if instruction[ENDS] != 0:
-            last = min(first + height_of(instruction[TILE], job.workspace), job.m)
-    elif operation == FINISH:
-        finish(job, role, l, slices, partial, task)
-    elif operation == GATHER:
-        gather(job, job.step, task)
-    elif operation == GATHER_NEXT:
-        gather(job, job.step + 1, task)
-    elif operation == TOTALS:
-        sum_totals(job, shared)
-    elif operation == BATCH_NORM_FORWARD:
-        batch_norm_task(job, l, task, shared)
-    elif operation == LAYER_NORM_FORWARD:
-        layer_norm_task(job, l, task, shared)
-    elif operation == DROPOUT_FORWARD:
-        dropout_task(job, l, task)
-    elif operation == BATCH_NORM_BACKWARD:
-        batch_norm_backward_task(job, l, task, shared)
-    elif operation == LAYER_NORM_BACKWARD:
-        layer_norm_backward_task(job, l, task, shared)
-    elif operation == DROPOUT_BACKWARD:
-        dropout_backward_task(job, l, task)
-    elif operation == BIAS:
-        change_bias(job, l, task, shared)
-    elif operation == GAIN:
-        change_gain(job, l, task, shared)
-    elif operation == PENALTY:
-        sum_penalties(job, l, task, shared)
-    elif operation == SQUARES:
-        sum_squares(job, l, task, shared)
-    elif operation == UPDATE:
-        update_piece(job, l, task, shared)
-    elif operation == END:
-        n = job.layers[l, N_OUT]
-        first = task * rows_at_once(n)
-        last = min(first + rows_at_once(n), job.m)
-        if slices > 1:
-            finish_numbers(job, role, l, slices, partial, first, last, 0, n)
-    if last > first:
-        cuda.syncthreads()  # whole rows of the last layer are there now
-        end_rows(job, first, last, shared)
+from ...codes import CALL, OPENING, OPERATION, STOPS, TRAIN, WAITS
+from ..codegen.arrays import as_argument
+from ..codegen.compiling import cg, cuda, kernel
+from ..codegen.launching import handle_of, launch_on
+from ..gemm.tiles import shared_for
+from ..layers.dispatch import count_tasks, do_task
+from ..target import IS_SIMULATED, THREADS
+from .workspace import Job, size_of_step
 
 
 @kernel
@@ -185,8 +59,8 @@ def run(
     instructions    int64 (n, codes.INSTRUCTION_COLUMNS), the first codes.OPENING of them for a call's first step only;
                     first_instruction:last_instruction are run; of several, the blocks wait for each other
     mode            PREDICT, EVALUATE, GRADIENT or TRAIN of `codes`
-    layers, settings, whole, real  the network's tables, in the places named in `codes`
-    parameters      (n,) of the dtype of everything: all W and b, gamma and beta, and what normalisations remember
+    layers, settings, whole, real  the network's tables, in the columns named in `codes`
+    parameters      (n,) of the dtype of everything: all W and b, gamma and beta, and running statistics
     gradients       (n,): all dW and db
     first_state, second_state  (n,): what the optimizer remembers; empty where it needs none
     workspace       activations and derivatives
@@ -195,8 +69,8 @@ def run(
     weights         (m_all,), of the samples' losses; empty: all 1
     outputs         (m_all, n_L), flat, written by PREDICT
     order           int64, the rows in the order of use, for as many epochs as the steps span; empty: as they lie
-    optimizer       float64, the optimizer's settings, in the places named in `codes`
-    rates           float64 (n_steps, 3), for TRAIN: learning rates, and what Adam corrects by
+    optimizer       float64, the optimizer's settings, in the columns named in `codes`
+    rates           float64 (n_steps, 3), for TRAIN: learning rates, and Adam's bias corrections
     keys            int64 (n_steps, n_layers, 2), the keys of Dropout, two halves of 32 bits
     costs, scores   float64 (n_steps,): the cost before the step's update, and the number of right predictions, or for
                     losses of numbers the sum of squared errors
@@ -214,7 +88,7 @@ def run(
             samples, targets, weights, outputs, order, optimizer, rates, keys, costs, scores, flags, m_all, batch_size,
             first_step, last_step, now, size_of_step(m_all, batch_size, now),
         )  # fmt: skip
-        start, turn = first_instruction, 0  # `turn` is how many tasks there were since all blocks waited
+        start, tasks_before = first_instruction, 0  # tasks since all blocks waited
         if now > first_step:
             start = max(start, OPENING)
         if mode == TRAIN and 0 <= flags[0] < now:
@@ -222,7 +96,7 @@ def run(
         for number in range(start, last_instruction):
             instruction = instructions[number]
             if instruction[WAITS] != 0:
-                turn = 0
+                tasks_before = 0
                 if is_cooperative and begun:
                     if blocks > 1:
                         cg.this_grid().sync()
@@ -231,11 +105,11 @@ def run(
             if instruction[STOPS] != 0 and flags[0] >= 0:
                 return
             begun = True
-            tasks = _count_tasks(job, instruction)
-            for task in range((block - turn) % blocks, tasks, blocks):
-                _do(job, instruction, task, shared)
+            tasks = count_tasks(job, instruction)
+            for task in range((block - tasks_before) % blocks, tasks, blocks):
+                do_task(job, instruction, task, shared)
                 cuda.syncthreads()  # the next task may write to `shared`
-            turn += tasks
+            tasks_before += tasks
 
 
 def _launches(instructions):

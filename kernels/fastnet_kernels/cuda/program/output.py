@@ -1,8 +1,8 @@
-"""The end of the forward pass: outputs, or losses, scores and the last layer's dZ; and what a step costs."""
+"""The end of the forward pass: outputs, or losses, scores and the last layer's dZ; and the cost of a step."""
 
 import math
 
-from ..codes import (
+from ...codes import (
     A_OFFSET,
     ACTIVATION,
     CROSS_ENTROPY,
@@ -22,19 +22,19 @@ from ..codes import (
     SLOPE,
     SOFTMAX,
 )
-from .activations import activate, derive, epsilon_of, exponentials_of_row, numerator_of
-from .blocks import n_blocks
-from .compiling import cuda, inner
-from .losses import loss_of_row
-from .places import row_of_sample
+from ..codegen.compiling import cuda, inner
+from ..layers.activation import activate, derive, epsilon_of, exponentials_of_row, numerator_of
+from ..loss import loss_of_row
+from ..target import THREADS
+from .partition import n_blocks
 from .reducing import row_of, rows_at_once, sum_over, sum_over_block
-from .sizes import THREADS
-from .weights import sum_of_pieces
+from .weight_update import sum_of_pieces
+from .workspace import row_of_sample
 
 
 @inner
 def _score_of_row(job, z, y, n, lanes, lane, shared):
-    """How many predictions from n numbers, from place z on, are right; or the sum of squared errors.
+    """How many predictions from n numbers, from offset z on, are right; or the sum of squared errors.
 
     Of the same largest numbers the first one is the prediction.
     """
@@ -106,7 +106,7 @@ def _store_outputs(job, l, i, is_real, lanes, lane, shared):
 
 
 @inner
-def end_rows(job, first, last, shared):
+def output_rows(job, first, last, shared):
     """Losses or outputs of some samples, from the numbers of the last layer."""
     l = job.layers.shape[0] - 1
     n = job.layers[l, N_OUT]

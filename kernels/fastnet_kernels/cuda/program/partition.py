@@ -1,6 +1,6 @@
-"""Pieces of a range."""
+"""How work is partitioned: into blocks of equal size."""
 
-from .compiling import formula
+from ..codegen.compiling import formula
 
 
 @formula

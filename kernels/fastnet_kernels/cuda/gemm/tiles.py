@@ -5,10 +5,14 @@ both factors to shared memory, each thread multiplies its own small tile of regi
 slabs are on their way from memory.
 """
 
-from .blocks import n_blocks
-from .compiling import by_dtype, cuda, inner
-from .registers import add_all, copy, end_batch, multiplier, put_all, store_tile, tensor_multiplier, waiter, zeros
-from .sizes import (
+from ...codes import LARGE, SMALL
+from ..codegen.async_copy import copy, end_batch, waiter
+from ..codegen.compiling import by_dtype, cuda, inner
+from ..codegen.intrinsics import size_of
+from ..codegen.registers import add_all, multiplier, put_all, store_tile, zeros
+from ..codegen.tensor_cores import tensor_multiplier
+from ..program.partition import n_blocks
+from ..target import (
     LARGE_TILE,
     LARGE_TILE_OF_DOUBLES,
     MEDIUM_TILE,
@@ -49,7 +53,7 @@ def _mover(height, depth):
 
     @inner
     def fetch(numbers, offset, n_depths, mine, shared, to):
-        """Copy this thread's numbers of a slab, from its first one's place on; 0 where the factor has none."""
+        """Copy this thread's numbers of a slab, from its first one's offset on; 0 where the factor has none."""
         there, k, depths, step, shared_step, first = mine
         if n_depths < depth:
             for s in range(count):
@@ -66,7 +70,10 @@ def _mover(height, depth):
 
 
 def _plain(tile, p_stride, q_stride):
-    """Of a tile: how many numbers a thread sums up; GPU code for which ones, and for their sums; where they are."""
+    """A thread's share of a tile.
+
+    GPU code for its first number's row and column, and for its sums; how far its rows and columns are from that one.
+    """
     down, across = tile.height // tile.rows, tile.width // tile.columns
     warp_columns, a_share = min(across, WARP_COLUMNS), tile.depth // tile.groups
     warp_rows = WARP // warp_columns
@@ -90,7 +97,7 @@ def _plain(tile, p_stride, q_stride):
 
 
 def _by_tensor_cores(tile, p_stride, q_stride):
-    """The same, of warps that have tile.rows x tile.columns numbers each."""
+    """What `_plain` returns, for a tile whose warps have tile.rows x tile.columns numbers each, by tensor cores."""
     across = tile.width // tile.columns
     multiply = tensor_multiplier(tile.rows, tile.columns, tile.depth, p_stride, q_stride)
 
@@ -108,7 +115,7 @@ def _by_tensor_cores(tile, p_stride, q_stride):
 
 
 def make_product(tile: Tile):
-    """The product of one kind of tile; for the sizes see `sizes`."""
+    """The product of one kind of tile; for the sizes see `target`."""
     height, width, depth, stages, groups = tile.height, tile.width, tile.depth, tile.stages, tile.groups
     share_P, fetch_P = _mover(height, depth)
     share_Q, fetch_Q = _mover(width, depth)
@@ -180,5 +187,38 @@ def _shared(*tiles):
 
 # Shared memory that serves all products, for numbers of an array's dtype.
 shared_for = by_dtype(*(_shared(SMALL_TILE, MEDIUM_TILE, tile) for tile in (LARGE_TILE, LARGE_TILE_OF_DOUBLES)))
+
+
 small_product, medium_product = make_product(SMALL_TILE), make_product(MEDIUM_TILE)
+
+
 large_product = by_dtype(make_product(LARGE_TILE), make_product(LARGE_TILE_OF_DOUBLES))
+
+
+@inner
+def height_of(tile, numbers):
+    """Rows of the small or the large tile, for an array's dtype."""
+    if tile == SMALL:
+        return SMALL_TILE.height
+    return LARGE_TILE.height if size_of(numbers) == 4 else LARGE_TILE_OF_DOUBLES.height
+
+
+@inner
+def width_of(tile, numbers):
+    """Columns of the small or the large tile, for an array's dtype."""
+    if tile == SMALL:
+        return SMALL_TILE.width
+    return LARGE_TILE.width if size_of(numbers) == 4 else LARGE_TILE_OF_DOUBLES.width
+
+
+@inner
+def product_of_tile(tile, C, c, stride, P, p, p_row, p_depth, Q, q, q_row, q_depth, i0, m, j0, n, start, stop, shared):
+    """C = P Q^T by the small or the large tile: see `make_product`."""
+    if tile == LARGE:
+        large_product(
+            C, c, stride, P, p, p_row, p_depth, Q, q, q_row, q_depth, i0, m, j0, n, start, stop, shared
+        )  # fmt: skip
+    else:
+        small_product(
+            C, c, stride, P, p, p_row, p_depth, Q, q, q_row, q_depth, i0, m, j0, n, start, stop, shared
+        )  # fmt: skip

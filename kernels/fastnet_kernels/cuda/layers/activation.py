@@ -1,11 +1,14 @@
-"""Activations A = g(Z) and their derivatives dZ = dA * g'(Z); the formulas are those of `reference`.
+"""Activations A = g(Z) and their derivatives dZ = dA * g'(Z). The formulas are those of `reference`.
 
 One kernel computes all of them: which one is the same for all threads, and memory is what bounds them.
 """
 
 import math
 
-from ..codes import (
+from ...codes import (
+    A_OFFSET,
+    ACTIVATION,
+    DZ_OFFSET,
     ELU,
     GELU,
     HARD_SIGMOID,
@@ -13,17 +16,20 @@ from ..codes import (
     LEAKY_RELU,
     LINEAR,
     RELU,
+    SAVED_OFFSET,
     SIGMOID,
     SILU,
+    SLOPE,
     SOFTPLUS,
     TANH,
 )
-from .blocks import n_blocks
-from .compiling import cuda, formula, inner, kernel
-from .launching import flat, launch
-from .reducing import max_over, row_of, rows_at_once, sum_over
-from .registers import size_of
-from .sizes import PIECE, THREADS
+from ..codegen.arrays import flat
+from ..codegen.compiling import cuda, formula, inner, kernel
+from ..codegen.intrinsics import size_of
+from ..codegen.launching import launch
+from ..program.partition import n_blocks
+from ..program.reducing import max_over, row_of, rows_at_once, sum_over
+from ..target import PIECE, THREADS
 
 _ROOT_HALF, _ROOT_PI = math.sqrt(0.5), math.sqrt(2 * math.pi)
 
@@ -101,6 +107,26 @@ def derive(code, setting, a, da):
     return da if code == LINEAR else kind(math.nan)
 
 
+@inner
+def activate_number(job, l, offset, z):
+    """Number `offset` of A of layer l: g(z), or z in the last layer, whose losses want it.
+
+    z is saved as well where the derivative needs it.
+    """
+    if job.layers[l, SAVED_OFFSET] != job.layers[l, A_OFFSET]:
+        job.workspace[job.layers[l, SAVED_OFFSET] + offset] = z
+    if l < job.layers.shape[0] - 1:
+        z = activate(job.layers[l, ACTIVATION], job.settings[l, SLOPE], z)
+    job.workspace[job.layers[l, A_OFFSET] + offset] = z
+
+
+@inner
+def derive_number(job, l, offset, da):
+    """Number `offset` of dZ of layer l: da * g'(Z)."""
+    a = job.workspace[job.layers[l, SAVED_OFFSET] + offset]
+    job.workspace[job.layers[l, DZ_OFFSET] + offset] = derive(job.layers[l, ACTIVATION], job.settings[l, SLOPE], a, da)
+
+
 @kernel
 def _activate(code, setting, Z, A):
     for i in range(cuda.grid(1), Z.size, cuda.gridsize(1)):
@@ -115,7 +141,7 @@ def _derive(code, setting, dA, A, dZ):
 
 @inner
 def exponentials_of_row(Z, z, n, lanes, lane, shared):
-    """The largest of n numbers from place z on, and the sum of exp(number - largest): to all threads of a row.
+    """The largest of n numbers from offset z on, and the sum of exp(number - largest): to all threads of a row.
 
     This one is the `lane`th of `lanes`.
     """
@@ -133,7 +159,7 @@ def exponentials_of_row(Z, z, n, lanes, lane, shared):
 
 @formula
 def epsilon_of(numbers):
-    """From 1 to the next larger number of an array's dtype."""
+    """Machine epsilon of an array's dtype: from 1 to the next larger number."""
     return 2.0**-23 if size_of(numbers) == 4 else 2.0**-52
 
 
@@ -162,124 +188,124 @@ def _softmax(n, Z, A):
                 A[z + j] /= total
 
 
-def _there(code, Z, A, setting=0.0):
+def _forward(code, Z, A, setting=0.0):
     Z, A = flat(Z, A)
     launch(_activate, -(-Z.size // PIECE), code, float(setting), Z, A)
 
 
-def _back(code, dA, A, dZ, setting=0.0):
+def _backward(code, dA, A, dZ, setting=0.0):
     dA, A, dZ = flat(dA, A, dZ)
     launch(_derive, -(-A.size // PIECE), code, float(setting), dA, A, dZ)
 
 
 def linear(Z, A):
     """A = Z."""
-    _there(LINEAR, Z, A)
+    _forward(LINEAR, Z, A)
 
 
 def linear_backward(dA, A, dZ):
     """dZ = dA."""
-    _back(LINEAR, dA, A, dZ)
+    _backward(LINEAR, dA, A, dZ)
 
 
 def sigmoid(Z, A):
     """A = 1 / (1 + exp(-Z)), with the exponential taken of -|Z| so that it cannot overflow."""
-    _there(SIGMOID, Z, A)
+    _forward(SIGMOID, Z, A)
 
 
 def sigmoid_backward(dA, A, dZ):
     """dZ = dA * A * (1 - A)."""
-    _back(SIGMOID, dA, A, dZ)
+    _backward(SIGMOID, dA, A, dZ)
 
 
 def tanh(Z, A):
     """A = tanh(Z)."""
-    _there(TANH, Z, A)
+    _forward(TANH, Z, A)
 
 
 def tanh_backward(dA, A, dZ):
     """dZ = dA * (1 - A^2)."""
-    _back(TANH, dA, A, dZ)
+    _backward(TANH, dA, A, dZ)
 
 
 def relu(Z, A):
     """A = max(0, Z); NaN stays NaN."""
-    _there(RELU, Z, A)
+    _forward(RELU, Z, A)
 
 
 def relu_backward(dA, A, dZ):
     """dZ = dA where A > 0, else 0."""
-    _back(RELU, dA, A, dZ)
+    _backward(RELU, dA, A, dZ)
 
 
 def leaky_relu(Z, slope, A):
     """A = Z where Z > 0, else slope * Z, for a slope >= 0."""
-    _there(LEAKY_RELU, Z, A, slope)
+    _forward(LEAKY_RELU, Z, A, slope)
 
 
 def leaky_relu_backward(dA, A, slope, dZ):
     """dZ = dA where A > 0, else slope * dA."""
-    _back(LEAKY_RELU, dA, A, dZ, slope)
+    _backward(LEAKY_RELU, dA, A, dZ, slope)
 
 
 def elu(Z, alpha, A):
     """A = Z where Z > 0, else alpha * (exp(Z) - 1) (Clevert, Unterthiner and Hochreiter, 2016)."""
-    _there(ELU, Z, A, alpha)
+    _forward(ELU, Z, A, alpha)
 
 
 def elu_backward(dA, Z, alpha, dZ):
     """dZ = dA where Z > 0, else dA * alpha * exp(Z)."""
-    _back(ELU, dA, Z, dZ, alpha)
+    _backward(ELU, dA, Z, dZ, alpha)
 
 
 def softplus(Z, A):
     """A = log(1 + exp(Z)), a smooth ReLU (Dugas et al., 2001)."""
-    _there(SOFTPLUS, Z, A)
+    _forward(SOFTPLUS, Z, A)
 
 
 def softplus_backward(dA, Z, dZ):
     """dZ = dA * sigmoid(Z)."""
-    _back(SOFTPLUS, dA, Z, dZ)
+    _backward(SOFTPLUS, dA, Z, dZ)
 
 
 def silu(Z, A):
     """A = Z * sigmoid(Z), also called swish (Elfwing, Uchibe and Doya, 2018)."""
-    _there(SILU, Z, A)
+    _forward(SILU, Z, A)
 
 
 def silu_backward(dA, Z, dZ):
     """dZ = dA * S * (1 + Z * (1 - S)), with S = sigmoid(Z)."""
-    _back(SILU, dA, Z, dZ)
+    _backward(SILU, dA, Z, dZ)
 
 
 def gelu(Z, A):
     """A = Z * P(Z), with P the normal distribution function (Hendrycks and Gimpel, 2016)."""
-    _there(GELU, Z, A)
+    _forward(GELU, Z, A)
 
 
 def gelu_backward(dA, Z, dZ):
     """dZ = dA * (P(Z) + Z * p(Z)), with P the normal distribution function and p its density."""
-    _back(GELU, dA, Z, dZ)
+    _backward(GELU, dA, Z, dZ)
 
 
 def hard_sigmoid(Z, A):
     """A = Z / 6 + 1/2 between 0 and 1: sigmoid in three straight lines (Howard et al., 2019)."""
-    _there(HARD_SIGMOID, Z, A)
+    _forward(HARD_SIGMOID, Z, A)
 
 
 def hard_sigmoid_backward(dA, A, dZ):
     """dZ = dA / 6 where 0 < A < 1, else 0."""
-    _back(HARD_SIGMOID, dA, A, dZ)
+    _backward(HARD_SIGMOID, dA, A, dZ)
 
 
 def hard_silu(Z, A):
     """A = Z * hard_sigmoid(Z), also called hard swish (Howard et al., 2019)."""
-    _there(HARD_SILU, Z, A)
+    _forward(HARD_SILU, Z, A)
 
 
 def hard_silu_backward(dA, Z, dZ):
     """dZ = dA where Z >= 3, 0 where Z <= -3, else dA * (Z / 3 + 1/2)."""
-    _back(HARD_SILU, dA, Z, dZ)
+    _backward(HARD_SILU, dA, Z, dZ)
 
 
 def softmax(Z, A):

@@ -11,19 +11,22 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .compiling import cuda
-from .launching import handle_of
-from .sizes import IS_SIMULATED
+from ..codegen.compiling import cuda
+from ..codegen.launching import handle_of
+from ..target import IS_SIMULATED
 
 _SCRATCH_BYTES = 1 << 25
+
+
 _ALIGNMENT = 256  # bytes: the most that the library makes use of
+
 
 # Multiply-adds of a multiprocessor in a cycle: of float32, of TF32, of float64.
 _FLOAT32, _TF32, _FLOAT64 = 128, 512, 64
 
 
 class Matrix(NamedTuple):
-    """Numbers inside a buffer on the GPU: of row i and column k at place + i * row + k * column; either step is 1."""
+    """Numbers inside a buffer on the GPU: of row i and column k at offset + i * row + k * column; either step is 1."""
 
     buffer: object
     offset: int
@@ -108,7 +111,7 @@ class CublasLt:
         """What the library is told of a product: a description, and layouts of Q, P and C."""
         description, create = self._lt.matmul_desc_create(self._way, self._kind), self._lt.matrix_layout_create
         # Where a row's numbers lie side by side, that is a column to the library. It wants Q (n, depth), so that this
-        # one is to be turned, and P (depth, m).
+        # one is to be transposed, and P (depth, m).
         self._set(description, "TRANSA", int(Q.column == 1))
         self._set(description, "TRANSB", int(P.column != 1))
         layouts = [

@@ -4,8 +4,8 @@ All threads of a block must take part in each sum. Those for which there is no r
 write nothing.
 """
 
-from .compiling import cuda, inner
-from .sizes import COLUMNS_AT_ONCE, MOST_LANES, ROWS_AT_ONCE, THREADS
+from ..codegen.compiling import cuda, inner
+from ..target import COLUMNS_AT_ONCE, MOST_LANES, ROWS_AT_ONCE, THREADS
 
 
 @inner
@@ -22,8 +22,10 @@ def sum_over(value, shared, first, step, count):
 
 @inner
 def column_of(task):
-    """The column that a thread has a share of, of a task's COLUMNS_AT_ONCE, and its first row; it takes every
-    ROWS_AT_ONCE'th."""
+    """The column that a thread has a share of, of a task's COLUMNS_AT_ONCE, and its first row.
+
+    It takes every ROWS_AT_ONCE'th row from there on.
+    """
     thread = cuda.threadIdx.x
     return task * COLUMNS_AT_ONCE + thread % COLUMNS_AT_ONCE, thread // COLUMNS_AT_ONCE
 
@@ -32,6 +34,16 @@ def column_of(task):
 def sum_over_column(value, shared):
     """The sum of what the threads of a column bring; to all of them."""
     return sum_over(value, shared, cuda.threadIdx.x % COLUMNS_AT_ONCE, COLUMNS_AT_ONCE, ROWS_AT_ONCE)
+
+
+@inner
+def sum_of_column(numbers, offset, m, n, j, first, shared):
+    """The sum of column j of an m x n matrix, to all threads of it, whose `first` row is theirs; 0 beyond the last."""
+    total = numbers.dtype.type(0)
+    if j < n:
+        for i in range(first, m, ROWS_AT_ONCE):
+            total += numbers[offset + i * n + j]
+    return sum_over_column(total, shared)
 
 
 @inner

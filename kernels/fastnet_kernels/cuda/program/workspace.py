@@ -1,16 +1,16 @@
-"""Which samples a step has, and where what it works with is."""
+"""A step of the program as its operations see it: which samples it has, and where its numbers are in the workspace."""
 
 from typing import NamedTuple
 
 import numpy as np
 
-from ..codes import A_OFFSET, X_OFFSET, X_SIZE
-from .blocks import n_blocks
-from .compiling import inner
+from ...codes import A_OFFSET, X_OFFSET, X_SIZE
+from ..codegen.compiling import inner
+from .partition import n_blocks
 
 
 class Job(NamedTuple):
-    """One step of the program, as its operations see it: the arguments of `program.run`, and the mini-batch."""
+    """One step of the program, as its operations see it: the arguments of `run`, and the mini-batch."""
 
     mode: int
     layers: np.ndarray
@@ -64,11 +64,11 @@ def repeats(job):
 
 @inner
 def offset_of_inputs(job, step):
-    """Where a step's samples are in the workspace: of two places in turn, so that the next one's can be read early."""
+    """Offset of a step's samples: steps use two buffers in turn, so that the next one's samples can be read early."""
     return job.whole[X_OFFSET] if repeats(job) else job.whole[X_OFFSET] + step % 2 * job.whole[X_SIZE]
 
 
 @inner
 def offset_of_activations(job, l):
-    """Where the activations of layer l begin in the workspace; of -1, the samples."""
+    """Offset of A of layer l in the workspace; of -1, that of the samples."""
     return job.layers[l, A_OFFSET] if l >= 0 else offset_of_inputs(job, job.step)

@@ -1,15 +1,33 @@
-"""What an optimizer does to the parameters, in one pass over the flat buffers. Formulas: `reference.updates`.
+"""What an optimizer does to the parameters, in one pass over the flat buffers. Formulas: `reference.optimizers`.
 
-The building blocks change one parameter, and what is remembered of it.
+The building blocks `..._of` take one parameter, and what is remembered of it, and return both as they are after the
+step; in the program `update_parameter` chooses one.
 """
 
 import math
 
 import numpy as np
 
-from .compiling import cuda, formula, kernel
-from .launching import flat, launch
-from .sizes import PIECE
+from ..codes import (
+    ADAM,
+    ADAMW,
+    FIRST_DECAY,
+    LEARNING_RATE,
+    MEAN_CORRECTION,
+    MEAN_SQUARE_CORRECTION,
+    MOMENTUM,
+    NESTEROV,
+    OPTIMIZER,
+    OPTIMIZER_EPSILON,
+    PLAIN,
+    RMSPROP,
+    SECOND_DECAY,
+    WEIGHT_DECAY,
+)
+from .codegen.arrays import flat
+from .codegen.compiling import cuda, formula, inner, kernel
+from .codegen.launching import launch
+from .target import PIECE
 
 
 @formula
@@ -46,18 +64,47 @@ def rmsprop_of(p, g, velocity, mean_square, rate, decay, momentum, epsilon, weig
 
 
 @formula
-def adam_of(p, g, mean, mean_square, of_mean, of_mean_square, rate, beta1, beta2, epsilon, weight_decay, beside):
-    """The new parameter, mean and mean square. With weight decay `beside` the gradients it is AdamW.
+def adam_of(
+    p, g, mean, mean_square, mean_correction, mean_square_correction, rate, beta1, beta2, epsilon, weight_decay,
+    is_decoupled,
+):  # fmt: skip
+    """The new parameter, mean and mean square. With a decoupled weight decay (`is_decoupled`) it is AdamW.
 
-    For `of_mean` and `of_mean_square` see `corrections`.
+    `mean_correction` and `mean_square_correction` are those of `corrections`.
     """
     kind = type(p)
-    g += kind(0 if beside else weight_decay) * p
+    g += kind(0 if is_decoupled else weight_decay) * p
     mean = kind(beta1) * mean + kind(1 - beta1) * g
     mean_square = _mean_of_squares(kind(beta2), mean_square, kind(1 - beta2), g)
-    keep = kind(1 - rate * weight_decay if beside else 1)
-    step = kind(rate * of_mean) * mean / (math.sqrt(mean_square) * kind(of_mean_square) + kind(epsilon))
+    keep = kind(1 - rate * weight_decay if is_decoupled else 1)
+    step = kind(rate * mean_correction) * mean / (math.sqrt(mean_square) * kind(mean_square_correction) + kind(epsilon))
     return keep * p - step, mean, mean_square
+
+
+@inner
+def update_parameter(job, offset, g):
+    """Change one parameter by its gradient g, as the network's optimizer does."""
+    settings, row = job.optimizer, job.step - job.first_step
+    kind, decay, epsilon = settings[OPTIMIZER], settings[WEIGHT_DECAY], settings[OPTIMIZER_EPSILON]
+    first_decay, second_decay = settings[FIRST_DECAY], settings[SECOND_DECAY]
+    rate, p = job.rates[row, LEARNING_RATE], job.parameters[offset]
+    if kind == PLAIN:
+        job.parameters[offset] = sgd_of(p, g, rate)
+    elif kind == MOMENTUM:
+        job.parameters[offset], job.first_state[offset] = sgd_momentum_of(
+            p, g, job.first_state[offset], rate, first_decay, decay, settings[NESTEROV] != 0
+        )
+    elif kind == RMSPROP:
+        job.parameters[offset], job.first_state[offset], job.second_state[offset] = rmsprop_of(
+            p, g, job.first_state[offset], job.second_state[offset], rate, second_decay, first_decay, epsilon, decay
+        )
+    elif kind in (ADAM, ADAMW):
+        job.parameters[offset], job.first_state[offset], job.second_state[offset] = adam_of(
+            p, g, job.first_state[offset], job.second_state[offset], job.rates[row, MEAN_CORRECTION],
+            job.rates[row, MEAN_SQUARE_CORRECTION], rate, first_decay, second_decay, epsilon, decay, kind == ADAMW,
+        )  # fmt: skip
+    else:
+        job.parameters[offset] = math.nan
 
 
 @kernel
@@ -84,12 +131,13 @@ def _rmsprop(parameters, gradients, velocity, mean_square, rate, decay, momentum
 
 @kernel
 def _adam(
-    parameters, gradients, mean, mean_square, of_mean, of_mean_square, rate, beta1, beta2, epsilon, weight_decay, beside
+    parameters, gradients, mean, mean_square, mean_correction, mean_square_correction, rate, beta1, beta2, epsilon,
+    weight_decay, is_decoupled,
 ):  # fmt: skip
     for i in range(cuda.grid(1), parameters.size, cuda.gridsize(1)):
         parameters[i], mean[i], mean_square[i] = adam_of(
-            parameters[i], gradients[i], mean[i], mean_square[i], of_mean, of_mean_square, rate, beta1, beta2, epsilon,
-            weight_decay, beside,
+            parameters[i], gradients[i], mean[i], mean_square[i], mean_correction, mean_square_correction, rate, beta1,
+            beta2, epsilon, weight_decay, is_decoupled,
         )  # fmt: skip
 
 
@@ -115,7 +163,7 @@ def rmsprop(parameters, gradients, velocity, mean_square, learning_rate, decay, 
 
 
 def corrections(step, beta1, beta2):
-    """What `adam_of` multiplies mean and root of the mean square with, for one step or a vector of them."""
+    """Adam's bias corrections, for one step or a vector of them: of the mean, and of the root of the mean square."""
     return 1 / (1 - beta1**step), 1 / np.sqrt(1 - beta2**step)
 
 
@@ -126,6 +174,6 @@ def adam(parameters, gradients, mean, mean_square, step, learning_rate, beta1, b
 
 
 def adamw(parameters, gradients, mean, mean_square, step, learning_rate, beta1, beta2, epsilon, weight_decay):
-    """`adam` with weight decay beside the gradients; all (n,)."""
+    """`adam` with weight decay that does not go through the gradients (Loshchilov and Hutter, 2019); all (n,)."""
     arrays = (parameters, gradients, mean, mean_square)
     _launch(_adam, arrays, *corrections(step, beta1, beta2), learning_rate, beta1, beta2, epsilon, weight_decay, True)

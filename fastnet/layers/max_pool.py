@@ -1,0 +1,144 @@
+"""Max pooling."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from fastnet_kernels import codes
+
+from ..checks import positive_integer
+from .base import Layer, Shape, shown_shape
+
+
+@dataclass(frozen=True, repr=False)
+class _MaxPool(Layer):
+    """What both kinds share: windows along the first one or two extents of a sample."""
+
+    kind: ClassVar[int] = codes.MAX_POOL
+    uses_shape: ClassVar[bool] = True
+    axes: ClassVar[int]  # along which windows lie
+    takes: ClassVar[dict[int, str]]  # shapes of X that fit, by the rank of a sample
+
+    pool_size: Any
+    stride: Any = None
+
+    def __post_init__(self) -> None:
+        self._set_checked(pool_size=self._extents("pool_size", self.pool_size))
+        if self.stride is not None:
+            self._set_checked(stride=self._extents("stride", self.stride))
+
+    def _extents(self, name: str, value: object) -> int | Shape:
+        """One whole number, or one for each axis."""
+        if self.axes == 1 or not isinstance(value, tuple | list):
+            return positive_integer(name, value)
+        if len(value) != self.axes:
+            raise ValueError(f"{name}={value!r} has {len(value)} entries: give a whole number, or {self.axes} of them")
+        return tuple(positive_integer(f"{name}[{i}]", each) for i, each in enumerate(value))
+
+    @property
+    def window(self) -> Shape:
+        """How large a window is along each axis."""
+        return self.pool_size if isinstance(self.pool_size, tuple) else (self.pool_size,) * self.axes
+
+    @property
+    def steps(self) -> Shape:
+        """How far the next window is along each axis."""
+        stride = self.pool_size if self.stride is None else self.stride
+        return stride if isinstance(stride, tuple) else (stride,) * self.axes
+
+    def output_shape(self, shape: Shape) -> Shape:
+        if len(shape) not in self.takes:
+            fits = " or ".join(self.takes.values())
+            raise ValueError(f"it takes {fits}, and gets {shown_shape(shape)}: reshape X, and put no Dense before it")
+        extents, rest = shape[: self.axes], shape[self.axes :]
+        if any(size > extent for size, extent in zip(self.window, extents, strict=True)):
+            raise ValueError(
+                f"its windows, {_by(self.window)}, are larger than a sample of {shown_shape(shape)}: "
+                f"give a pool_size of at most {_by(extents)}, or larger samples"
+            )
+        sizes = zip(extents, self.window, self.steps, strict=True)
+        return (*((extent - size) // step + 1 for extent, size, step in sizes), *rest)
+
+    def describe(self, row: np.ndarray, settings: np.ndarray, shape: Shape) -> None:
+        """A signal is an image of one row."""
+        one = (1,) * (2 - self.axes)
+        row[[codes.HEIGHT, codes.WIDTH]] = *one, *shape[: self.axes]
+        row[[codes.POOL_HEIGHT, codes.POOL_WIDTH]] = *one, *self.window
+        row[[codes.STRIDE_Y, codes.STRIDE_X]] = *one, *self.steps
+
+    def shown_settings(self) -> str:
+        return f"windows {_by(self.window)}, stride {_by(self.steps)}"
+
+
+def _by(extents: Shape) -> str:
+    """2 x 3, for people."""
+    return " x ".join(map(str, extents))
+
+
+@dataclass(frozen=True, repr=False)
+class MaxPool1D(_MaxPool):
+    """The largest number of each window of a signal, channel by channel: samples (t, c) become (t', c).
+
+    t' = (t - pool_size) // stride + 1: there is no padding, and steps at the end that fill no window are left out. The
+    gradient goes to the largest number, the first of equal ones; where windows overlap, theirs add up.
+
+    Parameters
+    ----------
+    pool_size : int
+        Steps of a window.
+    stride : int, optional
+        Steps from one window to the next; None: `pool_size`.
+
+    Raises
+    ------
+    ValueError
+        By `fit` and `build`, if samples are no signals (t, c) of at least `pool_size` steps.
+
+    Examples
+    --------
+    >>> import fastnet as fn
+    >>> fn.MaxPool1D(3, stride=2).output_shape((16, 8))
+    (7, 8)
+    """
+
+    axes: ClassVar[int] = 1
+    takes: ClassVar[dict[int, str]] = {2: "signals (m, t, c)"}
+
+    pool_size: int
+    stride: int | None = None
+
+
+@dataclass(frozen=True, repr=False)
+class MaxPool2D(_MaxPool):
+    """The largest number of each window of an image, channel by channel: samples (h, w, c) become (h', w', c).
+
+    h' = (h - pool_size) // stride + 1, and w' likewise: there is no padding, and rows and columns at the far edges that
+    fill no window are left out. Samples (h, w) have one channel, and become (h', w'). The gradient goes to the largest
+    number, the first of equal ones, row by row; where windows overlap, theirs add up.
+
+    Parameters
+    ----------
+    pool_size : int or pair of int
+        Height and width of a window.
+    stride : int or pair of int, optional
+        Rows and columns from one window to the next; None: `pool_size`.
+
+    Raises
+    ------
+    ValueError
+        By `fit` and `build`, if samples are no images, or smaller than a window.
+
+    Examples
+    --------
+    >>> import fastnet as fn
+    >>> fn.MaxPool2D(2).output_shape((28, 28, 3))
+    (14, 14, 3)
+    >>> fn.MaxPool2D((2, 3), stride=1).output_shape((28, 28))
+    (27, 26)
+    """
+
+    axes: ClassVar[int] = 2
+    takes: ClassVar[dict[int, str]] = {3: "images (m, h, w, c)", 2: "(m, h, w)"}
+
+    pool_size: int | tuple[int, int]
+    stride: int | tuple[int, int] | None = None

@@ -1,0 +1,155 @@
+"""Max pooling: of each window of an image the largest number of each channel. The formulas are those of `reference`.
+
+A pixel is a row of numbers side by side: its channels, and in the program each channel of all samples of a block. Which
+number of a window was the largest is not kept: on the way back it is the first that is as large as the output.
+"""
+
+from numba import prange
+
+from ...codes import (
+    A_OFFSET,
+    DZ_OFFSET,
+    HEIGHT,
+    MAX_POOL,
+    N_IN,
+    POOL_HEIGHT,
+    POOL_WIDTH,
+    STRIDE_X,
+    STRIDE_Y,
+    WIDTH,
+)
+from ..codegen.arrays import ON_STACK, image, numbers_on_stack
+from ..codegen.compiling import inner, kernel, routine
+from ..partition import bounds
+from ..step.workspace import offset_of
+
+
+@inner
+def _larger(a, b):
+    """The larger number, or NaN if one of them is."""
+    return b if (b > a) | (b != b) else a
+
+
+@inner
+def _pixel(image, top, left, place, width):
+    """Pixel number `place`, row by row, of a window of some width."""
+    return image[top + place // width, left + place % width]
+
+
+@routine
+def pool(A_prev, pool_height, pool_width, stride_y, stride_x, A):
+    """A (h', w', n), the largest numbers of the windows of A_prev (h, w, n).
+
+    Several pixels at a time, since a pass over a short row takes as long as what it costs to begin one. Where there are
+    no more of them the last one is taken again, which changes nothing.
+    """
+    last = pool_height * pool_width - 1
+    for y in range(A.shape[0]):
+        for x in range(A.shape[1]):
+            top, left, largest = y * stride_y, x * stride_x, A[y, x]
+            a = _pixel(A_prev, top, left, 0, pool_width)
+            b = _pixel(A_prev, top, left, min(1, last), pool_width)
+            c = _pixel(A_prev, top, left, min(2, last), pool_width)
+            d = _pixel(A_prev, top, left, min(3, last), pool_width)
+            for i in range(largest.size):
+                largest[i] = _larger(_larger(a[i], b[i]), _larger(c[i], d[i]))
+            for place in range(4, last + 1, 3):
+                b = _pixel(A_prev, top, left, place, pool_width)
+                c = _pixel(A_prev, top, left, min(place + 1, last), pool_width)
+                d = _pixel(A_prev, top, left, min(place + 2, last), pool_width)
+                for i in range(largest.size):
+                    largest[i] = _larger(_larger(largest[i], b[i]), _larger(c[i], d[i]))
+
+
+@routine
+def pool_backward(dA, A_prev, A, pool_height, pool_width, stride_y, stride_x, dA_prev):
+    """dA_prev (h, w, n): each number of dA (h', w', n) goes to the first of its window that is as large as A's."""
+    zero, rest = dA.dtype.type(0), numbers_on_stack(dA)  # `rest` is what no pixel of the window has taken yet
+    for y in range(dA_prev.shape[0]):
+        for x in range(dA_prev.shape[1]):
+            result = dA_prev[y, x]
+            for i in range(result.size):
+                result[i] = zero
+    for y in range(A.shape[0]):
+        for x in range(A.shape[1]):
+            for start in range(0, A.shape[2], ON_STACK):
+                given, largest, count = dA[y, x, start:], A[y, x, start:], min(ON_STACK, A.shape[2] - start)
+                for i in range(count):
+                    rest[i] = given[i]
+                for row in range(y * stride_y, y * stride_y + pool_height):
+                    for column in range(x * stride_x, x * stride_x + pool_width):
+                        a, result = A_prev[row, column, start:], dA_prev[row, column, start:]
+                        for i in range(count):
+                            takes = (a[i] == largest[i]) | (a[i] != a[i])
+                            result[i] += rest[i] if takes else zero
+                            rest[i] = zero if takes else rest[i]
+
+
+@inner
+def _before(job, l, column, block):
+    """A or dZ of a block of the layer before l, as (h, w, n)."""
+    plan = job.plan
+    height, width = plan.layers[l, HEIGHT], plan.layers[l, WIDTH]
+    n = plan.layers[l, N_IN] // (height * width) * plan.block_rows
+    return image(job.workspace, offset_of(plan, l - 1, column, block), height, width, n)
+
+
+@inner
+def _behind(job, l, column, block):
+    """A or dZ of a block of layer l, as (h', w', n)."""
+    plan = job.plan
+    height, width = plan.layers[l, HEIGHT], plan.layers[l, WIDTH]
+    n = plan.layers[l, N_IN] // (height * width) * plan.block_rows
+    height = (height - plan.layers[l, POOL_HEIGHT]) // plan.layers[l, STRIDE_Y] + 1
+    width = (width - plan.layers[l, POOL_WIDTH]) // plan.layers[l, STRIDE_X] + 1
+    return image(job.workspace, offset_of(plan, l, column, block), height, width, n)
+
+
+@routine(component=MAX_POOL)
+def forward(job, l, first_block, last_block):
+    """A of each block, from A of the layer before."""
+    row = job.plan.layers[l]
+    for block in range(first_block, last_block):
+        A_prev, A = _before(job, l, A_OFFSET, block), _behind(job, l, A_OFFSET, block)
+        pool(A_prev, row[POOL_HEIGHT], row[POOL_WIDTH], row[STRIDE_Y], row[STRIDE_X], A)
+
+
+@routine(component=MAX_POOL)
+def backward(job, l, first_block, last_block):
+    """dA_prev of each block, from dA."""
+    row = job.plan.layers[l]
+    for block in range(first_block, last_block):
+        pool_backward(
+            _behind(job, l, DZ_OFFSET, block), _before(job, l, A_OFFSET, block), _behind(job, l, A_OFFSET, block),
+            row[POOL_HEIGHT], row[POOL_WIDTH], row[STRIDE_Y], row[STRIDE_X], _before(job, l, DZ_OFFSET, block),
+        )  # fmt: skip
+
+
+@kernel
+def max_pool2d(A_prev, pool_height, pool_width, stride_y, stride_x, A):
+    """A (m, h', w', c), the largest numbers of the windows of A_prev (m, h, w, c); a window with a NaN gives NaN."""
+    for i in prange(A.shape[0]):
+        pool(A_prev[i], pool_height, pool_width, stride_y, stride_x, A[i])
+
+
+@kernel
+def max_pool2d_backward(dA, A_prev, A, pool_height, pool_width, stride_y, stride_x, dA_prev):
+    """dA_prev (m, h, w, c): each number of dA (m, h', w', c) goes to the first of its window's largest numbers."""
+    for i in prange(A.shape[0]):
+        pool_backward(dA[i], A_prev[i], A[i], pool_height, pool_width, stride_y, stride_x, dA_prev[i])
+
+
+@kernel
+def max_pool1d(A_prev, pool_size, stride, A):
+    """A (m, t', c), the largest numbers of the windows of A_prev (m, t, c): a signal is an image of one row."""
+    for sample in prange(A.shape[0]):
+        i, end = bounds(sample, A.shape[0], 1)
+        pool(A_prev[i:end], 1, pool_size, 1, stride, A[i:end])
+
+
+@kernel
+def max_pool1d_backward(dA, A_prev, A, pool_size, stride, dA_prev):
+    """dA_prev (m, t, c), from dA and A (m, t', c), as in two dimensions."""
+    for sample in prange(A.shape[0]):
+        i, end = bounds(sample, A.shape[0], 1)
+        pool_backward(dA[i:end], A_prev[i:end], A[i:end], 1, pool_size, 1, stride, dA_prev[i:end])

@@ -1,0 +1,1 @@
+"""Matrix products: read `tiles`, then `tasks`, which the program runs; `cublas` is NVIDIA's library."""

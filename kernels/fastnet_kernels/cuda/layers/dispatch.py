@@ -1,0 +1,160 @@
+"""What each operation and each kind of layer does: the only place where they are told apart.
+
+A new kind is a file beside this one, an operation each for forward and backward, and a line for these in `count_tasks`
+and `do_task`. Gradients of a kind that is not known are NaN, and never another layer's numbers: compiled code cannot
+raise. The host, which writes the instructions, has operations of known kinds only.
+"""
+
+import math
+
+from ...codes import (
+    B_OFFSET,
+    BATCH_NORM,
+    BATCH_NORM_BACKWARD,
+    BATCH_NORM_FORWARD,
+    BIAS,
+    DROPOUT_BACKWARD,
+    DROPOUT_FORWARD,
+    FINISH,
+    FUSES_OUTPUT,
+    GAIN,
+    GATHER,
+    GATHER_NEXT,
+    KIND,
+    LAYER,
+    LAYER_NORM,
+    LAYER_NORM_BACKWARD,
+    LAYER_NORM_FORWARD,
+    MAX_POOL_BACKWARD,
+    MAX_POOL_FORWARD,
+    MULTIPLY,
+    N_IN,
+    N_OUT,
+    OPERATION,
+    OUTPUT,
+    PARTIAL,
+    PENALTY,
+    ROLE,
+    SLICES,
+    SQUARES,
+    STATISTICS_OFFSET,
+    TILE,
+    TOTALS,
+    UPDATE,
+    W_OFFSET,
+)
+from ..codegen.compiling import cuda, inner
+from ..gemm.tasks import finish, finish_numbers, multiply, rows_of_piece, shape_of, tiles_of
+from ..gemm.tiles import height_of
+from ..program.inputs import gather
+from ..program.output import output_rows, sum_totals
+from ..program.partition import n_blocks
+from ..program.reducing import column_of, rows_at_once
+from ..program.weight_update import change, change_bias, count_of_parameters, sum_penalties, sum_squares, update_piece
+from ..program.workspace import repeats, size_of_step
+from ..target import COLUMNS_AT_ONCE, PIECE
+from .batch_norm import batch_norm_backward_task, batch_norm_gain, batch_norm_task
+from .dropout import dropout_backward_task, dropout_task
+from .layer_norm import layer_norm_backward_task, layer_norm_gain, layer_norm_task
+from .max_pool import max_pool_backward_task, max_pool_task
+
+
+@inner
+def count_tasks(job, instruction):
+    """How many tasks an instruction has in this step."""
+    operation, role, l, slices = instruction[OPERATION], instruction[ROLE], instruction[LAYER], instruction[SLICES]
+    n, n_in = job.layers[l, N_OUT], job.layers[l, N_IN]
+    if operation == MULTIPLY:
+        return tiles_of(job, role, l, instruction[TILE]) * slices
+    if operation == FINISH:
+        rows, columns, _ = shape_of(job, role, l)
+        return n_blocks(rows, rows_of_piece(columns))
+    if operation == GATHER:
+        return n_blocks(job.m * n_in, PIECE)
+    if operation == GATHER_NEXT:
+        if job.step + 1 >= job.last_step or repeats(job):
+            return 0
+        return n_blocks(size_of_step(job.m_all, job.batch_size, job.step + 1) * n_in, PIECE)
+    if operation in (OUTPUT, LAYER_NORM_FORWARD, LAYER_NORM_BACKWARD):
+        return n_blocks(job.m, rows_at_once(n))
+    if operation == TOTALS:
+        return 1
+    if operation in (BATCH_NORM_FORWARD, BATCH_NORM_BACKWARD, BIAS, GAIN):
+        return n_blocks(n, COLUMNS_AT_ONCE)
+    if operation in (DROPOUT_FORWARD, DROPOUT_BACKWARD, MAX_POOL_FORWARD):
+        return n_blocks(job.m * n, PIECE)
+    if operation == MAX_POOL_BACKWARD:
+        return n_blocks(job.m * n_in, PIECE)
+    if operation == PENALTY:
+        return n_blocks(job.layers[l, B_OFFSET] - job.layers[l, W_OFFSET], PIECE)
+    return n_blocks(count_of_parameters(job, l), PIECE)
+
+
+@inner
+def _change_gain(job, l, task, shared):
+    """A task: gamma and beta of some units of a normalisation, changed by their gradients."""
+    n, (unit, first) = job.layers[l, N_OUT], column_of(task)
+    j, statistics = min(unit, n - 1), job.layers[l, STATISTICS_OFFSET]
+    if job.layers[l, KIND] == BATCH_NORM:
+        dgamma, dbeta = batch_norm_gain(job, statistics, n, j)
+    elif job.layers[l, KIND] == LAYER_NORM:
+        dgamma, dbeta = layer_norm_gain(job, l, statistics, n, j, first, shared)
+    else:
+        dgamma = dbeta = job.workspace.dtype.type(math.nan)
+    if unit < n and first == 0:
+        change(job, l, job.layers[l, W_OFFSET] + j, dgamma, False)
+        change(job, l, job.layers[l, B_OFFSET] + j, dbeta, False)
+
+
+@inner
+def do_task(job, instruction, task, shared):
+    """One task of an instruction: all threads of a block take part in it."""
+    operation, role, l = instruction[OPERATION], instruction[ROLE], instruction[LAYER]
+    slices, partial, first, last = instruction[SLICES], instruction[PARTIAL], 0, 0
+    if operation == MULTIPLY:
+        first = multiply(job, role, l, instruction[TILE], slices, partial, task, shared)
+        if instruction[FUSES_OUTPUT] != 0:
+            last = min(first + height_of(instruction[TILE], job.workspace), job.m)
+    elif operation == FINISH:
+        finish(job, role, l, slices, partial, task)
+    elif operation == GATHER:
+        gather(job, job.step, task)
+    elif operation == GATHER_NEXT:
+        gather(job, job.step + 1, task)
+    elif operation == TOTALS:
+        sum_totals(job, shared)
+    elif operation == BATCH_NORM_FORWARD:
+        batch_norm_task(job, l, task, shared)
+    elif operation == LAYER_NORM_FORWARD:
+        layer_norm_task(job, l, task, shared)
+    elif operation == DROPOUT_FORWARD:
+        dropout_task(job, l, task)
+    elif operation == MAX_POOL_FORWARD:
+        max_pool_task(job, l, task)
+    elif operation == BATCH_NORM_BACKWARD:
+        batch_norm_backward_task(job, l, task, shared)
+    elif operation == LAYER_NORM_BACKWARD:
+        layer_norm_backward_task(job, l, task, shared)
+    elif operation == DROPOUT_BACKWARD:
+        dropout_backward_task(job, l, task)
+    elif operation == MAX_POOL_BACKWARD:
+        max_pool_backward_task(job, l, task)
+    elif operation == BIAS:
+        change_bias(job, l, task, shared)
+    elif operation == GAIN:
+        _change_gain(job, l, task, shared)
+    elif operation == PENALTY:
+        sum_penalties(job, l, task, shared)
+    elif operation == SQUARES:
+        sum_squares(job, l, task, shared)
+    elif operation == UPDATE:
+        update_piece(job, l, task, shared)
+    elif operation == OUTPUT:
+        n = job.layers[l, N_OUT]
+        first = task * rows_at_once(n)
+        last = min(first + rows_at_once(n), job.m)
+        if slices > 1:
+            finish_numbers(job, role, l, slices, partial, first, last, 0, n)
+    if last > first:
+        cuda.syncthreads()  # whole rows of the last layer are there now
+        output_rows(job, first, last, shared)

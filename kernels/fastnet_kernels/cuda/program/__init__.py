@@ -1,0 +1,1 @@
+"""The compiled program, which runs any network: `run` first, then `layers.dispatch`."""
