@@ -64,6 +64,7 @@ def gemm_dot_bytes(m, n, k, C, A, B, rescale):
 
 @inner
 def _add_four(changed, factors, a, b, c, d):
+    """changed += p a + q b + r c + u d, all (n,): it is loaded and stored once for four rows."""
     p, q, r, u = factors
     for k in range(changed.size):
         changed[k] += p * a[k] + q * b[k] + r * c[k] + u * d[k]
@@ -71,12 +72,14 @@ def _add_four(changed, factors, a, b, c, d):
 
 @inner
 def _prefetch_row(source, offset, count):
+    """Prefetch `count` numbers of a buffer, a cache line at a time."""
     for k in range(0, count, LINE_BYTES // source.itemsize):
         prefetch_far(source, offset + k)
 
 
 @inner
 def _gemv_t(target, alpha, factors, count, source, ahead):
+    """target[k] += alpha sum_i factors[i, 0] source[i, k], as `gemv_t` says, for a source of any dtype."""
     data, index, F, f, f_step = source.data, source.index, factors.data, factors.offset, factors.row_stride
     for first in range(0, target.size, _COLUMNS):
         changed = vector(target, first, min(_COLUMNS, target.size - first))

@@ -54,6 +54,7 @@ def unpacked_inputs(job):
 
 @inner
 def _read(row, given, rescale):
+    """row[k] = scale * given[k] + shift, both (n,)."""
     lanes = VECTOR_BYTES // row.itemsize
     whole = row.size // lanes * lanes
     for k in range(0, whole, lanes):
@@ -81,6 +82,10 @@ def read_rows(job, target, first, count, first_feature, n_features):
 
 @inner
 def _pack(plan, target, source, rows, first, count, first_feature, n_features):
+    """target[k, i] = feature first_feature + k of the sample rows[first + i], from X (m, n_0) in the buffer `source`.
+
+    Squares of a vector's side at a time, which are transposed in registers.
+    """
     lanes, rescale = VECTOR_BYTES // target.data.itemsize, rescale_of(plan, target.data)
     for i in range(0, count, lanes):
         for k in range(0, n_features, lanes):
@@ -108,6 +113,10 @@ def pack_inputs(job, target, first, count, first_feature, n_features):
 
 @inner
 def _gather(plan, target, source, rows, first, count, first_column, last_column):
+    """Panels of columns of the samples rows[first], ..., rows[first + count - 1], from X (m, n_0) in `source`.
+
+    The last panel is read beyond the last column, as far as the buffer goes: whole vectors are the fastest.
+    """
     panel_width, n = PANEL_BYTES // target.data.itemsize, plan.layers[0, N_IN]
     rescale = rescale_of(plan, target.data)
     for i in range(count):

@@ -12,7 +12,7 @@ from ...gemm.micro_kernels import NO_PREFETCH
 from ...gemm.packing import gemm_packed, pack_columns, packed_columns, packed_mr
 from ...step.workspace import count_of_blocks, numbers_of, panels_of, samples_of, units_of
 from .tail import dense_backward_tail
-from .views import columns_of, terms_of, transposed_weights_of, weights_of
+from .views import bf16x3_scratch, columns_of, transposed_weights_of, weights_of
 
 _NUMBERS = TARGET.backward_numbers
 _PACKED_DEPTH = TARGET.packed_depth
@@ -63,8 +63,8 @@ def _dense_backward(job, scratch, l, first_block, last_block):
         _dense_backward_rows(job, l)
     elif plan.layers[l, USES_AMX]:
         dA_panels, dZ_panels = panels_of(job, l - 1, DZ_OFFSET, first_block), panels_of(job, l, DZ_OFFSET, first_block)
-        samples, terms = count_of_blocks(job, first_block, last_block), terms_of(job, scratch)
-        gemm_amx(n_in, samples, n, one, dA_panels, transposed_weights_of(job, l), dZ_panels, terms)
+        samples, packed = count_of_blocks(job, first_block, last_block), bf16x3_scratch(job, scratch)
+        gemm_amx(n_in, samples, n, one, dA_panels, transposed_weights_of(job, l), dZ_panels, packed)
     elif plan.layers[l, PACKS_W]:
         _dense_backward_packed(job, scratch, l, first_block, last_block)
     else:

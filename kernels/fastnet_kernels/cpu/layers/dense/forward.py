@@ -17,11 +17,12 @@ from ...step.inputs import are_copied, pack_inputs, read_rows, unpacked_inputs
 from ...step.inputs_bf16x3 import pack_inputs_bf16x3
 from ...step.workspace import count_of_blocks, offset_of, panels_of, samples_of, strides_of, units_of
 from .tail import dense_forward_tail, first_layer_unpacked
-from .views import columns_of, terms_of, weights_of
+from .views import bf16x3_scratch, columns_of, weights_of
 
 
 @inner
 def _start_with_bias(job, l, block):
+    """Z[j, i] = b[j] for all samples of a block, Z (n_l, block_rows); the products are added to it."""
     plan, parameters, workspace = job.plan, job.parameters, job.workspace
     n, size, z = plan.layers[l, N_OUT], plan.block_rows, offset_of(plan, l, A_OFFSET, block)
     b = vector(parameters, plan.layers[l, B_OFFSET], n)
@@ -76,13 +77,13 @@ def _first_layer_of_panels(job, scratch, first_block, last_block, k, n_features)
 @routine
 def _first_layer_amx(job, scratch, first_block, last_block):
     """Z += all features' share, for some blocks, by AMX."""
-    n_in, terms = job.plan.layers[0, N_IN], terms_of(job, scratch)
+    n_in, packed = job.plan.layers[0, N_IN], bf16x3_scratch(job, scratch)
     at_once, samples = depth_at_once(n_in), count_of_blocks(job, first_block, last_block)
     for k in range(0, n_in, at_once):
         depth = min(at_once, n_in - k)
-        pack_inputs_bf16x3(job, terms, first_block, last_block, k, depth)
+        pack_inputs_bf16x3(job, packed, first_block, last_block, k, depth)
         Z, W = panels_of(job, 0, A_OFFSET, first_block), moved(weights_of(job, 0), k)
-        gemm_bf16x3(job.plan.layers[0, N_OUT], samples, depth, scratch.dtype.type(1), Z, W, terms)
+        gemm_bf16x3(job.plan.layers[0, N_OUT], samples, depth, scratch.dtype.type(1), Z, W, packed)
 
 
 @routine
@@ -127,7 +128,7 @@ def _dense_forward(job, scratch, l, first_block, last_block):
     elif plan.layers[l, USES_AMX]:
         Z, A_prev = panels_of(job, l, A_OFFSET, first_block), panels_of(job, l - 1, A_OFFSET, first_block)
         samples = count_of_blocks(job, first_block, last_block)
-        gemm_amx(n, samples, n_in, one, Z, W, A_prev, terms_of(job, scratch))
+        gemm_amx(n, samples, n_in, one, Z, W, A_prev, bf16x3_scratch(job, scratch))
     else:
         rows = mc_for(n_in, workspace)
         for row in range(0, n, rows):

@@ -37,7 +37,7 @@ from ...partition import n_blocks, n_partials
 from ...step.inputs import gather_inputs, unpacked_inputs
 from ...step.inputs_bf16x3 import gather_inputs_bf16x3, pack_activations_bf16x3
 from ...step.workspace import Piece, count_of, offset_of, piece_of, strides_of, units_of
-from .views import is_wgrad_gemm, terms_of
+from .views import bf16x3_scratch, is_wgrad_gemm
 
 _SHORT_ROW = TARGET.short_row
 _PREFETCHES = TARGET.prefetches
@@ -111,7 +111,7 @@ def _wgrad_gemm(job, scratch, alpha, changed, piece):
 @routine
 def _wgrad_amx(job, scratch, alpha, changed, piece):
     """dW[rows, columns] += alpha * dZ^T A_prev by AMX, some samples at a time."""
-    plan, l, terms = job.plan, piece.layer, terms_of(job, scratch)
+    plan, l, packed = job.plan, piece.layer, bf16x3_scratch(job, scratch)
     dW = _target_of(plan, changed, piece)
     panels = Panels(changed, dW.offset, dW.row_stride, STEP)
     rows, columns = piece.last_row - piece.first_row, piece.last_column - piece.first_column
@@ -119,11 +119,11 @@ def _wgrad_amx(job, scratch, alpha, changed, piece):
     for first in range(0, job.m, at_once):
         count = min(at_once, job.m - first)
         if l == 0:
-            gather_inputs_bf16x3(job, terms, first, count, piece.first_column, piece.last_column)
+            gather_inputs_bf16x3(job, packed, first, count, piece.first_column, piece.last_column)
         else:
-            pack_activations_bf16x3(job, terms, l - 1, first, count, piece.first_column, piece.last_column)
+            pack_activations_bf16x3(job, packed, l - 1, first, count, piece.first_column, piece.last_column)
         dZ = Matrix(job.workspace, dz + first, plan.samples_stride, 1)
-        gemm_bf16x3(rows, columns, count, alpha, panels, dZ, terms)
+        gemm_bf16x3(rows, columns, count, alpha, panels, dZ, packed)
 
 
 @routine
