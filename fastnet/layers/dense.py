@@ -32,7 +32,7 @@ class Dense(ActivatedLayer):
         Number of units n, at least 1, and 2 of softmax: W is (n, n_prev), b is (n,).
     activation : str
         g: "linear", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "softplus", "silu", "gelu", "hard_sigmoid",
-        "hard_silu", or, for the output layer, "softmax". `fastnet_kernels.reference.activations` has the formulas.
+        "hard_silu", or, for the output layer, "softmax". `fastnet_kernels.reference.activation` has the formulas.
     init : str, optional
         Standard deviation of the normal distribution that the first weights are drawn from; b starts at 0.
         "he": sqrt(2 / n_prev) (He et al., 2015), the default for relu and what resembles it;

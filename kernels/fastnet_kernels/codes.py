@@ -51,58 +51,86 @@ TRAIN = 3  # forward, cost and backward, then the parameters are updated
 SAMPLE_MAJOR = 0  # a sample is a row: for mini-batches of a few samples
 FEATURE_MAJOR = 1  # a sample is a column
 
-# How the first layer reads samples. In SAMPLE_MAJOR layout they are rows, and PACKED_CACHED is a copy of them.
+# How the first layer reads samples.
 PACKED = 0  # into panels, a feature a row
 PACKED_CACHED = 1  # into panels that stay in the workspace: few features, or the same samples in every step
 UNPACKED = 2  # as rows, in dot products: few units
+ROWS_COPIED = 3  # as rows that are copied into the workspace first: many units, in SAMPLE_MAJOR layout
 
 # How a layer's dW is summed.
 WGRAD_GEMM = 0  # by gemm, with A_prev gathered as panels, a sample a row
 WGRAD_DOT = 1  # in dot products of two units' numbers: small layers
 WGRAD_ROWS = 2  # from the samples' own rows: few samples, or few units of the first layer
 WGRAD_FUSED = 3  # in the data phase, while a block of samples is in cache: a single layer of few units
-WGRAD_NONE = 4  # the layer is not dense
+WGRAD_NONE = 4  # there is no dW: of a normalisation gamma and beta have gradients, which are sums of its own
 
-# Columns of Plan.layers. Offsets count elements from the start of their buffer. From one row of W to the next are LDW
-# elements, N_IN of them its own. Of a normalisation W is gamma, B beta. SAVED_OFFSET is what the activation's
-# derivative is computed from: A, or Z. DZ_ROWS_OFFSET is dZ once more, for WGRAD_GEMM: a unit a row, of all samples,
-# `samples_stride` from row to row. INPUT_TAIL_OFFSET has likewise the last inputs A_prev, INPUT_TAIL of them, which
-# would leave most of a panel empty. PACKS_W is whether W is so large that the backward pass copies it in the order of
-# use. STATISTICS_OFFSET are the statistics of a normalisation. A batch normalisation that BATCH_STATISTICS takes them
-# of the mini-batch, in training, and waits for all its samples; else, and for inference, it takes the running ones,
-# which begin at RUNNING_OFFSET of the parameters: mean, then variance. FIRST_PIECE, see below, is for GPUs. USES_AMX
-# is whether AMX makes the layer's products. Of pooling HEIGHT and WIDTH are the image's, before the layer, and
-# POOL_HEIGHT and POOL_WIDTH a window's, of which the next is STRIDE_Y or STRIDE_X away.
-(
-    KIND, N_IN, N_OUT, ACTIVATION, W_OFFSET, LDW, B_OFFSET, A_OFFSET, SAVED_OFFSET, DZ_OFFSET, WGRAD, DZ_ROWS_OFFSET,
-    PACKS_W, STATISTICS_OFFSET, BATCH_STATISTICS, RUNNING_OFFSET, FIRST_PIECE, USES_AMX, INPUT_TAIL, INPUT_TAIL_OFFSET,
-    HEIGHT, WIDTH, POOL_HEIGHT, POOL_WIDTH, STRIDE_Y, STRIDE_X,
-) = range(26)  # fmt: skip
-LAYER_COLUMNS = 26
+# Columns of Plan.layers. Offsets count elements from the start of their buffer: W, b and the running statistics are in
+# the parameters, all else is in the workspace. Of a normalisation W is gamma, and b beta.
+_OF_LAYER = (
+    KIND,  # of KINDS
+    N_IN,  # units of the layer below, n_(l-1)
+    N_OUT,  # units, n_l
+    ACTIVATION,
+    W_OFFSET,
+    LDW,  # elements from one row of W to the next, N_IN of them its own
+    B_OFFSET,
+    A_OFFSET,
+    SAVED_OFFSET,  # what the activation's derivative is computed from: A, or Z
+    DZ_OFFSET,
+    WGRAD,  # how dW is summed
+    DZ_ROWS_OFFSET,  # for WGRAD_GEMM dZ once more: a unit a row, of all samples, `samples_stride` from row to row
+    PACKS_W,  # whether W is so large that the backward pass packs it
+    STATISTICS_OFFSET,  # of a normalisation
+    BATCH_STATISTICS,  # whether in training they are the mini-batch's, whose samples the layer waits for
+    RUNNING_OFFSET,  # of those that a batch normalisation takes else: mean, then variance
+    FIRST_PIECE,  # for GPUs: the layer's first entry in PENALTIES and SUMS_OF_SQUARES, see below
+    USES_AMX,  # whether AMX makes the layer's products
+    INPUT_TAIL,  # how many inputs, the last ones, would leave most of a panel empty: their dW is dot products
+    INPUT_TAIL_OFFSET,  # A_prev of these once more, as DZ_ROWS_OFFSET has dZ
+    HEIGHT,  # of pooling: of the image, before the layer
+    WIDTH,
+    POOL_HEIGHT,  # of a window
+    POOL_WIDTH,
+    STRIDE_Y,  # how far down the next window is
+    STRIDE_X,
+) = range(26)
+LAYER_COLUMNS = len(_OF_LAYER)
 
-# Columns of Plan.settings, real numbers of a layer: of the activation, of Dropout, of the normalisations, and how much
-# l1 |W| + l2 / 2 W^2 adds to the cost.
-SLOPE, RATE, EPSILON, RUNNING_RATE, L1, L2 = range(6)
-SETTINGS_COLUMNS = 6
+# Columns of Plan.settings, real numbers of a layer.
+_SETTINGS = (
+    SLOPE,  # of the activation: leaky ReLU's slope, ELU's alpha
+    RATE,  # of Dropout
+    EPSILON,  # of a normalisation
+    RUNNING_RATE,  # how far running statistics go towards a mini-batch's
+    L1,  # l1 |W| + l2 / 2 W^2 is added to the cost
+    L2,
+) = range(6)
+SETTINGS_COLUMNS = len(_SETTINGS)
 
-# Entries of the optimizer's settings, one vector of float64. MOMENTUM's and RMSPROP's momentum, RMSPROP's decay, and
-# ADAM's two are FIRST_DECAY and SECOND_DECAY. Gradients are clipped to at most CLIP_VALUE, then to a norm of CLIP_NORM.
-(
-    OPTIMIZER, FIRST_DECAY, SECOND_DECAY, OPTIMIZER_EPSILON, WEIGHT_DECAY, NESTEROV, CLIP_VALUE, CLIP_NORM
-) = range(8)  # fmt: skip
-OPTIMIZER_SETTINGS = 8
+# Entries of the optimizer's settings, one vector of float64.
+_OF_OPTIMIZER = (
+    OPTIMIZER,
+    FIRST_DECAY,  # MOMENTUM's and RMSPROP's momentum, ADAM's beta1
+    SECOND_DECAY,  # RMSPROP's decay, ADAM's beta2
+    OPTIMIZER_EPSILON,
+    WEIGHT_DECAY,
+    NESTEROV,  # whether MOMENTUM is Nesterov's
+    CLIP_VALUE,  # gradients are clipped to this size at the most,
+    CLIP_NORM,  # and then to this norm
+) = range(8)
+OPTIMIZER_SETTINGS = len(_OF_OPTIMIZER)
 
 # Columns of Plan.tasks: rows `first_row:last_row` and columns `first_column:last_column` of one layer's W.
-TASK_LAYER, FIRST_COLUMN, LAST_COLUMN, FIRST_ROW, LAST_ROW = range(5)
-TASK_COLUMNS = 5
+_OF_TASK = TASK_LAYER, FIRST_COLUMN, LAST_COLUMN, FIRST_ROW, LAST_ROW = range(5)
+TASK_COLUMNS = len(_OF_TASK)
 
 # A plan for a GPU is a table of instructions, in these columns. A product whose inner dimension is cut into SLICES
 # makes as many sums, from offset PARTIAL of the workspace on. FUSES_OUTPUT is whether a product that has whole rows of
 # the last layer goes on with their losses or outputs at once; of a library's, whether it makes A at once. WAITS is
 # whether all blocks must have done what stands before. What STOPS is not done where the step's cost is not finite: that
 # ends the run.
-OPERATION, ROLE, LAYER, TILE, SLICES, PARTIAL, FUSES_OUTPUT, WAITS, STOPS = range(9)
-INSTRUCTION_COLUMNS = 9
+_OF_INSTRUCTION = OPERATION, ROLE, LAYER, TILE, SLICES, PARTIAL, FUSES_OUTPUT, WAITS, STOPS = range(9)
+INSTRUCTION_COLUMNS = len(_OF_INSTRUCTION)
 OPENING = 1  # the first instructions, which only a run's first step has
 
 # Operations. GATHER reads the samples of this or of the next mini-batch; MULTIPLY makes tiles of a product, and FINISH
@@ -120,8 +148,8 @@ FORWARD, BACKWARD, WEIGHTS = range(3)
 # Tiles of a product: the kernels' two, or whatever a library takes.
 SMALL, LARGE, OF_LIBRARY = range(3)
 
-# Whole numbers of a plan for a GPU, the last ones offsets in its workspace. X has room for two mini-batches, X_SIZE
-# apart. PENALTIES and SUMS_OF_SQUARES have an entry a piece of a layer's parameters, layer by layer: a layer's first
+# Whole numbers of a plan for a GPU, the last ones offsets in its workspace. X is two mini-batches, X_SIZE elements
+# each. PENALTIES and SUMS_OF_SQUARES have an entry a piece of a layer's parameters, layer by layer: a layer's first
 # one is in its column FIRST_PIECE.
 LOSS, N_TARGETS, N_PIECES, X_OFFSET, X_SIZE, LOSSES, SCORES, PENALTIES, SUMS_OF_SQUARES = range(9)
 
@@ -181,7 +209,7 @@ class Plan(NamedTuple):
     block_rows: int  # samples of a block
     samples_stride: int  # of a row that has a number for each sample
     layout: int  # SAMPLE_MAJOR or FEATURE_MAJOR
-    inputs: int  # PACKED, PACKED_CACHED or UNPACKED
+    inputs: int  # PACKED, PACKED_CACHED, UNPACKED or ROWS_COPIED
     blocks_together: int
     features_at_once: int
     blocks_at_once: int

@@ -42,7 +42,7 @@ def choose_strategy(
     never, no_tails = (False,) * len(units), (0,) * len(units)
     if batch_size * target.sample_major_share < lanes and is_plain:
         by_rows = (codes.WGRAD_ROWS,) * len(units)
-        inputs = codes.UNPACKED if units[0] <= target.max_units_unpacked else codes.PACKED_CACHED
+        inputs = codes.UNPACKED if units[0] <= target.max_units_unpacked else codes.ROWS_COPIED
         return Strategy(codes.SAMPLE_MAJOR, inputs, batch_size, by_rows, never, never, no_tails)
     if is_plain and len(units) == 1 and units[0] <= target.max_units_fused and n_inputs >= panel:
         block_rows = _rows_of_fused_block(batch_size, n_inputs * dtype.itemsize, target)

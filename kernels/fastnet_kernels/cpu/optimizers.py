@@ -1,4 +1,4 @@
-"""What an optimizer does to the parameters, in one pass over the flat buffers. Formulas: `reference.updates`.
+"""What an optimizer does to the parameters, in one pass over the flat buffers. Formulas: `reference.optimizers`.
 
 The building blocks `..._of` take some parameters, (n,), and change them in place; in the program `update` chooses one.
 """
@@ -157,7 +157,7 @@ def adam(parameters, gradients, mean, mean_square, step, learning_rate, beta1, b
 
 @kernel
 def adamw(parameters, gradients, mean, mean_square, step, learning_rate, beta1, beta2, epsilon, weight_decay):
-    """`adam` with weight decay beside the gradients; all (n,)."""
+    """parameters *= 1 - learning_rate * weight_decay, then a step of `adam` without weight decay; all (n,)."""
     n = parameters.size
     for block in prange(n_blocks(n, _NUMBERS)):
         i, end = bounds(block, n, _NUMBERS)

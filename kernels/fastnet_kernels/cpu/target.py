@@ -41,7 +41,11 @@ class Target(NamedTuple):
     # Threads. With fewer operations a step it takes longer to wake other threads, and to fetch from their caches what
     # they have changed, than they save; more are needed where only the weight phase is shared.
     balanced_threads: int = 2  # so many are to have like shares of everything
-    max_imbalance: float = 1.1  # how much larger than the mean a share may be
+    # How much larger than the mean a share may be. Even shares take 784-128-10, 32 samples a step on two threads, from
+    # 116 to 86 us (docs/figures.md), where all were one thread's; that a tenth does not matter was not measured.
+    max_imbalance: float = 1.1
+    # At 100 to 200 GFLOP/s 3 million take 15 to 30 us. Two threads could save half of that, but a step has two parallel
+    # regions of 1.4 us, and a line that the other core has changed takes up to 28 ns (docs/figures.md).
     min_parallel_operations: int = 3_000_000
     min_parallel_operations_of_block: int = 15_000_000
 
@@ -51,12 +55,14 @@ class Target(NamedTuple):
     packed_numbers: int = 1 << 18  # that a packed piece of W takes at the most, gaps between its tiles included
     dot_samples: int = 4  # whose features stay in the first-level cache while W is read
     backward_numbers: int = 1 << 14  # of W, which stay in cache for all samples of a SAMPLE_MAJOR mini-batch
-    short_row: int = 160  # of W: a call for each row would take longer than its numbers
+    # Of W: a call for each row would take longer than its numbers, of which AVX-512 changes 16 at a time in float32; so
+    # short rows are changed together, in one product. Found by trial, and not in docs/figures.md.
+    short_row: int = 160
     features_at_once: int = 1024  # of packed inputs: a block's share of them stays in the second-level cache
     samples_at_once: int = 1024  # of the weight phase: a panel of them stays in the second-level cache
     panels_at_once: int = 4  # of a weight matrix's columns, so that samples are read some cache lines at a time
 
-    # AMX: panels that are multiplied with one piece of A, and how deep that is. The panels' bf16x3 terms stay in the
+    # AMX: panels that are multiplied with one piece of A, and how deep that is. The panels' bf16x3 stays in the
     # second-level cache, the piece's in the first-level one.
     amx_panels: int = 16
     amx_depth: int = 128
@@ -71,7 +77,9 @@ class Target(NamedTuple):
     sample_major_share: int = 3  # samples of which more than so many times as many fit a vector are rows
     max_units_unpacked: int = 8  # of a first layer that reads such rows where they lie; an aligned copy else
     max_units_fused: int = 2  # of a single layer, at the most: dW is read and written once a block
-    max_units_wgrad_rows: int = 28  # of a first layer whose dW is summed from samples' rows: a micro-kernel's height
+    # Of a first layer whose dW is summed from samples' rows. 28 is the height of AVX-512's narrow micro-kernel: for
+    # more units the rows, which lie anywhere in memory, would be read a second time.
+    max_units_wgrad_rows: int = 28
 
     # The tail of the batch: samples of which at least so many times as many would fit a vector go one by one through a
     # dense layer with at least so many weights for each of them, in networks that gain enough to compile for it.
@@ -126,18 +134,18 @@ class Target(NamedTuple):
 
     @property
     def large_w_bytes(self) -> int:
-        """Of a W whose columns, read across its rows, need more pages than a processor knows by heart."""
+        """Of a W whose columns, read across its rows, need more pages than the processor's TLB knows."""
         return self.l2_bytes
 
     @property
-    def bf16x3_panel(self) -> int:
-        """Words of 4 bytes of one panel's terms, or of the piece's that it is multiplied with."""
+    def bf16x3_panel_size(self) -> int:
+        """Words of 4 bytes of one panel's bf16x3, or of the piece's that it is multiplied with."""
         return 48 * self.amx_depth
 
     @property
     def amx_scratch(self) -> int:
-        """Words of 4 bytes of all terms that one thread uses."""
-        return (self.amx_panels + 1) * self.bf16x3_panel
+        """Words of 4 bytes of all bf16x3 that one thread has at a time."""
+        return (self.amx_panels + 1) * self.bf16x3_panel_size
 
 
 AVX512 = Target(64, (14, 12, 10, 8, 6, 4, 2, 1), (28, 24, 20, 16, 12, 8, 4, 2, 1), (4, 2, 1), (5, 2, 1))

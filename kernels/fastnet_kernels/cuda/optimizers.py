@@ -1,4 +1,4 @@
-"""What an optimizer does to the parameters, in one pass over the flat buffers. Formulas: `reference.updates`.
+"""What an optimizer does to the parameters, in one pass over the flat buffers. Formulas: `reference.optimizers`.
 
 The building blocks `..._of` take one parameter, and what is remembered of it, and return both as they are after the
 step; in the program `update_parameter` chooses one.

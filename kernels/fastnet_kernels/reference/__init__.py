@@ -1,6 +1,6 @@
 """Each formula as the textbook writes it: plain NumPy, any floating dtype, any strides."""
 
-from .activations import (
+from .activation import (
     elu,
     elu_backward,
     gelu,
@@ -25,12 +25,13 @@ from .activations import (
     tanh,
     tanh_backward,
 )
+from .batch_norm import batch_norm, batch_norm_backward
 from .dense import dense_backward, dense_forward
 from .dropout import dropout
-from .losses import absolute_error, cross_entropy, hinge, huber, log_loss, quantile, squared_error
+from .layer_norm import layer_norm, layer_norm_backward
+from .loss import absolute_error, cross_entropy, hinge, huber, log_loss, quantile, squared_error
 from .max_pool import max_pool1d, max_pool1d_backward, max_pool2d, max_pool2d_backward
-from .normalisation import batch_norm, batch_norm_backward, layer_norm, layer_norm_backward
-from .updates import adam, adamw, rmsprop, sgd, sgd_momentum
+from .optimizers import adam, adamw, rmsprop, sgd, sgd_momentum
 
 __all__ = [
     "absolute_error",

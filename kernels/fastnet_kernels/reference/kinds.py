@@ -10,8 +10,11 @@ import math
 
 import numpy as np
 
-from . import dense, max_pool, normalisation
+from .batch_norm import batch_norm, batch_norm_backward
+from .dense import dense_backward, dense_forward
 from .dropout import dropout
+from .layer_norm import layer_norm, layer_norm_backward
+from .max_pool import max_pool2d, max_pool2d_backward
 
 
 def outputs_of(formula, *inputs, like):
@@ -21,15 +24,17 @@ def outputs_of(formula, *inputs, like):
     return outputs
 
 
-def dense_forward(layer, A_prev, training):
+def forward_dense(layer, A_prev, training):
+    """Z (m, n) = A_prev W^T + b, for W (n, n_prev) and b (n,)."""
     Z = np.empty((len(A_prev), len(layer["b"])), A_prev.dtype)
-    dense.dense_forward(A_prev, layer["W"], layer["b"], Z)
+    dense_forward(A_prev, layer["W"], layer["b"], Z)
     return Z, None
 
 
-def dense_backward(layer, dZ, A_prev, saved):
+def backward_dense(layer, dZ, A_prev, saved):
+    """dA_prev (m, n_prev), and dW (n, n_prev) with the derivative of the penalty, db (n,)."""
     W = layer["W"]
-    dW, db, dA_prev = outputs_of(dense.dense_backward, dZ, A_prev, W, like=(W, layer["b"], A_prev))
+    dW, db, dA_prev = outputs_of(dense_backward, dZ, A_prev, W, like=(W, layer["b"], A_prev))
     dW += layer.get("l1", 0) * np.sign(W) + layer.get("l2", 0) * W
     return dA_prev, {"W": dW, "b": db}
 
@@ -41,15 +46,16 @@ def penalty(layer):
     return layer.get("l1", 0) * np.abs(layer["W"]).sum() + layer.get("l2", 0) / 2 * (layer["W"] ** 2).sum()
 
 
-def batch_norm_forward(layer, A_prev, training):
-    """Training uses the mini-batch's mean and variance, and moves the remembered ones towards them.
+def forward_batch_norm(layer, A_prev, training):
+    """Z (m, n) = gamma X + beta; mean and inv_std (n,) are saved, and whether they are the mini-batch's.
 
-    Evaluation uses the remembered ones, and so does training with a single sample or where the layer is not trained.
+    Training uses the mini-batch's mean and variance, and moves the running ones towards them. Evaluation uses the
+    running ones, and so does training with a single sample or where the layer is not trained.
     """
     gamma, beta, epsilon = layer["gamma"], layer["beta"], layer["epsilon"]
     if training and len(A_prev) > 1 and layer.get("trainable", True):
         inputs = A_prev, gamma, beta, epsilon
-        mean, inv_std, Z = outputs_of(normalisation.batch_norm, *inputs, like=(gamma, gamma, A_prev))
+        mean, inv_std, Z = outputs_of(batch_norm, *inputs, like=(gamma, gamma, A_prev))
         layer["mean"] += layer["momentum"] * (mean - layer["mean"])
         layer["variance"] += layer["momentum"] * (A_prev.var(axis=0, ddof=1) - layer["variance"])
         return Z, (mean, inv_std, True)
@@ -57,36 +63,40 @@ def batch_norm_forward(layer, A_prev, training):
     return gamma * (A_prev - mean) * inv_std + beta, (mean, inv_std, False)
 
 
-def batch_norm_backward(layer, dZ, A_prev, saved):
+def backward_batch_norm(layer, dZ, A_prev, saved):
+    """dA_prev (m, n), and dgamma, dbeta (n,)."""
     mean, inv_std, depend_on_batch = saved
     inputs, like = (dZ, A_prev, layer["gamma"], mean, inv_std), (mean, mean, A_prev)
-    dgamma, dbeta, dA_prev = outputs_of(normalisation.batch_norm_backward, *inputs, like=like)
+    dgamma, dbeta, dA_prev = outputs_of(batch_norm_backward, *inputs, like=like)
     if not depend_on_batch:  # they are constants
         dA_prev = layer["gamma"] * inv_std * dZ
     return dA_prev, {"gamma": dgamma, "beta": dbeta}
 
 
-def layer_norm_forward(layer, A_prev, training):
+def forward_layer_norm(layer, A_prev, training):
+    """Z (m, n) = gamma X + beta; mean and inv_std (m,) are saved."""
     inputs, a_sample = (A_prev, layer["gamma"], layer["beta"], layer["epsilon"]), A_prev[:, 0]
-    mean, inv_std, Z = outputs_of(normalisation.layer_norm, *inputs, like=(a_sample, a_sample, A_prev))
+    mean, inv_std, Z = outputs_of(layer_norm, *inputs, like=(a_sample, a_sample, A_prev))
     return Z, (mean, inv_std)
 
 
-def layer_norm_backward(layer, dZ, A_prev, saved):
+def backward_layer_norm(layer, dZ, A_prev, saved):
+    """dA_prev (m, n), and dgamma, dbeta (n,)."""
     gamma, (mean, inv_std) = layer["gamma"], saved
     inputs, like = (dZ, A_prev, gamma, mean, inv_std), (np.stack([mean, mean]), gamma, gamma, A_prev)
-    _, dgamma, dbeta, dA_prev = outputs_of(normalisation.layer_norm_backward, *inputs, like=like)
+    _, dgamma, dbeta, dA_prev = outputs_of(layer_norm_backward, *inputs, like=like)
     return dA_prev, {"gamma": dgamma, "beta": dbeta}
 
 
-def dropout_forward(layer, A_prev, training):
-    """Training leaves out what the layer's `key` says, a whole number of 64 bits; evaluation leaves out nothing."""
+def forward_dropout(layer, A_prev, training):
+    """Z (m, n): A_prev, in training without what the layer's `key` leaves out, a whole number of 64 bits."""
     Z = outputs_of(dropout, A_prev, layer["rate"], layer["key"], like=[A_prev])[0] if training else A_prev
     return Z, training
 
 
-def dropout_backward(layer, dZ, A_prev, saved):
-    dA_prev, _ = dropout_forward(layer, dZ, saved)  # what was left out has no gradient, and what was kept has grown
+def backward_dropout(layer, dZ, A_prev, saved):
+    """dA_prev (m, n): what was left out has no gradient, and what was kept has grown."""
+    dA_prev, _ = forward_dropout(layer, dZ, saved)
     return dA_prev, {}
 
 
@@ -104,34 +114,38 @@ def _windows(layer):
     return *np.broadcast_to(size, 2), *np.broadcast_to(stride, 2)
 
 
-def max_pool_forward(layer, A_prev, training):
+def forward_max_pool(layer, A_prev, training):
+    """Z (m, n): the largest number of each window of A_prev, which is an image; it is saved."""
     A = np.empty((len(A_prev), math.prod(layer["output_shape"])), A_prev.dtype)
-    max_pool.max_pool2d(_images(layer, A_prev, "input_shape"), *_windows(layer), _images(layer, A, "output_shape"))
+    max_pool2d(_images(layer, A_prev, "input_shape"), *_windows(layer), _images(layer, A, "output_shape"))
     return A, A
 
 
-def max_pool_backward(layer, dA, A_prev, A):
+def backward_max_pool(layer, dA, A_prev, A):
+    """dA_prev (m, n_prev), from dA (m, n) and the saved A (m, n)."""
     dA, A, given = (
         _images(layer, *each) for each in ((dA, "output_shape"), (A, "output_shape"), (A_prev, "input_shape"))
     )
-    (dA_prev,) = outputs_of(max_pool.max_pool2d_backward, dA, given, A, *_windows(layer), like=[given])
+    (dA_prev,) = outputs_of(max_pool2d_backward, dA, given, A, *_windows(layer), like=[given])
     return dA_prev.reshape(A_prev.shape), {}
 
 
-def rescale_forward(layer, A_prev, training):
+def forward_rescale(layer, A_prev, training):
+    """Z (m, n) = scale A_prev + shift."""
     return layer["scale"] * A_prev + layer["shift"], None
 
 
-def rescale_backward(layer, dZ, A_prev, saved):
+def backward_rescale(layer, dZ, A_prev, saved):
+    """dA_prev (m, n) = scale dZ."""
     return layer["scale"] * dZ, {}
 
 
 KINDS = {
-    "Dense": (dense_forward, dense_backward),
-    "BatchNorm": (batch_norm_forward, batch_norm_backward),
-    "LayerNorm": (layer_norm_forward, layer_norm_backward),
-    "Dropout": (dropout_forward, dropout_backward),
-    "MaxPool1D": (max_pool_forward, max_pool_backward),
-    "MaxPool2D": (max_pool_forward, max_pool_backward),
-    "Rescale": (rescale_forward, rescale_backward),
+    "Dense": (forward_dense, backward_dense),
+    "BatchNorm": (forward_batch_norm, backward_batch_norm),
+    "LayerNorm": (forward_layer_norm, backward_layer_norm),
+    "Dropout": (forward_dropout, backward_dropout),
+    "MaxPool1D": (forward_max_pool, backward_max_pool),
+    "MaxPool2D": (forward_max_pool, backward_max_pool),
+    "Rescale": (forward_rescale, backward_rescale),
 }

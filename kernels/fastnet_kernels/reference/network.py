@@ -14,7 +14,9 @@ A network is a list of layers l = 1, 2, ..., L, and a layer is a dictionary of i
 Everything is computed in the dtype of X and of the parameters. A new kind of layer is an entry in `kinds.KINDS`.
 """
 
-from . import activations, losses, updates
+from . import activation as activations
+from . import loss as losses
+from . import optimizers
 from .kinds import KINDS, outputs_of, penalty
 
 
@@ -31,7 +33,7 @@ def forward(layers, X, *, training=False):
 
 
 def cost(layers, loss, A, Z, Y):
-    """J = mean(L) + penalties, and dZ[L] (m, n_L), for a loss (name, *setting), and Y as the file `losses` takes it."""
+    """J = mean(L) + penalties, and dZ[L] (m, n_L), for a loss (name, *setting), and Y as the file `loss` takes it."""
     name, *setting = loss
     of_logits = name in ("log_loss", "cross_entropy", "hinge")  # which give dZ; the other losses give dA
     outputs = Z[-1] if of_logits else A[-1]
@@ -52,11 +54,11 @@ def backward(layers, A, Z, saved, dZ):
 
 
 def update(layers, gradients, learning_rate):
-    """W := W - learning_rate dW, in place, and so every parameter that is trained. `updates` has other optimizers."""
+    """W := W - learning_rate dW, in place, and so every parameter that is trained. `optimizers` has others."""
     for layer, of_layer in zip(layers, gradients, strict=True):
         if layer.get("trainable", True):
             for name, gradient in of_layer.items():
-                updates.sgd(layer[name], gradient, learning_rate)
+                optimizers.sgd(layer[name], gradient, learning_rate)
 
 
 # ---------------------------------------------------------------- activations: A = g(Z) and dZ = dA * g'(Z)

@@ -179,8 +179,8 @@ def _global(module, kind, name):
 
 def _symbol(name, argument_types):
     """A routine's name in machine code: equal in every process, and another one as soon as any source changes."""
-    asked = f"{name} {argument_types} {SOURCES}"
-    return f"{name}.{hashlib.sha256(asked.encode()).hexdigest()[:16]}"
+    key = f"{name} {argument_types} {SOURCES}"
+    return f"{name}.{hashlib.sha256(key.encode()).hexdigest()[:16]}"
 
 
 def _load(name, argument_types):

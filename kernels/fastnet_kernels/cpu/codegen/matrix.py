@@ -11,20 +11,32 @@ from .compiling import inner
 
 
 class Matrix(NamedTuple):
-    """A matrix in a buffer: number [r, c] is data[offset + r * row + c * column], counted in elements."""
+    """A matrix in a buffer: number [r, c] is data[offset + r * row_stride + c * column_stride], counted in elements."""
 
     data: np.ndarray
     offset: int
-    row: int
-    column: int
+    row_stride: int
+    column_stride: int
+
+
+class Panels(NamedTuple):
+    """A matrix in panels of a few columns, whose rows are contiguous.
+
+    Number [r, c] of panel p is data[offset + p * panel_stride + r * row_stride + c], counted in elements.
+    """
+
+    data: np.ndarray
+    offset: int
+    row_stride: int
+    panel_stride: int
 
 
 class Rows(NamedTuple):
-    """Rows that lie anywhere in a buffer: number [r, c] is data[offset + index[r] * row + c], counted in elements."""
+    """Rows that lie anywhere in a buffer: number [r, c] is data[offset + index[r] * row_stride + c], in elements."""
 
     data: np.ndarray
     offset: int
-    row: int
+    row_stride: int
     index: np.ndarray
 
 
@@ -38,7 +50,19 @@ class Rescale(NamedTuple):
 @inner
 def moved(M, by):
     """The matrix whose first number is `by` elements behind that of M."""
-    return Matrix(M.data, M.offset + by, M.row, M.column)
+    return Matrix(M.data, M.offset + by, M.row_stride, M.column_stride)
+
+
+@inner
+def panel_of(M, p):
+    """Panel p of some `Panels`, as a `Matrix` of contiguous rows."""
+    return Matrix(M.data, M.offset + p * M.panel_stride, M.row_stride, 1)
+
+
+@inner
+def panels_from(M, p):
+    """The panels from panel p on."""
+    return Panels(M.data, M.offset + p * M.panel_stride, M.row_stride, M.panel_stride)
 
 
 @inner

@@ -76,7 +76,7 @@ def transposed(builder, vectors):
 
 
 def emit_prefetch(builder, pointer, *, first_cache=True):
-    """Prefetch a cache line that is read soon; any address will do."""
+    """Prefetch a cache line; any address will do."""
     pointer = builder.bitcast(pointer, ir.IntType(8).as_pointer())
     numbers = [ir.IntType(32)(number) for number in (0, 3 if first_cache else 2, 1)]  # to read, how near, data
     kind = ir.FunctionType(ir.VoidType(), [pointer.type, *(number.type for number in numbers)])

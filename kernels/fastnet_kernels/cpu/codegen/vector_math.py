@@ -32,7 +32,7 @@ _MANTISSAS, _BIASES = {32: 23, 64: 52}, {32: 127, 64: 1023}
 def is_finite(x):
     """Whether x is neither NaN nor infinite.
 
-    By a comparison: Numba's own asks x - x, which is 0 for LLVM where x is a sum whose terms it may reorder.
+    By a comparison: Numba's own computes x - x, which is 0 for LLVM where x is a sum whose terms it may reorder.
     """
     return abs(x) < math.inf
 

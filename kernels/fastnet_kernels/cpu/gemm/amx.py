@@ -1,4 +1,4 @@
-"""AMX, the matrix unit of Intel's processors: its instructions, and the system's leave to use them.
+"""AMX, products of small matrices on Intel's processors: its instructions, and the system's leave to use them.
 
 It has eight tiles, each of 16 rows of 64 bytes. One instruction adds to a tile of C, 16 x 16 float32 numbers, the
 product of a tile of A and one of B: 16 x 32 and 32 x 16 numbers of bfloat16. A row of a tile of A belongs to a row of
@@ -24,7 +24,7 @@ from ..codegen.simd import Buffer, Operand
 TILE_ROWS = 16
 TILE_NUMBERS = 256  # in words of 4 bytes: a float32 number, or two of bfloat16
 _ROW_BYTES = 64
-_ASK_FOR_PERMISSION, _TILE_DATA, _ARCH_PRCTL = 0x1023, 18, 158  # ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA, the call
+_REQUEST_PERMISSION, _TILE_DATA, _ARCH_PRCTL = 0x1023, 18, 158  # ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA, the call
 
 
 @functools.cache
@@ -37,7 +37,7 @@ def may_be_used():
         return False
     if not sys.platform.startswith("linux") or platform.machine() != "x86_64":
         return False
-    return ctypes.CDLL(None).syscall(_ARCH_PRCTL, _ASK_FOR_PERMISSION, _TILE_DATA) == 0
+    return ctypes.CDLL(None).syscall(_ARCH_PRCTL, _REQUEST_PERMISSION, _TILE_DATA) == 0
 
 
 def _emit(builder, name, *arguments):
@@ -114,17 +114,16 @@ def close_tiles(typing_context, buffer):
     return types.void(buffer), generate
 
 
-# Of A's and of B's term. From one to the next, one of them stays in its tiles.
-_PAIRS_OF_TERMS = ((0, 2), (0, 1), (1, 1), (1, 0), (0, 0), (2, 0))
+# Which x_i of A and of B are multiplied. From one pair to the next, one of them stays in its tiles.
+_PAIRS = ((0, 2), (0, 1), (1, 1), (1, 0), (0, 0), (2, 0))
 
 
 @intrinsic
-def multiply_tiles(typing_context, down, across, C, terms, a, b, steps):
+def multiply_tiles(typing_context, down, across, C, packed, a, b, steps):
     """C[r, v] += sum_k A[r, k] B[k, v], for k < 32 `steps` and the rows and columns that tiles are open for.
 
     C is a `Matrix` of contiguous rows, and lies in `down` times `across` tiles, each 1 or 2 (literal). A and B are
-    `terms` from a and b on, see `bf16x3`:
-    for each step of 32 two tiles of each of three terms.
+    in `packed` from a and b on, as `bf16x3`: for each step of 32 two tiles of each of x_1, x_2 and x_3.
     """
     if not isinstance(down, types.IntegerLiteral) or not isinstance(across, types.IntegerLiteral):
         return None
@@ -136,7 +135,7 @@ def multiply_tiles(typing_context, down, across, C, terms, a, b, steps):
         target = Operand(context, builder, signature.args[2], arguments[2])
         source = Buffer(context, builder, signature.args[3], arguments[3])
         number, unit = ir.IntType(64), _Tiles(builder)
-        c_row_bytes, row_bytes = builder.mul(target.row, number(4)), number(_ROW_BYTES)
+        c_row_bytes, row_bytes = builder.mul(target.row_stride, number(4)), number(_ROW_BYTES)
         # Tiles 0 to 3 are C's, 4 and 5 A's, 6 and 7 B's.
         sums = [
             (row, column, 2 * row + column)
@@ -145,7 +144,7 @@ def multiply_tiles(typing_context, down, across, C, terms, a, b, steps):
         ]
 
         def offset(row, column):
-            down = builder.mul(target.row, number(TILE_ROWS * row))
+            down = builder.mul(target.row_stride, number(TILE_ROWS * row))
             return target.at(target.offset, down, number(TILE_ROWS * column))
 
         for row, column, tile in sums:
@@ -153,12 +152,12 @@ def multiply_tiles(typing_context, down, across, C, terms, a, b, steps):
         with cgutils.for_range(builder, steps) as loop:
             step = builder.mul(loop.index, number(6 * TILE_NUMBERS))
 
-            def load(tile, start, term, i):
-                offset = number((2 * term + i) * TILE_NUMBERS)
+            def load(tile, start, which, i):
+                offset = number((2 * which + i) * TILE_NUMBERS)
                 unit.load(tile, source.at(start, step, offset), row_bytes)
 
             last = (None, None)
-            for pair in _PAIRS_OF_TERMS:
+            for pair in _PAIRS:
                 # Tiles are loaded just before they are needed: the unit is busy meanwhile.
                 of_a, of_b = (new if new != old else None for new, old in zip(pair, last, strict=True))
                 order = sums if of_a is not None else sorted(sums, key=operator.itemgetter(1))
@@ -175,4 +174,4 @@ def multiply_tiles(typing_context, down, across, C, terms, a, b, steps):
         return context.get_dummy_value()
 
     offset = types.intp
-    return types.void(down, across, C, terms, offset, offset, offset), generate
+    return types.void(down, across, C, packed, offset, offset, offset), generate

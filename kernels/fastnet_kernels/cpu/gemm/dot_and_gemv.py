@@ -29,39 +29,42 @@ def _largest(sizes, limit):
 
 
 @inner
-def _gemm_dot(m, n, alpha, C, A, B, n_k, rescale):
+def _gemm_dot(m, n, k, alpha, C, A, B, rescale):
+    """C[i, j] += alpha sum_p A[i, p] B[j, p], where A is read as `rescale` says, in tiles of MR rows and NR columns."""
     j = 0
     while j < n:
-        width = _largest(_DOT_NR, n - j)
+        nr = _largest(_DOT_NR, n - j)
         i = 0
         while i < m:
-            height = _largest(_DOT_MR, m - i)
-            tile, rows = moved(C, i * C.row + j * C.column), Rows(A.data, A.offset, A.row, vector(A.index, i, height))
-            dot_micro_kernel(height, width, alpha, tile, rows, moved(B, j * B.row), n_k, rescale)
-            i += height
-        j += width
+            mr = _largest(_DOT_MR, m - i)
+            tile = moved(C, i * C.row_stride + j * C.column_stride)
+            rows = Rows(A.data, A.offset, A.row_stride, vector(A.index, i, mr))
+            dot_micro_kernel(mr, nr, k, alpha, tile, rows, moved(B, j * B.row_stride), rescale)
+            i += mr
+        j += nr
 
 
 @routine
-def gemm_dot(m, n, alpha, C, A, B, n_k):
-    """C[i, j] += alpha sum_k A[i, k] B[j, k], for i < m, j < n, k < n_k.
+def gemm_dot(m, n, k, alpha, C, A, B):
+    """C[i, j] += alpha sum_p A[i, p] B[j, p], for i < m, j < n, p < k.
 
     C and B are `Matrix`es, A is `Rows`; the rows of A and B are contiguous.
     """
-    _gemm_dot(m, n, alpha, C, A, B, n_k, None)
+    _gemm_dot(m, n, k, alpha, C, A, B, None)
 
 
 @routine(component=BYTES)
-def gemm_dot_bytes(m, n, C, A, B, n_k, rescale):
-    """C[i, j] += sum_k (scale A[i, k] + shift) B[j, k], for i < m, j < n, k < n_k, where A is `Rows` of bytes.
+def gemm_dot_bytes(m, n, k, C, A, B, rescale):
+    """C[i, j] += sum_p (scale A[i, p] + shift) B[j, p], for i < m, j < n, p < k, where A is `Rows` of bytes.
 
     C and B are `Matrix`es; the rows of A and B are contiguous. The bytes are read again for every few rows of B.
     """
-    _gemm_dot(m, n, C.data.dtype.type(1), C, A, B, n_k, rescale)
+    _gemm_dot(m, n, k, C.data.dtype.type(1), C, A, B, rescale)
 
 
 @inner
 def _add_four(changed, factors, a, b, c, d):
+    """changed += p a + q b + r c + u d, all (n,): it is loaded and stored once for four rows."""
     p, q, r, u = factors
     for k in range(changed.size):
         changed[k] += p * a[k] + q * b[k] + r * c[k] + u * d[k]
@@ -69,13 +72,15 @@ def _add_four(changed, factors, a, b, c, d):
 
 @inner
 def _prefetch_row(source, offset, count):
+    """Prefetch `count` numbers of a buffer, a cache line at a time."""
     for k in range(0, count, LINE_BYTES // source.itemsize):
         prefetch_far(source, offset + k)
 
 
 @inner
 def _gemv_t(target, alpha, factors, count, source, ahead):
-    data, index, F, f, f_step = source.data, source.index, factors.data, factors.offset, factors.row
+    """target[k] += alpha sum_i factors[i, 0] source[i, k], as `gemv_t` says, for a source of any dtype."""
+    data, index, F, f, f_step = source.data, source.index, factors.data, factors.offset, factors.row_stride
     for first in range(0, target.size, _COLUMNS):
         changed = vector(target, first, min(_COLUMNS, target.size - first))
         s = source.offset + first
@@ -83,12 +88,12 @@ def _gemv_t(target, alpha, factors, count, source, ahead):
         while i + 4 <= count:
             p, q = alpha * F[f + i * f_step], alpha * F[f + (i + 1) * f_step]
             r, u = alpha * F[f + (i + 2) * f_step], alpha * F[f + (i + 3) * f_step]
-            a = vector(data, s + index[i] * source.row, changed.size)
-            b = vector(data, s + index[i + 1] * source.row, changed.size)
-            c = vector(data, s + index[i + 2] * source.row, changed.size)
-            d = vector(data, s + index[i + 3] * source.row, changed.size)
+            a = vector(data, s + index[i] * source.row_stride, changed.size)
+            b = vector(data, s + index[i + 1] * source.row_stride, changed.size)
+            c = vector(data, s + index[i + 2] * source.row_stride, changed.size)
+            d = vector(data, s + index[i + 3] * source.row_stride, changed.size)
             if ahead > 0:
-                upcoming, later = s + index[i + ahead] * source.row, s + index[i + ahead + 1] * source.row
+                upcoming, later = s + index[i + ahead] * source.row_stride, s + index[i + ahead + 1] * source.row_stride
                 for k in range(0, changed.size, _PREFETCHED):
                     n = min(_PREFETCHED, changed.size - k)
                     _prefetch_row(data, upcoming + k, n)
@@ -100,7 +105,7 @@ def _gemv_t(target, alpha, factors, count, source, ahead):
             i += 4
         while i < count:
             p = alpha * F[f + i * f_step]
-            a = vector(data, s + index[i] * source.row, changed.size)
+            a = vector(data, s + index[i] * source.row_stride, changed.size)
             for k in range(changed.size):
                 changed[k] += p * a[k]
             i += 1

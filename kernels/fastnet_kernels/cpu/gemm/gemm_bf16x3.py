@@ -1,13 +1,13 @@
 """C += alpha A B for panels of 32 columns by AMX: faster than by vectors, and as exact.
 
-B is given as bf16x3 terms of some panels and a limited depth, which stay in the second-level cache; the terms of 32
-rows of A are made in the first-level cache, and used for all panels. A buffer of terms begins with those of A, and B's
+B is packed as bf16x3, some panels of a limited depth at a time, which stay in the second-level cache; 32 rows of A at a
+time are packed in the first-level cache, and used for all panels. The buffer `packed` begins with A's bf16x3, and B's
 panels follow.
 """
 
 from ...codes import AMX
 from ..codegen.compiling import inner, routine
-from ..codegen.matrix import Rescale, moved, unscaled
+from ..codegen.matrix import Rescale, moved, panel_of, panels_from, unscaled
 from ..codegen.processor import TARGET
 from ..partition import n_blocks
 from .amx import TILE_NUMBERS, TILE_ROWS, close_tiles, multiply_tiles, open_tiles
@@ -15,28 +15,28 @@ from .bf16x3 import bf16x3_columns, bf16x3_pairs
 
 _PANELS = TARGET.amx_panels
 _DEPTH = TARGET.amx_depth
-_PANEL = TARGET.bf16x3_panel
+_PANEL_SIZE = TARGET.bf16x3_panel_size
 
 STEP = 2 * TILE_ROWS  # rows, columns and depth of what is multiplied at a time
-_BF16X3_WORDS = 6 * TILE_NUMBERS  # words of the terms of such a square
+_BF16X3_WORDS = 6 * TILE_NUMBERS  # words of such a square's bf16x3
 
 
 @inner
-def bf16x3_panel(t, p):
-    """Where B's terms of panel p begin: behind those of A, which begin at t."""
-    return t + (1 + p) * _PANEL
+def panel_offset(p):
+    """Where the bf16x3 of B's panel p begins: behind that of A."""
+    return (1 + p) * _PANEL_SIZE
 
 
 @inner
 def tile_of(t, k, i):
-    """Where, of terms that begin at t, those of the step with k and of the tile with row or column i begin."""
+    """Where, of a bf16x3 that begins at t, the step with k and in it the tile with row or column i begin."""
     return t + k // STEP * _BF16X3_WORDS + i // TILE_ROWS * TILE_NUMBERS
 
 
 @inner
-def _bf16x3_panel(terms, t, B, b, depth):
-    """Terms of a panel, `depth` rows of 32 numbers of B from b on."""
-    as_it_is, half = unscaled(terms), TILE_ROWS * STEP
+def _pack_panel(packed, t, B, b, depth):
+    """The bf16x3 of a panel, `depth` rows of 32 numbers of B from b on."""
+    as_it_is, half = unscaled(packed), TILE_ROWS * STEP
     for k in range(0, depth, STEP):
         left = depth - k
         for row in range(TILE_ROWS):
@@ -44,48 +44,50 @@ def _bf16x3_panel(terms, t, B, b, depth):
                 target = tile_of(t, k, column) + row * TILE_ROWS
                 first = b + (k + row) * STEP + column
                 if left >= STEP:
-                    bf16x3_pairs(terms, target, B, first, first + half, None, None, as_it_is)
+                    bf16x3_pairs(packed, target, B, first, first + half, None, None, as_it_is)
                 else:
                     of_first, of_second = (row < left) * TILE_ROWS, (row + TILE_ROWS < left) * TILE_ROWS
-                    bf16x3_pairs(terms, target, B, first, first + half, of_first, of_second, as_it_is)
+                    bf16x3_pairs(packed, target, B, first, first + half, of_first, of_second, as_it_is)
 
 
 @inner
-def _bf16x3_rows(terms, alpha, A, rows, depth):
-    """Terms of alpha A, from the beginning of `terms` on: up to 32 rows, contiguous ones."""
-    rescale, left = Rescale(alpha, terms.dtype.type(0)), depth % STEP
+def _pack_rows(packed, alpha, A, rows, depth):
+    """The bf16x3 of alpha A, at the beginning of `packed`: up to 32 rows, contiguous ones."""
+    rescale, left = Rescale(alpha, packed.dtype.type(0)), depth % STEP
     for row in range(rows):
-        source, offset = A.offset + row * A.row, row % TILE_ROWS * TILE_ROWS
+        source, offset = A.offset + row * A.row_stride, row % TILE_ROWS * TILE_ROWS
         for k in range(0, depth - left, STEP):
             first, target = source + k, tile_of(0, k, row) + offset
-            bf16x3_pairs(terms, target, A.data, first, first + TILE_ROWS, None, None, rescale)
+            bf16x3_pairs(packed, target, A.data, first, first + TILE_ROWS, None, None, rescale)
         if left:
             first, target = source + depth - left, tile_of(0, depth, row) + offset
             of_first = min(left, TILE_ROWS)
-            bf16x3_pairs(terms, target, A.data, first, first + TILE_ROWS, of_first, left - of_first, rescale)
+            bf16x3_pairs(packed, target, A.data, first, first + TILE_ROWS, of_first, left - of_first, rescale)
 
 
 @inner
-def _bf16x3_columns(terms, A, rows, depth):
-    """Terms of A, from the beginning of `terms` on: up to 32 rows; the numbers of a step of k are contiguous."""
+def _pack_columns(packed, A, rows, depth):
+    """The bf16x3 of A, at the beginning of `packed`: up to 32 rows; the numbers of a step of k are contiguous."""
     for row in range(0, rows, TILE_ROWS):
         for k in range(0, depth, STEP):
             height, deep = min(TILE_ROWS, rows - row), min(STEP, depth - k)
-            bf16x3_columns(terms, tile_of(0, k, row), A.data, A.offset + row + k * A.column, A.column, height, deep)
+            bf16x3_columns(
+                packed, tile_of(0, k, row), A.data, A.offset + row + k * A.column_stride, A.column_stride, height, deep
+            )
 
 
 @inner
-def _multiply(rows, columns, C, terms, b, steps):
-    """C[r, v] += A B, for r < rows and v < columns, 1 to 32 of both; B's terms begin at b, A's at 0."""
-    if rows > TILE_ROWS:
-        if columns > TILE_ROWS:
-            multiply_tiles(2, 2, C, terms, 0, b, steps)
+def _multiply(m, n, C, packed, b, steps):
+    """C[i, j] += A B, for i < m and j < n, 1 to 32 of both; B's bf16x3 begins at b, A's at 0."""
+    if m > TILE_ROWS:
+        if n > TILE_ROWS:
+            multiply_tiles(2, 2, C, packed, 0, b, steps)
         else:
-            multiply_tiles(2, 1, C, terms, 0, b, steps)
-    elif columns > TILE_ROWS:
-        multiply_tiles(1, 2, C, terms, 0, b, steps)
+            multiply_tiles(2, 1, C, packed, 0, b, steps)
+    elif n > TILE_ROWS:
+        multiply_tiles(1, 2, C, packed, 0, b, steps)
     else:
-        multiply_tiles(1, 1, C, terms, 0, b, steps)
+        multiply_tiles(1, 1, C, packed, 0, b, steps)
 
 
 @inner
@@ -96,42 +98,41 @@ def depth_at_once(depth):
 
 
 @routine(component=AMX)
-def gemm_bf16x3(rows, columns, alpha, C, A, depth, terms):
-    """C_p[r, v] += alpha sum_k A[r, k] B_p[k, v], for r < rows, k < depth, and 32 p + v < columns with v < 32.
+def gemm_bf16x3(m, n, k, alpha, C, A, packed):
+    """C[i, j] += alpha sum_p A[i, p] B[p, j], for i < m, j < n, p < k.
 
-    C and B are panels of 32 columns, at most `amx_panels` of the target: C is a `Matrix` of contiguous rows whose
-    `column` is from panel to panel, and B's terms are there, behind the place for A's in `terms`. A is a `Matrix` whose
-    rows are contiguous, or its columns; then alpha is 1.
+    C and B are in panels of 32 columns, at most `amx_panels` of the target: C is `Panels`, and B's are in `packed`
+    already, behind the place for A's. A is a `Matrix` whose rows are contiguous, or its columns; then alpha is 1.
     """
-    whole, rest, steps = columns // STEP, columns % STEP, n_blocks(depth, STEP)
-    for row in range(0, rows, STEP):
-        height, offset = min(STEP, rows - row), row * C.row
+    whole, rest, steps = n // STEP, n % STEP, n_blocks(k, STEP)
+    for row in range(0, m, STEP):
+        height, offset = min(STEP, m - row), row * C.row_stride
         if row == 0 or height < STEP or rest > 0:
             open_tiles(C.data, height, STEP)
-        if A.column == 1:
-            _bf16x3_rows(terms, alpha, moved(A, row * A.row), height, depth)
+        if A.column_stride == 1:
+            _pack_rows(packed, alpha, moved(A, row * A.row_stride), height, k)
         else:
-            _bf16x3_columns(terms, moved(A, row), height, depth)
+            _pack_columns(packed, moved(A, row), height, k)
         for p in range(whole):
-            _multiply(height, STEP, moved(C, offset + p * C.column), terms, bf16x3_panel(0, p), steps)
+            _multiply(height, STEP, moved(panel_of(C, p), offset), packed, panel_offset(p), steps)
         if rest > 0:
             open_tiles(C.data, height, rest)
-            _multiply(height, rest, moved(C, offset + whole * C.column), terms, bf16x3_panel(0, whole), steps)
+            _multiply(height, rest, moved(panel_of(C, whole), offset), packed, panel_offset(whole), steps)
     close_tiles(C.data)
 
 
 @routine(component=AMX)
-def gemm_amx(rows, columns, alpha, C, A, B, depth, terms):
-    """C_p[r, v] += alpha sum_k A[r, k] B_p[k, v], for r < rows, k < depth, and 32 p + v < columns with v < 32.
+def gemm_amx(m, n, k, alpha, C, A, B, packed):
+    """C[i, j] += alpha sum_p A[i, p] B[p, j], for i < m, j < n, p < k.
 
-    C, A and B are `Matrix`es: C and B of contiguous rows, `column` from panel to panel of 32 columns; of A the rows are
-    contiguous, or the columns, and then alpha is 1. `terms` is for use.
+    C and B are `Panels` of 32 columns. A is a `Matrix` whose rows are contiguous, or its columns; then alpha is 1.
+    `packed` is for use.
     """
-    at_once = depth_at_once(depth)
-    for first in range(0, columns, _PANELS * STEP):
-        some, p = min(_PANELS * STEP, columns - first), first // STEP
-        for k in range(0, depth, at_once):
-            deep = min(at_once, depth - k)
+    at_once = depth_at_once(k)
+    for first in range(0, n, _PANELS * STEP):
+        some, p = min(_PANELS * STEP, n - first), first // STEP
+        for k0 in range(0, k, at_once):
+            deep = min(at_once, k - k0)
             for i in range(n_blocks(some, STEP)):
-                _bf16x3_panel(terms, bf16x3_panel(0, i), B.data, B.offset + (p + i) * B.column + k * STEP, deep)
-            gemm_bf16x3(rows, some, alpha, moved(C, p * C.column), moved(A, k * A.column), deep, terms)
+                _pack_panel(packed, panel_offset(i), B.data, B.offset + (p + i) * B.panel_stride + k0 * STEP, deep)
+            gemm_bf16x3(m, some, deep, alpha, panels_from(C, p), moved(A, k0 * A.column_stride), packed)

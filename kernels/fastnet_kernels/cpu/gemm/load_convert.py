@@ -66,11 +66,11 @@ def transpose(typing_context, target, source, first, width, rescale):
             found = []
             for i in range(lanes):
                 row = rows.load(rows.at(first, index(i)))
-                found.append(reader.read(source.at(source.offset, builder.mul(row, source.row)), mask))
+                found.append(reader.read(source.at(source.offset, builder.mul(row, source.row_stride)), mask))
             return transposed(builder, found)
 
         def store(numbers, k):
-            target.store_vector(numbers, target.at(target.offset, builder.mul(index(k), target.row)))
+            target.store_vector(numbers, target.at(target.offset, builder.mul(index(k), target.row_stride)))
 
         def whole():
             for k, numbers in enumerate(read()):

@@ -18,12 +18,6 @@ _MR, _MR_NARROW = TARGET.mr, TARGET.mr_narrow
 
 
 @inner
-def panel_width(buffer):
-    """Width of a panel, which is two vectors, in numbers."""
-    return PANEL_BYTES // buffer.itemsize
-
-
-@inner
 def _even_height(left, heights):
     """Height of the next tile: tiles of like height, since a low one does not keep the units busy."""
     wanted = n_blocks(left, n_blocks(left, heights[0]))
@@ -35,31 +29,31 @@ def _even_height(left, heights):
 
 
 @routine
-def gemm(rows, columns, alpha, C, A, B, depth, b_next):
-    """C[r, v] += alpha sum_k A[r, k] B[k, v], for r < rows, v < columns, k < depth.
+def gemm(m, n, k, alpha, C, A, B, b_next):
+    """C[i, j] += alpha sum_p A[i, p] B[p, j], for i < m, j < n, p < k.
 
     C, A and B are `Matrix`es; the rows of C and B are contiguous. At b_next of B's buffer lies what is read after this
     panel and is as large, if it is to be prefetched, from beyond the second-level cache; or NO_PREFETCH.
     """
-    panel, lanes = PANEL_BYTES // C.data.itemsize, VECTOR_BYTES // C.data.itemsize
-    whole = columns // panel * panel
+    nr, lanes = PANEL_BYTES // C.data.itemsize, VECTOR_BYTES // C.data.itemsize
+    whole = n // nr * nr
     line = LINE_BYTES // C.data.itemsize
-    for v in range(0, whole, panel):
-        row = prefetched = 0
-        while row < rows:
-            height = _even_height(rows - row, _MR)
-            upcoming = b_next + prefetched if b_next != NO_PREFETCH and prefetched < panel * depth else NO_PREFETCH
-            tile, factors = moved(C, row * C.row + v), moved(A, row * A.row)
-            gemm_micro_kernel(height, alpha, tile, factors, moved(B, v), depth, upcoming)
-            row += height
-            prefetched += line * depth
-    for v in range(whole, columns, lanes):
-        row = 0
-        while row < rows:
-            height = _even_height(rows - row, _MR_NARROW)
-            tile, factors = moved(C, row * C.row + v), moved(A, row * A.row)
-            gemm_micro_kernel_narrow(height, min(lanes, columns - v), alpha, tile, factors, moved(B, v), depth)
-            row += height
+    for j in range(0, whole, nr):
+        i = prefetched = 0
+        while i < m:
+            mr = _even_height(m - i, _MR)
+            upcoming = b_next + prefetched if b_next != NO_PREFETCH and prefetched < nr * k else NO_PREFETCH
+            tile, factors = moved(C, i * C.row_stride + j), moved(A, i * A.row_stride)
+            gemm_micro_kernel(mr, k, alpha, tile, factors, moved(B, j), upcoming)
+            i += mr
+            prefetched += line * k
+    for j in range(whole, n, lanes):
+        i = 0
+        while i < m:
+            mr = _even_height(m - i, _MR_NARROW)
+            tile, factors = moved(C, i * C.row_stride + j), moved(A, i * A.row_stride)
+            gemm_micro_kernel_narrow(mr, min(lanes, n - j), k, alpha, tile, factors, moved(B, j))
+            i += mr
 
 
 @inner
@@ -69,17 +63,17 @@ def mc_for(depth, buffer):
 
 
 @routine(component=SAMPLE_ROWS)
-def gemm_gathered(rows, columns, alpha, C, A, B, depth):
-    """C[r, v] += alpha sum_k A[r, k] B[k, v], for r < rows, v < columns, k < depth, where B is `Rows`.
+def gemm_gathered(m, n, k, alpha, C, A, B):
+    """C[i, j] += alpha sum_p A[i, p] B[p, j], for i < m, j < n, p < k, where B is `Rows`.
 
     C and A are `Matrix`es; the rows of C are contiguous.
     """
     lanes = VECTOR_BYTES // C.data.itemsize
-    for v in range(0, columns, lanes):
-        row = 0
-        while row < rows:
-            height = _even_height(rows - row, _MR_NARROW)
-            tile, factors = moved(C, row * C.row + v), moved(A, row * A.row)
-            some = Rows(B.data, B.offset + v, B.row, B.index)
-            gemm_micro_kernel_narrow(height, min(lanes, columns - v), alpha, tile, factors, some, depth)
-            row += height
+    for j in range(0, n, lanes):
+        i = 0
+        while i < m:
+            mr = _even_height(m - i, _MR_NARROW)
+            tile, factors = moved(C, i * C.row_stride + j), moved(A, i * A.row_stride)
+            some = Rows(B.data, B.offset + j, B.row_stride, B.index)
+            gemm_micro_kernel_narrow(mr, min(lanes, n - j), k, alpha, tile, factors, some)
+            i += mr

@@ -48,8 +48,8 @@ def _times(builder, index, stride):
     return builder.mul(index, stride)
 
 
-def _choose(builder, asked, choices, emit):
-    """Branch to the micro-kernel of the sizes `asked`, which are numbers; `choices` lists what each can be."""
+def _choose(builder, sizes, choices, emit):
+    """Branch to the micro-kernel of these sizes, which are numbers; `choices` lists what each can be."""
     end = builder.append_basic_block("tile_end")
 
     def narrow(found, left):
@@ -62,13 +62,13 @@ def _choose(builder, asked, choices, emit):
             with builder.if_then(builder.icmp_signed("==", left[0][0], _number(choice))):
                 narrow([*found, choice], left[1:])
 
-    narrow([], list(zip(asked, choices, strict=True)))
+    narrow([], list(zip(sizes, choices, strict=True)))
     builder.branch(end)
     builder.position_at_end(end)
 
 
 def _row_pointers(builder, matrix, count):
-    return [matrix.at(matrix.offset, _times(builder, _number(r), matrix.row)) for r in range(count)]
+    return [matrix.at(matrix.offset, _times(builder, _number(r), matrix.row_stride)) for r in range(count)]
 
 
 class _Rows:
@@ -85,7 +85,7 @@ class _Rows:
         self.builder, self.count, self.pointer = builder, count, matrix.element.as_pointer()
         self.size = _number(matrix.size)
         self.first = builder.bitcast(matrix.at(matrix.offset), _BYTE.as_pointer())
-        stride = builder.mul(matrix.row, self.size)
+        stride = builder.mul(matrix.row_stride, self.size)
         self.multiples = {number: builder.mul(stride, _number(number)) for number in (1, 3, 5, len(self._GROUP))}
 
     def after(self, offset):
@@ -109,34 +109,34 @@ def _indexed(context, builder, kind, rows, number):
     return index.load(index.at(number))
 
 
-def _next_of(builder, A, B, depth, h, b_prefetch):
-    """Pointer to what is needed soon, and its step: of B from b_prefetch on, else of A.
+def _prefetched_by(builder, A, B, k, h, b_prefetch):
+    """Pointer to what is prefetched, and its step: of B from b_prefetch on, else of A.
 
     Down a column of A that is the same column some steps on; along rows that lie without a gap it is the next tile, a
     line a step. A second line for a column's last rows would cost more than it brings: a prefetch takes a load's place.
     """
-    is_column = builder.icmp_signed("!=", A.column, _number(1))
+    is_column = builder.icmp_signed("!=", A.column_stride, _number(1))
     line = _number(LINE_BYTES // A.size)
-    has_no_gap = builder.icmp_signed("<=", A.row, builder.add(depth, line))
-    down, along = _times(builder, _number(_A_AHEAD), A.column), _times(builder, _number(h), A.row)
+    has_no_gap = builder.icmp_signed("<=", A.row_stride, builder.add(k, line))
+    down, along = _times(builder, _number(_A_AHEAD), A.column_stride), _times(builder, _number(h), A.row_stride)
     ahead = builder.select(is_column, down, along)
-    step = builder.select(is_column, A.column, builder.select(has_no_gap, line, _number(0)))
+    step = builder.select(is_column, A.column_stride, builder.select(has_no_gap, line, _number(0)))
     is_known = builder.icmp_signed("!=", b_prefetch, _number(NO_PREFETCH))
     return builder.select(is_known, B.at(b_prefetch), A.at(A.offset, ahead)), builder.select(is_known, line, step)
 
 
 @intrinsic
-def gemm_micro_kernel(typing_context, height, alpha, C, A, B, depth, b_prefetch):
-    """C[r, v] += alpha sum_k A[r, k] B[k, v], for r < height, k < depth, and v below the width of two vectors.
+def gemm_micro_kernel(typing_context, mr, k, alpha, C, A, B, b_prefetch):
+    """C[i, j] += alpha sum_p A[i, p] B[p, j], for i < mr, p < k, and j below the width of two vectors, which is NR.
 
     C, A and B are `Matrix`es; the rows of C and B are contiguous. From b_prefetch on a line of B's buffer is
     prefetched at each step, or, where that is NO_PREFETCH, of A what comes next.
     """
 
     def generate(context, builder, signature, arguments):
-        height, alpha, _, _, _, depth, b_prefetch = arguments
-        C, A, B = (Operand(context, builder, signature.args[i], arguments[i]) for i in (2, 3, 4))
-        b_ahead = _times(builder, _number(_B_AHEAD), B.row)
+        mr, k, alpha, *_, b_prefetch = arguments
+        C, A, B = (Operand(context, builder, signature.args[i], arguments[i]) for i in (3, 4, 5))
+        b_ahead = _times(builder, _number(_B_AHEAD), B.row_stride)
 
         def pair(pointer):
             return [pointer, B.step(pointer, _number(B.lanes))]
@@ -148,14 +148,14 @@ def gemm_micro_kernel(typing_context, height, alpha, C, A, B, depth, b_prefetch)
                 for half in pair(target):
                     emit_prefetch(builder, half)
             rows, start = _Rows(builder, A, h), B.at(B.offset)
-            upcoming, prefetch_step = _next_of(builder, A, B, depth, h, b_prefetch)
-            with cgutils.for_range(builder, depth) as loop:
-                row = B.step(start, _times(builder, loop.index, B.row))
+            upcoming, prefetch_step = _prefetched_by(builder, A, B, k, h, b_prefetch)
+            with cgutils.for_range(builder, k) as loop:
+                row = B.step(start, _times(builder, loop.index, B.row_stride))
                 loaded = [B.load_vector(half) for half in pair(row)]
                 for half in pair(B.step(row, b_ahead)):
                     emit_prefetch(builder, half)
                 emit_prefetch(builder, A.step(upcoming, _times(builder, loop.index, prefetch_step)))
-                for r, number in enumerate(rows.after(_times(builder, loop.index, A.column))):
+                for r, number in enumerate(rows.after(_times(builder, loop.index, A.column_stride))):
                     factor, sums = broadcast(builder, B.vector, A.load(number)), cells[2 * r : 2 * r + 2]
                     for cell, vector in zip(sums, loaded, strict=True):
                         B.accumulate(cell, factor, vector)
@@ -166,24 +166,24 @@ def gemm_micro_kernel(typing_context, height, alpha, C, A, B, depth, b_prefetch)
                     total = builder.load(cells[2 * r + v])
                     C.store_vector(fused_multiply_add(builder, scale, total, C.load_vector(half)), half)
 
-        _choose(builder, [height], [TARGET.mr], emit)
+        _choose(builder, [mr], [TARGET.mr], emit)
         return context.get_dummy_value()
 
-    return types.void(_OFFSET, C[0].dtype, C, A, B, _OFFSET, _OFFSET), generate
+    return types.void(_OFFSET, _OFFSET, C[0].dtype, C, A, B, _OFFSET), generate
 
 
 @intrinsic
-def gemm_micro_kernel_narrow(typing_context, height, width, alpha, C, A, B, depth):
-    """C[r, v] += alpha sum_k A[r, k] B[k, v], for r < height, k < depth and v < width, at most a vector.
+def gemm_micro_kernel_narrow(typing_context, mr, nr, k, alpha, C, A, B):
+    """C[i, j] += alpha sum_p A[i, p] B[p, j], for i < mr, p < k and j < nr, which is at most a vector.
 
     C and A are `Matrix`es, B is one or `Rows`; the rows of C and B are contiguous.
     """
 
     def generate(context, builder, signature, arguments):
-        height, width, alpha, *_, depth = arguments
-        C, A, B = (Operand(context, builder, signature.args[i], arguments[i]) for i in (3, 4, 5))
-        mask = first_lanes(builder, C.vector, width)
-        has_index = "index" in signature.args[5].fields
+        mr, nr, k, alpha, *_ = arguments
+        C, A, B = (Operand(context, builder, signature.args[i], arguments[i]) for i in (4, 5, 6))
+        mask = first_lanes(builder, C.vector, nr)
+        has_index = "index" in signature.args[6].fields
 
         def emit(h):
             cells = B.zeros(h)
@@ -191,13 +191,13 @@ def gemm_micro_kernel_narrow(typing_context, height, width, alpha, C, A, B, dept
             for target in targets:
                 emit_prefetch(builder, target)
             rows = _Rows(builder, A, h)
-            with cgutils.for_range(builder, depth) as loop:
-                offset = _indexed(context, builder, signature.args[5], B, loop.index)
-                row = B.at(B.offset, _times(builder, offset, B.row))
+            with cgutils.for_range(builder, k) as loop:
+                offset = _indexed(context, builder, signature.args[6], B, loop.index)
+                row = B.at(B.offset, _times(builder, offset, B.row_stride))
                 if has_index:  # what the next tile reads of the row: no processor foresees rows that lie anywhere
                     emit_prefetch(builder, B.step(row, _number(B.lanes)), first_cache=False)
                 loaded = B.load_vector(row, mask)
-                numbers = rows.after(_times(builder, loop.index, A.column))
+                numbers = rows.after(_times(builder, loop.index, A.column_stride))
                 for cell, number in zip(cells, numbers, strict=True):
                     B.accumulate(cell, broadcast(builder, B.vector, A.load(number)), loaded)
             scale = broadcast(builder, C.vector, alpha)
@@ -209,41 +209,41 @@ def gemm_micro_kernel_narrow(typing_context, height, width, alpha, C, A, B, dept
             for numbers, target in zip(changed, targets, strict=True):
                 C.store_vector(numbers, target, mask)
 
-        _choose(builder, [height], [TARGET.mr_narrow], emit)
+        _choose(builder, [mr], [TARGET.mr_narrow], emit)
         return context.get_dummy_value()
 
-    return types.void(_OFFSET, _OFFSET, C[0].dtype, C, A, B, _OFFSET), generate
+    return types.void(_OFFSET, _OFFSET, _OFFSET, C[0].dtype, C, A, B), generate
 
 
 @intrinsic
-def dot_micro_kernel(typing_context, height, width, alpha, C, A, B, n_k, rescale):
-    """C[i, j] += alpha sum_k A[i, k] B[j, k], for i < height, j < width and k < n_k.
+def dot_micro_kernel(typing_context, mr, nr, k, alpha, C, A, B, rescale):
+    """C[i, j] += alpha sum_p A[i, p] B[j, p], for i < mr, j < nr and p < k.
 
     C and B are `Matrix`es, A `Rows`; the rows of A and B are contiguous. A is read as `rescale` says, and may be
     uint8 then; where that is None, as it is.
     """
 
     def generate(context, builder, signature, arguments):
-        height, width, alpha, _, _, _, n_k, scaling = arguments
-        C, A, B = (Operand(context, builder, signature.args[i], arguments[i]) for i in (3, 4, 5))
+        mr, nr, k, alpha, *_, scaling = arguments
+        C, A, B = (Operand(context, builder, signature.args[i], arguments[i]) for i in (4, 5, 6))
         lanes = _number(B.lanes)
         reader = None if isinstance(rescale, types.NoneType) else Reader(builder, A, B, scaling)
 
         def load(pointer, mask):
             return reader.read(pointer, mask) if reader else A.load_vector(pointer, mask)
 
-        whole, rest = builder.sdiv(n_k, lanes), builder.srem(n_k, lanes)
+        whole, rest = builder.sdiv(k, lanes), builder.srem(k, lanes)
 
         def emit(h, w):
             cells = B.zeros(h * w)
-            offsets = [_indexed(context, builder, signature.args[4], A, _number(i)) for i in range(h)]
-            rows = [A.at(A.offset, _times(builder, offset, A.row)) for offset in offsets]
+            offsets = [_indexed(context, builder, signature.args[5], A, _number(i)) for i in range(h)]
+            rows = [A.at(A.offset, _times(builder, offset, A.row_stride)) for offset in offsets]
             columns = _row_pointers(builder, B, w)
 
-            def step(k, mask=None):
-                loaded = [load(A.step(row, k), mask) for row in rows]
+            def step(p, mask=None):
+                loaded = [load(A.step(row, p), mask) for row in rows]
                 for j, column in enumerate(columns):
-                    numbers = B.load_vector(B.step(column, k), mask)
+                    numbers = B.load_vector(B.step(column, p), mask)
                     for i in range(h):
                         B.accumulate(cells[i * w + j], loaded[i], numbers)
 
@@ -255,11 +255,11 @@ def dot_micro_kernel(typing_context, height, width, alpha, C, A, B, n_k, rescale
             for i in range(h):
                 for j in range(w):
                     total = builder.fmul(alpha, sums[i * w + j])
-                    row = builder.add(C.offset, _times(builder, _number(i), C.row))
-                    target = C.at(row, _times(builder, _number(j), C.column))
+                    row = builder.add(C.offset, _times(builder, _number(i), C.row_stride))
+                    target = C.at(row, _times(builder, _number(j), C.column_stride))
                     C.store(builder.fadd(C.load(target), total), target)
 
-        _choose(builder, [height, width], [TARGET.dot_mr, TARGET.dot_nr], emit)
+        _choose(builder, [mr, nr], [TARGET.dot_mr, TARGET.dot_nr], emit)
         return context.get_dummy_value()
 
-    return types.void(_OFFSET, _OFFSET, C[0].dtype, C, A, B, _OFFSET, rescale), generate
+    return types.void(_OFFSET, _OFFSET, _OFFSET, C[0].dtype, C, A, B, rescale), generate

@@ -54,7 +54,7 @@ def pack_columns(height, target, source, columns, depth):
     lanes = VECTOR_BYTES // target.itemsize
     rescale, (step, tile_stride) = unscaled(target), _packed_strides(height, depth, target)
     for k in range(depth):
-        t, offset = k * step, source.offset + k * source.row
+        t, offset = k * step, source.offset + k * source.row_stride
         for c in range(0, columns, height):
             for v in range(0, min(height, columns - c), lanes):
                 read_vectors(1, target, t + v, source.data, offset + c + v, rescale)
@@ -62,15 +62,14 @@ def pack_columns(height, target, source, columns, depth):
 
 
 @routine(component=LARGE_W)
-def gemm_packed(height, rows, columns, C, A, B, depth):
-    """C[r, v] += sum_k A[k, r] B[k, v], for r < rows, v < columns, k < depth, A packed by `pack_columns`.
+def gemm_packed(height, m, n, k, C, A, B):
+    """C[i, j] += sum_p A[p, i] B[p, j], for i < m, j < n, p < k, A packed by `pack_columns` in tiles of that height.
 
     C and B are `Matrix`es of contiguous rows, A is a buffer.
     """
-    step, tile_stride = _packed_strides(height, depth, C.data)
-    one, panel = C.data.dtype.type(1), PANEL_BYTES // C.data.itemsize
-    for v in range(0, columns, panel):
-        for row in range(0, rows, height):
-            tile, packed = moved(C, row * C.row + v), Matrix(A, row // height * tile_stride, 1, step)
-            height_left, width = min(height, rows - row), min(panel, columns - v)
-            gemm(height_left, width, one, tile, packed, moved(B, v), depth, NO_PREFETCH)
+    step, tile_stride = _packed_strides(height, k, C.data)
+    one, nr = C.data.dtype.type(1), PANEL_BYTES // C.data.itemsize
+    for j in range(0, n, nr):
+        for i in range(0, m, height):
+            tile, packed = moved(C, i * C.row_stride + j), Matrix(A, i // height * tile_stride, 1, step)
+            gemm(min(height, m - i), min(nr, n - j), k, one, tile, packed, moved(B, j), NO_PREFETCH)

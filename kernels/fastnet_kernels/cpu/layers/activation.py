@@ -123,6 +123,7 @@ def activate(activation, slope, A):
 
 @routine(component=RARE_ACTIVATIONS)
 def _activate_by_rarer(activation, slope, A):
+    """A = g(A), in place, for the activations that are a lazy component; A (n,). NaN if the code is unknown."""
     zero, one, below = A.dtype.type(0), A.dtype.type(1), A.dtype.type(slope)
     if activation == ELU:
         for j in range(A.size):
@@ -171,6 +172,7 @@ def derive(activation, slope, A, dZ):
 
 @routine(component=RARE_ACTIVATIONS)
 def _derive_by_rarer(activation, slope, A, dZ):
+    """dZ = dZ * g'(Z), in place, for the activations that are a lazy component; both (n,). NaN if it is unknown."""
     zero, one, half, below = A.dtype.type(0), A.dtype.type(1), A.dtype.type(0.5), A.dtype.type(slope)
     third, peak = A.dtype.type(1 / 3), A.dtype.type(0.3989422804014327)  # 1 / sqrt(2 pi)
     if activation == ELU:
@@ -199,6 +201,7 @@ def _derive_by_rarer(activation, slope, A, dZ):
 
 @inner
 def _activate_rows(activation, slope, Z, A, first, last):
+    """Rows `first` to `last` - 1 of A (m, n) = g(Z)."""
     for i in range(first, last):
         given, row = Z[i], A[i]
         for j in range(row.size):
@@ -208,6 +211,7 @@ def _activate_rows(activation, slope, Z, A, first, last):
 
 @inner
 def _derive_rows(activation, slope, dA, A, dZ, first, last):
+    """Rows `first` to `last` - 1 of dZ (m, n) = dA * g'(Z)."""
     for i in range(first, last):
         given, row = dA[i], dZ[i]
         for j in range(row.size):

@@ -82,7 +82,7 @@ def sums_of_rows(dA, A_prev, m, mean, inv_std, dgamma, dbeta):
 
 
 @routine
-def back_through_rows(dA, A_prev, share, statistics, gamma, dgamma, dbeta, dA_prev):
+def normalise_rows_backward(dA, A_prev, share, statistics, gamma, dgamma, dbeta, dA_prev):
     """dA_prev[j] = gamma[j] inv_std[j] (dA[j] - share dbeta[j] - share X[j] dgamma[j]), X = (A_prev - mean) inv_std.
 
     The share is 1 / m where the statistics are those of m samples, and 0 where they are the running ones.
@@ -95,14 +95,47 @@ def back_through_rows(dA, A_prev, share, statistics, gamma, dgamma, dbeta, dA_pr
             result[i] = factor * (d[i] - of_plain - (a[i] - centre) * of_weighted)
 
 
-@inner
-def _statistic(job, l, number):
-    """A vector (n_l,) that a batch normalisation keeps: number 0 is its mean, 1 inv_std, 2 dgamma and 3 dbeta.
+# What the layer keeps in the workspace, vectors (n_l,): four of the mini-batch, and two of each of its blocks.
 
-    Two more follow for each block of samples: forward its mean and squares, backward its shares of dgamma and dbeta.
-    """
+
+@inner
+def _statistic(job, l, index):
     n = job.plan.layers[l, N_OUT]
-    return vector(job.workspace, job.plan.layers[l, STATISTICS_OFFSET] + number * n, n)
+    return vector(job.workspace, job.plan.layers[l, STATISTICS_OFFSET] + index * n, n)
+
+
+@inner
+def _mean(job, l):
+    return _statistic(job, l, 0)
+
+
+@inner
+def _inv_std(job, l):
+    return _statistic(job, l, 1)
+
+
+@inner
+def _dgamma(job, l):
+    return _statistic(job, l, 2)
+
+
+@inner
+def _dbeta(job, l):
+    return _statistic(job, l, 3)
+
+
+@inner
+def _block_mean(job, l, block):
+    return _statistic(job, l, 4 + 2 * block)
+
+
+@inner
+def _block_squares(job, l, block):
+    return _statistic(job, l, 5 + 2 * block)
+
+
+# Backward a block's share of dgamma and dbeta, where forward its mean and squares are.
+_block_dgamma, _block_dbeta = _block_mean, _block_squares
 
 
 @inner
@@ -122,7 +155,7 @@ def forward(job, l, first_block, last_block):
     gamma, beta = vector(parameters, plan.layers[l, W_OFFSET], n), vector(parameters, plan.layers[l, B_OFFSET], n)
     for block in range(first_block, last_block):
         A_prev, Z = matrix_of(job, l - 1, A_OFFSET, block), matrix_of(job, l, A_OFFSET, block)
-        normalise_rows(A_prev, _statistic(job, l, 0), _statistic(job, l, 1), gamma, beta, Z)
+        normalise_rows(A_prev, _mean(job, l), _inv_std(job, l), gamma, beta, Z)
 
 
 @routine(component=BATCH_NORM)
@@ -136,9 +169,9 @@ def backward(job, l, first_block, last_block):
     for block in range(first_block, last_block):
         dZ, A_prev = matrix_of(job, l, DZ_OFFSET, block), matrix_of(job, l - 1, A_OFFSET, block)
         dA_prev = matrix_of(job, l - 1, DZ_OFFSET, block)
-        statistics = Statistics(_statistic(job, l, 0), _statistic(job, l, 1))
-        dgamma, dbeta = _statistic(job, l, 2), _statistic(job, l, 3)
-        back_through_rows(dZ, A_prev, share, statistics, gamma, dgamma, dbeta, dA_prev)
+        statistics = Statistics(_mean(job, l), _inv_std(job, l))
+        dgamma, dbeta = _dgamma(job, l), _dbeta(job, l)
+        normalise_rows_backward(dZ, A_prev, share, statistics, gamma, dgamma, dbeta, dA_prev)
         for j in range(n):  # columns that stand for no sample have no part in the sums that flow back to all
             for i in range(count_of(job, block), plan.block_rows):
                 dA_prev[j, i] = 0
@@ -150,7 +183,7 @@ def weight_gradient(job, alpha, changed, l):
     plan = job.plan
     n = plan.layers[l, N_OUT]
     gamma, beta = vector(changed, plan.layers[l, W_OFFSET], n), vector(changed, plan.layers[l, B_OFFSET], n)
-    dgamma, dbeta = _statistic(job, l, 2), _statistic(job, l, 3)
+    dgamma, dbeta = _dgamma(job, l), _dbeta(job, l)
     for j in range(n):
         gamma[j] += alpha * dgamma[j]
         beta[j] += alpha * dbeta[j]
@@ -163,8 +196,8 @@ def prepare(job, l):
         return
     plan, parameters = job.plan, job.parameters
     n, running = plan.layers[l, N_OUT], plan.layers[l, RUNNING_OFFSET]
-    mean, inv_std = _statistic(job, l, 0), _statistic(job, l, 1)
-    dgamma, dbeta = _statistic(job, l, 2), _statistic(job, l, 3)
+    mean, inv_std = _mean(job, l), _inv_std(job, l)
+    dgamma, dbeta = _dgamma(job, l), _dbeta(job, l)
     for j in range(n):
         mean[j] = parameters[running + j]
         inv_std[j] = 1 / math.sqrt(parameters[running + n + j] + plan.settings[l, EPSILON])
@@ -176,7 +209,7 @@ def prepare(job, l):
 def block_statistics(job, l, first_block, last_block):
     """Mean and squares of some blocks of A_prev, before the layer can go forward."""
     for block in range(first_block, last_block):
-        mean, squares = _statistic(job, l, 4 + 2 * block), _statistic(job, l, 5 + 2 * block)
+        mean, squares = _block_mean(job, l, block), _block_squares(job, l, block)
         moments_of_rows(matrix_of(job, l - 1, A_OFFSET, block), count_of(job, block), mean, squares)
 
 
@@ -190,16 +223,16 @@ def combine_statistics(job, l):
         return
     plan, parameters = job.plan, job.parameters
     n, running, share = plan.layers[l, N_OUT], plan.layers[l, RUNNING_OFFSET], plan.settings[l, RUNNING_RATE]
-    mean, inv_std = _statistic(job, l, 0), _statistic(job, l, 1)
+    mean, inv_std = _mean(job, l), _inv_std(job, l)
     blocks = n_blocks(job.m, plan.block_rows)
     for j in range(n):
         total = 0.0
         for block in range(blocks):
-            total += count_of(job, block) * _statistic(job, l, 4 + 2 * block)[j]
+            total += count_of(job, block) * _block_mean(job, l, block)[j]
         centre, squares = total / job.m, 0.0
         for block in range(blocks):
-            apart = _statistic(job, l, 4 + 2 * block)[j] - centre
-            squares += _statistic(job, l, 5 + 2 * block)[j] + count_of(job, block) * apart * apart
+            distance = _block_mean(job, l, block)[j] - centre
+            squares += _block_squares(job, l, block)[j] + count_of(job, block) * distance * distance
         mean[j] = centre
         inv_std[j] = 1 / math.sqrt(squares / job.m + plan.settings[l, EPSILON])
         if job.mode == TRAIN:
@@ -213,20 +246,20 @@ def block_gradient_sums(job, l, first_block, last_block):
     for block in range(first_block, last_block):
         sums_of_rows(
             matrix_of(job, l, DZ_OFFSET, block), matrix_of(job, l - 1, A_OFFSET, block), count_of(job, block),
-            _statistic(job, l, 0), _statistic(job, l, 1), _statistic(job, l, 4 + 2 * block),
-            _statistic(job, l, 5 + 2 * block),
+            _mean(job, l), _inv_std(job, l), _block_dgamma(job, l, block),
+            _block_dbeta(job, l, block),
         )  # fmt: skip
 
 
 @routine(component=BATCH_NORM)
 def combine_gradient_sums(job, l):
     """dgamma and dbeta of the mini-batch, from those of its blocks."""
-    dgamma, dbeta = _statistic(job, l, 2), _statistic(job, l, 3)
+    dgamma, dbeta = _dgamma(job, l), _dbeta(job, l)
     for j in range(job.plan.layers[l, N_OUT]):
         weighted, plain = 0.0, 0.0
         for block in range(n_blocks(job.m, job.plan.block_rows)):
-            weighted += _statistic(job, l, 4 + 2 * block)[j]
-            plain += _statistic(job, l, 5 + 2 * block)[j]
+            weighted += _block_dgamma(job, l, block)[j]
+            plain += _block_dbeta(job, l, block)[j]
         dgamma[j] = weighted
         dbeta[j] = plain
 
@@ -254,4 +287,4 @@ def batch_norm_backward(dA, A_prev, gamma, mean, inv_std, dgamma, dbeta, dA_prev
         d, a = dA[:, i:end].T, A_prev[:, i:end].T
         sums_of_rows(d, a, m, mean[i:end], inv_std[i:end], dgamma[i:end], dbeta[i:end])
         statistics = Statistics(mean[i:end], inv_std[i:end])
-        back_through_rows(d, a, 1 / m, statistics, gamma[i:end], dgamma[i:end], dbeta[i:end], dA_prev[:, i:end].T)
+        normalise_rows_backward(d, a, 1 / m, statistics, gamma[i:end], dgamma[i:end], dbeta[i:end], dA_prev[:, i:end].T)

@@ -31,6 +31,7 @@ from . import batch_norm, dense, dropout, input, layer_norm, max_pool
 
 @inner
 def _fill_with_nan(job, l, column, first_block, last_block):
+    """A or dZ (n_l, block_rows) of layer l, by its column, of some blocks: NaN."""
     for block in range(first_block, last_block):
         numbers = numbers_of(job, l, column, block)
         numbers[:] = math.nan

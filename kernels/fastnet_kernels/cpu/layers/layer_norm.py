@@ -48,7 +48,7 @@ def normalise_columns(A_prev, mean, inv_std, gamma, beta, A):
 
 
 @routine
-def back_through_columns(dA, A_prev, mean, inv_std, gamma, plain, weighted, dA_prev):
+def normalise_columns_backward(dA, A_prev, mean, inv_std, gamma, plain, weighted, dA_prev):
     """dA_prev = inv_std (G - mean of G - X mean of G X) by columns, for G = gamma dA, X = (A_prev - mean) inv_std.
 
     `plain` and `weighted` (m,) are for the two means.
@@ -84,11 +84,33 @@ def add_sums_of_columns(dA, A_prev, m, mean, inv_std, alpha, dgamma, dbeta):
         dbeta[j] += alpha * plain
 
 
+# What the layer keeps of a block in the workspace, vectors (block_rows,); two of them are for the way back.
+
+
 @inner
-def _statistic(job, l, block, number):
-    """A vector (block_rows,) of a block: number 0 is its samples' mean, 1 inv_std, 2 and 3 are for the way back."""
+def _statistic(job, l, block, index):
     size = job.plan.block_rows
-    return vector(job.workspace, job.plan.layers[l, STATISTICS_OFFSET] + (4 * block + number) * size, size)
+    return vector(job.workspace, job.plan.layers[l, STATISTICS_OFFSET] + (4 * block + index) * size, size)
+
+
+@inner
+def _mean(job, l, block):
+    return _statistic(job, l, block, 0)
+
+
+@inner
+def _inv_std(job, l, block):
+    return _statistic(job, l, block, 1)
+
+
+@inner
+def _plain(job, l, block):
+    return _statistic(job, l, block, 2)
+
+
+@inner
+def _weighted(job, l, block):
+    return _statistic(job, l, block, 3)
 
 
 @routine(component=LAYER_NORM)
@@ -99,7 +121,7 @@ def forward(job, l, first_block, last_block):
     gamma, beta = vector(parameters, plan.layers[l, W_OFFSET], n), vector(parameters, plan.layers[l, B_OFFSET], n)
     for block in range(first_block, last_block):
         A_prev, Z = matrix_of(job, l - 1, A_OFFSET, block), matrix_of(job, l, A_OFFSET, block)
-        mean, inv_std = _statistic(job, l, block, 0), _statistic(job, l, block, 1)
+        mean, inv_std = _mean(job, l, block), _inv_std(job, l, block)
         moments_of_columns(A_prev, mean, inv_std, plan.settings[l, EPSILON])
         normalise_columns(A_prev, mean, inv_std, gamma, beta, Z)
 
@@ -110,9 +132,9 @@ def backward(job, l, first_block, last_block):
     plan = job.plan
     gamma = vector(job.parameters, plan.layers[l, W_OFFSET], plan.layers[l, N_OUT])
     for block in range(first_block, last_block):
-        back_through_columns(
-            matrix_of(job, l, DZ_OFFSET, block), matrix_of(job, l - 1, A_OFFSET, block), _statistic(job, l, block, 0),
-            _statistic(job, l, block, 1), gamma, _statistic(job, l, block, 2), _statistic(job, l, block, 3),
+        normalise_columns_backward(
+            matrix_of(job, l, DZ_OFFSET, block), matrix_of(job, l - 1, A_OFFSET, block), _mean(job, l, block),
+            _inv_std(job, l, block), gamma, _plain(job, l, block), _weighted(job, l, block),
             matrix_of(job, l - 1, DZ_OFFSET, block),
         )  # fmt: skip
 
@@ -126,7 +148,7 @@ def weight_gradient(job, alpha, changed, l):
     for block in range(n_blocks(job.m, plan.block_rows)):
         add_sums_of_columns(
             matrix_of(job, l, DZ_OFFSET, block), matrix_of(job, l - 1, A_OFFSET, block), count_of(job, block),
-            _statistic(job, l, block, 0), _statistic(job, l, block, 1), alpha, gamma, beta,
+            _mean(job, l, block), _inv_std(job, l, block), alpha, gamma, beta,
         )  # fmt: skip
 
 
@@ -154,7 +176,7 @@ def layer_norm_backward(dA, A_prev, gamma, mean, inv_std, means, dgamma, dbeta, 
         )
     for block in prange(n_blocks(m, ROWS)):
         i, end = bounds(block, m, ROWS)
-        back_through_columns(
+        normalise_columns_backward(
             dA[i:end].T, A_prev[i:end].T, mean[i:end], inv_std[i:end], gamma, means[0, i:end], means[1, i:end],
             dA_prev[i:end].T,
         )  # fmt: skip

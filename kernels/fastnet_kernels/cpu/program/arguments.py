@@ -25,7 +25,7 @@ class Arguments(NamedTuple):
     weights: Numbers  # (m,), of the samples' losses; empty: all 1
     outputs: NumberTable  # (m, n_L), written by PREDICT; else empty
     order: Integers  # the rows in the order of use, for as many epochs as the steps span; empty: as they lie
-    rows: Integers  # room for the rows of a mini-batch's blocks, and the target's `samples_beyond`
+    rows: Integers  # for the rows of a mini-batch's blocks, and the target's `samples_beyond`
     has_inputs: bool  # `rows`, and inputs and targets in the workspace, are still those of this one mini-batch
     batch_size: int
     first_step: int
@@ -36,7 +36,7 @@ class Arguments(NamedTuple):
     dropout_seed: int  # random, of which Dropout makes a key for each layer and step
     costs: Reals  # written, an entry a step: the cost before the step's update
     scores: Reals  # written: how many predictions are right, or for losses of numbers the sum of squared errors
-    workers: int  # threads that share a step, at most as many as the plan has room for
+    workers: int  # threads that share a step, at most as many as the plan has scratch for
 
 
 class Step(NamedTuple):

@@ -47,6 +47,7 @@ def _count_hits(loss, Z, Y, top, scores):
 
 @routine
 def _sum_squares(A, Y, scores):
+    """scores[i] = sum_j (A[j, i] - Y[j, i])^2, for A and Y (n, m), scores (m,)."""
     for i in range(scores.size):
         scores[i] = 0
     for j in range(A.shape[0]):

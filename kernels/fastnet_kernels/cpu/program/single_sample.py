@@ -1,4 +1,4 @@
-"""One sample's prediction, loss, or whole step: online learning, in plain loops.
+"""One sample's prediction, loss, or whole step, of dense layers alone: online learning, in plain loops.
 
 Each number of W is used once in the forward pass and twice on the way back, so there is nothing to be kept in
 registers. Reading W is all there is to it, and in the smallest networks it is the calls between the pieces of a step.
@@ -48,7 +48,7 @@ def _dots_of_four(parameters, w, stride, a, b, z, j):
 
 @inner
 def _forward(job, samples, x):
-    """Z of the last layer, and A of the others."""
+    """Z (n_L,) of the last layer, and A (n_l,) of the others, from the sample at `x` of the buffer `samples`."""
     plan, workspace, parameters = job.plan, job.workspace, job.parameters
     last = plan.layers.shape[0] - 1
     for l in range(last + 1):
@@ -107,7 +107,10 @@ def _cost(job):
 
 @inner
 def _backward(job, samples, x):
-    """dZ of each layer from that of the next, whose W and b change then."""
+    """dZ (n_l,) of each layer from that of the next, whose W (n_l, n_{l-1}) and b (n_l,) change as soon as it is there.
+
+    W changes after dZ of the layer below has been computed from it, by alpha dZ A_prev^T with alpha = -learning_rate.
+    """
     plan, workspace, parameters = job.plan, job.workspace, job.parameters
     alpha = workspace.dtype.type(-job.learning_rate)
     for l in range(plan.layers.shape[0] - 1, -1, -1):

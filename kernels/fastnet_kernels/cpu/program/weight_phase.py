@@ -18,6 +18,7 @@ from ..step.workspace import piece_of, scratch_of
 
 @inner
 def _clear(numbers):
+    """numbers (n,) = 0."""
     for i in range(numbers.size):
         numbers[i] = 0
 

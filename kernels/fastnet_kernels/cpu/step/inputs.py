@@ -4,7 +4,7 @@
 What AMX multiplies is in `inputs_bf16x3`.
 """
 
-from ...codes import BYTES, N_IN, PACKED_CACHED, SAMPLE_ROWS
+from ...codes import BYTES, N_IN, ROWS_COPIED, SAMPLE_ROWS
 from ..codegen.arrays import reinterpret, vector
 from ..codegen.compiling import inner, routine
 from ..codegen.matrix import Rescale, Rows, moved
@@ -41,7 +41,7 @@ def lie_ready(job):
 @inner
 def are_copied(job):
     """Whether rows of samples are copied first: to be scaled, or since many units read them."""
-    return job.plan.inputs == PACKED_CACHED or not lie_ready(job)
+    return job.plan.inputs == ROWS_COPIED or not lie_ready(job)
 
 
 @inner
@@ -54,6 +54,7 @@ def unpacked_inputs(job):
 
 @inner
 def _read(row, given, rescale):
+    """row[k] = scale * given[k] + shift, both (n,)."""
     lanes = VECTOR_BYTES // row.itemsize
     whole = row.size // lanes * lanes
     for k in range(0, whole, lanes):
@@ -81,11 +82,15 @@ def read_rows(job, target, first, count, first_feature, n_features):
 
 @inner
 def _pack(plan, target, source, rows, first, count, first_feature, n_features):
+    """target[k, i] = feature first_feature + k of the sample rows[first + i], from X (m, n_0) in the buffer `source`.
+
+    Squares of a vector's side at a time, which are transposed in registers.
+    """
     lanes, rescale = VECTOR_BYTES // target.data.itemsize, rescale_of(plan, target.data)
     for i in range(0, count, lanes):
         for k in range(0, n_features, lanes):
             some = Rows(source, first_feature + k, plan.layers[0, N_IN], rows)
-            transpose(moved(target, k * target.row + i), some, first + i, min(lanes, n_features - k), rescale)
+            transpose(moved(target, k * target.row_stride + i), some, first + i, min(lanes, n_features - k), rescale)
 
 
 @routine(component=BYTES)
@@ -108,15 +113,19 @@ def pack_inputs(job, target, first, count, first_feature, n_features):
 
 @inner
 def _gather(plan, target, source, rows, first, count, first_column, last_column):
-    panel, n = PANEL_BYTES // target.data.itemsize, plan.layers[0, N_IN]
+    """Panels of columns of the samples rows[first], ..., rows[first + count - 1], from X (m, n_0) in `source`.
+
+    The last panel is read beyond the last column, as far as the buffer goes: whole vectors are the fastest.
+    """
+    panel_width, n = PANEL_BYTES // target.data.itemsize, plan.layers[0, N_IN]
     rescale = rescale_of(plan, target.data)
     for i in range(count):
-        t, ahead = target.offset + i * panel, rows[first + i + _AHEAD] * n
+        t, ahead = target.offset + i * panel_width, rows[first + i + _AHEAD] * n
         for column in range(first_column, last_column, LINE_BYTES // source.itemsize):
             prefetch(source, ahead + column)
-        for column in range(first_column, last_column, panel):
+        for column in range(first_column, last_column, panel_width):
             offset = rows[first + i] * n + column
-            if offset + panel <= source.size:
+            if offset + panel_width <= source.size:
                 read_vectors(2, target.data, t, source, offset, rescale)
             else:
                 given, taken = (
@@ -125,7 +134,7 @@ def _gather(plan, target, source, rows, first, count, first_column, last_column)
                 )
                 for c in range(taken.size):
                     taken[c] = rescale.scale * given[c] + rescale.shift
-            t += target.column
+            t += target.panel_stride
 
 
 @routine(component=BYTES)
@@ -137,7 +146,7 @@ def _gather_bytes(job, target, first, count, first_column, last_column):
 def gather_inputs(job, target, first, count, first_column, last_column):
     """Some columns of `count` samples as panels, a sample a row. What stands beyond the last column means nothing.
 
-    `target` is a `Matrix` of contiguous rows, a panel's width each; its `column` is from panel to panel.
+    `target` is `Panels` without gaps between rows.
     """
     if job.are_bytes:
         _gather_bytes(job, target, first, count, first_column, last_column)

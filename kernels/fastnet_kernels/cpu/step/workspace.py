@@ -5,7 +5,7 @@ from typing import NamedTuple
 from ...codes import FIRST_COLUMN, FIRST_ROW, LAST_COLUMN, LAST_ROW, N_OUT, SAMPLE_MAJOR, TASK_LAYER
 from ..codegen.arrays import matrix, vector
 from ..codegen.compiling import inner
-from ..codegen.matrix import Matrix
+from ..codegen.matrix import Matrix, Panels
 
 
 @inner
@@ -63,9 +63,9 @@ def units_of(job, l, column, block):
 
 @inner
 def panels_of(job, l, column, block):
-    """A or dZ of one layer, from a block on, as a `Matrix` of a unit a row, whose `column` is from block to block."""
+    """A or dZ of one layer, from a block on, as `Panels`, a block each: a unit a row."""
     size = job.plan.block_rows
-    return Matrix(job.workspace, offset_of(job.plan, l, column, block), size, job.plan.layers[l, N_OUT] * size)
+    return Panels(job.workspace, offset_of(job.plan, l, column, block), size, job.plan.layers[l, N_OUT] * size)
 
 
 @inner

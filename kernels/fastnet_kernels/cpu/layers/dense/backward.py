@@ -12,7 +12,7 @@ from ...gemm.micro_kernels import NO_PREFETCH
 from ...gemm.packing import gemm_packed, pack_columns, packed_columns, packed_mr
 from ...step.workspace import count_of_blocks, numbers_of, panels_of, samples_of, units_of
 from .tail import dense_backward_tail
-from .views import columns_of, terms_of, transposed_weights_of, weights_of
+from .views import bf16x3_scratch, columns_of, transposed_weights_of, weights_of
 
 _NUMBERS = TARGET.backward_numbers
 _PACKED_DEPTH = TARGET.packed_depth
@@ -25,10 +25,10 @@ def _dense_backward_rows(job, l):
     n, n_in, one = plan.layers[l, N_OUT], plan.layers[l, N_IN], job.workspace.dtype.type(1)
     some = max(4, _NUMBERS // n_in)
     for j in range(0, n, some):  # rows of W, which stay in cache for all samples
-        rows = Rows(W.data, W.offset + j * W.row, W.row, plan.iota)
+        rows = Rows(W.data, W.offset + j * W.row_stride, W.row_stride, plan.iota)
         for i in range(job.m):
             dA_prev = vector(job.workspace, plan.layers[l - 1, DZ_OFFSET] + i * n_in, n_in)
-            factors = Matrix(dZ.data, dZ.offset + i * dZ.row + j * dZ.column, dZ.column, 1)
+            factors = Matrix(dZ.data, dZ.offset + i * dZ.row_stride + j * dZ.column_stride, dZ.column_stride, 1)
             gemv_t(dA_prev, one, factors, min(some, n - j), rows, 0)
 
 
@@ -43,11 +43,11 @@ def _dense_backward_packed(job, scratch, l, first_block, last_block):
         columns = packed_columns(height, depth, workspace)
         for c in range(0, n_in, columns):
             count = min(columns, n_in - c)
-            pack_columns(height, scratch, moved(W, j * W.row + c), count, depth)
+            pack_columns(height, scratch, moved(W, j * W.row_stride + c), count, depth)
             for block in range(first_block, last_block):
                 dA_prev = moved(units_of(job, l - 1, DZ_OFFSET, block), c * size)
                 dZ = moved(units_of(job, l, DZ_OFFSET, block), j * size)
-                gemm_packed(height, count, columns_of(job, l, block), dA_prev, scratch, dZ, depth)
+                gemm_packed(height, count, columns_of(job, l, block), depth, dA_prev, scratch, dZ)
 
 
 @routine
@@ -63,14 +63,14 @@ def _dense_backward(job, scratch, l, first_block, last_block):
         _dense_backward_rows(job, l)
     elif plan.layers[l, USES_AMX]:
         dA_panels, dZ_panels = panels_of(job, l - 1, DZ_OFFSET, first_block), panels_of(job, l, DZ_OFFSET, first_block)
-        samples, terms = count_of_blocks(job, first_block, last_block), terms_of(job, scratch)
-        gemm_amx(n_in, samples, one, dA_panels, transposed_weights_of(job, l), dZ_panels, n, terms)
+        samples, packed = count_of_blocks(job, first_block, last_block), bf16x3_scratch(job, scratch)
+        gemm_amx(n_in, samples, n, one, dA_panels, transposed_weights_of(job, l), dZ_panels, packed)
     elif plan.layers[l, PACKS_W]:
         _dense_backward_packed(job, scratch, l, first_block, last_block)
     else:
         for block in range(first_block, last_block):
             dA, dZ = units_of(job, l - 1, DZ_OFFSET, block), units_of(job, l, DZ_OFFSET, block)
-            gemm(n_in, columns_of(job, l, block), one, dA, transposed_weights_of(job, l), dZ, n, NO_PREFETCH)
+            gemm(n_in, columns_of(job, l, block), n, one, dA, transposed_weights_of(job, l), dZ, NO_PREFETCH)
 
 
 @inner

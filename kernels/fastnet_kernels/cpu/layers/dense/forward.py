@@ -1,6 +1,8 @@
 """Forward through a dense layer, Z = A_prev W^T + b, for some blocks of samples at a time.
 
-The first layer reads the samples: packed, or as rows where they lie.
+The first layer reads the samples: packed, or as rows where they lie. Where a sample is a column, the product is that
+of `gemm`, with a panel of samples side by side; where it is a row, that of `gemm_dot`, as in the public `dense_forward`
+of `kernels.py`.
 """
 
 from ....codes import A_OFFSET, B_OFFSET, N_IN, N_OUT, PACKED_CACHED, SAMPLE_MAJOR, UNPACKED, USES_AMX
@@ -15,11 +17,12 @@ from ...step.inputs import are_copied, pack_inputs, read_rows, unpacked_inputs
 from ...step.inputs_bf16x3 import pack_inputs_bf16x3
 from ...step.workspace import count_of_blocks, offset_of, panels_of, samples_of, strides_of, units_of
 from .tail import dense_forward_tail, first_layer_unpacked
-from .views import columns_of, terms_of, weights_of
+from .views import bf16x3_scratch, columns_of, weights_of
 
 
 @inner
 def _start_with_bias(job, l, block):
+    """Z[j, i] = b[j] for all samples of a block, Z (n_l, block_rows); the products are added to it."""
     plan, parameters, workspace = job.plan, job.parameters, job.workspace
     n, size, z = plan.layers[l, N_OUT], plan.block_rows, offset_of(plan, l, A_OFFSET, block)
     b = vector(parameters, plan.layers[l, B_OFFSET], n)
@@ -67,20 +70,20 @@ def _first_layer_of_panels(job, scratch, first_block, last_block, k, n_features)
             X = Matrix(target, t, size, 1)
             if row == 0 and not (keeps and job.again):
                 pack_inputs(job, X, block * size, size if keeps else columns, k, n_features)
-            Z, some = moved(units_of(job, 0, A_OFFSET, block), row * size), moved(W, row * W.row)
-            gemm(min(rows, n - row), columns, workspace.dtype.type(1), Z, some, X, n_features, upcoming)
+            Z, some = moved(units_of(job, 0, A_OFFSET, block), row * size), moved(W, row * W.row_stride)
+            gemm(min(rows, n - row), columns, n_features, workspace.dtype.type(1), Z, some, X, upcoming)
 
 
 @routine
 def _first_layer_amx(job, scratch, first_block, last_block):
     """Z += all features' share, for some blocks, by AMX."""
-    n_in, terms = job.plan.layers[0, N_IN], terms_of(job, scratch)
+    n_in, packed = job.plan.layers[0, N_IN], bf16x3_scratch(job, scratch)
     at_once, samples = depth_at_once(n_in), count_of_blocks(job, first_block, last_block)
     for k in range(0, n_in, at_once):
         depth = min(at_once, n_in - k)
-        pack_inputs_bf16x3(job, terms, first_block, last_block, k, depth)
+        pack_inputs_bf16x3(job, packed, first_block, last_block, k, depth)
         Z, W = panels_of(job, 0, A_OFFSET, first_block), moved(weights_of(job, 0), k)
-        gemm_bf16x3(job.plan.layers[0, N_OUT], samples, scratch.dtype.type(1), Z, W, depth, terms)
+        gemm_bf16x3(job.plan.layers[0, N_OUT], samples, depth, scratch.dtype.type(1), Z, W, packed)
 
 
 @routine
@@ -96,7 +99,7 @@ def _first_layer(job, scratch, first_block, last_block):
         samples, x, index = unpacked_inputs(job)
         X = Rows(samples, x, n_in, index)
         one, Z = workspace.dtype.type(1), samples_of(job, 0, A_OFFSET)
-        gemm_dot(job.m, plan.layers[0, N_OUT], one, Z, X, weights_of(job, 0), n_in)
+        gemm_dot(job.m, plan.layers[0, N_OUT], n_in, one, Z, X, weights_of(job, 0))
         return
     if plan.layers[0, USES_AMX]:
         _first_layer_amx(job, scratch, first_block, last_block)
@@ -121,18 +124,18 @@ def _dense_forward(job, scratch, l, first_block, last_block):
         _start_with_bias(job, l, block)
     if plan.layout == SAMPLE_MAJOR:
         A_prev = Rows(workspace, plan.layers[l - 1, A_OFFSET], n_in, plan.iota)
-        gemm_dot(job.m, n, one, samples_of(job, l, A_OFFSET), A_prev, W, n_in)
+        gemm_dot(job.m, n, n_in, one, samples_of(job, l, A_OFFSET), A_prev, W)
     elif plan.layers[l, USES_AMX]:
         Z, A_prev = panels_of(job, l, A_OFFSET, first_block), panels_of(job, l - 1, A_OFFSET, first_block)
         samples = count_of_blocks(job, first_block, last_block)
-        gemm_amx(n, samples, one, Z, W, A_prev, n_in, terms_of(job, scratch))
+        gemm_amx(n, samples, n_in, one, Z, W, A_prev, bf16x3_scratch(job, scratch))
     else:
         rows = mc_for(n_in, workspace)
         for row in range(0, n, rows):
             for block in range(first_block, last_block):
                 Z, A_prev = units_of(job, l, A_OFFSET, block), units_of(job, l - 1, A_OFFSET, block)
-                Z, some, columns = moved(Z, row * size), moved(W, row * W.row), columns_of(job, l, block)
-                gemm(min(rows, n - row), columns, one, Z, some, A_prev, n_in, NO_PREFETCH)
+                Z, some, columns = moved(Z, row * size), moved(W, row * W.row_stride), columns_of(job, l, block)
+                gemm(min(rows, n - row), columns, n_in, one, Z, some, A_prev, NO_PREFETCH)
 
 
 @inner

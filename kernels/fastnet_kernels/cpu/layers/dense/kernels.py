@@ -27,43 +27,47 @@ def _has_rows(M):
 
 @inner
 def _multiply(C, A, B):
-    """C = A B, for A (m, n_k), B (n_k, n), C (m, n)."""
+    """C = A B, for A (m, k), B (k, n), C (m, n)."""
     m, n = C.shape
-    n_k = B.shape[0]
+    k = B.shape[0]
     one = C.dtype.type(1)
     for i in range(m):
         for j in range(n):
             C[i, j] = 0
     if _has_rows(B) and _has_rows(C) and A.strides[0] % A.itemsize == 0 and A.strides[1] % A.itemsize == 0:
-        gemm(m, n, one, _matrix(C), _matrix(A), _matrix(B), n_k, NO_PREFETCH)
+        gemm(m, n, k, one, _matrix(C), _matrix(A), _matrix(B), NO_PREFETCH)
         return
     for i in range(m):
-        for k in range(n_k):
-            a = A[i, k]
+        for p in range(k):
+            a = A[i, p]
             for j in range(n):
-                C[i, j] += a * B[k, j]
+                C[i, j] += a * B[p, j]
 
 
 @inner
 def _add_transposed(C, A, B):
-    """C += A B^T, for A (m, n_k), m at most ROWS, B (n, n_k), C (m, n)."""
+    """C += A B^T, for A (m, k), m at most ROWS, B (n, k), C (m, n)."""
     m, n = C.shape
-    n_k = B.shape[1]
+    k = B.shape[1]
     one = C.dtype.type(1)
     if _has_rows(A) and _has_rows(B) and C.strides[0] % C.itemsize == 0 and C.strides[1] % C.itemsize == 0:
-        gemm_dot(m, n, one, _matrix(C), Rows(A, 0, A.strides[0] // A.itemsize, _IOTA), _matrix(B), n_k)
+        gemm_dot(m, n, k, one, _matrix(C), Rows(A, 0, A.strides[0] // A.itemsize, _IOTA), _matrix(B))
         return
     for i in range(m):
         for j in range(n):
             total = C[i, j]
-            for k in range(n_k):
-                total += A[i, k] * B[j, k]
+            for p in range(k):
+                total += A[i, p] * B[j, p]
             C[i, j] = total
 
 
 @kernel
 def dense_forward(A_prev, W, b, Z):
-    """Z = A_prev W^T + b, for A_prev (m, n_prev), W (n, n_prev), b (n,), Z (m, n)."""
+    """Z = A_prev W^T + b, for A_prev (m, n_prev), W (n, n_prev), b (n,), Z (m, n).
+
+    By `gemm_dot`, since here a sample is a row: the rows of A_prev and W are used as they lie, and nothing is packed.
+    In the compiled program, where a sample is a column, `gemm` does it, which is faster: see `forward.py`.
+    """
     m, n = Z.shape
     for block in prange(n_blocks(m, ROWS)):
         first, last = bounds(block, m, ROWS)

@@ -30,12 +30,12 @@ def first_layer_unpacked(job, scratch, block, first_sample, k, n_features):
         some = min(_SAMPLES, count - i)
         Z, index = Matrix(workspace, z + i * by_sample, by_sample, by_unit), vector(job.rows, first + i, some)
         if job.are_bytes and n <= DOTS_AT_ONCE:
-            gemm_dot_bytes(some, n, Z, Rows(job.samples, k, n_in, index), W, n_features, rescale_of(plan, workspace))
+            gemm_dot_bytes(some, n, n_features, Z, Rows(job.samples, k, n_in, index), W, rescale_of(plan, workspace))
         elif lie_ready(job):
-            gemm_dot(some, n, one, Z, Rows(reinterpret(job.samples, workspace), k, n_in, index), W, n_features)
+            gemm_dot(some, n, n_features, one, Z, Rows(reinterpret(job.samples, workspace), k, n_in, index), W)
         else:
             read_rows(job, scratch, first + i, some, k, n_features)
-            gemm_dot(some, n, one, Z, Rows(scratch, 0, n_features, plan.iota), W, n_features)
+            gemm_dot(some, n, n_features, one, Z, Rows(scratch, 0, n_features, plan.iota), W)
 
 
 @routine(component=SAMPLE_ROWS)
@@ -55,7 +55,7 @@ def dense_forward_tail(job, scratch, l, first_block, last_block):
                     row[k] = workspace[a + k * size + s]
             Z = Matrix(workspace, offset_of(plan, l, A_OFFSET, block) + i, 1, size)
             A_prev = Rows(scratch, 0, n_in, plan.iota)
-            gemm_dot(tail, n, workspace.dtype.type(1), Z, A_prev, weights_of(job, l), n_in)
+            gemm_dot(tail, n, n_in, workspace.dtype.type(1), Z, A_prev, weights_of(job, l))
 
 
 @routine(component=SAMPLE_ROWS)
@@ -63,7 +63,7 @@ def dense_backward_tail(job, scratch, l, first_block, last_block):
     """dA_prev of the tail of the batch, if it is in one of these blocks: for each sample a sum of rows of W."""
     plan, workspace, W = job.plan, job.workspace, weights_of(job, l)
     n, n_in, size = plan.layers[l, N_OUT], plan.layers[l, N_IN], plan.block_rows
-    row, rows = vector(scratch, 0, n_in), Rows(W.data, W.offset, W.row, plan.iota)
+    row, rows = vector(scratch, 0, n_in), Rows(W.data, W.offset, W.row_stride, plan.iota)
     for block in range(first_block, last_block):
         first = columns_of(job, l, block)
         dZ, dz_prev = units_of(job, l, DZ_OFFSET, block), offset_of(plan, l - 1, DZ_OFFSET, block)

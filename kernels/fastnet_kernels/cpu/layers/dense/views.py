@@ -60,6 +60,6 @@ def transposed_weights_of(job, l):
 
 
 @inner
-def terms_of(job, scratch):
-    """The buffer of a worker's bf16x3 terms."""
+def bf16x3_scratch(job, scratch):
+    """A worker's buffer for what is packed as bf16x3."""
     return vector(scratch, job.plan.amx_scratch, _AMX_SCRATCH)

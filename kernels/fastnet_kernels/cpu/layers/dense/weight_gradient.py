@@ -26,7 +26,7 @@ from ....codes import (
 )
 from ...codegen.arrays import reinterpret, vector
 from ...codegen.compiling import inner, routine
-from ...codegen.matrix import Matrix, Rows, moved, unscaled
+from ...codegen.matrix import Matrix, Panels, Rows, moved, panel_of, unscaled
 from ...codegen.processor import PANEL_BYTES, TARGET, VECTOR_BYTES
 from ...gemm.dot_and_gemv import gemm_dot, gemv_t, gemv_t_bytes
 from ...gemm.gemm_bf16x3 import STEP, depth_at_once, gemm_bf16x3
@@ -37,7 +37,7 @@ from ...partition import n_blocks, n_partials
 from ...step.inputs import gather_inputs, unpacked_inputs
 from ...step.inputs_bf16x3 import gather_inputs_bf16x3, pack_activations_bf16x3
 from ...step.workspace import Piece, count_of, offset_of, piece_of, strides_of, units_of
-from .views import is_wgrad_gemm, terms_of
+from .views import bf16x3_scratch, is_wgrad_gemm
 
 _SHORT_ROW = TARGET.short_row
 _PREFETCHES = TARGET.prefetches
@@ -55,19 +55,19 @@ def _target_of(plan, changed, piece):
 def _gather_activations(job, target, l, first_block, blocks, first_column, last_column):
     """Columns of layer l's A, of some blocks, as panels, a sample a row. What stands beyond the last means nothing.
 
-    `target` is a `Matrix` of contiguous rows, a panel's width each; its `column` is from panel to panel.
+    `target` is `Panels` without gaps between rows.
     """
     plan, workspace = job.plan, job.workspace
-    panel, lanes, size = PANEL_BYTES // workspace.itemsize, VECTOR_BYTES // workspace.itemsize, plan.block_rows
-    as_it_is = unscaled(workspace)
-    for column in range(first_column, last_column, panel):
-        width = min(panel, last_column - column)
+    panel_width, lanes = PANEL_BYTES // workspace.itemsize, VECTOR_BYTES // workspace.itemsize
+    size, as_it_is = plan.block_rows, unscaled(workspace)
+    for column in range(first_column, last_column, panel_width):
+        panel, width = panel_of(target, (column - first_column) // panel_width), min(panel_width, last_column - column)
         for block in range(blocks):
-            a, t = offset_of(plan, l, A_OFFSET, first_block + block), (column - first_column) // panel * target.column
+            a = offset_of(plan, l, A_OFFSET, first_block + block)
             for c in range(0, width, lanes):
                 for i in range(0, size, lanes):
                     units = Rows(workspace, a + (column + c) * size + i, size, plan.iota)
-                    transpose(moved(target, t + (block * size + i) * panel + c), units, 0, None, as_it_is)
+                    transpose(moved(panel, (block * size + i) * panel_width + c), units, 0, None, as_it_is)
 
 
 @routine
@@ -79,13 +79,13 @@ def _wgrad_gemm(job, scratch, alpha, changed, piece):
     plan, m, l, first_column = job.plan, job.m, piece.layer, piece.first_column
     input_tail = plan.layers[l, INPUT_TAIL] if piece.last_column == plan.layers[l, N_IN] else 0
     last_column, n_rows = piece.last_column - input_tail, piece.last_row - piece.first_row
-    size, panel = plan.block_rows, PANEL_BYTES // scratch.itemsize
+    size, panel_width = plan.block_rows, PANEL_BYTES // scratch.itemsize
     dW = _target_of(plan, changed, piece)
     keeps = l == 0 and plan.inputs == PACKED_CACHED
     samples = n_blocks(m, size) * size
     at_once = samples if keeps else plan.blocks_at_once * size
     p = plan.X_panels + first_column * samples if keeps else 0
-    panels = Matrix(job.workspace if keeps else scratch, p, panel, at_once * panel)
+    panels = Panels(job.workspace if keeps else scratch, p, panel_width, at_once * panel_width)
     dz = plan.layers[l, DZ_ROWS_OFFSET] + piece.first_row * plan.samples_stride
     for first in range(0, m, at_once):
         count, block = min(at_once, m - first), first // size
@@ -96,34 +96,34 @@ def _wgrad_gemm(job, scratch, alpha, changed, piece):
         dZ = Matrix(job.workspace, dz + first, plan.samples_stride, 1)
         if input_tail:
             tail = Rows(job.workspace, plan.layers[l, INPUT_TAIL_OFFSET] + first, plan.samples_stride, plan.iota)
-            dW_tail = Matrix(changed, dW.offset + last_column - first_column, 1, dW.row)
-            gemm_dot(input_tail, n_rows, alpha, dW_tail, tail, dZ, count)
+            dW_tail = Matrix(changed, dW.offset + last_column - first_column, 1, dW.row_stride)
+            gemm_dot(input_tail, n_rows, count, alpha, dW_tail, tail, dZ)
         rows = mc_for(count, scratch)
         for row in range(0, n_rows, rows):
-            for column in range(first_column, last_column, panel):
-                t = (column - first_column) // panel * panels.column
-                upcoming = panels.offset + t + panels.column if keeps else NO_PREFETCH
-                tile, some = moved(dW, row * dW.row + column - first_column), moved(dZ, row * dZ.row)
-                height, width = min(rows, n_rows - row), min(panel, last_column - column)
-                gemm(height, width, alpha, tile, some, moved(panels, t), count, upcoming)
+            for column in range(first_column, last_column, panel_width):
+                panel = panel_of(panels, (column - first_column) // panel_width)
+                upcoming = panel.offset + panels.panel_stride if keeps else NO_PREFETCH
+                tile, some = moved(dW, row * dW.row_stride + column - first_column), moved(dZ, row * dZ.row_stride)
+                height, width = min(rows, n_rows - row), min(panel_width, last_column - column)
+                gemm(height, width, count, alpha, tile, some, panel, upcoming)
 
 
 @routine
 def _wgrad_amx(job, scratch, alpha, changed, piece):
     """dW[rows, columns] += alpha * dZ^T A_prev by AMX, some samples at a time."""
-    plan, l, terms = job.plan, piece.layer, terms_of(job, scratch)
+    plan, l, packed = job.plan, piece.layer, bf16x3_scratch(job, scratch)
     dW = _target_of(plan, changed, piece)
-    panels = Matrix(changed, dW.offset, dW.row, STEP)
+    panels = Panels(changed, dW.offset, dW.row_stride, STEP)
     rows, columns = piece.last_row - piece.first_row, piece.last_column - piece.first_column
     dz, at_once = plan.layers[l, DZ_ROWS_OFFSET] + piece.first_row * plan.samples_stride, depth_at_once(job.m)
     for first in range(0, job.m, at_once):
         count = min(at_once, job.m - first)
         if l == 0:
-            gather_inputs_bf16x3(job, terms, first, count, piece.first_column, piece.last_column)
+            gather_inputs_bf16x3(job, packed, first, count, piece.first_column, piece.last_column)
         else:
-            pack_activations_bf16x3(job, terms, l - 1, first, count, piece.first_column, piece.last_column)
+            pack_activations_bf16x3(job, packed, l - 1, first, count, piece.first_column, piece.last_column)
         dZ = Matrix(job.workspace, dz + first, plan.samples_stride, 1)
-        gemm_bf16x3(rows, columns, alpha, panels, dZ, count, terms)
+        gemm_bf16x3(rows, columns, count, alpha, panels, dZ, packed)
 
 
 @routine
@@ -135,7 +135,7 @@ def _wgrad_dot(job, alpha, changed, l, blocks):
     for block in range(blocks):
         dZ = Rows(job.workspace, offset_of(plan, l, DZ_OFFSET, block), size, plan.iota)
         a = plan.X + block * n_in * size if l == 0 else offset_of(plan, l - 1, A_OFFSET, block)
-        gemm_dot(n, n_in, alpha, dW, dZ, Matrix(job.workspace, a, size, 1), size)
+        gemm_dot(n, n_in, size, alpha, dW, dZ, Matrix(job.workspace, a, size, 1))
 
 
 @routine(component=SAMPLE_ROWS)
@@ -153,10 +153,10 @@ def _wgrad_rows(job, alpha, changed, piece, blocks):
             source, a, index = workspace, offset_of(plan, l - 1, A_OFFSET, 0), plan.iota
         A_prev = Rows(source, a + piece.first_column, n_in, index)
         if n_in <= _SHORT_ROW and count > 1:
-            gemm_gathered(count, n_in, alpha, dW, Matrix(workspace, dz, by_unit, by_sample), A_prev, job.m)
+            gemm_gathered(count, n_in, job.m, alpha, dW, Matrix(workspace, dz, by_unit, by_sample), A_prev)
             return
         for j in range(count):
-            row = vector(changed, dW.offset + j * dW.row, piece.last_column - piece.first_column)
+            row = vector(changed, dW.offset + j * dW.row_stride, piece.last_column - piece.first_column)
             gemv_t(row, alpha, Matrix(workspace, dz + j * by_unit, by_sample, 1), job.m, A_prev, 0)
     else:
         # Some samples at a time: their rows are read along, page by page, and not all samples' rows again and again.
@@ -165,7 +165,7 @@ def _wgrad_rows(job, alpha, changed, piece, blocks):
             dZ = moved(units_of(job, l, DZ_OFFSET, block), piece.first_row * size)
             index, numbers = vector(job.rows, block * size, samples), reinterpret(job.samples, workspace)
             A_prev = Rows(numbers, piece.first_column, n_in, index)
-            gemm_gathered(count, piece.last_column - piece.first_column, alpha, dW, dZ, A_prev, samples)
+            gemm_gathered(count, piece.last_column - piece.first_column, samples, alpha, dW, dZ, A_prev)
 
 
 @routine(component=SAMPLE_ROWS)
@@ -174,7 +174,9 @@ def _wgrad_fused(job, alpha, changed, piece, blocks):
     plan, workspace, dW = job.plan, job.workspace, _target_of(job.plan, changed, piece)
     n, n_in = plan.layers[0, N_OUT], plan.layers[0, N_IN]
     for j in range(piece.first_row, piece.last_row):
-        target = vector(changed, dW.offset + (j - piece.first_row) * dW.row, piece.last_column - piece.first_column)
+        target = vector(
+            changed, dW.offset + (j - piece.first_row) * dW.row_stride, piece.last_column - piece.first_column
+        )
         for index in range(n_partials(blocks)):
             partial = vector(workspace, plan.partials + (index * n + j) * n_in + piece.first_column, target.size)
             for k in range(target.size):

@@ -46,6 +46,9 @@ def adam(parameters, gradients, mean, mean_square, step, learning_rate, beta1, b
 
 
 def adamw(parameters, gradients, mean, mean_square, step, learning_rate, beta1, beta2, epsilon, weight_decay):
-    """The same with weight decay beside the gradients (Loshchilov and Hutter, 2019)."""
+    """parameters := (1 - learning_rate * weight_decay) * parameters, and then a step of `adam` without weight decay.
+
+    So the decay is beside the gradients, which know nothing of it (Loshchilov and Hutter, 2019).
+    """
     parameters *= 1 - learning_rate * weight_decay
     adam(parameters, gradients, mean, mean_square, step, learning_rate, beta1, beta2, epsilon, 0.0)
