@@ -223,7 +223,7 @@ def backends() -> tuple[dict[str, ModuleType], list[str]]:
         except ImportError as error:
             missing.append(f"{name}: left out, it cannot run here ({error})")
             continue
-        reason = module.compiling.why_not() if name == "cuda" else None
+        reason = module.codegen.compiling.why_not() if name == "cuda" else None
         if reason is None:
             found[name] = module
         else:
