@@ -3,6 +3,8 @@
 import math
 from collections.abc import Sequence
 
+import numpy as np
+
 from ..checks import positive_integer
 from . import KINDS
 from .base import Layer, Node, Shape, shown_shape
@@ -54,7 +56,9 @@ def checked_shape(layers: Sequence[Layer], shape: int | Sequence[int], name: str
 
     Raises ValueError or TypeError, by `name`, for what is no shape, or for one that a layer cannot take.
     """
-    if isinstance(shape, Sequence):
+    if isinstance(shape, np.ndarray):
+        shape = shape.tolist()
+    if isinstance(shape, Sequence) and not isinstance(shape, str):
         if not 0 < len(shape) <= _MOST_EXTENTS:
             raise ValueError(
                 f"{name} has {len(shape)} extents: give a number of features, or a shape such as (h, w, c) of images"

@@ -195,6 +195,20 @@ def test_refuses(make, message):
         make()
 
 
+def test_shapes_may_be_given_in_many_ways():
+    for shape in ((5, 6, 2), [5, 6, 2], np.array([5, 6, 2])):
+        assert fn.Network(LAYERS).build(shape).input_shape == (5, 6, 2)
+    with pytest.raises(TypeError, match="n_inputs='3' is a str"):
+        fn.Network(LAYERS).build("3")
+
+
+def test_memory_is_for_what_a_plan_needs():
+    """Not for as many numbers as a sample has, where a pooling leaves few of them."""
+    net = fn.Network([fn.MaxPool2D(1 << 9), fn.Dense(2)]).build((1 << 9, 1 << 9))
+    plan = net._contexts.take(1, False).plan
+    assert plan.iota.size < 1000
+
+
 def test_an_unknown_kind_gives_nan():
     net = fn.Network(LAYERS).build((5, 6, 2))
     context = net._contexts.take(9, False)

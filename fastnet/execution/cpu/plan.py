@@ -69,6 +69,12 @@ def _is_online(graph: Graph, batch_size: int, strategy: Strategy, target: Target
     )
 
 
+def _most_units(nodes: Sequence[Node]) -> int:
+    """Units of the widest dense layer, or of the widest that one reads from."""
+    dense = [(l, node) for l, node in enumerate(nodes) if node.is_dense]
+    return max(max(node.n_out, node.n_in if l > 0 else 0) for l, node in dense)
+
+
 class _Blocks(NamedTuple):
     """How a mini-batch is cut into blocks of samples."""
 
@@ -176,7 +182,7 @@ def make_plan(
         settings=settings,
         segments=np.array(list(itertools.pairwise(starts)), np.int64),
         tasks=np.array(tasks, np.int64).reshape(-1, codes.TASK_COLUMNS),
-        iota=np.arange(max(panel, rows, *(node.n_out + panel for node in nodes))),
+        iota=np.arange(max(panel, rows, panel + _most_units(nodes))),
         loss=LOSS_CODES[loss.name],
         loss_setting=loss.setting,
         first_trained=min((task[0] for task in tasks), default=len(nodes)),

@@ -33,8 +33,8 @@ def choose_strategy(
     Samples as rows read W once for all of them and compute nothing in vain: right for mini-batches that would leave
     most of a vector empty. The others are columns, in blocks of one panel, or of several where all activations of
     these still fit the first-level cache, as in the smallest networks, whose time goes into calls and not into sums.
-    Where every step `repeats` the same samples, they stay in the workspace as the products want them, twice. A matrix
-    unit, if the machine `has_amx`, makes the larger products.
+    Where every step `repeats` the same samples, they stay in the workspace as the products want them, twice. AMX,
+    if the machine `has_amx`, makes the larger products.
     """
     units = [node.n_out for node in nodes]
     n_inputs, is_plain = nodes[0].n_in, all(node.is_dense for node in nodes)
