@@ -1,5 +1,6 @@
 import math
 import os
+import signal
 import sys
 import threading
 
@@ -10,6 +11,10 @@ from fastnet_kernels.distribution import conflict
 _fault = conflict()
 if _fault is not None:
     pytest.exit(_fault, returncode=pytest.ExitCode.USAGE_ERROR)
+
+# A shell starts what is to run in the background with Ctrl-C ignored, and a process hands that on to its children.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 if os.environ.get("NUMBA_ENABLE_CUDASIM") == "1":
     from numba.cuda.simulator.kernelapi import FakeCUDAShared
