@@ -8,12 +8,12 @@
 0
 """
 
+import typing as _typing
 from pathlib import Path as _Path
 
 from fastnet_kernels.distribution import warn_of_mixture as _warn_of_mixture
 
 from . import callbacks, datasets, losses, metrics, plots, schedules
-from .benchmarks.comparison import compare
 from .callbacks import CSVLogger, EarlyStopping, LearningRateLogger, ModelCheckpoint, TensorBoard
 from .execution.cpu.device import set_num_threads
 from .gradient_check import check_gradients
@@ -62,3 +62,20 @@ __all__ = [
     "schedules",
     "set_num_threads",
 ]
+
+if _typing.TYPE_CHECKING:
+    from .benchmarks.comparison import compare
+else:
+
+    def __getattr__(name):
+        """`compare`, once it is asked for: few programs do, and it brings every kernel as a subject of measurement."""
+        if name != "compare":
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from .benchmarks.comparison import compare
+
+        globals()[name] = compare
+        return compare
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

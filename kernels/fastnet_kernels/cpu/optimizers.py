@@ -82,6 +82,14 @@ class Adam(NamedTuple):
     is_decoupled: bool
 
 
+class AdamStep(NamedTuple):
+    """What all parameters of a step of Adam have in common: see `adam_step`."""
+
+    rate: float  # learning_rate / (1 - beta1^step)
+    unbias: float  # 1 / sqrt(1 - beta2^step)
+    keep: float  # 1 - learning_rate * weight_decay of AdamW, else 1
+
+
 @inner
 def rmsprop_of(parameters, gradients, velocity, mean_square, learning_rate, settings):
     """A step of RMSProp with momentum; all arrays (n,), `settings` an `RMSProp`."""
@@ -98,12 +106,21 @@ def rmsprop_of(parameters, gradients, velocity, mean_square, learning_rate, sett
 
 
 @inner
-def adam_of(parameters, gradients, mean, mean_square, step, learning_rate, settings):
-    """A step of Adam, or AdamW; all arrays (n,), `step` from 1 on, `settings` an `Adam`."""
+def adam_step(step, learning_rate, settings):
+    """The `AdamStep` of a step, from 1 on; `settings` an `Adam`. Its powers take as long as hundreds of parameters."""
+    return AdamStep(
+        learning_rate / (1 - settings.beta1**step),
+        1 / math.sqrt(1 - settings.beta2**step),
+        1 - learning_rate * settings.weight_decay if settings.is_decoupled else 1.0,
+    )
+
+
+@inner
+def adam_of(parameters, gradients, mean, mean_square, settings, step):
+    """A step of Adam, or AdamW; all arrays (n,), `settings` an `Adam`, `step` an `AdamStep`."""
     kind, beta1, beta2 = parameters.dtype.type, settings.beta1, settings.beta2
     old1, new1, old2, new2 = kind(beta1), kind(1 - beta1), kind(beta2), kind(1 - beta2)
-    rate, unbias = kind(learning_rate / (1 - beta1**step)), kind(1 / math.sqrt(1 - beta2**step))
-    keep = kind(1 - learning_rate * settings.weight_decay if settings.is_decoupled else 1)
+    rate, unbias, keep = kind(step.rate), kind(step.unbias), kind(step.keep)
     eps, shrink = kind(settings.epsilon), kind(0 if settings.is_decoupled else settings.weight_decay)
     most, nan = kind(math.inf), kind(math.nan)
     for i in range(parameters.size):
@@ -148,39 +165,54 @@ def rmsprop(parameters, gradients, velocity, mean_square, learning_rate, decay, 
 @kernel
 def adam(parameters, gradients, mean, mean_square, step, learning_rate, beta1, beta2, epsilon, weight_decay):
     """parameters -= learning_rate * mean / (sqrt(mean_square) + epsilon), both corrected for `step` (from 1); (n,)."""
-    n = parameters.size
+    n, settings = parameters.size, Adam(beta1, beta2, epsilon, weight_decay, False)
+    of_step = adam_step(step, learning_rate, settings)
     for block in prange(n_blocks(n, _NUMBERS)):
         i, end = bounds(block, n, _NUMBERS)
-        settings = Adam(beta1, beta2, epsilon, weight_decay, False)
-        adam_of(parameters[i:end], gradients[i:end], mean[i:end], mean_square[i:end], step, learning_rate, settings)
+        adam_of(parameters[i:end], gradients[i:end], mean[i:end], mean_square[i:end], settings, of_step)
 
 
 @kernel
 def adamw(parameters, gradients, mean, mean_square, step, learning_rate, beta1, beta2, epsilon, weight_decay):
     """parameters *= 1 - learning_rate * weight_decay, then a step of `adam` without weight decay; all (n,)."""
-    n = parameters.size
+    n, settings = parameters.size, Adam(beta1, beta2, epsilon, weight_decay, True)
+    of_step = adam_step(step, learning_rate, settings)
     for block in prange(n_blocks(n, _NUMBERS)):
         i, end = bounds(block, n, _NUMBERS)
-        settings = Adam(beta1, beta2, epsilon, weight_decay, True)
-        adam_of(parameters[i:end], gradients[i:end], mean[i:end], mean_square[i:end], step, learning_rate, settings)
+        adam_of(parameters[i:end], gradients[i:end], mean[i:end], mean_square[i:end], settings, of_step)
+
+
+@inner
+def _states_of(job, offset, count):
+    """`count` parameters from an offset on, their gradients, and what the optimizer remembers of them: vectors."""
+    return (
+        vector(job.parameters, offset, count),
+        vector(job.gradients, offset, count),
+        vector(job.first_state, offset, count),
+        vector(job.second_state, offset, count),
+    )
 
 
 @routine(component=OPTIMIZERS)
-def update(job, offset, count):
-    """The step's optimizer changes `count` parameters from an offset on, by their gradients; NaN if it is unknown."""
-    parameters, gradients = vector(job.parameters, offset, count), vector(job.gradients, offset, count)
-    first, second = vector(job.first_state, offset, count), vector(job.second_state, offset, count)
+def update(job, offset, rows, row_stride, count):
+    """The step's optimizer changes `rows` times `count` parameters, by their gradients; NaN if it is unknown."""
     settings, rate = job.optimizer, job.learning_rate
     kind, decay, epsilon = settings[OPTIMIZER], settings[WEIGHT_DECAY], settings[OPTIMIZER_EPSILON]
     first_decay, second_decay = settings[FIRST_DECAY], settings[SECOND_DECAY]
-    if kind == PLAIN:
-        sgd_of(parameters, gradients, rate)
-    elif kind == MOMENTUM:
-        sgd_momentum_of(parameters, gradients, first, rate, first_decay, decay, settings[NESTEROV] != 0)
-    elif kind == RMSPROP:
-        rmsprop_of(parameters, gradients, first, second, rate, RMSProp(second_decay, first_decay, epsilon, decay))
-    elif kind in (ADAM, ADAMW):
-        decays = Adam(first_decay, second_decay, epsilon, decay, kind == ADAMW)
-        adam_of(parameters, gradients, first, second, job.count, rate, decays)
-    else:
-        parameters[:] = math.nan
+    of_rmsprop = RMSProp(second_decay, first_decay, epsilon, decay)
+    of_adam = Adam(first_decay, second_decay, epsilon, decay, kind == ADAMW)
+    step = adam_step(job.count, rate, of_adam) if kind in (ADAM, ADAMW) else AdamStep(rate, 1.0, 1.0)
+    if row_stride == count:  # one right behind the other: one row, then
+        rows, count = min(rows, 1), rows * count
+    for row in range(rows):
+        parameters, gradients, first, second = _states_of(job, offset + row * row_stride, count)
+        if kind == PLAIN:
+            sgd_of(parameters, gradients, rate)
+        elif kind == MOMENTUM:
+            sgd_momentum_of(parameters, gradients, first, rate, first_decay, decay, settings[NESTEROV] != 0)
+        elif kind == RMSPROP:
+            rmsprop_of(parameters, gradients, first, second, rate, of_rmsprop)
+        elif kind in (ADAM, ADAMW):
+            adam_of(parameters, gradients, first, second, of_adam, step)
+        else:
+            parameters[:] = math.nan

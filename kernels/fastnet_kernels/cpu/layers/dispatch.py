@@ -16,6 +16,7 @@ from ...codes import (
     INPUT,
     KIND,
     LAYER_NORM,
+    LDW,
     MAX_POOL,
     N_OUT,
     TASK_LAYER,
@@ -101,6 +102,12 @@ def parameters_of(plan, piece, j):
     if plan.layers[l, KIND] == DENSE:
         return dense.parameters_of(plan, piece, j)
     return plan.layers[l, W_OFFSET if j < piece.last_row else B_OFFSET], plan.layers[l, N_OUT]
+
+
+@inner
+def row_stride_of(plan, piece):
+    """From row to row of a task's parameters, of those that have more than one row."""
+    return plan.layers[piece.layer, LDW]
 
 
 # What some blocks leave in the data phase for the weight gradient.

@@ -59,6 +59,15 @@ def _gradients_of(job, piece, j):
     return vector(job.gradients, offset, count)
 
 
+@inner
+def _update(job, piece):
+    """The optimizer changes a task's parameters: its rows of W, and its b."""
+    offset, count = dispatch.parameters_of(job.plan, piece, piece.first_row)
+    update(job, offset, piece.last_row - piece.first_row, dispatch.row_stride_of(job.plan, piece), count)
+    offset, count = dispatch.parameters_of(job.plan, piece, piece.last_row)
+    update(job, offset, 1, 0, count)
+
+
 @routine
 def _run_task(job, scratch, index):
     """One task: sum its gradients and change its weights; at once where nothing else is to be done."""
@@ -88,8 +97,8 @@ def _run_task(job, scratch, index):
                 _clip(gradients, job.optimizer[CLIP_VALUE])
             if np.isfinite(job.optimizer[CLIP_NORM]):
                 squares += _squares(gradients)
-            else:
-                update(job, offset, count)
+    if job.mode == TRAIN and not np.isfinite(job.optimizer[CLIP_NORM]):
+        _update(job, piece)
     job.workspace[plan.of_tasks + 2 * index] = penalty
     job.workspace[plan.of_tasks + 2 * index + 1] = squares
 
@@ -155,4 +164,4 @@ def change_weights(job, worker, workers):
             gradients = vector(job.gradients, offset, count)
             for i in range(count):
                 gradients[i] *= factor
-            update(job, offset, count)
+        _update(job, piece)
