@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.slow  # most of its steps are compiled for it alone
+
 LADDER = runpy.run_path(str(Path(__file__).parents[2] / "examples" / "ladder.py"))
 
 

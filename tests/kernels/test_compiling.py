@@ -68,6 +68,7 @@ def copy_of_the_kernels(folder):
     return package
 
 
+@pytest.mark.slow  # processes of their own that compile
 def test_an_edit_in_an_inlined_function_is_never_missed(tmp_path):
     package = copy_of_the_kernels(tmp_path)
     assert run_with(tmp_path) == ["0.75", "0"]
