@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -20,6 +21,7 @@ from .workloads import INFERENCES, WORKLOADS, find_workload
 
 OURS = "fastnet"
 _REST = 0.25  # seconds before each run: the idle threads of the one before may still be spinning
+_FOREVER = threading.TIMEOUT_MAX
 _AGREEMENT = 1e-3  # relative difference of two final costs that float32 may make
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
@@ -27,10 +29,10 @@ Progress = Callable[[str], object]
 
 
 class Worker:
-    """The process of one contestant (see `worker`)."""
+    """The process of one contestant (see `worker`), which is ended if an answer takes more than `patience` seconds."""
 
-    def __init__(self, name: str, threads: int, dtype: str):
-        self.name = name
+    def __init__(self, name: str, threads: int, dtype: str, patience: float = _FOREVER):
+        self.name, self.patience, self.is_late = name, patience, False
         self.log = tempfile.TemporaryFile()  # noqa: SIM115 - closed in `end`
         environment = {**os.environ, **dict.fromkeys(_THREAD_VARIABLES, str(threads))}
         self.process = subprocess.Popen(
@@ -53,14 +55,25 @@ class Worker:
 
     def _answer(self) -> dict[str, Any]:
         assert self.process.stdout is not None
-        line = self.process.stdout.readline()
+        timer = threading.Timer(self.patience, self._give_up)
+        timer.start()
+        try:
+            line = self.process.stdout.readline()
+        finally:
+            timer.cancel()
         if not line:
             self.process.wait()
+            if self.is_late:
+                raise RuntimeError(f"it did not answer within {self.patience:g} s")
             self.log.seek(0)
             lines = self.log.read().decode(errors="replace").strip().splitlines() or ["no word"]
             raise RuntimeError(lines[-1])
         answer: dict[str, Any] = json.loads(line)
         return answer
+
+    def _give_up(self) -> None:
+        self.is_late = True
+        self.process.kill()
 
     def end(self) -> None:
         self.process.kill()
@@ -140,12 +153,14 @@ def _peers_here() -> list[str]:
 
 
 @contextlib.contextmanager
-def _workers(names: Sequence[str], threads: int, dtype: str, progress: Progress) -> Iterator[list[Worker]]:
+def _workers(
+    names: Sequence[str], threads: int, dtype: str, progress: Progress, patience: float = _FOREVER
+) -> Iterator[list[Worker]]:
     workers: list[Worker] = []
     try:
         for name in names:
             try:
-                workers.append(Worker(name, threads, dtype))
+                workers.append(Worker(name, threads, dtype, patience))
             except RuntimeError as error:
                 progress(f"{name} is left out: {error} (it needs {PEERS[name][2]})")
         yield workers
@@ -160,26 +175,30 @@ def _race(
     """The records of one workload."""
     is_training = find_workload(name) is not None
     prepare: dict[str, Any] = {"workload": name} if is_training else {"m": INFERENCES[name]}
-    command = "train" if is_training else "infer"
-    runners = []
-    for worker in workers:
-        if is_training and not worker.about["trains"]:
-            continue
-        try:
-            worker.do("prepare_training" if is_training else "prepare_inference", **prepare)
-            runners.append(worker)
-        except RuntimeError as error:
-            progress(f"{worker.name} is left out of {name} and what follows: {error}")
-    for worker in [worker for worker in workers if worker.process.poll() is not None]:
-        workers.remove(worker)
-    runs: dict[str, list[dict[str, Any]]] = {worker.name: [] for worker in runners}
-    for _ in range(rounds):
-        for worker in runners:
+    runners = [worker for worker in workers if worker.about["trains"] or not is_training]
+
+    def everyone(command: str, **arguments: Any) -> dict[str, dict[str, Any]]:
+        """The answers of all who are still in the race, in turn."""
+        answers = {}
+        for worker in list(runners):
             time.sleep(_REST)
-            runs[worker.name].append(worker.do(command))
-    costs = {contestant: float(np.median([run["cost"] for run in found])) for contestant, found in runs.items()}
+            try:
+                answers[worker.name] = worker.do(command, **arguments)
+            except RuntimeError as error:
+                progress(f"{worker.name} is left out of {name} and what follows: {error}")
+                worker.end()
+                runners.remove(worker)
+                workers.remove(worker)
+        return answers
+
+    everyone("prepare_training" if is_training else "prepare_inference", **prepare)
+    found = [everyone("train" if is_training else "infer") for _ in range(rounds)]
+    if not runners:
+        return []
+    runs = {worker.name: [answers[worker.name] for answers in found] for worker in runners}
+    costs = {contestant: float(np.median([run["cost"] for run in theirs])) for contestant, theirs in runs.items()}
     usual = float(np.median(list(costs.values())))
-    times = {contestant: spread([run["seconds"] for run in found]) for contestant, found in runs.items()}
+    times = {contestant: spread([run["seconds"] for run in theirs]) for contestant, theirs in runs.items()}
     records = []
     for worker in runners:
         low, seconds, high = times[worker.name]
