@@ -5,7 +5,6 @@ import numpy as np
 from .codegen.compiling import inner
 from .codegen.processor import TARGET
 
-ROWS = TARGET.kernel_rows  # of a block of a public kernel
 _BLOCKS = TARGET.blocks_per_partial
 _THREADS = TARGET.balanced_threads
 _SHARED_BYTES = TARGET.min_parallel_bytes

@@ -2,7 +2,7 @@
 
     call(Z, A)                 a Python function of the kernel's name, made by `kernel`
       compiled(Z, A)           Numba's dispatcher in C: one look-up by the arrays' types
-        False                  the checks have failed: `by_copies` says what is wrong, or copies what only lies unluckily
+        False                  the checks have failed: `by_copies` says what is wrong, or copies what lies unluckily
         body(Z, A); True       the kernel's own lines
 
 The checks are compiled into the kernel and take some nanoseconds. Numba would compile a kernel again for every memory
@@ -116,7 +116,11 @@ def kernel(function):
     checked = _make(name, arguments, [*conditions, f"body({names})", "return True"], filename, values)
     compiled = cached(_Table(checked, arguments), checked)
     values = {"compiled": compiled, "by_copies": functools.partial(_by_copies, name, arguments, compiled)}
-    call = _make(name, arguments, [f"if not compiled({names}):\n        by_copies({names})"], filename, values)
+    lines = [f"if not compiled({names}):", f"    by_copies({names})"]
+    if {COUNT, KEY} & set(arguments.given.values()):  # a number that is too large for the kernel, or below 0
+        lines = ["try:", f"    done = compiled({names})", "except OverflowError:", "    done = False", "if not done:"]
+        lines.append(f"    by_copies({names})")
+    call = _make(name, arguments, lines, filename, values)
     call.__module__, call.__doc__, call.__wrapped__ = function.__module__, function.__doc__, function
     call.py_func, call.compiled = function, compiled
     return call
@@ -128,6 +132,17 @@ class _Table(CPUDispatcher):
     def __init__(self, function, arguments):
         super().__init__(function, targetoptions={"nopython": True, **OPTIONS})
         self._arguments = arguments
+
+    def typeof_pyval(self, val):
+        """The type of a value, of an array whose numbers do not lie at multiples of their size one of its own.
+
+        Numba takes those for others, and keeps that for all arrays which are unusual in any way: also for such of
+        another byte order, which would then be read as they are.
+        """
+        kind = super().typeof_pyval(val)
+        if isinstance(val, np.ndarray) and isinstance(kind, types.Array) and not val.flags.aligned:
+            return types.Array(kind.dtype, kind.ndim, kind.layout, readonly=not kind.mutable, aligned=False)
+        return kind
 
     def _compile_for_args(self, *values):
         """Called from C where the table has no entry for the types of the values; returns what is to be called."""
@@ -160,7 +175,7 @@ class _Table(CPUDispatcher):
             is_written = name in arguments.written
             if is_written and not kind.mutable:
                 return None
-            of_labels = shape == LABELS and isinstance(kind.dtype, types.Integer | types.Float | types.Boolean)
+            of_labels = shape == LABELS and (isinstance(kind.dtype, types.Integer) or kind.dtype in _DTYPES)
             dtype = dtype or kind.dtype
             if dtype not in _DTYPES or not (kind.dtype == dtype or of_labels):
                 return None
@@ -172,6 +187,14 @@ def _refused(*values):
     return False
 
 
+def _copy(array, *, is_label):
+    """Without gaps; labels in a dtype that the kernels know."""
+    dtype = array.dtype
+    if is_label and not (dtype.kind in "iu" and dtype.isnative) and dtype not in (np.float32, np.float64):
+        dtype = {"b": np.uint8, "f": np.float64}.get(dtype.kind, dtype.newbyteorder("="))
+    return np.array(array, dtype, order="C", subok=False)
+
+
 def _by_copies(name, arguments, compiled, *values):
     """Refuse arguments that do not fit, or else call the kernel with copies that lie well."""
     from .refusing import refuse
@@ -179,7 +202,7 @@ def _by_copies(name, arguments, compiled, *values):
     given = dict(zip(arguments.given, values, strict=True))
     refuse(name, arguments, given)
     copies = {
-        key: np.array(value, order="C", subok=False) if isinstance(value, np.ndarray) else value
+        key: _copy(value, is_label=arguments.given[key] == LABELS) if isinstance(value, np.ndarray) else value
         for key, value in given.items()
     }
     if not compiled(*copies.values()):

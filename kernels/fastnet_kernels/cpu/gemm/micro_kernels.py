@@ -2,9 +2,9 @@
 
 A tile of C is kept in vector registers while its sum runs, so that each number that is loaded is used many times.
 
-    gemm_micro_kernel          C[r, v] = S[r, v] + alpha sum_k A[r, k] B[k, v]   for v two vectors wide; S may be C
+    gemm_micro_kernel          C[r, v] = S[r, v] + alpha sum_k A[r, k] B[k, v]   for v two vectors wide; S may be C;
                                one step of k loads two vectors of B and h single numbers of A, and does 2 h vector FMAs
-    gemm_micro_kernel_narrow   C[r, v] = S[r, v] + alpha sum_k A[r, k] B[k, v]   for v one vector wide, or a part of one;
+    gemm_micro_kernel_narrow   the same for v one vector wide, or a part of one;
                                the rows of B may lie anywhere
     dot_micro_kernel           C[i, j] += alpha sum_k A[i, k] B[j, k]   for some rows i and j; the rows of A may lie
                                anywhere, and be bytes that are scaled on their way
@@ -129,8 +129,8 @@ def _prefetched_by(builder, A, B, k, h, b_prefetch):
 def gemm_micro_kernel(typing_context, mr, k, alpha, C, S, A, B, b_prefetch):
     """C[i, j] = S[i, j] + alpha sum_p A[i, p] B[p, j], for i < mr, p < k, and j below the width of two vectors, NR.
 
-    All are `Matrix`es; the rows of C, S and B are contiguous, and S may be C. From b_prefetch on a line of B's buffer is
-    prefetched at each step, or, where that is NO_PREFETCH, of A what comes next.
+    All are `Matrix`es; the rows of C, S and B are contiguous, and S may be C. From b_prefetch on a line of B's buffer
+    is prefetched at each step, or, where that is NO_PREFETCH, of A what comes next.
     """
 
     def generate(context, builder, signature, arguments):

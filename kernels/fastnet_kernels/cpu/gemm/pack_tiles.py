@@ -3,9 +3,9 @@
     tile 0:  M[0, 0] ... M[height - 1, 0],  M[0, 1] ... M[height - 1, 1],  ...
     tile 1:  M[height, 0] ...
 
-So both factors of a product are packed: the left one in tiles of MR rows, the right one's transpose in tiles of NR rows,
-which are panels of NR columns. From step to step lies a whole number of vectors; what is beyond the last row is not
-defined.
+So both factors of a product are packed: the left one in tiles of MR rows, the right one's transpose in tiles of NR
+rows, which are panels of NR columns. From step to step lies a whole number of vectors; what is beyond the last row is
+not defined.
 """
 
 import numpy as np

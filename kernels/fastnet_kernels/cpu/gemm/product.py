@@ -1,8 +1,8 @@
 """C = A B + bias for matrices of any size and strides, on all threads: the product of the public kernels.
 
 Some columns and a piece of the depth at a time, B is packed in panels and A, where that pays, in tiles: once for all
-threads. Then each task multiplies a block of A's rows, which stays in its second-level cache, with some panels; the sums
-are those of `gemm`. Little is not packed: dot products of rows, or rows of B as they lie.
+threads. Then each task multiplies a block of A's rows, which stays in its second-level cache, with some panels, by
+`gemm` or AMX. Where little is to be computed nothing is packed: dot products of rows, or rows of B as they lie.
 
 The bits depend on shapes and strides only, not on the number of threads.
 """

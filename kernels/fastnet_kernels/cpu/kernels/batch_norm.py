@@ -1,9 +1,9 @@
 """Batch normalisation as public kernels, on (m, n) matrices of any strides.
 
 Where a sample's numbers are contiguous, they are summed row by row, in vectors across units, and normalised while they
-are in the second-level cache, if some units fit it with all samples. Else chunks of samples are summed, and all are read
-a second time: to fetch less of each row at a time costs more. Where a unit's numbers are contiguous, unit after unit is taken;
-other matrices are copied so.
+are in the second-level cache, if all of them fit it. Else chunks of samples are summed, and all are read a second time:
+to fetch less of each row at a time costs more. Where a unit's numbers are contiguous, unit after unit is taken; other
+matrices are copied so.
 """
 
 import math
@@ -146,7 +146,7 @@ def _entry(column, i):
 
 @routine
 def _finish(m, n, j, count, samples, moments, epsilon, gamma, mean, inv_std):
-    """Put the chunks' moments together, for units from j on: mean and squares of the first chunk become mean, factor."""
+    """Put the chunks' moments together, for units from j on; the first chunk's become mean and factor."""
     first, squares, done = vector(moments, j, count), vector(moments, n + j, count), min(samples, m)
     for chunk in range(1, n_blocks(m, samples)):
         more = min(samples, m - done)

@@ -13,16 +13,16 @@ _RUN = TARGET.copied_numbers
 
 
 @routine
-def _dropout_row(first, n, rate, key, given, given_stride, result, result_stride):
-    """A row of n numbers by way of the stack, some at a time; the hash counts them from `first` on."""
-    numbers = numbers_on_stack(given)
+def _dropout_row(i, n, rate, key, A_prev, A):
+    """Row i of n numbers by way of the stack, some at a time."""
+    numbers = numbers_on_stack(A.data)
     for start in range(0, n, ON_STACK):
         some = vector(numbers, 0, min(ON_STACK, n - start))
         for j in range(some.size):
-            some[j] = given[(start + j) * given_stride]
-        drop(some, some, first + start, 1, rate, key)
+            some[j] = A_prev.data[A_prev.offset + i * A_prev.row_stride + (start + j) * A_prev.column_stride]
+        drop(some, some, i * n + start, 1, rate, key)
         for j in range(some.size):
-            result[(start + j) * result_stride] = some[j]
+            A.data[A.offset + i * A.row_stride + (start + j) * A.column_stride] = some[j]
 
 
 @routine
@@ -32,19 +32,15 @@ def _task(task, m, n, rate, key, A_prev, A):
     is_whole = A_prev.column_stride == 1 and A.column_stride == 1
     if is_whole and A_prev.row_stride == n and A.row_stride == n:
         count = (last - first) * n
-        given, result = (
-            vector(A_prev.data, A_prev.offset + first * n, count),
-            vector(A.data, A.offset + first * n, count),
-        )
-        drop(given, result, first * n, 1, rate, key)
+        given, result = A_prev.offset + first * n, A.offset + first * n
+        drop(vector(A_prev.data, given, count), vector(A.data, result, count), first * n, 1, rate, key)
         return
     for i in range(first, last):
-        given = vector(A_prev.data, A_prev.offset + i * A_prev.row_stride, n)
-        result = vector(A.data, A.offset + i * A.row_stride, n)
         if is_whole:
-            drop(given, result, i * n, 1, rate, key)
+            given = vector(A_prev.data, A_prev.offset + i * A_prev.row_stride, n)
+            drop(given, vector(A.data, A.offset + i * A.row_stride, n), i * n, 1, rate, key)
         else:
-            _dropout_row(i * n, n, rate, key, given, A_prev.column_stride, result, A.column_stride)
+            _dropout_row(i, n, rate, key, A_prev, A)
 
 
 @kernel

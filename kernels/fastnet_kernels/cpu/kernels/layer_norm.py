@@ -1,4 +1,4 @@
-"""Layer normalisation as public kernels, on (m, n) matrices of any strides: rows one by one, or samples side by side."""
+"""Layer normalisation as public kernels, on (m, n) matrices of any strides: row by row, or samples side by side."""
 
 import math
 
@@ -77,7 +77,7 @@ def _derivative(d, a, gamma, mean, inv_std, plain, weighted):
 
 @routine
 def _normalise_row_backward(d, a, gamma, mean, inv_std, means, dgamma, dbeta, da):
-    """As `normalise_columns_backward` does it, of one sample; dgamma and dbeta (n,) are added to, means (2,) written."""
+    """As `normalise_columns_backward` does it, of one sample; dgamma and dbeta (n,) are added to, means written."""
     share, plain = d.dtype.type(1) / d.dtype.type(d.size), d.dtype.type(0)
     weighted = plain
     for j in range(d.size):
@@ -162,7 +162,7 @@ def _backward_task(task, m, n, is_long, dA, A_prev, gamma, mean, inv_std, means,
 
 @routine
 def _backward_of_block(first, count, n, size, blocks, moments, dA, A_prev, gamma, dgamma, dbeta, dA_prev):
-    """Some samples, side by side: `blocks` is for use, `moments` (5, size) has their mean and inv_std, and gets means."""
+    """Some samples, side by side: `blocks` is for use; `moments` (5, size) has mean and inv_std, and gets means."""
     d, a, da = (
         matrix(blocks, 0, n, size),
         matrix(blocks, n * size, n, size),

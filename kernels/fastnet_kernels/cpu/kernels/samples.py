@@ -94,5 +94,5 @@ def _copy_task(task, m, n, source, target):
 
 @inner
 def copy_by_units(m, n, is_shared, source, target):
-    """target = source, `Matrix`es (m, n) of any strides, of which in one or the other a unit's numbers are contiguous."""
+    """target = source, `Matrix`es (m, n) of any strides; in one or the other a unit's numbers are contiguous."""
     run_tasks(n_blocks(m, _COPIED), is_shared, _copy_task, (m, n, source, target))

@@ -1,7 +1,7 @@
 """Activations A = g(Z) that take each number by itself, and derivatives dZ = dA * g'(Z), for contiguous numbers.
 
-The formulas are those of `reference`. A derivative is written through A where it can be, so that a network need not keep Z. NaN stays NaN: comparisons are
-written for that.
+The formulas are those of `reference`. A derivative is written through A where it can be, so that a network need not
+keep Z. NaN stays NaN: comparisons are written for that.
 """
 
 import numpy as np
@@ -145,7 +145,7 @@ def _hard_silu_derivative(d, z):
 
 @routine
 def activate(activation, slope, Z, A):
-    """A = g(Z), both (n,), for a g given by its code; A may be Z. `slope` is that of leaky_relu, or the alpha of elu."""
+    """A = g(Z), both (n,), for a g given by its code; A may be Z. `slope` is leaky_relu's, or the alpha of elu."""
     below = A.dtype.type(slope)
     if activation == SIGMOID:
         map_numbers(sigmoid_of, A, (Z,), ())

@@ -1,4 +1,4 @@
-"""Softmax: A = exp(Z) / sum(exp(Z)) of each sample, with the largest number taken off first, so that exp cannot overflow.
+"""Softmax: A = exp(Z) / sum(exp(Z)) of each sample, with the largest number taken off first against overflow.
 
 The largest numbers of A are those of Z, and no others, also where rounding would make others the same: the compiled
 program's predictions say what its logits do.

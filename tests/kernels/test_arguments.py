@@ -1,0 +1,207 @@
+"""What a public kernel is given: refused with a reason before anything is written, or computed right however it lies."""
+
+import inspect
+import pickle
+
+import fastnet_kernels.cpu as cpu
+import numpy as np
+import pytest
+from fastnet_kernels import reference
+from fastnet_kernels.shapes import ARGUMENTS, COUNT, FLOAT, KEY, LABELS, NUMBERS, YES_OR_NO
+
+VALUES = {FLOAT: 0.3, COUNT: 2, KEY: 12345, YES_OR_NO: True}
+EXTENTS = {"m": 6, "n": 5, "p": 4, "h": 6, "w": 4, "t": 6, "c": 3, "2": 2, "1": 1}
+KINDS = ["C", "F", "every second", "reversed", "rows apart", "shifted", "unaligned", "read-only"]
+
+
+def shape_of(text, extents=EXTENTS):
+    known = {**extents, **dict.fromkeys(("pool_size", "stride", "pool_height", "pool_width", "stride_y", "stride_x"), 2)}
+    return tuple(eval(extent, {}, known) for extent in text.split())
+
+
+def call(name, dtype=np.float64, extents=EXTENTS, seed=0):
+    """Arguments of a kernel by their names: numbers that any kernel can take."""
+    rng, given = np.random.default_rng(seed), {}
+    for key, shape in ARGUMENTS[name].given.items():
+        if shape in NUMBERS:
+            given[key] = VALUES[shape]
+        elif shape == LABELS:
+            given[key] = rng.integers(0, extents["n"], (extents["m"], 1)).astype(dtype)
+        else:
+            given[key] = rng.uniform(0.1, 0.9, shape_of(shape, extents)).astype(dtype)
+    return given
+
+
+def laid(array, kind, rng):
+    """The same numbers in memory of another kind."""
+    if kind == "F":
+        return np.asfortranarray(array)
+    if kind in ("every second", "rows apart"):
+        steps = [1 if kind == "rows apart" and axis else 2 for axis in range(array.ndim)]
+        larger = np.full([step * extent for step, extent in zip(steps, array.shape, strict=True)], np.nan, array.dtype)
+        view = larger[tuple(slice(None, None, step) for step in steps)]
+    elif kind == "reversed":
+        view = np.empty_like(array)[tuple(slice(None, None, -1) for _ in array.shape)]
+    elif kind == "shifted":  # not at the beginning of a line, nor of a vector
+        view = np.empty(array.size + 1, array.dtype)[1:].reshape(array.shape)
+    elif kind == "unaligned":
+        view = np.empty(array.nbytes + 1, np.uint8)[1:].view(array.dtype).reshape(array.shape)
+    else:
+        view = np.empty_like(array)
+    view[...] = array
+    view.flags.writeable = kind != "read-only"
+    return view
+
+
+def expected_of(name, given):
+    copies = {key: np.array(value) if isinstance(value, np.ndarray) else value for key, value in given.items()}
+    getattr(reference, name)(*copies.values())
+    return copies
+
+
+def check(name, given, expected, tolerance):
+    for key, value in given.items():
+        if isinstance(value, np.ndarray):
+            np.testing.assert_allclose(value, expected[key], rtol=tolerance, atol=tolerance, err_msg=f"{name}: {key}")
+
+
+def test_every_kernel_has_its_arguments_written_down():
+    assert set(ARGUMENTS) == set(cpu.__all__) == set(reference.__all__)
+    for name, arguments in ARGUMENTS.items():
+        for backend in (cpu, reference):
+            assert list(inspect.signature(getattr(backend, name)).parameters) == list(arguments.given)
+        assert set(arguments.written) <= set(arguments.given)
+        assert set(arguments.in_place) <= set(arguments.given)
+
+
+@pytest.mark.parametrize("name", sorted(ARGUMENTS))
+def test_any_layout_of_any_array(name):
+    rng = np.random.default_rng(3)
+    for seed in range(12):
+        extents = {**EXTENTS, "m": 7 + 20 * (seed % 3), "n": 5 + 31 * (seed % 2), "p": 4 + 30 * (seed % 2)}
+        dtype, tolerance = ((np.float64, 1e-11), (np.float32, 1e-4))[seed % 2]
+        given = call(name, dtype, extents, seed)
+        for key, value in given.items():
+            if isinstance(value, np.ndarray):
+                kind = rng.choice([kind for kind in KINDS if kind != "read-only" or key not in ARGUMENTS[name].written])
+                given[key] = laid(value, kind, rng)
+        expected = expected_of(name, given)
+        getattr(cpu, name)(*given.values())
+        check(name, given, expected, tolerance)
+
+
+@pytest.mark.parametrize("name", sorted(ARGUMENTS))
+def test_what_is_written_may_be_what_is_read(name):
+    """Number for number, or shifted: the result is that of inputs that were read before anything was written."""
+    arguments = ARGUMENTS[name]
+    for written in arguments.written:
+        for other, shape in arguments.given.items():
+            if other in arguments.written or shape != arguments.given[written]:
+                continue
+            for shift in (0, 1):
+                given = call(name)
+                size = given[other].size
+                memory = np.empty(size + shift)
+                memory[:size] = given[other].ravel()
+                memory[size:] = 0.5
+                given[other] = memory[:size].reshape(given[other].shape)
+                given[written] = memory[shift:].reshape(given[written].shape)
+                expected = expected_of(name, given)
+                getattr(cpu, name)(*given.values())
+                np.testing.assert_allclose(given[written], expected[written], rtol=1e-11, atol=1e-11)
+
+
+@pytest.mark.parametrize("name", sorted(ARGUMENTS))
+def test_empty_arrays(name):
+    for letter in "mn" if "max_pool" not in name else "mc":
+        extents = {**EXTENTS, letter: 0}
+        given = call(name, extents=extents) if letter != "n" or name != "cross_entropy" else None
+        if given is not None:
+            getattr(cpu, name)(*given.values())
+
+
+def arrays_of(name):
+    return [key for key, shape in ARGUMENTS[name].given.items() if shape not in NUMBERS]
+
+
+def refused(name, error, given, *words):
+    before = {key: np.array(value) for key, value in given.items() if isinstance(value, np.ndarray)}
+    with pytest.raises(error) as found:
+        getattr(cpu, name)(*given.values())
+    for word in (name, *words):
+        assert word in str(found.value)
+    for key, value in before.items():
+        np.testing.assert_array_equal(given[key], value)
+
+
+@pytest.mark.parametrize("name", sorted(ARGUMENTS))
+def test_wrong_arguments_are_refused_with_a_reason(name):
+    arguments = ARGUMENTS[name]
+    for key in arrays_of(name):
+        shape = arguments.given[key]
+        if len(set(arrays_of(name))) > 1 and any(other != key and arguments.given[other] == shape for other in arrays_of(name)):
+            given = call(name)
+            given[key] = np.ones([extent + 1 for extent in given[key].shape])
+            with pytest.raises(ValueError, match="has shape"):
+                getattr(cpu, name)(*given.values())
+        refused(name, ValueError, {**call(name), key: np.ones((2, 2, 2, 2, 2))}, key, "axes")
+        refused(name, TypeError, {**call(name), key: [[1.0]]}, key, "NumPy array")
+        refused(name, TypeError, {**call(name), key: np.zeros(call(name)[key].shape, complex)}, key, "dtype")
+        if shape != LABELS:
+            refused(name, TypeError, {**call(name), key: call(name)[key].astype(np.float32)}, key, "one dtype")
+            refused(name, TypeError, {**call(name), key: call(name)[key].astype(">f8")}, key, "dtype")
+    for key in arguments.written:
+        given = call(name)
+        given[key].flags.writeable = False
+        refused(name, ValueError, given, key, "read-only")
+    for key, kind in arguments.given.items():
+        if kind in NUMBERS:
+            refused(name, TypeError, {**call(name), key: "0.5"}, key)
+            refused(name, TypeError, {**call(name), key: None}, key)
+        if kind == COUNT:
+            refused(name, TypeError, {**call(name), key: 1.5}, key)
+            refused(name, ValueError, {**call(name), key: 0}, key)
+        if kind == KEY:
+            refused(name, ValueError, {**call(name), key: -1}, key)
+            refused(name, ValueError, {**call(name), key: 1 << 64}, key)
+
+
+def test_outputs_that_overlap_are_refused():
+    given = call("layer_norm")
+    given["mean"] = given["inv_std"]
+    refused("layer_norm", ValueError, given, "overlap", "mean", "inv_std")
+    both = np.zeros((6, 2))  # beside each other, which is right
+    given = {**call("layer_norm"), "mean": both[:, 0], "inv_std": both[:, 1]}
+    expected = expected_of("layer_norm", given)
+    cpu.layer_norm(*given.values())
+    check("layer_norm", given, expected, 1e-11)
+
+
+def test_numbers_of_any_kind():
+    Z, A = np.array([[-1.0, 2.0]]), np.zeros((1, 2))
+    for slope in (1, True, np.float32(1), np.int8(1), np.bool_(True)):  # noqa: FBT003
+        A[:] = 0
+        cpu.leaky_relu(Z, slope, A)
+        np.testing.assert_array_equal(A, Z)
+    for dtype in (np.uint8, np.int64, np.float32, bool, np.float16, ">i4", ">f8"):
+        given = {**call("cross_entropy"), "Y": np.array([[0], [1], [1], [0], [1], [0]], dtype)}
+        expected = expected_of("cross_entropy", {**given, "Y": given["Y"].astype(int)})
+        cpu.cross_entropy(*given.values())
+        np.testing.assert_allclose(given["L"], expected["L"])
+
+
+def test_names_of_arguments_and_pickles():
+    Z, A = np.array([[-1.0, 2.0]]), np.zeros((1, 2))
+    pickle.loads(pickle.dumps(cpu.relu))(A=A, Z=Z)
+    np.testing.assert_array_equal(A, [[0, 2]])
+    assert cpu.relu.__doc__ and cpu.relu.__name__ == "relu"
+    with pytest.raises(TypeError, match="argument"):
+        cpu.relu(Z)
+
+
+def test_one_version_for_all_layouts():
+    cpu.hard_silu(np.ones((4, 4)), np.ones((4, 4)))
+    versions = len(cpu.hard_silu.compiled.overloads)
+    for kind in KINDS:
+        cpu.hard_silu(laid(np.ones((4, 4)), kind, None), laid(np.ones((4, 4)), "C", None))
+    assert len(cpu.hard_silu.compiled.overloads) == versions
