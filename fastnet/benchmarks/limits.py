@@ -2,11 +2,13 @@
 
 import functools
 import platform
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 from fastnet_kernels.first_use import imported
 
+from ..checks import positive_integer
 from .timing import Queued, samples
 
 
@@ -24,6 +26,22 @@ def processor() -> str:
     return f"{name}, {numba.config.NUMBA_NUM_THREADS} cores"
 
 
+def usable_threads(
+    threads: int | Sequence[int], available: int, progress: Callable[[str], object] = lambda line: None
+) -> list[int]:
+    """Of the numbers of threads those that there are; `progress` is told of the others. ValueError if none is left."""
+    asked = [threads] if isinstance(threads, int) else list(threads)
+    for count in asked:
+        positive_integer("threads", count)
+    found = [count for count in dict.fromkeys(asked) if count <= available]
+    there = f"there {'is' if available == 1 else 'are'} {available} here"
+    if not found:
+        raise ValueError(f"threads={','.join(map(str, asked))}, and {there}: give no more")
+    if left := [str(count) for count in dict.fromkeys(asked) if count > available]:
+        progress(f"threads={','.join(left)}: left out, {there}")
+    return found
+
+
 @functools.cache
 def peak_flops(dtype: str, threads: int) -> float:
     """Floating-point operations a second, two for each multiply-add, on `threads` threads."""
@@ -34,7 +52,7 @@ def peak_flops(dtype: str, threads: int) -> float:
     lanes = VECTOR_BYTES // kind.itemsize
     numbers = np.repeat(np.array([1, 1e-9], kind), lanes)
     steps, sums = 20_000, np.zeros(4 * threads, kind)
-    found = samples({"peak": lambda: limits.multiply_add(numbers, steps, sums)}, rounds=7)["peak"]
+    found = samples({"peak": lambda: limits.multiply_add(numbers, steps, sums)}, rounds=25)["peak"]
     # The fastest round: a peak is what can be reached, and every disturbance only takes away from it.
     return float(2 * lanes * limits.CHAINS * steps * sums.size / found.min())
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..checks import float_dtype, known, positive_integer
 from .kernels import backends
+from .limits import usable_threads
 from .peers import PEERS
 from .timing import spread
 from .workloads import INFERENCES, WORKLOADS, find_workload
@@ -92,7 +93,7 @@ def compare_peers(
     dtype : str
         "float32" or "float64".
     threads : sequence of int
-        Each number of threads is measured on its own.
+        Each number of threads is measured on its own; those that are more than the cores there are left out.
     rounds : int
         Runs of everyone.
     progress : callable
@@ -108,7 +109,7 @@ def compare_peers(
     Raises
     ------
     ValueError, TypeError
-        For unknown names, or threads and rounds below 1.
+        For unknown names, threads and rounds below 1, or no number of threads that there is.
     """
     events = list(WORKLOADS) + list(INFERENCES)
     chosen = events if workloads is None else list(workloads)
@@ -121,11 +122,8 @@ def compare_peers(
     dtype = str(float_dtype("dtype", dtype))
     rounds = positive_integer("rounds", rounds)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    for count in threads:
-        if positive_integer("threads", count) > cores:
-            raise ValueError(f"threads={count}, and this process may use {cores} cores: give no more")
     records = []
-    for count in threads:
+    for count in usable_threads(threads, cores, progress):
         with _workers(names, count, dtype, progress) as workers:
             for name in chosen:
                 progress(f"{name}, {count} thread{'s' * (count > 1)}")
