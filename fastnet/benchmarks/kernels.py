@@ -40,6 +40,17 @@ class Subject:
     in_place: tuple[str, ...] = ()
     forward: str = ""
 
+    @property
+    def kind(self) -> str:
+        """What it is one of: "products", "activations", "derivatives" of these, "losses", "layers" or "updates"."""
+        if self.products:
+            return "products"
+        if self.in_place:
+            return "updates"
+        if "L" in self.outputs:
+            return "losses"
+        return "derivatives" if "dZ" in self.outputs else "activations" if "Z" in self.inputs else "layers"
+
 
 def _elementwise(*inputs: str, shapes: tuple[Shape, ...] = _MATRICES) -> Subject:
     given = {name: "" if name in _NUMBERS else "mn" for name in inputs}
@@ -197,7 +208,7 @@ LAYOUTS = ("C", "F", "strided")
 
 
 def laid_out(numbers: np.ndarray, layout: str) -> np.ndarray:
-    """A copy whose rows are contiguous ("C"), whose columns are ("F"), or which has every other number of longer rows."""
+    """A copy with contiguous rows ("C") or columns ("F"), or which is every other number of longer rows ("strided")."""
     if layout == "strided":
         found = np.zeros((*numbers.shape[:-1], 2 * numbers.shape[-1]), numbers.dtype)[..., ::2]
     else:

@@ -403,8 +403,9 @@ def _adam(fused: Callable[..., Any]) -> Callable[..., Call]:
         epsilon: float,
         weight_decay: float,
     ) -> Call:
-        _contiguous(parameters, gradients, mean, mean_square)
-        lists = [parameters], [gradients], [mean], [mean_square], [], [torch.tensor(float(step))]
+        numbers: tuple[Any, ...] = parameters, gradients, mean, mean_square
+        _contiguous(*numbers)
+        lists: list[list[Any]] = [*([tensor] for tensor in numbers), [], [torch.tensor(float(step))]]
         settings = {"lr": learning_rate, "beta1": beta1, "beta2": beta2, "eps": epsilon, "weight_decay": weight_decay}
         return lambda: fused(*lists, **settings, amsgrad=False, maximize=False)
 

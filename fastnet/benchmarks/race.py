@@ -21,8 +21,8 @@ from .workloads import GROUPS, INFERENCES, find_workload, group_of
 
 OURS = "fastnet"
 _REST = 0.25  # seconds before each run: the idle threads of the one before may still be spinning
-# How much final costs may differ, relative to the usual one: by the rounding of float32 for plain gradient descent; with
-# Adam, whose epsilon not all libraries add in the same place; and where first weights and order are everybody's own.
+# How much final costs may differ, relative to the usual one: in plain gradient descent, by the rounding of float32;
+# with Adam, as not all add its epsilon in the same place; and where first weights and order are everybody's own.
 _AGREEMENT, _ADAM_AGREEMENT, _OWN_AGREEMENT = 1e-3, 2e-2, 0.3
 _COMMANDS = {
     "trainings": ("prepare_training", "train"),
@@ -88,8 +88,9 @@ def compare_peers(
     """Train the workloads of `benchmarks.workloads` with fastnet and its peers and time them.
 
     In a training everyone starts from the same weights and takes the same samples in the same order, in plain gradient
-    descent. A fit is 20 epochs of Adam as users write them, from the call to its return, with first weights and an order
-    of each library's own. Each contestant is a process that is held to so many cores; in every round each runs once.
+    descent. A fit is 20 epochs of Adam as users write them, from the call to its return, with first weights and an
+    order of each library's own. Each contestant is a process that is held to so many cores; in every round each of
+    them runs once.
 
     Parameters
     ----------

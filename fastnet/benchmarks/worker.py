@@ -74,9 +74,9 @@ class Contestant:
         return seconds_a_call(lambda: self.peer.train(epochs))
 
     def prepare_fit(self, workload: str) -> dict[str, float]:
-        """Load the data, fit until everything is compiled and it is known how many fits to time, and train for judgement.
+        """Load the data, and fit until everything is compiled and it is known how many fits to time.
 
-        The cost is that of the workload's epochs from everybody's first weights, without shuffling.
+        The cost, by which contestants are judged, is that of as many epochs from everybody's first weights, unshuffled.
         """
         self._load_workload(workload)
         self.peer.train(self.workload.epochs)

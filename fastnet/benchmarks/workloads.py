@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,8 +16,8 @@ Weights = list[tuple[np.ndarray, np.ndarray]]  # (W (n_l, n_{l-1}), b (n_l,)) of
 class Workload:
     """A network and how it is trained on mini-batches. The output is one sigmoid unit, or softmax.
 
-    The optimizer is "sgd", plain gradient descent, or "adam" with the settings that all libraries have by default. Where
-    the last mini-batch is a smaller one, `samples` says how many samples there are.
+    The optimizer is "sgd", plain gradient descent, or "adam" with the settings that all libraries have by default.
+    Where the last mini-batch is a smaller one, `samples` says how many samples there are.
     """
 
     name: str
@@ -149,7 +150,7 @@ def find_workload(name: str) -> Workload | None:
 INFERENCES = {"one sample": 1, "10,000 samples": 10_000}
 INFERENCE_NETWORK = WORKLOADS["mnist"]
 
-GROUPS = {"trainings": WORKLOADS, "inferences": INFERENCES, "fits": FITS}
+GROUPS: dict[str, Mapping[str, object]] = {"trainings": WORKLOADS, "inferences": INFERENCES, "fits": FITS}
 
 
 def group_of(name: str) -> str:

@@ -58,7 +58,10 @@ STATIC = ("size", "epochs", "hidden", "update")
 
 
 def run(parameters: Any, X: Any, y: Any, rate: Any, keys: Any, size: int, hidden: Any, update: Any) -> Any:
-    """An epoch for each of `keys` on mini-batches of `size`, the last one smaller perhaps; shuffled by the keys, if any."""
+    """As many epochs as there are keys, each shuffled by its own; or so many as `keys` says, in the samples' order.
+
+    Mini-batches have `size` samples, the last one fewer if that is all there are.
+    """
     whole = len(X) // size * size
 
     def step(state: Any, batch: Any) -> Any:
@@ -77,7 +80,6 @@ def run(parameters: Any, X: Any, y: Any, rate: Any, keys: Any, size: int, hidden
             state, _ = jax.lax.scan(step, state, batches)
         return step(state, (A[whole:], labels[whole:])) if whole < len(X) else (state, None)
 
-    # How many there are says the array of keys, or where there are none their number.
     length = keys if isinstance(keys, int) else None
     state = parameters, fresh(parameters)
     return jax.lax.scan(epoch, state, None if length else keys, length=length)[0][0]
@@ -89,9 +91,7 @@ def train(parameters: Any, X: Any, y: Any, rate: Any, size: int, epochs: int, hi
 
 
 @functools.partial(jax.jit, static_argnames=("sizes", *STATIC))
-def fit(
-    seed: Any, sizes: Any, X: Any, y: Any, rate: Any, size: int, epochs: int, hidden: Any, update: Any
-) -> Any:
+def fit(seed: Any, sizes: Any, X: Any, y: Any, rate: Any, size: int, epochs: int, hidden: Any, update: Any) -> Any:
     """From the first weights of jax.nn.initializers.he_normal."""
     for_weights, for_order = jax.random.split(jax.random.key(seed))
     make = jax.nn.initializers.he_normal(in_axis=1, out_axis=0)

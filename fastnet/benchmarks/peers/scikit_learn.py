@@ -1,4 +1,4 @@
-"""scikit-learn's MLPClassifier: for trainings with a warm start, so that every fit goes on from the weights there are."""
+"""scikit-learn's MLPClassifier, for trainings with a warm start: every fit goes on from the weights there are."""
 
 import warnings
 from typing import Any
