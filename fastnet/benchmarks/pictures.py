@@ -72,24 +72,34 @@ class Picture:
         return list(dict.fromkeys(name for group in groups for name in group))
 
     def parts(self) -> list["Picture"]:
-        """This one, or where it would be too tall, several of about the same height; a kernel stays in one piece."""
-        pieces = [list(group) for _, group in itertools.groupby(self.cases, key=lambda case: case[0])]
-        heights = [_rows(piece, len(self.contestants))[1] for piece in pieces]
-        count = -(-_rows(self.cases, len(self.contestants))[1] // (_TALLEST - _HEAD - _FOOT))
-        chosen: list[list[Case]] = [[] for _ in range(count)]
-        done = 0
-        for piece, height in zip(pieces, heights, strict=True):
-            chosen[min(count - 1, int(count * (done + height / 2) / sum(heights)))] += piece
-            done += height
-        return [self._of(cases) for cases in chosen if cases]
+        """This one, or where it would be too tall, as few as can be, of about the same height, with whole kernels."""
+        bars, tallest = len(self.contestants), _TALLEST - _HEAD - _FOOT
+        most = max(1, tallest // (bars * _BAR + _GAP) - 1)
+        kernels = [list(kernel) for _, kernel in itertools.groupby(self.cases, key=lambda case: case[0])]
+        pieces = [kernel[i : i + most] for kernel in kernels for i in range(0, len(kernel), most)]
+        for count in range(1, len(pieces) + 1):
+            parts = _shared_out(pieces, count)
+            if all(_rows(part, bars)[1] <= tallest for part in parts):
+                break
+        return [self._of(part) for part in parts]
 
     def _of(self, cases: Sequence[Case]) -> "Picture":
         panels = {name: {case: panel[case] for case in cases if case in panel} for name, panel in self.panels.items()}
         return Picture(self.title, self.label, self.shares, panels)
 
 
+def _shared_out(pieces: Sequence[Sequence[Case]], count: int) -> list[list[Case]]:
+    """The cases of all pieces, in order, in at most `count` parts of about as many."""
+    parts: list[list[Case]] = [[] for _ in range(count)]
+    total, done = sum(map(len, pieces)), 0
+    for piece in pieces:
+        parts[int(count * (done + len(piece) / 2) / total)] += piece
+        done += len(piece)
+    return [part for part in parts if part]
+
+
 def draw(records: Sequence[Record], path: Path) -> list[Path]:
-    """Write a picture a kind, `path` with the kind before its ending, or `path` itself for a single one; their paths."""
+    """Write a picture a kind, and return the paths: `path` for a single picture, else with the kind in its name."""
     found = _kernels(records) if "kernel" in records[0] else _peers(records)
     pictures = {}
     for kind, picture in found.items():
