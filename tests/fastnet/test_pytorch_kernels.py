@@ -26,12 +26,20 @@ def small(name):
     return SHAPES.get(name, (9, 7, 5)[: len(SUBJECTS[name].dimensions)])
 
 
+def with_both_signs(case):
+    """The outputs of an activation are above 0 in all cases: here also below, where the derivative has another branch."""
+    if case.kernel in ("relu_backward", "leaky_relu_backward"):
+        case.inputs[1] -= np.asarray(0.5, case.inputs[1].dtype)
+    return case
+
+
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("name", [name for name in SUBJECTS if name != "dropout"])
 def test_every_kernel_has_a_counterpart(operators, name, layout):
-    exact = make_case(name, small(name), "float64").results(reference)
+    true = with_both_signs(make_case(name, small(name), "float64"))
+    exact = true.results(reference)
     for dtype, tolerance in (("float32", 1e-5), ("float64", 1e-13)):
-        case = make_case(name, small(name), dtype, layout=layout)
+        case = with_both_signs(make_case(name, small(name), dtype, layout=layout))
         if name in FUSED and layout == "strided":
             with pytest.raises(NotImplementedError, match="contiguous"):
                 operators.results(case)
