@@ -27,7 +27,7 @@ def small(name):
 
 
 def with_both_signs(case):
-    """The outputs of an activation are above 0 in all cases: here also below, where the derivative has another branch."""
+    """The case with outputs of the activation below 0, too, where the derivative has another branch."""
     if case.kernel in ("relu_backward", "leaky_relu_backward"):
         case.inputs[1] -= np.asarray(0.5, case.inputs[1].dtype)
     return case
