@@ -157,7 +157,7 @@ def packed(A_prev, W, b, Z, panels, blocks):
             for p in range(first, last):
                 C = Matrix(blocks, (p * n + j) * PANEL, PANEL, 1)
                 A, B = Matrix(W, j * n_prev, n_prev, 1), Matrix(panels, p * n_prev * PANEL, PANEL, 1)
-                gemm(min(rows, n - j), PANEL, n_prev, one, C, A, B, NO_PREFETCH)
+                gemm(min(rows, n - j), PANEL, n_prev, one, C, C, A, B, NO_PREFETCH)
         for p in range(first, last):
             for i in range(min(PANEL, m - p * PANEL)):
                 for j in range(n):

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -21,6 +22,7 @@ from .workloads import GROUPS, INFERENCES, find_workload, group_of
 
 OURS = "fastnet"
 _REST = 0.25  # seconds before each run: the idle threads of the one before may still be spinning
+_FOREVER = threading.TIMEOUT_MAX
 # How much final costs may differ, relative to the usual one: in plain gradient descent, by the rounding of float32;
 # with Adam, as not all add its epsilon in the same place; and where first weights and order are everybody's own.
 _AGREEMENT, _ADAM_AGREEMENT, _OWN_AGREEMENT = 1e-3, 2e-2, 0.3
@@ -35,10 +37,10 @@ Progress = Callable[[str], object]
 
 
 class Worker:
-    """The process of one contestant (see `worker`)."""
+    """The process of one contestant (see `worker`), which is ended if an answer takes more than `patience` seconds."""
 
-    def __init__(self, name: str, threads: int, dtype: str):
-        self.name = name
+    def __init__(self, name: str, threads: int, dtype: str, patience: float = _FOREVER):
+        self.name, self.patience, self.is_late = name, patience, False
         self.log = tempfile.TemporaryFile()  # noqa: SIM115 - closed in `end`
         environment = {**os.environ, **dict.fromkeys(_THREAD_VARIABLES, str(threads))}
         self.process = subprocess.Popen(
@@ -61,14 +63,25 @@ class Worker:
 
     def _answer(self) -> dict[str, Any]:
         assert self.process.stdout is not None
-        line = self.process.stdout.readline()
+        timer = threading.Timer(self.patience, self._give_up)
+        timer.start()
+        try:
+            line = self.process.stdout.readline()
+        finally:
+            timer.cancel()
         if not line:
             self.process.wait()
+            if self.is_late:
+                raise RuntimeError(f"it did not answer within {self.patience:g} s")
             self.log.seek(0)
             lines = self.log.read().decode(errors="replace").strip().splitlines() or ["no word"]
             raise RuntimeError(lines[-1])
         answer: dict[str, Any] = json.loads(line)
         return answer
+
+    def _give_up(self) -> None:
+        self.is_late = True
+        self.process.kill()
 
     def end(self) -> None:
         self.process.kill()
@@ -150,12 +163,14 @@ def _peers_here() -> list[str]:
 
 
 @contextlib.contextmanager
-def _workers(names: Sequence[str], threads: int, dtype: str, progress: Progress) -> Iterator[list[Worker]]:
+def _workers(
+    names: Sequence[str], threads: int, dtype: str, progress: Progress, patience: float = _FOREVER
+) -> Iterator[list[Worker]]:
     workers: list[Worker] = []
     try:
         for name in names:
             try:
-                workers.append(Worker(name, threads, dtype))
+                workers.append(Worker(name, threads, dtype, patience))
             except RuntimeError as error:
                 progress(f"{name} is left out: {error} (it needs {PEERS[name][2]})")
         yield workers
@@ -171,27 +186,32 @@ def _race(
     group, workload = group_of(name), find_workload(name)
     prepare, command = _COMMANDS[group]
     about: dict[str, Any] = {"m": INFERENCES[name]} if workload is None else {"workload": name}
-    runners, prepared = [], {}
-    for worker in workers:
-        if workload is not None and workload.optimizer not in worker.about["optimizers"]:
-            continue
-        try:
-            prepared[worker.name] = worker.do(prepare, **about)
-            runners.append(worker)
-        except RuntimeError as error:
-            progress(f"{worker.name} is left out of {name} and what follows: {error}")
-    for worker in [worker for worker in workers if worker.process.poll() is not None]:
-        workers.remove(worker)
-    runs: dict[str, list[dict[str, Any]]] = {worker.name: [] for worker in runners}
-    for _ in range(rounds):
-        for worker in runners:
+    runners = [worker for worker in workers if workload is None or workload.optimizer in worker.about["optimizers"]]
+
+    def everyone(command: str, **arguments: Any) -> dict[str, dict[str, Any]]:
+        """The answers of all who are still in the race, in turn."""
+        answers = {}
+        for worker in list(runners):
             time.sleep(_REST)
-            runs[worker.name].append(worker.do(command))
-    costs = {contestant: float(np.median([run["cost"] for run in found])) for contestant, found in runs.items()}
+            try:
+                answers[worker.name] = worker.do(command, **arguments)
+            except RuntimeError as error:
+                progress(f"{worker.name} is left out of {name} and what follows: {error}")
+                worker.end()
+                runners.remove(worker)
+                workers.remove(worker)
+        return answers
+
+    prepared = everyone(prepare, **about)
+    found = [everyone(command) for _ in range(rounds)]
+    if not runners:
+        return []
+    runs = {worker.name: [answers[worker.name] for answers in found] for worker in runners}
+    costs = {contestant: float(np.median([run["cost"] for run in theirs])) for contestant, theirs in runs.items()}
     agree = _agreeing(costs, _OWN_AGREEMENT if group == "fits" else _AGREEMENT)
     if group == "fits":
-        agree &= _agreeing({contestant: about["cost"] for contestant, about in prepared.items()}, _ADAM_AGREEMENT)
-    times = {contestant: spread([run["seconds"] for run in found]) for contestant, found in runs.items()}
+        agree &= _agreeing({contestant: prepared[contestant]["cost"] for contestant in runs}, _ADAM_AGREEMENT)
+    times = {contestant: spread([run["seconds"] for run in theirs]) for contestant, theirs in runs.items()}
     records = []
     for worker in runners:
         low, seconds, high = times[worker.name]

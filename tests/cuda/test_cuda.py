@@ -75,6 +75,11 @@ def test_launches():
     assert "passed" in passed(run_tests(HERE / "launches.py"))
 
 
+@needs_numba_cuda
+def test_figures():
+    assert "passed" in passed(run_tests(HERE / "figures.py", **SIMULATOR))
+
+
 @pytest.mark.slow  # three times all kernels are compiled
 @needs_numba_cuda
 @pytest.mark.skipif(not has_ptxas, reason="needs ptxas: pip install nvidia-cuda-nvcc")

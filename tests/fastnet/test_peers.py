@@ -1,5 +1,7 @@
 """Whole trainings against peers: everyone does the same work, and who does not is void."""
 
+from typing import ClassVar
+
 import numpy as np
 import pytest
 
@@ -239,6 +241,44 @@ def test_a_peer_that_is_missing_is_left_out(monkeypatch):
     records = compare_peers(["planar"], ["Nothing"], rounds=1, progress=told.append)
     assert {record["peer"] for record in records} == {"fastnet"}
     assert "Nothing is left out" in told[0]
+
+
+def test_who_does_not_answer_is_left_out():
+    told = []
+    with race._workers(["NumPy"], 1, "float32", told.append, 0.01) as workers:
+        assert workers == []
+    assert told == ["NumPy is left out: it did not answer within 0.01 s (it needs numpy)"]
+
+
+class Contestant:
+    """A worker that ends at its command of some number."""
+
+    about: ClassVar = {"optimizers": ("sgd",), "version": "1"}
+
+    def __init__(self, name, last):
+        self.name, self.left, self.has_ended = name, last, False
+
+    def do(self, command, **_):
+        self.left -= 1
+        if self.left == 0:
+            raise RuntimeError("out of memory")
+        return {"seconds": 2.0, "cost": 1.0}
+
+    def end(self):
+        self.has_ended = True
+
+
+@pytest.mark.parametrize("last", [1, 2, 3])
+def test_who_ends_on_the_way_leaves_the_others_their_race(last, monkeypatch):
+    monkeypatch.setattr(race, "_REST", 0)
+    told, workers = [], [Contestant("fastnet", 9), Contestant("weak", last)]
+    weak = workers[1]
+    records = race._race("planar", workers, 1, "float32", 2, told.append)
+    assert [(record["peer"], record["ratio"]) for record in records] == [("fastnet", 1)]
+    assert told == ["weak is left out of planar and what follows: out of memory"]
+    assert [worker.name for worker in workers] == ["fastnet"]
+    assert weak.has_ended
+    assert race._race("planar", [Contestant("weak", last)], 1, "float32", 2, told.append) == []
 
 
 def record(workload, peer, seconds, *, agrees=True, threads=1):

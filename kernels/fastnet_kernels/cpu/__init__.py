@@ -11,7 +11,7 @@ whole networks, and `codegen` how all of it is compiled.
 from ..first_use import imported
 
 _MODULES = {
-    "layers.activation": (
+    "kernels.activation": (
         "elu",
         "elu_backward",
         "gelu",
@@ -36,26 +36,26 @@ _MODULES = {
         "tanh",
         "tanh_backward",
     ),
-    "layers.batch_norm": (
+    "kernels.batch_norm": (
         "batch_norm",
         "batch_norm_backward",
     ),
-    "layers.dense.kernels": (
+    "kernels.dense": (
         "dense_backward",
         "dense_forward",
     ),
-    "layers.dropout": ("dropout",),
-    "layers.layer_norm": (
+    "kernels.dropout": ("dropout",),
+    "kernels.layer_norm": (
         "layer_norm",
         "layer_norm_backward",
     ),
-    "layers.max_pool": (
+    "kernels.max_pool": (
         "max_pool1d",
         "max_pool1d_backward",
         "max_pool2d",
         "max_pool2d_backward",
     ),
-    "loss": (
+    "kernels.loss": (
         "absolute_error",
         "cross_entropy",
         "hinge",
@@ -64,7 +64,7 @@ _MODULES = {
         "quantile",
         "squared_error",
     ),
-    "optimizers": (
+    "kernels.optimizers": (
         "adam",
         "adamw",
         "rmsprop",

@@ -8,7 +8,7 @@ from numba import prange
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-from .codegen.compiling import kernel
+from .codegen.compiling import parallel
 from .codegen.processor import TARGET, VECTOR_BYTES
 from .codegen.simd import fused_multiply_add
 from .partition import bounds, n_blocks
@@ -46,7 +46,7 @@ def _multiply_add_chains(typing_context, numbers, steps):
     return numbers.dtype(numbers, types.intp), generate
 
 
-@kernel
+@parallel
 def multiply_add(numbers, steps, sums):
     """On each of sums.size tasks, `steps` times CHAINS * VECTOR_BYTES / itemsize fused multiply-adds.
 
@@ -56,7 +56,7 @@ def multiply_add(numbers, steps, sums):
         sums[task] = _multiply_add_chains(numbers, steps)
 
 
-@kernel
+@parallel
 def copy(source, target):
     """target = source, both (n,)."""
     n = source.size

@@ -6,13 +6,11 @@ The building blocks take a sample as a column, Z (n, m), as the compiled program
 
 import math
 
-from numba import prange
-
-from ..codes import ABSOLUTE_ERROR, HINGE, HUBER, QUANTILE, RARE_LOSSES, SAMPLE_ROWS
+from ..codes import ABSOLUTE_ERROR, HINGE, HUBER, QUANTILE, RARE_LOSSES
 from .codegen.arrays import ON_STACK, numbers_on_stack
-from .codegen.compiling import inner, kernel, routine
+from .codegen.compiling import inner, routine
+from .codegen.loops import largest_of, map_numbers
 from .codegen.vector_math import exp, log, log1p_of
-from .partition import ROWS, bounds, n_blocks
 
 
 @routine
@@ -29,33 +27,37 @@ def squared_error_columns(A, Y, L, dA, weight):
             dA[j, i] = difference * weight
 
 
+@inner
+def _cost_and_slope(loss, setting, a, y):
+    """l(a, y) and its derivative by a, for the code and the setting of a loss that is not a square; else NaN."""
+    zero, one, half = type(a)(0), type(a)(1), type(a)(0.5)
+    d = a - y
+    size = abs(d)
+    if loss == ABSOLUTE_ERROR:
+        return size, (one if d > 0 else -one if d < 0 else d)
+    if loss == HUBER:
+        is_small = size <= setting
+        cost = half * size * size if is_small else setting * (size - half * setting)
+        return cost, (d if is_small else math.copysign(setting, d))
+    if loss == QUANTILE:
+        cost = (setting - one) * -d if d > 0 else setting * -d
+        return cost, (one - setting if d > 0 else -setting if d < 0 else d)
+    if loss == HINGE:
+        margin = one - y * a
+        return (zero if margin <= 0 else margin), (-y if margin > 0 else zero * margin)
+    return type(a)(math.nan), type(a)(math.nan)
+
+
 @routine(component=RARE_LOSSES)
 def robust_columns(loss, setting, A, Y, L, dA, weight):
     """L[i] = sum_j l(A[j, i], Y[j, i]), dA = weight * l', l by the code and setting of a loss that is not a square."""
     n, m = A.shape
-    zero, one, half, limit = A.dtype.type(0), A.dtype.type(1), A.dtype.type(0.5), A.dtype.type(setting)
-    nan = A.dtype.type(math.nan)
+    limit = A.dtype.type(setting)
     for i in range(m):
         L[i] = 0
     for j in range(n):
         for i in range(m):
-            a, y = A[j, i], Y[j, i]
-            d = a - y
-            size = abs(d)
-            if loss == ABSOLUTE_ERROR:
-                cost, slope = size, (one if d > 0 else -one if d < 0 else d)
-            elif loss == HUBER:
-                is_small = size <= limit
-                cost = half * size * size if is_small else limit * (size - half * limit)
-                slope = d if is_small else math.copysign(limit, d)
-            elif loss == QUANTILE:
-                cost = (limit - one) * -d if d > 0 else limit * -d
-                slope = one - limit if d > 0 else -limit if d < 0 else d
-            elif loss == HINGE:
-                margin = one - y * a
-                cost, slope = (zero if margin <= 0 else margin), (-y if margin > 0 else zero * margin)
-            else:
-                cost = slope = nan
+            cost, slope = _cost_and_slope(loss, limit, A[j, i], Y[j, i])
             L[i] += cost
             dA[j, i] = slope * weight
 
@@ -133,102 +135,91 @@ def cross_entropy_columns(Z, Y, smoothing, L, dZ, weight):
                     dz[i] -= share * weight
 
 
-@routine(component=SAMPLE_ROWS)
+# A single sample, whose numbers are contiguous.
+
+
+@inner
+def _scaled_difference(a, y, weight):
+    return (a - y) * weight
+
+
+@inner
+def _scaled_slope(a, y, loss, setting, weight):
+    _, slope = _cost_and_slope(loss, setting, a, y)
+    return slope * weight
+
+
+@inner
+def _exp_below_one(z):
+    return exp(-abs(z))
+
+
+@inner
+def _log_loss_derivative(z, y, e, weight):
+    """From e = exp(-|z|)."""
+    one = type(z)(1)
+    return ((one if z >= 0 else e) / (one + e) - y) * weight
+
+
+@inner
+def _shifted_exp(z, highest):
+    return exp(z - highest)
+
+
+@inner
+def _scaled(d, scale, less):
+    return d * scale - less
+
+
+@routine
+def squared_error_of_one(a, y, L, da, weight):
+    """L[0] = 1/2 sum_j (a[j] - y[j])^2 and da = weight * (a - y); all (n,) but L. `da` may be a or y."""
+    total = a.dtype.type(0)
+    for j in range(a.size):
+        total += (a[j] - y[j]) * (a[j] - y[j])
+    L[0] = a.dtype.type(0.5) * total
+    map_numbers(_scaled_difference, da, (a, y), (weight,))
+
+
+@routine(component=RARE_LOSSES)
+def robust_of_one(loss, setting, a, y, L, da, weight):
+    """L[0] = sum_j l(a[j], y[j]) and da = weight * l', as `robust_columns` says; `da` may be a or y."""
+    limit, total = a.dtype.type(setting), a.dtype.type(0)
+    for j in range(a.size):
+        cost, _ = _cost_and_slope(loss, limit, a[j], y[j])
+        total += cost
+    L[0] = total
+    map_numbers(_scaled_slope, da, (a, y), (loss, limit, weight))
+
+
+@routine
+def log_loss_of_one(z, y, L, dz, weight):
+    """L[0] = sum_j max(z, 0) - y z + log(1 + exp(-|z|)) and dz = weight * (sigmoid(z) - y); all (n,) but L."""
+    half, total = z.dtype.type(0.5), z.dtype.type(0)
+    map_numbers(_exp_below_one, dz, (z,), ())
+    for j in range(z.size):
+        total += half * (z[j] + abs(z[j])) - y[j] * z[j] + log1p_of(dz[j])
+    L[0] = total
+    map_numbers(_log_loss_derivative, dz, (z, y, dz), (weight,))
+
+
+@routine
 def cross_entropy_of_one(z, y, smoothing, L, dz, weight):
-    """L and dz of a single sample with logits z (n,) and label y: `cross_entropy_columns` with one column; L (1,)."""
+    """L[0] and dz of a sample with logits z (n,) and label y: `cross_entropy_columns` with one column."""
     n = z.size
     label = int(y) if 0 <= y < n else -1
     share, rest = z.dtype.type(smoothing / n), z.dtype.type(1 - smoothing)
     if label < 0 or label != y:
         L[0] = math.nan
-        for j in range(n):
-            dz[j] = math.nan
+        dz[:] = math.nan
         return
-    highest, total = z[0], z.dtype.type(0)
-    for j in range(1, n):
-        highest = z[j] if z[j] > highest else highest
-    for j in range(n):
-        dz[j] = exp(z[j] - highest)
+    highest, total = largest_of(z), z.dtype.type(0)
+    map_numbers(_shifted_exp, dz, (z,), (highest,))
     for j in range(n):
         total += dz[j]
     L[0] = log(total) + rest * (highest - z[label])
-    total = weight / total
-    for j in range(n):
-        dz[j] *= total
-    dz[label] -= rest * weight
     if smoothing > 0:
         for j in range(n):
             L[0] += share * (highest - z[j])
-            dz[j] -= share * weight
-
-
-@kernel
-def squared_error(A, Y, L, dA):
-    """L[i] = 1/2 sum_j (A[i, j] - Y[i, j])^2 and dA = (A - Y) / m, for A, Y and dA (m, n), L (m,)."""
-    m = A.shape[0]
-    weight = A.dtype.type(1) / A.dtype.type(m)
-    for block in prange(n_blocks(m, ROWS)):
-        i, end = bounds(block, m, ROWS)
-        squared_error_columns(A[i:end].T, Y[i:end].T, L[i:end], dA[i:end].T, weight)
-
-
-@kernel
-def log_loss(Z, Y, L, dZ):
-    """L[i] = sum_j -Y log(A) - (1 - Y) log(1 - A) with A = sigmoid(Z), and dZ = (A - Y) / m; all (m, n), L (m,)."""
-    m = Z.shape[0]
-    weight = Z.dtype.type(1) / Z.dtype.type(m)
-    for block in prange(n_blocks(m, ROWS)):
-        i, end = bounds(block, m, ROWS)
-        log_loss_columns(Z[i:end].T, Y[i:end].T, L[i:end], dZ[i:end].T, weight)
-
-
-@kernel
-def cross_entropy(Z, Y, smoothing, L, dZ):
-    """L[i] = -sum_j T[i, j] log(A[i, j]) with A = softmax(Z), and dZ = (A - T) / m.
-
-    T is 1 - smoothing at the sample's class c = Y[i, 0], and smoothing / n more everywhere. Z and dZ are (m, n), L is
-    (m,), and Y (m, 1) holds class indices 0 to n - 1 (in any dtype); of a sample with another label, L and dZ are NaN.
-    """
-    m = Z.shape[0]
-    weight = Z.dtype.type(1) / Z.dtype.type(m)
-    for block in prange(n_blocks(m, ROWS)):
-        i, end = bounds(block, m, ROWS)
-        cross_entropy_columns(Z[i:end].T, Y[i:end].T, smoothing, L[i:end], dZ[i:end].T, weight)
-
-
-@inner
-def _robust_rows(loss, setting, A, Y, L, dA, i, end):
-    weight = A.dtype.type(1) / A.dtype.type(A.shape[0])
-    robust_columns(loss, setting, A[i:end].T, Y[i:end].T, L[i:end], dA[i:end].T, weight)
-
-
-@kernel
-def absolute_error(A, Y, L, dA):
-    """L[i] = sum_j |A[i, j] - Y[i, j]| and dA = sign(A - Y) / m, for A, Y and dA (m, n), L (m,)."""
-    for block in prange(n_blocks(A.shape[0], ROWS)):
-        i, end = bounds(block, A.shape[0], ROWS)
-        _robust_rows(ABSOLUTE_ERROR, 0.0, A, Y, L, dA, i, end)
-
-
-@kernel
-def huber(A, Y, delta, L, dA):
-    """L[i] = sum_j d^2 / 2 where |d| <= delta, else delta * (|d| - delta / 2), d = A - Y; dA = L' / m."""
-    for block in prange(n_blocks(A.shape[0], ROWS)):
-        i, end = bounds(block, A.shape[0], ROWS)
-        _robust_rows(HUBER, delta, A, Y, L, dA, i, end)
-
-
-@kernel
-def quantile(A, Y, q, L, dA):
-    """L[i] = sum_j max(q (Y - A), (q - 1) (Y - A)); dA = L' / m, 0 where A = Y."""
-    for block in prange(n_blocks(A.shape[0], ROWS)):
-        i, end = bounds(block, A.shape[0], ROWS)
-        _robust_rows(QUANTILE, q, A, Y, L, dA, i, end)
-
-
-@kernel
-def hinge(Z, Y, L, dZ):
-    """L[i] = sum_j max(0, 1 - Y Z) for Y of -1 and 1, and dZ = -Y / m where Y Z < 1, else 0."""
-    for block in prange(n_blocks(Z.shape[0], ROWS)):
-        i, end = bounds(block, Z.shape[0], ROWS)
-        _robust_rows(HINGE, 0.0, Z, Y, L, dZ, i, end)
+    map_numbers(_scaled, dz, (dz,), (weight / total, share * weight))
+    dz[label] -= rest * weight

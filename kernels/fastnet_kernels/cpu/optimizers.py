@@ -6,7 +6,7 @@ The building blocks `..._of` take some parameters, (n,), and change them in plac
 import math
 from typing import NamedTuple
 
-from numba import njit, prange
+from numba import njit
 
 from ..codes import (
     ADAM,
@@ -23,11 +23,7 @@ from ..codes import (
     WEIGHT_DECAY,
 )
 from .codegen.arrays import vector
-from .codegen.compiling import inner, kernel, routine
-from .codegen.processor import TARGET
-from .partition import bounds, n_blocks
-
-_NUMBERS = TARGET.optimizer_numbers
+from .codegen.compiling import inner, routine
 
 
 @inner
@@ -129,57 +125,6 @@ def adam_of(parameters, gradients, mean, mean_square, settings, step):
         second = _mean_of_squares(old2, mean_square[i], new2, g, most, nan)
         mean[i], mean_square[i] = first, second
         parameters[i] = keep * parameters[i] - rate * first / (math.sqrt(second) * unbias + eps)
-
-
-@kernel
-def sgd(parameters, gradients, learning_rate):
-    """parameters -= learning_rate * gradients, in place; both (n,)."""
-    n = parameters.size
-    for block in prange(n_blocks(n, _NUMBERS)):
-        # Slices, so that indices start at 0: where one might be negative, LLVM does not vectorise the loop.
-        i, end = bounds(block, n, _NUMBERS)
-        sgd_of(parameters[i:end], gradients[i:end], learning_rate)
-
-
-@kernel
-def sgd_momentum(parameters, gradients, velocity, learning_rate, momentum, weight_decay, nesterov):
-    """velocity = momentum * velocity + g; parameters -= learning_rate * velocity, in place; all (n,)."""
-    n = parameters.size
-    for block in prange(n_blocks(n, _NUMBERS)):
-        i, end = bounds(block, n, _NUMBERS)
-        sgd_momentum_of(
-            parameters[i:end], gradients[i:end], velocity[i:end], learning_rate, momentum, weight_decay, nesterov
-        )
-
-
-@kernel
-def rmsprop(parameters, gradients, velocity, mean_square, learning_rate, decay, momentum, epsilon, weight_decay):
-    """mean_square = decay * mean_square + (1 - decay) * g^2; velocity = momentum * velocity + g / its root; (n,)."""
-    n = parameters.size
-    for block in prange(n_blocks(n, _NUMBERS)):
-        i, end = bounds(block, n, _NUMBERS)
-        settings = RMSProp(decay, momentum, epsilon, weight_decay)
-        rmsprop_of(parameters[i:end], gradients[i:end], velocity[i:end], mean_square[i:end], learning_rate, settings)
-
-
-@kernel
-def adam(parameters, gradients, mean, mean_square, step, learning_rate, beta1, beta2, epsilon, weight_decay):
-    """parameters -= learning_rate * mean / (sqrt(mean_square) + epsilon), both corrected for `step` (from 1); (n,)."""
-    n, settings = parameters.size, Adam(beta1, beta2, epsilon, weight_decay, False)
-    of_step = adam_step(step, learning_rate, settings)
-    for block in prange(n_blocks(n, _NUMBERS)):
-        i, end = bounds(block, n, _NUMBERS)
-        adam_of(parameters[i:end], gradients[i:end], mean[i:end], mean_square[i:end], settings, of_step)
-
-
-@kernel
-def adamw(parameters, gradients, mean, mean_square, step, learning_rate, beta1, beta2, epsilon, weight_decay):
-    """parameters *= 1 - learning_rate * weight_decay, then a step of `adam` without weight decay; all (n,)."""
-    n, settings = parameters.size, Adam(beta1, beta2, epsilon, weight_decay, True)
-    of_step = adam_step(step, learning_rate, settings)
-    for block in prange(n_blocks(n, _NUMBERS)):
-        i, end = bounds(block, n, _NUMBERS)
-        adam_of(parameters[i:end], gradients[i:end], mean[i:end], mean_square[i:end], settings, of_step)
 
 
 @inner

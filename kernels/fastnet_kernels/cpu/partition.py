@@ -8,6 +8,7 @@ from .codegen.processor import TARGET
 ROWS = TARGET.kernel_rows  # of a block of a public kernel
 _BLOCKS = TARGET.blocks_per_partial
 _THREADS = TARGET.balanced_threads
+_SHARED_BYTES = TARGET.min_parallel_bytes
 
 
 @inner
@@ -33,3 +34,9 @@ def share(index, count, size):
 def n_partials(blocks):
     """How many sums over groups of `blocks` there are: a multiple of the threads that are to have like shares."""
     return _THREADS * n_blocks(blocks, _THREADS * _BLOCKS)
+
+
+@inner
+def worth_threads(n_bytes):
+    """Whether a pass over so many bytes, which are read or written, is to be shared by threads."""
+    return n_bytes > _SHARED_BYTES

@@ -97,6 +97,16 @@ class Target(NamedTuple):
 
     # Blocks of the public kernels.
     kernel_rows: int = 32
+    kernel_block_bytes: int = 1 << 16  # of some samples side by side, copied from where they lie
+    short_run: int = 64  # numbers: with fewer in a row, rows are copied to a longer run first
+    short_row_bytes: int = 256  # of a sample: shorter ones are computed side by side
+    min_parallel_bytes: int = 1 << 17  # of a kernel's largest array
+    min_parallel_flops: int = 500_000  # multiply-adds of a product
+    # Of a product: how deep a piece is multiplied at a time, and bytes of all its panels and of all its tiles, which stay
+    # in the last cache.
+    product_depth: int = 512
+    product_columns_bytes: int = 1 << 22
+    product_rows_bytes: int = 1 << 22
     kernel_units: int = 16
     optimizer_numbers: int = 4096  # parameters, gradients and two states fit the first-level caches
     copied_numbers: int = 8192

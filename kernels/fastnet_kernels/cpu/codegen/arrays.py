@@ -114,3 +114,37 @@ def numbers_on_stack(typing_context, like):
         return _array(context, builder, view, memory, [ir.Constant(ir.IntType(64), ON_STACK)])
 
     return view(like), generate
+
+
+@intrinsic
+def numbers_at(typing_context, like, address, count):
+    """The `count` numbers of the dtype of the array `like` at an address."""
+    view = types.Array(like.dtype, 1, "C")
+
+    def generate(context, builder, signature, arguments):
+        pointer = builder.inttoptr(arguments[1], context.get_data_type(like.dtype).as_pointer())
+        return _array(context, builder, view, pointer, [arguments[2]])
+
+    return view(like, types.int64, types.intp), generate
+
+
+@intrinsic
+def address_of(typing_context, array):
+    """The address of an array's first number."""
+
+    def generate(context, builder, signature, arguments):
+        return builder.ptrtoint(context.make_array(array)(context, builder, arguments[0]).data, ir.IntType(64))
+
+    return types.int64(array), generate
+
+
+@intrinsic
+def flat(typing_context, array):
+    """The numbers of an array of any strides, from its first one on, as a 1-D array: only where it begins counts."""
+    view = types.Array(array.dtype, 1, "C")
+
+    def generate(context, builder, signature, arguments):
+        data = context.make_array(array)(context, builder, arguments[0]).data
+        return _array(context, builder, view, data, [ir.IntType(64)(0)])
+
+    return view(array), generate

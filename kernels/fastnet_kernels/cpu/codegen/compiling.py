@@ -44,7 +44,7 @@ if config.DISABLE_JIT:
 # training could no longer be seen.
 FASTMATH = {"contract", "reassoc", "nsz", "arcp", "afn"}
 
-_OPTIONS = {"fastmath": FASTMATH, "error_model": "numpy", "nogil": True, "_nrt": False}
+OPTIONS = {"fastmath": FASTMATH, "error_model": "numpy", "nogil": True, "_nrt": False}
 
 _routines = {}  # by full name
 _components = {}  # the component, of `codes`, that a routine belongs to, by full name
@@ -100,7 +100,11 @@ folder = _find_folder()
 
 
 def _compiled(function, **options):
-    dispatcher = njit(**options, **_OPTIONS)(function)
+    return cached(njit(**options, **OPTIONS)(function), function)
+
+
+def cached(dispatcher, function):
+    """A dispatcher of Numba's whose code is kept on disk, and which compiles where no signal can tear it."""
     if folder is not None:
         dispatcher._cache = _PackageCache(function)
     compile_here = dispatcher.compile
@@ -113,8 +117,8 @@ def _compiled(function, **options):
     return dispatcher
 
 
-def kernel(function):
-    """Compile a public kernel: its `prange` loops run on all threads."""
+def parallel(function):
+    """Compile a function for Python whose `prange` loops run on all threads."""
     return _compiled(function, parallel=True)
 
 
@@ -123,23 +127,26 @@ def inner(function):
 
     Its lines become the caller's own, before anything is compiled.
     """
-    return njit(inline="always", **_OPTIONS)(function)
+    return njit(inline="always", forceinline=True, **OPTIONS)(function)
 
 
-def routine(function=None, *, component=None):
+def routine(function=None, *, component=None, parallel=False):
     """Compile a larger building block once for all its callers. It returns nothing, and only kernels call it.
+
+    In one that is `parallel`, `prange` loops run on all threads.
 
     One that belongs to a lazy component is compiled with all others of that component, when one of them is called or
     `load_component` is.
     """
     if function is None:
-        return lambda function: routine(function, component=component)
+        return lambda function: routine(function, component=component, parallel=parallel)
 
     def stub(*arguments):
         raise NotImplementedError(f"{function.__name__} can be called from compiled code only")
 
     name = f"{function.__module__}.{function.__qualname__}"
-    _routines[name] = _compiled(function, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+    options = {"parallel": True} if parallel else {}
+    _routines[name] = _compiled(function, no_cpython_wrapper=True, no_cfunc_wrapper=True, **options)
     if component is not None:
         _components[name] = component
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .arrays import flat
 from .compiling import inner
 
 
@@ -45,6 +46,18 @@ class Rescale(NamedTuple):
 
     scale: float
     shift: float
+
+
+@inner
+def as_matrix(M):
+    """A 2-D array of any strides as a `Matrix`."""
+    return Matrix(flat(M), 0, M.strides[0] // M.itemsize, M.strides[1] // M.itemsize)
+
+
+@inner
+def as_column(v):
+    """A 1-D array of any stride as a `Matrix` of one column."""
+    return Matrix(flat(v), 0, v.strides[0] // v.itemsize, 1)
 
 
 @inner

@@ -17,11 +17,11 @@ NaN.
 import math
 
 import numpy as np
-from numba import literal_unroll, njit, types
+from numba import njit, types
 from numba.extending import intrinsic, overload
 
-# No "reassoc": the steps lean on their order.
-_OPTIONS = {"fastmath": {"contract", "nsz"}, "error_model": "numpy"}
+# No "reassoc": the steps lean on their order. Inlined everywhere, since a loop with a call makes no vectors.
+_OPTIONS = {"fastmath": {"contract", "nsz"}, "error_model": "numpy", "forceinline": True}
 _exact = njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, **_OPTIONS)
 
 # Of floating numbers by their bits: those of the mantissa, and what is added to an exponent.
@@ -182,16 +182,40 @@ _NORMAL_26 = (
 )  # fmt: skip
 
 
-def _normal(kind, coefficients):
-    one, two, half, root = map(kind, (1, 2, 0.5, math.sqrt(0.5)))
-    c = tuple(map(kind, reversed(coefficients)))
-
+def _two_terms(c):
     @_exact
-    def polynomial(s):
-        total = c[0]
-        for a in literal_unroll(c[1:]):
-            total = a + s * total
-        return total
+    def function(s, rest):
+        return c[0] + s * (c[1] + s * rest)
+
+    return function
+
+
+def _nine_terms(c):
+    @_exact
+    def function(s, rest):
+        tail = c[4] + s * (c[5] + s * (c[6] + s * (c[7] + s * (c[8] + s * rest))))
+        return c[0] + s * (c[1] + s * (c[2] + s * (c[3] + s * tail)))
+
+    return function
+
+
+def _normal(kind, coefficients):
+    one, two, half, root, zero = map(kind, (1, 2, 0.5, math.sqrt(0.5), 0))
+    c = tuple(map(kind, coefficients))
+
+    if len(c) == 11:
+        first, second = _nine_terms(c[:9]), _two_terms(c[9:])
+
+        @_exact
+        def polynomial(s):
+            return first(s, second(s, zero))
+
+    else:
+        first, second, third = _nine_terms(c[:9]), _nine_terms(c[9:18]), _nine_terms(c[18:])
+
+        @_exact
+        def polynomial(s):
+            return first(s, second(s, third(s, zero)))
 
     def function(x):
         z = abs(x) * root

@@ -1,4 +1,4 @@
-"""The macro-kernel: C += alpha A B of any size in memory, in tiles that micro-kernels compute, on one thread.
+"""The macro-kernel: C = S + alpha A B of any size in memory, in tiles that micro-kernels compute, on one thread.
 
 The order of every sum depends on the shapes only, so that any split of the work among threads gives the same bits.
 Callers cut A into blocks of `mc_for` rows, which stay in the second-level cache while B's panels go by. Rows far apart
@@ -29,10 +29,10 @@ def _even_height(left, heights):
 
 
 @routine
-def gemm(m, n, k, alpha, C, A, B, b_next):
-    """C[i, j] += alpha sum_p A[i, p] B[p, j], for i < m, j < n, p < k.
+def gemm(m, n, k, alpha, C, S, A, B, b_next):
+    """C[i, j] = S[i, j] + alpha sum_p A[i, p] B[p, j], for i < m, j < n, p < k; S is C, or what C is to begin from.
 
-    C, A and B are `Matrix`es; the rows of C and B are contiguous. At b_next of B's buffer lies what is read after this
+    All are `Matrix`es; the rows of C, S and B are contiguous. At b_next of B's buffer lies what is read after this
     panel and is as large, if it is to be prefetched, from beyond the second-level cache; or NO_PREFETCH.
     """
     nr, lanes = PANEL_BYTES // C.data.itemsize, VECTOR_BYTES // C.data.itemsize
@@ -44,7 +44,8 @@ def gemm(m, n, k, alpha, C, A, B, b_next):
             mr = _even_height(m - i, _MR)
             upcoming = b_next + prefetched if b_next != NO_PREFETCH and prefetched < nr * k else NO_PREFETCH
             tile, factors = moved(C, i * C.row_stride + j), moved(A, i * A.row_stride)
-            gemm_micro_kernel(mr, k, alpha, tile, factors, moved(B, j), upcoming)
+            start = moved(S, i * S.row_stride + j)
+            gemm_micro_kernel(mr, k, alpha, tile, start, factors, moved(B, j), upcoming)
             i += mr
             prefetched += line * k
     for j in range(whole, n, lanes):
@@ -52,7 +53,8 @@ def gemm(m, n, k, alpha, C, A, B, b_next):
         while i < m:
             mr = _even_height(m - i, _MR_NARROW)
             tile, factors = moved(C, i * C.row_stride + j), moved(A, i * A.row_stride)
-            gemm_micro_kernel_narrow(mr, min(lanes, n - j), k, alpha, tile, factors, moved(B, j))
+            start = moved(S, i * S.row_stride + j)
+            gemm_micro_kernel_narrow(mr, min(lanes, n - j), k, alpha, tile, start, factors, moved(B, j))
             i += mr
 
 
@@ -75,5 +77,5 @@ def gemm_gathered(m, n, k, alpha, C, A, B):
             mr = _even_height(m - i, _MR_NARROW)
             tile, factors = moved(C, i * C.row_stride + j), moved(A, i * A.row_stride)
             some = Rows(B.data, B.offset + j, B.row_stride, B.index)
-            gemm_micro_kernel_narrow(mr, min(lanes, n - j), k, alpha, tile, factors, some)
+            gemm_micro_kernel_narrow(mr, min(lanes, n - j), k, alpha, tile, tile, factors, some)
             i += mr

@@ -2,9 +2,9 @@
 
 A tile of C is kept in vector registers while its sum runs, so that each number that is loaded is used many times.
 
-    gemm_micro_kernel          C[r, v] += alpha sum_k A[r, k] B[k, v]   for v two vectors wide
+    gemm_micro_kernel          C[r, v] = S[r, v] + alpha sum_k A[r, k] B[k, v]   for v two vectors wide; S may be C
                                one step of k loads two vectors of B and h single numbers of A, and does 2 h vector FMAs
-    gemm_micro_kernel_narrow   C[r, v] += alpha sum_k A[r, k] B[k, v]   for v one vector wide, or a part of one;
+    gemm_micro_kernel_narrow   C[r, v] = S[r, v] + alpha sum_k A[r, k] B[k, v]   for v one vector wide, or a part of one;
                                the rows of B may lie anywhere
     dot_micro_kernel           C[i, j] += alpha sum_k A[i, k] B[j, k]   for some rows i and j; the rows of A may lie
                                anywhere, and be bytes that are scaled on their way
@@ -126,16 +126,16 @@ def _prefetched_by(builder, A, B, k, h, b_prefetch):
 
 
 @intrinsic
-def gemm_micro_kernel(typing_context, mr, k, alpha, C, A, B, b_prefetch):
-    """C[i, j] += alpha sum_p A[i, p] B[p, j], for i < mr, p < k, and j below the width of two vectors, which is NR.
+def gemm_micro_kernel(typing_context, mr, k, alpha, C, S, A, B, b_prefetch):
+    """C[i, j] = S[i, j] + alpha sum_p A[i, p] B[p, j], for i < mr, p < k, and j below the width of two vectors, NR.
 
-    C, A and B are `Matrix`es; the rows of C and B are contiguous. From b_prefetch on a line of B's buffer is
+    All are `Matrix`es; the rows of C, S and B are contiguous, and S may be C. From b_prefetch on a line of B's buffer is
     prefetched at each step, or, where that is NO_PREFETCH, of A what comes next.
     """
 
     def generate(context, builder, signature, arguments):
         mr, k, alpha, *_, b_prefetch = arguments
-        C, A, B = (Operand(context, builder, signature.args[i], arguments[i]) for i in (3, 4, 5))
+        C, S, A, B = (Operand(context, builder, signature.args[i], arguments[i]) for i in (3, 4, 5, 6))
         b_ahead = _times(builder, _number(_B_AHEAD), B.row_stride)
 
         def pair(pointer):
@@ -147,10 +147,10 @@ def gemm_micro_kernel(typing_context, mr, k, alpha, C, A, B, b_prefetch):
             for target in targets:  # needed last, prefetched first
                 for half in pair(target):
                     emit_prefetch(builder, half)
-            rows, start = _Rows(builder, A, h), B.at(B.offset)
+            rows, first = _Rows(builder, A, h), B.at(B.offset)
             upcoming, prefetch_step = _prefetched_by(builder, A, B, k, h, b_prefetch)
             with cgutils.for_range(builder, k) as loop:
-                row = B.step(start, _times(builder, loop.index, B.row_stride))
+                row = B.step(first, _times(builder, loop.index, B.row_stride))
                 loaded = [B.load_vector(half) for half in pair(row)]
                 for half in pair(B.step(row, b_ahead)):
                     emit_prefetch(builder, half)
@@ -161,29 +161,29 @@ def gemm_micro_kernel(typing_context, mr, k, alpha, C, A, B, b_prefetch):
                         B.accumulate(cell, factor, vector)
                     scheduling_barrier(builder, sums)
             scale = broadcast(builder, C.vector, alpha)
-            for r, target in enumerate(targets):
-                for v, half in enumerate(pair(target)):
+            for r, (target, start) in enumerate(zip(targets, _row_pointers(builder, S, h), strict=True)):
+                for v, (half, given) in enumerate(zip(pair(target), pair(start), strict=True)):
                     total = builder.load(cells[2 * r + v])
-                    C.store_vector(fused_multiply_add(builder, scale, total, C.load_vector(half)), half)
+                    C.store_vector(fused_multiply_add(builder, scale, total, S.load_vector(given)), half)
 
         _choose(builder, [mr], [TARGET.mr], emit)
         return context.get_dummy_value()
 
-    return types.void(_OFFSET, _OFFSET, C[0].dtype, C, A, B, _OFFSET), generate
+    return types.void(_OFFSET, _OFFSET, C[0].dtype, C, S, A, B, _OFFSET), generate
 
 
 @intrinsic
-def gemm_micro_kernel_narrow(typing_context, mr, nr, k, alpha, C, A, B):
-    """C[i, j] += alpha sum_p A[i, p] B[p, j], for i < mr, p < k and j < nr, which is at most a vector.
+def gemm_micro_kernel_narrow(typing_context, mr, nr, k, alpha, C, S, A, B):
+    """C[i, j] = S[i, j] + alpha sum_p A[i, p] B[p, j], for i < mr, p < k and j < nr, which is at most a vector.
 
-    C and A are `Matrix`es, B is one or `Rows`; the rows of C and B are contiguous.
+    C, S and A are `Matrix`es, B is one or `Rows`; the rows of C, S and B are contiguous, and S may be C.
     """
 
     def generate(context, builder, signature, arguments):
         mr, nr, k, alpha, *_ = arguments
-        C, A, B = (Operand(context, builder, signature.args[i], arguments[i]) for i in (4, 5, 6))
+        C, S, A, B = (Operand(context, builder, signature.args[i], arguments[i]) for i in (4, 5, 6, 7))
         mask = first_lanes(builder, C.vector, nr)
-        has_index = "index" in signature.args[6].fields
+        has_index = "index" in signature.args[7].fields
 
         def emit(h):
             cells = B.zeros(h)
@@ -192,7 +192,7 @@ def gemm_micro_kernel_narrow(typing_context, mr, nr, k, alpha, C, A, B):
                 emit_prefetch(builder, target)
             rows = _Rows(builder, A, h)
             with cgutils.for_range(builder, k) as loop:
-                offset = _indexed(context, builder, signature.args[6], B, loop.index)
+                offset = _indexed(context, builder, signature.args[7], B, loop.index)
                 row = B.at(B.offset, _times(builder, offset, B.row_stride))
                 if has_index:  # what the next tile reads of the row: no processor foresees rows that lie anywhere
                     emit_prefetch(builder, B.step(row, _number(B.lanes)), first_cache=False)
@@ -203,8 +203,8 @@ def gemm_micro_kernel_narrow(typing_context, mr, nr, k, alpha, C, A, B):
             scale = broadcast(builder, C.vector, alpha)
             # All are loaded before any is stored: a load waits for a store with a mask that is near it.
             changed = [
-                fused_multiply_add(builder, scale, builder.load(cell), C.load_vector(target, mask))
-                for cell, target in zip(cells, targets, strict=True)
+                fused_multiply_add(builder, scale, builder.load(cell), S.load_vector(start, mask))
+                for cell, start in zip(cells, _row_pointers(builder, S, h), strict=True)
             ]
             for numbers, target in zip(changed, targets, strict=True):
                 C.store_vector(numbers, target, mask)
@@ -212,7 +212,7 @@ def gemm_micro_kernel_narrow(typing_context, mr, nr, k, alpha, C, A, B):
         _choose(builder, [mr], [TARGET.mr_narrow], emit)
         return context.get_dummy_value()
 
-    return types.void(_OFFSET, _OFFSET, _OFFSET, C[0].dtype, C, A, B), generate
+    return types.void(_OFFSET, _OFFSET, _OFFSET, C[0].dtype, C, S, A, B), generate
 
 
 @intrinsic

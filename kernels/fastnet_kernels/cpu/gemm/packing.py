@@ -72,4 +72,4 @@ def gemm_packed(height, m, n, k, C, A, B):
     for j in range(0, n, nr):
         for i in range(0, m, height):
             tile, packed = moved(C, i * C.row_stride + j), Matrix(A, i // height * tile_stride, 1, step)
-            gemm(min(height, m - i), min(nr, n - j), k, one, tile, packed, moved(B, j), NO_PREFETCH)
+            gemm(min(height, m - i), min(nr, n - j), k, one, tile, tile, packed, moved(B, j), NO_PREFETCH)

@@ -10,7 +10,6 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import prange
 
 from ...codes import (
     A_OFFSET,
@@ -28,12 +27,9 @@ from ...codes import (
     W_OFFSET,
 )
 from ..codegen.arrays import vector
-from ..codegen.compiling import inner, kernel, routine
-from ..codegen.processor import TARGET
-from ..partition import bounds, n_blocks
+from ..codegen.compiling import inner, routine
+from ..partition import n_blocks
 from ..step.workspace import count_of, matrix_of
-
-_UNITS = TARGET.kernel_units  # of a block of units
 
 
 class Statistics(NamedTuple):
@@ -43,19 +39,24 @@ class Statistics(NamedTuple):
     inv_std: np.ndarray
 
 
+@inner
+def moments_of(a):
+    """Mean of contiguous numbers, and the sum of the squares of their distances from it."""
+    total = a[0] * 0
+    for i in range(a.size):
+        total += a[i]
+    centre = total / a.dtype.type(a.size)
+    total = centre * 0
+    for i in range(a.size):
+        total += (a[i] - centre) * (a[i] - centre)
+    return centre, total
+
+
 @routine
 def moments_of_rows(A, m, mean, squares):
     """mean[j] and squares[j] = sum_i (A[j, i] - mean[j])^2 over the first m columns of A."""
     for j in range(A.shape[0]):
-        a = A[j, :m]
-        total = a[0] * 0
-        for i in range(m):
-            total += a[i]
-        centre = total / a.dtype.type(m)
-        total = centre * 0
-        for i in range(m):
-            total += (a[i] - centre) * (a[i] - centre)
-        mean[j], squares[j] = centre, total
+        mean[j], squares[j] = moments_of(A[j, :m])
 
 
 @routine
@@ -262,29 +263,3 @@ def combine_gradient_sums(job, l):
             plain += _block_dbeta(job, l, block)[j]
         dgamma[j] = weighted
         dbeta[j] = plain
-
-
-@kernel
-def batch_norm(A_prev, gamma, beta, epsilon, mean, inv_std, A):
-    """Each unit by its mean and variance over the mini-batch; A_prev and A (m, n), all others (n,)."""
-    m, n = A.shape
-    one, share, small = A.dtype.type(1), A.dtype.type(1 / m), A.dtype.type(epsilon)
-    for block in prange(n_blocks(n, _UNITS)):
-        i, end = bounds(block, n, _UNITS)
-        given, some = A_prev[:, i:end].T, inv_std[i:end]
-        moments_of_rows(given, m, mean[i:end], some)
-        for j in range(some.size):
-            some[j] = one / math.sqrt(some[j] * share + small)
-        normalise_rows(given, mean[i:end], some, gamma[i:end], beta[i:end], A[:, i:end].T)
-
-
-@kernel
-def batch_norm_backward(dA, A_prev, gamma, mean, inv_std, dgamma, dbeta, dA_prev):
-    """dA_prev = gamma inv_std (dA - mean of dA - X mean of dA X), X = (A_prev - mean) inv_std; all (m, n) or (n,)."""
-    m, n = dA.shape
-    for block in prange(n_blocks(n, _UNITS)):
-        i, end = bounds(block, n, _UNITS)
-        d, a = dA[:, i:end].T, A_prev[:, i:end].T
-        sums_of_rows(d, a, m, mean[i:end], inv_std[i:end], dgamma[i:end], dbeta[i:end])
-        statistics = Statistics(mean[i:end], inv_std[i:end])
-        normalise_rows_backward(d, a, 1 / m, statistics, gamma[i:end], dgamma[i:end], dbeta[i:end], dA_prev[:, i:end].T)

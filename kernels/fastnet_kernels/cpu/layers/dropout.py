@@ -1,12 +1,10 @@
 """Dropout: which numbers are kept comes from a hash of their index, so that nothing is stored for the way back."""
 
 import numpy as np
-from numba import prange
 
 from ...codes import A_OFFSET, DROPOUT, DZ_OFFSET, GRADIENT, N_OUT, RATE
 from ..codegen.arrays import vector
-from ..codegen.compiling import inner, kernel, routine
-from ..partition import ROWS, bounds, n_blocks
+from ..codegen.compiling import inner, routine
 from ..step.workspace import numbers_of, offset_of
 
 
@@ -68,13 +66,3 @@ def forward(job, l, first_block, last_block):
 def backward(job, l, first_block, last_block):
     """dA_prev of each block: dA with the same units left out as forward."""
     _drop_blocks(job, l, l, l - 1, DZ_OFFSET, first_block, last_block)
-
-
-@kernel
-def dropout(A_prev, rate, key, A):
-    """A = A_prev / (1 - rate) where a number is kept, else 0; both (m, n), `key` a whole number of 64 bits, uint64."""
-    m, n = A_prev.shape
-    for block in prange(n_blocks(m, ROWS)):
-        first, last = bounds(block, m, ROWS)
-        for i in range(first, last):
-            drop(A_prev[i], A[i], i * n, 1, rate, key)

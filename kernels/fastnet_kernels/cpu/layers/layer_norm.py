@@ -5,16 +5,11 @@ A sample is a column, A (n, m), `..._of_columns`: a vector holds many samples, a
 
 import math
 
-from numba import prange
-
 from ...codes import A_OFFSET, B_OFFSET, DZ_OFFSET, EPSILON, LAYER_NORM, N_OUT, STATISTICS_OFFSET, W_OFFSET
 from ..codegen.arrays import vector
-from ..codegen.compiling import inner, kernel, routine
-from ..codegen.processor import TARGET
-from ..partition import ROWS, bounds, n_blocks
+from ..codegen.compiling import inner, routine
+from ..partition import n_blocks
 from ..step.workspace import count_of, matrix_of
-
-_UNITS = TARGET.kernel_units  # of a block of units
 
 
 @routine
@@ -149,34 +144,4 @@ def weight_gradient(job, alpha, changed, l):
         add_sums_of_columns(
             matrix_of(job, l, DZ_OFFSET, block), matrix_of(job, l - 1, A_OFFSET, block), count_of(job, block),
             _mean(job, l, block), _inv_std(job, l, block), alpha, gamma, beta,
-        )  # fmt: skip
-
-
-@kernel
-def layer_norm(A_prev, gamma, beta, epsilon, mean, inv_std, A):
-    """Each sample by its mean and variance over the units; A_prev, A (m, n), gamma, beta (n,), mean, inv_std (m,)."""
-    m = A.shape[0]
-    for block in prange(n_blocks(m, ROWS)):
-        i, end = bounds(block, m, ROWS)
-        moments_of_columns(A_prev[i:end].T, mean[i:end], inv_std[i:end], epsilon)
-        normalise_columns(A_prev[i:end].T, mean[i:end], inv_std[i:end], gamma, beta, A[i:end].T)
-
-
-@kernel
-def layer_norm_backward(dA, A_prev, gamma, mean, inv_std, means, dgamma, dbeta, dA_prev):
-    """dA_prev = inv_std (G - mean of G - X mean of G X) for G = gamma dA; both means are written: (2, m)."""
-    m, n = dA.shape
-    for block in prange(n_blocks(n, _UNITS)):
-        i, end = bounds(block, n, _UNITS)
-        for j in range(i, end):
-            dgamma[j] = 0
-            dbeta[j] = 0
-        add_sums_of_columns(
-            dA[:, i:end].T, A_prev[:, i:end].T, m, mean, inv_std, dA.dtype.type(1), dgamma[i:end], dbeta[i:end]
-        )
-    for block in prange(n_blocks(m, ROWS)):
-        i, end = bounds(block, m, ROWS)
-        normalise_columns_backward(
-            dA[i:end].T, A_prev[i:end].T, mean[i:end], inv_std[i:end], gamma, means[0, i:end], means[1, i:end],
-            dA_prev[i:end].T,
         )  # fmt: skip

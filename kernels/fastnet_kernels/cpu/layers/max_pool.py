@@ -4,8 +4,6 @@ A pixel is a row of numbers side by side: its channels, and in the program each 
 number of a window was the largest is not kept: on the way back it is the first that is as large as the output.
 """
 
-from numba import prange
-
 from ...codes import (
     A_OFFSET,
     DZ_OFFSET,
@@ -19,8 +17,7 @@ from ...codes import (
     WIDTH,
 )
 from ..codegen.arrays import ON_STACK, image, numbers_on_stack
-from ..codegen.compiling import inner, kernel, routine
-from ..partition import bounds
+from ..codegen.compiling import inner, routine
 from ..step.workspace import offset_of
 
 
@@ -123,33 +120,3 @@ def backward(job, l, first_block, last_block):
             _behind(job, l, DZ_OFFSET, block), _before(job, l, A_OFFSET, block), _behind(job, l, A_OFFSET, block),
             row[POOL_HEIGHT], row[POOL_WIDTH], row[STRIDE_Y], row[STRIDE_X], _before(job, l, DZ_OFFSET, block),
         )  # fmt: skip
-
-
-@kernel
-def max_pool2d(A_prev, pool_height, pool_width, stride_y, stride_x, A):
-    """A (m, h', w', c), the largest numbers of the windows of A_prev (m, h, w, c); a window with a NaN gives NaN."""
-    for i in prange(A.shape[0]):
-        pool(A_prev[i], pool_height, pool_width, stride_y, stride_x, A[i])
-
-
-@kernel
-def max_pool2d_backward(dA, A_prev, A, pool_height, pool_width, stride_y, stride_x, dA_prev):
-    """dA_prev (m, h, w, c): each number of dA (m, h', w', c) goes to the first of its window's largest numbers."""
-    for i in prange(A.shape[0]):
-        pool_backward(dA[i], A_prev[i], A[i], pool_height, pool_width, stride_y, stride_x, dA_prev[i])
-
-
-@kernel
-def max_pool1d(A_prev, pool_size, stride, A):
-    """A (m, t', c), the largest numbers of the windows of A_prev (m, t, c): a signal is an image of one row."""
-    for sample in prange(A.shape[0]):
-        i, end = bounds(sample, A.shape[0], 1)
-        pool(A_prev[i:end], 1, pool_size, 1, stride, A[i:end])
-
-
-@kernel
-def max_pool1d_backward(dA, A_prev, A, pool_size, stride, dA_prev):
-    """dA_prev (m, t, c), from dA and A (m, t', c), as in two dimensions."""
-    for sample in prange(A.shape[0]):
-        i, end = bounds(sample, A.shape[0], 1)
-        pool_backward(dA[i:end], A_prev[i:end], A[i:end], 1, pool_size, 1, stride, dA_prev[i:end])

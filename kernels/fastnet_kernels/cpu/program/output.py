@@ -16,7 +16,8 @@ from ...codes import (
 )
 from ..codegen.arrays import matrix, vector
 from ..codegen.compiling import inner, routine
-from ..layers.activation import activate_layer, derive_layer, softmax_columns, softmax_of_one
+from ..layers.activation import activate_layer, derive_layer
+from ..layers.softmax import softmax_columns, softmax_of_one
 from ..loss import cross_entropy_columns, cross_entropy_of_one, log_loss_columns, robust_columns, squared_error_columns
 from ..step.workspace import count_of, matrix_of, numbers_of, offset_of, strides_of
 
@@ -148,7 +149,8 @@ def store_outputs(job, block):
     n, first = plan.layers[last_layer, N_OUT], block * plan.block_rows
     Z = matrix_of(job, last_layer, A_OFFSET, block)
     if plan.layers[last_layer, ACTIVATION] == SOFTMAX and plan.block_rows == 1:
-        softmax_of_one(numbers_of(job, last_layer, A_OFFSET, block))
+        z = numbers_of(job, last_layer, A_OFFSET, block)
+        softmax_of_one(z, z)
     elif plan.layers[last_layer, ACTIVATION] == SOFTMAX:
         softmax_columns(Z)
     else:

@@ -26,7 +26,7 @@ from numba import prange
 from ...codes import CLIP_NORM, CLIP_VALUE, EVALUATE, FEATURE_MAJOR, GRADIENT, OPTIMIZER, PLAIN, PREDICT, TRAIN
 from ..codegen.arrays import vector
 from ..codegen.by_reference import by_reference, set_fields
-from ..codegen.compiling import inner, kernel, routine
+from ..codegen.compiling import inner, parallel, routine
 from ..codegen.processor import TARGET, VECTOR_BYTES
 from ..codegen.vector_math import is_finite
 from ..layers import dispatch
@@ -80,7 +80,7 @@ def _tail_of_batch(plan, workspace, m):
     return tail if plan.splits_tail and tail <= lanes // _TAIL_SHARE and plan.layout == FEATURE_MAJOR else 0
 
 
-@kernel
+@parallel
 def run(arguments):
     """Run steps `first_step` to `last_step`, a mini-batch each, and return the step that comes next.
 

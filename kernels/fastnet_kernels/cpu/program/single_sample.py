@@ -66,7 +66,7 @@ def _forward(job, samples, x):
         if l == 0 and job.mode == PREDICT:
             mark_what_is_not_finite(job, 0, 1)
         if l < last:
-            activate(plan.layers[l, ACTIVATION], plan.settings[l, SLOPE], z)
+            activate(plan.layers[l, ACTIVATION], plan.settings[l, SLOPE], z, z)
 
 
 @inner
@@ -89,13 +89,13 @@ def _cost(job):
         score = one if (z[0] > 0) == (y[0] > one / 2) else one * 0
         log_loss_columns(matrix(z, 0, 1, 1), matrix(y, 0, 1, 1), L, matrix(dz, 0, 1, 1), one)
     elif plan.loss == SQUARED_ERROR:
-        activate(plan.layers[last, ACTIVATION], plan.settings[last, SLOPE], z)
+        activate(plan.layers[last, ACTIVATION], plan.settings[last, SLOPE], z, z)
         score = one * 0
         for j in range(n):
             dz[j] = z[j] - job.targets[row, j]
             score += dz[j] * dz[j]
         L[0] = score / 2
-        derive(plan.layers[last, ACTIVATION], plan.settings[last, SLOPE], z, dz)
+        derive(plan.layers[last, ACTIVATION], plan.settings[last, SLOPE], dz, z, dz)
     else:
         score = one * 0
         L[0] = math.nan
@@ -125,7 +125,7 @@ def _backward(job, samples, x):
                 row, factor = vector(parameters, w + j * plan.layers[l, LDW], n_in), dz[j]
                 for k in range(n_in):
                     da[k] += factor * row[k]
-            derive(plan.layers[l - 1, ACTIVATION], plan.settings[l - 1, SLOPE], a, da)
+            derive(plan.layers[l - 1, ACTIVATION], plan.settings[l - 1, SLOPE], da, a, da)
         for j in range(n):
             row, factor = vector(parameters, w + j * plan.layers[l, LDW], n_in), alpha * dz[j]
             for k in range(n_in):

@@ -70,7 +70,7 @@ def _dense_backward(job, scratch, l, first_block, last_block):
     else:
         for block in range(first_block, last_block):
             dA, dZ = units_of(job, l - 1, DZ_OFFSET, block), units_of(job, l, DZ_OFFSET, block)
-            gemm(n_in, columns_of(job, l, block), n, one, dA, transposed_weights_of(job, l), dZ, NO_PREFETCH)
+            gemm(n_in, columns_of(job, l, block), n, one, dA, dA, transposed_weights_of(job, l), dZ, NO_PREFETCH)
 
 
 @inner

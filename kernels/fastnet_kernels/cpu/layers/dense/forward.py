@@ -71,7 +71,7 @@ def _first_layer_of_panels(job, scratch, first_block, last_block, k, n_features)
             if row == 0 and not (keeps and job.again):
                 pack_inputs(job, X, block * size, size if keeps else columns, k, n_features)
             Z, some = moved(units_of(job, 0, A_OFFSET, block), row * size), moved(W, row * W.row_stride)
-            gemm(min(rows, n - row), columns, n_features, workspace.dtype.type(1), Z, some, X, upcoming)
+            gemm(min(rows, n - row), columns, n_features, workspace.dtype.type(1), Z, Z, some, X, upcoming)
 
 
 @routine
@@ -135,7 +135,7 @@ def _dense_forward(job, scratch, l, first_block, last_block):
             for block in range(first_block, last_block):
                 Z, A_prev = units_of(job, l, A_OFFSET, block), units_of(job, l - 1, A_OFFSET, block)
                 Z, some, columns = moved(Z, row * size), moved(W, row * W.row_stride), columns_of(job, l, block)
-                gemm(min(rows, n - row), columns, n_in, one, Z, some, A_prev, NO_PREFETCH)
+                gemm(min(rows, n - row), columns, n_in, one, Z, Z, some, A_prev, NO_PREFETCH)
 
 
 @inner

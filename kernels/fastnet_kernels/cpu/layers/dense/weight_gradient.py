@@ -105,7 +105,7 @@ def _wgrad_gemm(job, scratch, alpha, changed, piece):
                 upcoming = panel.offset + panels.panel_stride if keeps else NO_PREFETCH
                 tile, some = moved(dW, row * dW.row_stride + column - first_column), moved(dZ, row * dZ.row_stride)
                 height, width = min(rows, n_rows - row), min(panel_width, last_column - column)
-                gemm(height, width, count, alpha, tile, some, panel, upcoming)
+                gemm(height, width, count, alpha, tile, tile, some, panel, upcoming)
 
 
 @routine

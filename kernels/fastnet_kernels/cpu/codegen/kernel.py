@@ -1,0 +1,188 @@
+"""What stands between Python and a public kernel: checks, one compiled version for any strides, and the slow way.
+
+    call(Z, A)                 a Python function of the kernel's name, made by `kernel`
+      compiled(Z, A)           Numba's dispatcher in C: one look-up by the arrays' types
+        False                  the checks have failed: `by_copies` says what is wrong, or copies what only lies unluckily
+        body(Z, A); True       the kernel's own lines
+
+The checks are compiled into the kernel and take some nanoseconds. Numba would compile a kernel again for every memory
+layout; here all of them are entries of the dispatcher's table that lead to one version, which asks the strides itself.
+"""
+
+import functools
+import re
+
+import numpy as np
+from numba import njit, types
+from numba.core.registry import CPUDispatcher
+
+from ...shapes import ARGUMENTS, COUNT, FLOAT, KEY, LABELS, NUMBERS, YES_OR_NO
+from ..codegen.arrays import address_of
+from .compiling import OPTIONS, cached, inner
+
+# By the kind of number: what the kernel takes, and what of Python's and NumPy's can become that.
+_NUMBER_TYPES = {
+    FLOAT: (types.float64, (types.Integer, types.Float, types.Boolean)),
+    COUNT: (types.int64, (types.Integer,)),
+    KEY: (types.uint64, (types.Integer,)),
+    YES_OR_NO: (types.boolean, (types.Integer, types.Boolean)),
+}
+_DTYPES = (types.float32, types.float64)
+
+
+@inner
+def _span(M):
+    """The addresses of an array's first byte and of the one behind its last."""
+    low = high = address_of(M)
+    for axis in range(M.ndim):
+        reach = (M.shape[axis] - 1) * M.strides[axis]
+        if reach < 0:
+            low += reach
+        else:
+            high += reach
+    return low, high + M.itemsize
+
+
+@inner
+def are_apart(A, B):
+    """Whether no byte lies within both arrays' spans; arrays without numbers are apart from all."""
+    (a, a_end), (b, b_end) = _span(A), _span(B)
+    return a_end <= b or b_end <= a or A.size == 0 or B.size == 0
+
+
+@inner
+def are_same(A, B):
+    """Whether two arrays of one shape are the same memory, number for number."""
+    return address_of(A) == address_of(B) and A.strides == B.strides
+
+
+@inner
+def is_without_gaps(M):
+    """Whether an array's numbers are contiguous, row after row."""
+    stride, result = M.itemsize, True  # whatever the strides are of an array without numbers
+    for axis in range(M.ndim - 1, -1, -1):
+        result &= M.strides[axis] == stride or M.shape[axis] == 1
+        stride *= M.shape[axis]
+    return result or M.size == 0
+
+
+def _checks(arguments):
+    """The conditions under which a call can go on, as lines of Python."""
+    letters, found = {}, []
+    arrays = {name: shape.split() for name, shape in arguments.given.items() if shape not in NUMBERS}
+    for name, extents in arrays.items():
+        for axis, extent in enumerate(extents):
+            if extent.isalpha() and extent not in letters:
+                letters[extent] = f"{name}.shape[{axis}]"
+    for name, extents in arrays.items():
+        for axis, extent in enumerate(extents):
+            expected = re.sub(r"\b[a-z]\b", lambda match: letters[match.group()], extent)
+            if expected != f"{name}.shape[{axis}]":
+                found.append(f"{name}.shape[{axis}] == {expected}")
+    found += [f"{name} >= 1" for name, kind in arguments.given.items() if kind == COUNT]
+    if arguments.without_gaps:
+        found += [f"is_without_gaps({name})" for name in arrays]
+    for place, name in enumerate(arguments.written):
+        for other in arrays:
+            if other in arguments.written[: place + 1]:
+                continue
+            same = f" or are_same({name}, {other})" if other in arguments.in_place else ""
+            found.append(f"(are_apart({name}, {other}){same})")
+    return found
+
+
+def _make(name, arguments, lines, filename, values):
+    """The Python function of those lines; it says that it stands where the kernel does."""
+    source = "\n".join([f"def {name}({', '.join(arguments.given)}):", *(f"    {line}" for line in lines)])
+    exec(compile(source, filename, "exec"), values)
+    return values[name]
+
+
+def kernel(function):
+    """Compile a public kernel, which Python calls with the arrays and numbers that `shapes.ARGUMENTS` says.
+
+    ValueError or TypeError, before anything is written, where arguments do not fit. Arrays that a kernel cannot take as
+    they lie, since they overlap or are not aligned, are copied.
+    """
+    name, filename = function.__name__, function.__code__.co_filename
+    arguments = ARGUMENTS[name]
+    names = ", ".join(arguments.given)
+    if list(arguments.given) != list(function.__code__.co_varnames[: function.__code__.co_argcount]):
+        raise TypeError(f"{name}: its arguments are not those in shapes.py")
+    body = njit(inline="always", **OPTIONS)(function)
+    conditions = [f"if not ({condition}):\n        return False" for condition in _checks(arguments)]
+    values = {check.__name__: check for check in (are_apart, are_same, is_without_gaps)}
+    values |= {"body": body, "__name__": function.__module__}
+    checked = _make(name, arguments, [*conditions, f"body({names})", "return True"], filename, values)
+    compiled = cached(_Table(checked, arguments), checked)
+    values = {"compiled": compiled, "by_copies": functools.partial(_by_copies, name, arguments, compiled)}
+    call = _make(name, arguments, [f"if not compiled({names}):\n        by_copies({names})"], filename, values)
+    call.__module__, call.__doc__, call.__wrapped__ = function.__module__, function.__doc__, function
+    call.py_func, call.compiled = function, compiled
+    return call
+
+
+class _Table(CPUDispatcher):
+    """A dispatcher that has one compiled version for each dtype, and a table of all types that lead to it."""
+
+    def __init__(self, function, arguments):
+        super().__init__(function, targetoptions={"nopython": True, **OPTIONS})
+        self._arguments = arguments
+
+    def _compile_for_args(self, *values):
+        """Called from C where the table has no entry for the types of the values; returns what is to be called."""
+        try:
+            found = [self.typeof_pyval(value) for value in values]
+        except Exception:  # of what Numba knows nothing
+            return _refused
+        wanted = self._version(found)
+        if wanted is None:
+            return _refused
+        if wanted not in self.overloads:
+            self.compile(wanted)
+        entry = self.overloads[wanted].entry_point
+        if tuple(found) != wanted:
+            self._insert([kind._code for kind in found], entry, False)
+        return entry
+
+    def _version(self, found):
+        """The types of the version that takes arguments of the types `found`; None if there is none."""
+        arguments, dtype, wanted = self._arguments, None, []
+        for kind, (name, shape) in zip(found, arguments.given.items(), strict=True):
+            if shape in NUMBERS:
+                number, fitting = _NUMBER_TYPES[shape]
+                if not isinstance(kind, fitting):
+                    return None
+                wanted.append(number)
+                continue
+            if not isinstance(kind, types.Array) or kind.ndim != len(shape.split()) or not kind.aligned:
+                return None
+            is_written = name in arguments.written
+            if is_written and not kind.mutable:
+                return None
+            of_labels = shape == LABELS and isinstance(kind.dtype, types.Integer | types.Float | types.Boolean)
+            dtype = dtype or kind.dtype
+            if dtype not in _DTYPES or not (kind.dtype == dtype or of_labels):
+                return None
+            wanted.append(types.Array(kind.dtype, kind.ndim, "A", readonly=not is_written))
+        return tuple(wanted)
+
+
+def _refused(*values):
+    return False
+
+
+def _by_copies(name, arguments, compiled, *values):
+    """Refuse arguments that do not fit, or else call the kernel with copies that lie well."""
+    from .refusing import refuse
+
+    given = dict(zip(arguments.given, values, strict=True))
+    refuse(name, arguments, given)
+    copies = {
+        key: np.array(value, order="C", subok=False) if isinstance(value, np.ndarray) else value
+        for key, value in given.items()
+    }
+    if not compiled(*copies.values()):
+        raise AssertionError(f"{name}: its checks refuse what nothing is wrong with")
+    for key in arguments.written:
+        given[key][...] = copies[key]

@@ -1,0 +1,101 @@
+"""Matrices of any strides, packed in tiles: some rows side by side, for each step of the product's depth.
+
+    tile 0:  M[0, 0] ... M[height - 1, 0],  M[0, 1] ... M[height - 1, 1],  ...
+    tile 1:  M[height, 0] ...
+
+So both factors of a product are packed: the left one in tiles of MR rows, the right one's transpose in tiles of NR rows,
+which are panels of NR columns. From step to step lies a whole number of vectors; what is beyond the last row is not
+defined.
+"""
+
+import numpy as np
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.extending import intrinsic
+
+from ..codegen.arrays import numbers_on_stack
+from ..codegen.compiling import inner, routine
+from ..codegen.matrix import Matrix, Rows, unscaled
+from ..codegen.processor import VECTOR_BYTES
+from ..codegen.simd import Operand, first_lanes
+from ..partition import n_blocks
+from .load_convert import transpose
+
+_INDEX = np.zeros(1, np.int64)  # for its dtype
+
+
+@intrinsic
+def _copy_steps(typing_context, vectors, target, step, M, rows, depth):
+    """target[k * step + r] = M[r, k], for r < rows, k < depth, where a column of M is contiguous, in `vectors` vectors.
+
+    `target` is a `Matrix` of which the beginning counts, `vectors` a literal.
+    """
+    if not isinstance(vectors, types.IntegerLiteral):
+        return None
+
+    def generate(context, builder, signature, arguments):
+        _, _, step, _, rows, depth = arguments
+        written, source = (Operand(context, builder, signature.args[i], arguments[i]) for i in (1, 3))
+        offsets = [ir.IntType(64)(v * source.lanes) for v in range(vectors.literal_value)]
+        masks = [first_lanes(builder, source.vector, builder.sub(rows, offset)) for offset in offsets]
+        with cgutils.for_range(builder, depth) as loop:
+            read = source.at(source.offset, builder.mul(loop.index, source.column_stride))
+            at = written.at(written.offset, builder.mul(loop.index, step))
+            for offset, mask in zip(offsets, masks, strict=True):
+                written.store_vector(source.load_vector(source.step(read, offset), mask), written.step(at, offset))
+        return context.get_dummy_value()
+
+    return types.void(vectors, target, step, M, rows, depth), generate
+
+
+@inner
+def step_of(height, like):
+    """From one step of the depth to the next in a packed tile: whole vectors."""
+    lanes = VECTOR_BYTES // like.itemsize
+    return n_blocks(height, lanes) * lanes
+
+
+@inner
+def _copy_tile(target, t, step, M, rows, depth):
+    lanes = VECTOR_BYTES // target.itemsize
+    place = Matrix(target, t, 1, step)
+    if step == lanes:
+        _copy_steps(1, place, step, M, rows, depth)
+    elif step == 2 * lanes:
+        _copy_steps(2, place, step, M, rows, depth)
+    elif step == 3 * lanes:
+        _copy_steps(3, place, step, M, rows, depth)
+    else:
+        _copy_steps(4, place, step, M, rows, depth)
+
+
+@inner
+def _transpose_tile(target, t, step, M, rows, depth):
+    """Where a row of M is contiguous: squares of a vector's side."""
+    lanes, rescale = VECTOR_BYTES // target.itemsize, unscaled(target)
+    index = numbers_on_stack(_INDEX)
+    for first in range(0, rows, lanes):
+        for r in range(lanes):
+            index[r] = min(first + r, rows - 1)
+        source, left = Rows(M.data, M.offset, M.row_stride, index), depth % lanes
+        for k in range(0, depth - left, lanes):
+            place = Matrix(target, t + k * step + first, step, 1)
+            transpose(place, Rows(M.data, M.offset + k, M.row_stride, index), 0, None, rescale)
+        if left > 0:
+            place = Matrix(target, t + (depth - left) * step + first, step, 1)
+            source = Rows(M.data, M.offset + depth - left, M.row_stride, index)
+            transpose(place, source, 0, left, rescale)
+
+
+@routine
+def pack_tile(target, t, height, M, rows, depth):
+    """A tile, from t on in the buffer `target`: rows r < `rows`, at most `height`, of the `Matrix` M, k < depth."""
+    step = step_of(height, target)
+    if M.row_stride == 1:
+        _copy_tile(target, t, step, M, rows, depth)
+    elif M.column_stride == 1:
+        _transpose_tile(target, t, step, M, rows, depth)
+    else:
+        for k in range(depth):
+            for r in range(rows):
+                target[t + k * step + r] = M.data[M.offset + r * M.row_stride + k * M.column_stride]

@@ -1,0 +1,102 @@
+"""Formulas for each number by itself, on matrices of any strides: how a matrix is cut into runs of contiguous numbers.
+
+What is contiguous as a whole is one long row; else rows or columns are taken as they lie, if they are contiguous in all
+matrices of a call, and all other numbers by way of a few on the stack.
+"""
+
+from ..codegen.arrays import ON_STACK, numbers_on_stack, vector
+from ..codegen.compiling import inner, routine
+from ..codegen.matrix import Matrix
+from ..codegen.processor import TARGET
+from ..codegen.tasks import run_tasks
+from ..layers.activation import activate, derive
+from ..partition import bounds, n_blocks, worth_threads
+
+_RUN = TARGET.copied_numbers
+_SHORT = TARGET.short_run
+
+
+@inner
+def _apply(is_derivative, activation, slope, given, A, result):
+    """A run of numbers: result = given * g'(A), or g(given); all (n,)."""
+    if is_derivative:
+        derive(activation, slope, given, A, result)
+    else:
+        activate(activation, slope, given, result)
+
+
+@inner
+def _gather(M, i, j, n, numbers, count):
+    """numbers[:count] = the numbers of M from row i and column j on, row after row of n."""
+    for k in range(count):
+        numbers[k] = M.data[M.offset + i * M.row_stride + j * M.column_stride]
+        j += 1
+        if j == n:
+            i, j = i + 1, 0
+
+
+@routine
+def _apply_to_scattered(is_derivative, activation, slope, n, first, last, given, A, result):
+    """Numbers `first` to `last` - 1, counted row after row of n, of matrices of any strides."""
+    size = min(ON_STACK, last - first)
+    d, a = numbers_on_stack(given.data), numbers_on_stack(given.data)
+    for start in range(first, last, ON_STACK):
+        count = min(size, last - start)
+        i, j = start // n, start % n
+        _gather(given, i, j, n, d, count)
+        if is_derivative:
+            _gather(A, i, j, n, a, count)
+        some = vector(d, 0, count)
+        _apply(is_derivative, activation, slope, some, vector(a, 0, count), some)
+        for k in range(count):
+            result.data[result.offset + i * result.row_stride + j * result.column_stride] = d[k]
+            j += 1
+            if j == n:
+                i, j = i + 1, 0
+
+
+@routine
+def _task(task, is_derivative, activation, slope, m, n, are_rows, given, A, result):
+    if not are_rows:
+        first, last = bounds(task, m * n, _RUN)
+        _apply_to_scattered(is_derivative, activation, slope, n, first, last, given, A, result)
+        return
+    rows, pieces = max(1, _RUN // n), n_blocks(n, _RUN)
+    first, last = bounds(task // pieces, m, rows)
+    start, end = bounds(task % pieces, n, _RUN)
+    for i in range(first, last):
+        d = vector(given.data, given.offset + i * given.row_stride + start, end - start)
+        a = vector(A.data, A.offset + i * A.row_stride + start, end - start)
+        r = vector(result.data, result.offset + i * result.row_stride + start, end - start)
+        _apply(is_derivative, activation, slope, d, a, r)
+
+
+@inner
+def _transposed(M):
+    return Matrix(M.data, M.offset, M.column_stride, M.row_stride)
+
+
+@inner
+def _have_rows(n, given, A, result):
+    """Whether rows of n numbers are contiguous in all three."""
+    return given.column_stride == 1 and A.column_stride == 1 and result.column_stride == 1
+
+
+@routine
+def apply_to_matrix(is_derivative, activation, slope, m, n, given, A, result):
+    """result = given * g'(A), or g(given) if it is no derivative; all `Matrix`es (m, n), of which some may be the same.
+
+    `activation` and `slope` say what g is. A derivative is by A = g(Z), or by Z itself where it needs that.
+    """
+    if m == 0 or n == 0:
+        return
+    if n == 1 or not _have_rows(n, given, A, result):
+        m, n, given, A, result = n, m, _transposed(given), _transposed(A), _transposed(result)
+    are_rows = _have_rows(n, given, A, result)
+    if are_rows and (m == 1 or (given.row_stride == n and A.row_stride == n and result.row_stride == n)):
+        m, n = 1, m * n
+    elif n < _SHORT:
+        are_rows = False
+    count = n_blocks(m, max(1, _RUN // n)) * n_blocks(n, _RUN) if are_rows else n_blocks(m * n, _RUN)
+    arguments = is_derivative, activation, slope, m, n, are_rows, given, A, result
+    run_tasks(count, worth_threads(m * n * given.data.itemsize), _task, arguments)

@@ -1,0 +1,81 @@
+"""The optimizers as public kernels: one pass over the parameters and what goes with them, all (n,), in place."""
+
+from ..codegen.arrays import flat, vector
+from ..codegen.compiling import routine
+from ..codegen.kernel import kernel
+from ..codegen.processor import TARGET
+from ..codegen.tasks import run_tasks
+from ..optimizers import Adam, RMSProp, adam_of, adam_step, rmsprop_of, sgd_momentum_of, sgd_of
+from ..partition import bounds, n_blocks, worth_threads
+
+_NUMBERS = TARGET.optimizer_numbers
+
+
+@routine
+def _sgd_task(task, n, parameters, gradients, learning_rate):
+    i, end = bounds(task, n, _NUMBERS)
+    sgd_of(vector(parameters, i, end - i), vector(gradients, i, end - i), learning_rate)
+
+
+@routine
+def _momentum_task(task, n, parameters, gradients, velocity, learning_rate, momentum, weight_decay, nesterov):
+    i, end = bounds(task, n, _NUMBERS)
+    w, g, v = vector(parameters, i, end - i), vector(gradients, i, end - i), vector(velocity, i, end - i)
+    sgd_momentum_of(w, g, v, learning_rate, momentum, weight_decay, nesterov)
+
+
+@routine
+def _rmsprop_task(task, n, parameters, gradients, velocity, mean_square, learning_rate, settings):
+    i, end = bounds(task, n, _NUMBERS)
+    w, g, v = vector(parameters, i, end - i), vector(gradients, i, end - i), vector(velocity, i, end - i)
+    rmsprop_of(w, g, v, vector(mean_square, i, end - i), learning_rate, settings)
+
+
+@routine
+def _adam_task(task, n, parameters, gradients, mean, mean_square, settings, step):
+    i, end = bounds(task, n, _NUMBERS)
+    w, g, m = vector(parameters, i, end - i), vector(gradients, i, end - i), vector(mean, i, end - i)
+    adam_of(w, g, m, vector(mean_square, i, end - i), settings, step)
+
+
+@kernel
+def sgd(parameters, gradients, learning_rate):
+    """parameters -= learning_rate * gradients, in place; both (n,)."""
+    n = parameters.size
+    arguments = n, flat(parameters), flat(gradients), learning_rate
+    run_tasks(n_blocks(n, _NUMBERS), worth_threads(n * parameters.itemsize), _sgd_task, arguments)
+
+
+@kernel
+def sgd_momentum(parameters, gradients, velocity, learning_rate, momentum, weight_decay, nesterov):
+    """velocity = momentum * velocity + g; parameters -= learning_rate * velocity, in place; all (n,)."""
+    n = parameters.size
+    arrays = n, flat(parameters), flat(gradients), flat(velocity)
+    arguments = (*arrays, learning_rate, momentum, weight_decay, nesterov)
+    run_tasks(n_blocks(n, _NUMBERS), worth_threads(n * parameters.itemsize), _momentum_task, arguments)
+
+
+@kernel
+def rmsprop(parameters, gradients, velocity, mean_square, learning_rate, decay, momentum, epsilon, weight_decay):
+    """mean_square = decay * mean_square + (1 - decay) * g^2; velocity = momentum * velocity + g / its root; (n,)."""
+    n, settings = parameters.size, RMSProp(decay, momentum, epsilon, weight_decay)
+    arguments = n, flat(parameters), flat(gradients), flat(velocity), flat(mean_square), learning_rate, settings
+    run_tasks(n_blocks(n, _NUMBERS), worth_threads(n * parameters.itemsize), _rmsprop_task, arguments)
+
+
+@kernel
+def adam(parameters, gradients, mean, mean_square, step, learning_rate, beta1, beta2, epsilon, weight_decay):
+    """parameters -= learning_rate * mean / (sqrt(mean_square) + epsilon), both corrected for `step` (from 1); (n,)."""
+    n, settings = parameters.size, Adam(beta1, beta2, epsilon, weight_decay, False)
+    arrays = n, flat(parameters), flat(gradients), flat(mean), flat(mean_square)
+    arguments = (*arrays, settings, adam_step(step, learning_rate, settings))
+    run_tasks(n_blocks(n, _NUMBERS), worth_threads(n * parameters.itemsize), _adam_task, arguments)
+
+
+@kernel
+def adamw(parameters, gradients, mean, mean_square, step, learning_rate, beta1, beta2, epsilon, weight_decay):
+    """parameters *= 1 - learning_rate * weight_decay, then a step of `adam` without weight decay; all (n,)."""
+    n, settings = parameters.size, Adam(beta1, beta2, epsilon, weight_decay, True)
+    arrays = n, flat(parameters), flat(gradients), flat(mean), flat(mean_square)
+    arguments = (*arrays, settings, adam_step(step, learning_rate, settings))
+    run_tasks(n_blocks(n, _NUMBERS), worth_threads(n * parameters.itemsize), _adam_task, arguments)

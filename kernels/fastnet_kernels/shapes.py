@@ -1,0 +1,120 @@
+"""What each kernel is given: the shapes of its arrays, the kinds of its numbers, and which arrays it writes.
+
+It is the same in every backend, which check it before anything runs, and it is what the benchmarks make arguments from.
+A shape is written as its extents, "m n": a letter stands for the same number in all arrays of a call, and what is no
+letter is computed from letters and from the numbers of the call.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+# Kinds of numbers.
+FLOAT, COUNT, KEY, YES_OR_NO = "a number", "a whole number from 1 on", "a whole number of 64 bits", "True or False"
+NUMBERS = (FLOAT, COUNT, KEY, YES_OR_NO)
+LABELS = "m 1"  # the shape of class indices, whose dtype may be any
+
+
+class Arguments(NamedTuple):
+    """The arguments of a kernel: `given` has a shape or a kind of number for each, in their order.
+
+    `written` names the arrays that the kernel writes, and `in_place` those that a written one may be, number for
+    number; other arrays that overlap what is written are copied first. Of a call that writes nothing else, the written
+    arrays are changed. Where all arrays are to be without gaps, row after row, others are copied first.
+    """
+
+    given: Mapping[str, str]
+    written: tuple[str, ...]
+    in_place: tuple[str, ...] = ()
+    without_gaps: bool = False
+
+
+def _element_wise(*names: str, **numbers: str) -> Arguments:
+    arrays = [name for name in names if name not in numbers]
+    given = {name: numbers.get(name, "m n") for name in names}
+    return Arguments(given, (names[-1],), tuple(arrays[:-1]))
+
+
+def _loss(A: str, *, Y: str = "m n", in_place: bool = True, **numbers: str) -> Arguments:
+    return Arguments(
+        {A: "m n", "Y": Y, **numbers, "L": "m", f"d{A}": "m n"}, ("L", f"d{A}"), (A, "Y") if in_place else ()
+    )
+
+
+def _update(*states: str, **numbers: str) -> Arguments:
+    arrays = dict.fromkeys(("parameters", "gradients", *states), "n")
+    return Arguments({**arrays, **numbers}, ("parameters", *states), without_gaps=True)
+
+
+def _normalisation(per: str, *means: str) -> tuple[Arguments, Arguments]:
+    """There and back; mean and inv_std have an entry for each unit, "n", or for each sample, "m"."""
+    there = {"A_prev": "m n", "gamma": "n", "beta": "n", "epsilon": FLOAT, "mean": per, "inv_std": per, "A": "m n"}
+    back = {"dA": "m n", "A_prev": "m n", "gamma": "n", "mean": per, "inv_std": per}
+    sums = {**dict.fromkeys(means, "2 m"), "dgamma": "n", "dbeta": "n", "dA_prev": "m n"}
+    return (
+        Arguments(there, ("mean", "inv_std", "A"), ("A_prev",)),
+        Arguments({**back, **sums}, tuple(sums), ("dA", "A_prev")),
+    )
+
+
+def _pooling(dimensions: str, pooled: str, *numbers: str) -> tuple[Arguments, Arguments]:
+    given = dict.fromkeys(numbers, COUNT)
+    return (
+        Arguments({"A_prev": dimensions, **given, "A": pooled}, ("A",), without_gaps=True),
+        Arguments(
+            {"dA": pooled, "A_prev": dimensions, "A": pooled, **given, "dA_prev": dimensions},
+            ("dA_prev",),
+            without_gaps=True,
+        ),
+    )
+
+
+_ADAM = dict.fromkeys(("learning_rate", "beta1", "beta2", "epsilon", "weight_decay"), FLOAT)
+_BATCH_NORM, _BATCH_NORM_BACKWARD = _normalisation("n")
+_LAYER_NORM, _LAYER_NORM_BACKWARD = _normalisation("m", "means")
+_POOL_1D, _POOL_1D_BACKWARD = _pooling("m t c", "m (t-pool_size)//stride+1 c", "pool_size", "stride")
+_POOL_2D, _POOL_2D_BACKWARD = _pooling(
+    "m h w c",
+    "m (h-pool_height)//stride_y+1 (w-pool_width)//stride_x+1 c",
+    *("pool_height", "pool_width", "stride_y", "stride_x"),
+)
+_OF_A = ("linear", "sigmoid", "tanh", "relu", "hard_sigmoid")  # activations whose derivatives take A
+_OF_Z = ("softplus", "silu", "gelu", "hard_silu")  # activations whose derivatives take Z
+
+ARGUMENTS: dict[str, Arguments] = {
+    "dense_forward": Arguments({"A_prev": "m p", "W": "n p", "b": "n", "Z": "m n"}, ("Z",)),
+    "dense_backward": Arguments(
+        {"dZ": "m n", "A_prev": "m p", "W": "n p", "dW": "n p", "db": "n", "dA_prev": "m p"}, ("dW", "db", "dA_prev")
+    ),
+    **{name: _element_wise("Z", "A") for name in (*_OF_A, *_OF_Z, "softmax")},
+    **{f"{name}_backward": _element_wise("dA", "A", "dZ") for name in _OF_A},
+    **{f"{name}_backward": _element_wise("dA", "Z", "dZ") for name in _OF_Z},
+    "leaky_relu": _element_wise("Z", "slope", "A", slope=FLOAT),
+    "leaky_relu_backward": _element_wise("dA", "A", "slope", "dZ", slope=FLOAT),
+    "elu": _element_wise("Z", "alpha", "A", alpha=FLOAT),
+    "elu_backward": _element_wise("dA", "Z", "alpha", "dZ", alpha=FLOAT),
+    "squared_error": _loss("A"),
+    "absolute_error": _loss("A"),
+    "huber": _loss("A", delta=FLOAT),
+    "quantile": _loss("A", q=FLOAT),
+    "hinge": _loss("Z"),
+    "log_loss": _loss("Z", in_place=False),
+    "cross_entropy": _loss("Z", Y=LABELS, in_place=False, smoothing=FLOAT),
+    "batch_norm": _BATCH_NORM,
+    "batch_norm_backward": _BATCH_NORM_BACKWARD,
+    "layer_norm": _LAYER_NORM,
+    "layer_norm_backward": _LAYER_NORM_BACKWARD,
+    "dropout": Arguments({"A_prev": "m n", "rate": FLOAT, "key": KEY, "A": "m n"}, ("A",), ("A_prev",)),
+    "max_pool1d": _POOL_1D,
+    "max_pool1d_backward": _POOL_1D_BACKWARD,
+    "max_pool2d": _POOL_2D,
+    "max_pool2d_backward": _POOL_2D_BACKWARD,
+    "sgd": _update(learning_rate=FLOAT),
+    "sgd_momentum": _update("velocity", learning_rate=FLOAT, momentum=FLOAT, weight_decay=FLOAT, nesterov=YES_OR_NO),
+    "rmsprop": _update(
+        "velocity",
+        "mean_square",
+        **dict.fromkeys(("learning_rate", "decay", "momentum", "epsilon", "weight_decay"), FLOAT),
+    ),
+    "adam": _update("mean", "mean_square", step=COUNT, **_ADAM),
+    "adamw": _update("mean", "mean_square", step=COUNT, **_ADAM),
+}
