@@ -47,24 +47,29 @@ def _add_compare(commands: Any) -> None:
     parser = commands.add_parser(
         "compare",
         help="time kernels in every backend, or whole trainings against peers",
-        description="Time every kernel in NumPy (reference), on the CPU and, where there is one, on the GPU, against "
-        "the limit of this machine; or, with --peers, whole trainings against PyTorch, JAX and others.",
+        description="Time every kernel in NumPy (reference), on the CPU, where there is one on the GPU, and in PyTorch "
+        "where it is installed, against the limit of this machine; or, with --peers, whole trainings against PyTorch, "
+        "JAX and others.",
     )
     names = {"type": lambda text: text.split(","), "metavar": "A,B,..."}
     parser.add_argument("--kernels", **names, help="which kernels (default all)")
     parser.add_argument("--shapes", type=_shapes, metavar="S,T,...", help="as in 128x784x128 (m x n_prev x n), 64x64")
+    parser.add_argument("--backends", **names, help="of reference, cpu, cuda, PyTorch (default all that can run here)")
+    parser.add_argument("--layouts", **names, help="of C, F, strided: how arrays lie in memory (default C)")
     parser.add_argument(
         "--peers", nargs="?", const=[], **names, help="compare with peers, all or these (extra [peers])"
     )
-    parser.add_argument("--workloads", **names, help="with --peers: which workloads (default all)")
+    parser.add_argument("--workloads", **names, help="with --peers: which workloads, or fits, say (default all)")
     parser.add_argument("--sweep", type=int, metavar="N", help="with --peers: N random shapes instead")
     parser.add_argument("--dtype", default="float32", help="float32 (default) or float64")
-    parser.add_argument("--threads", type=_integers, metavar="1,2,...", help="each number of threads in turn")
+    parser.add_argument(
+        "--threads", type=_integers, metavar="1,2,...", help="each number of threads in turn, as far as there are"
+    )
     parser.add_argument("--rounds", type=int, help="samples of each contestant (default 15; 7 with --peers)")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print JSON instead of a table")
     form.add_argument("--csv", action="store_true", help="print CSV instead of a table")
-    parser.add_argument("--plot", type=Path, metavar="FILE.png", help="draw the figures as well (extra [plot])")
+    parser.add_argument("--plot", type=Path, metavar="FILE.png", help="draw them, FILE-KIND.png a kind (extra [plot])")
     parser.set_defaults(run=_compare)
 
 
@@ -82,8 +87,10 @@ def _compare(options: Any) -> int:
                 "--sweep chooses the workloads: leave --workloads out, or name random-0, random-1, ... there"
             )
         options.workloads = [f"random-{number}" for number in range(positive_integer("sweep", options.sweep))]
-    if options.peers is not None and (options.kernels or options.shapes):
-        raise ValueError("--kernels and --shapes do not go with --peers: choose --workloads")
+    if options.peers is not None:
+        for name in ("kernels", "shapes", "backends", "layouts"):
+            if getattr(options, name) is not None:
+                raise ValueError(f"--{name} does not go with --peers: choose --workloads")
     if options.plot is not None:
         _check_plot(options.plot)
     rounds = {} if options.rounds is None else {"rounds": options.rounds}
@@ -100,21 +107,25 @@ def _compare(options: Any) -> int:
         )
     else:
         from .benchmarks.comparison import compare
-        from .benchmarks.kernels import backends
 
-        for line in backends()[1]:
-            progress(line)
-        records = []
-        for threads in options.threads or [None]:
-            records += compare(
-                options.kernels, options.shapes, dtype=options.dtype, threads=threads, progress=progress, **rounds
-            )
+        records = compare(
+            options.kernels,
+            options.shapes,
+            dtype=options.dtype,
+            threads=options.threads,
+            backends=options.backends,
+            layouts=options.layouts or ["C"],
+            progress=progress,
+            **rounds,
+        )
     to_text = tables.kernels_text if options.peers is None else tables.peers_text
     write = tables.as_json if options.json else tables.as_csv if options.csv else to_text
     print(write(records))
     if options.plot is not None:
-        tables.plot(records, options.plot)
-        progress(f"picture  {options.plot}")
+        from .benchmarks import pictures
+
+        for path in pictures.draw(records, options.plot):
+            progress(f"picture  {path}")
     return 0
 
 

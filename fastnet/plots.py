@@ -120,25 +120,6 @@ def _colors(count: int) -> Any:
     return plt.get_cmap("tab10")(np.arange(count)) if count <= 10 else plt.get_cmap("turbo")(np.linspace(0, 1, count))
 
 
-def plot_groups(values: Mapping[str, Mapping[str, float]], label: str) -> Any:
-    """Horizontal bars on a logarithmic axis: {group: {contestant: value}}; returns the figure."""
-    contestants = list(dict.fromkeys(name for group in values.values() for name in group))
-    height = 0.8 / len(contestants)
-    figure, ax = _pyplot().subplots(figsize=(8, 1 + 0.16 * len(values) * (len(contestants) + 1)))
-    for place, name in enumerate(contestants):
-        rows = [(row, group[name]) for row, group in enumerate(values.values()) if name in group]
-        ax.barh([row + place * height for row, _ in rows], [value for _, value in rows], height, label=name)
-    ax.set_yticks([row + 0.4 - height / 2 for row in range(len(values))], list(values))
-    ax.margins(y=0.01)
-    ax.invert_yaxis()
-    ax.set_xscale("log")
-    ax.set_xlabel(label)
-    ax.grid(axis="x", alpha=0.3)
-    ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=4, frameon=False)  # above: bars may be anywhere inside
-    figure.tight_layout()
-    return figure
-
-
 def _pyplot() -> Any:
     try:
         import matplotlib.pyplot as plt

@@ -40,6 +40,17 @@ class Subject:
     in_place: tuple[str, ...] = ()
     forward: str = ""
 
+    @property
+    def kind(self) -> str:
+        """What it is one of: "products", "activations", "derivatives" of these, "losses", "layers" or "updates"."""
+        if self.products:
+            return "products"
+        if self.in_place:
+            return "updates"
+        if "L" in self.outputs:
+            return "losses"
+        return "derivatives" if "dZ" in self.outputs else "activations" if "Z" in self.inputs else "layers"
+
 
 def _elementwise(*inputs: str, shapes: tuple[Shape, ...] = _MATRICES) -> Subject:
     given = {name: "" if name in _NUMBERS else "mn" for name in inputs}
@@ -146,12 +157,13 @@ SUBJECTS: dict[str, Subject] = {
 
 @dataclass
 class Case:
-    """A kernel with arguments of one shape and dtype."""
+    """A kernel with arguments of one shape, dtype and layout in memory."""
 
     kernel: str
     shape: Shape
     inputs: list[Any]
     outputs: list[np.ndarray]
+    layout: str = "C"
 
     @property
     def flops(self) -> int:
@@ -161,7 +173,7 @@ class Case:
     def bytes(self) -> int:
         """What has to be read and written at the least: every array once, one that is changed in place twice."""
         arrays = [value for value in self.inputs if isinstance(value, np.ndarray)] + self.outputs
-        arrays += self._changed(self.inputs)
+        arrays += self.changed(self.inputs)
         return sum(array.nbytes for array in arrays)
 
     def bound(self, backend: ModuleType) -> Callable[[], object]:
@@ -177,19 +189,36 @@ class Case:
 
     def results(self, backend: ModuleType) -> list[np.ndarray]:
         """What the kernel computes, in arrays of its own."""
-        inputs = [value.copy() if isinstance(value, np.ndarray) else value for value in self.inputs]
-        outputs = [np.empty_like(array) for array in self.outputs]
+        inputs, outputs = self.copies()
         getattr(backend, self.kernel)(*inputs, *outputs)
-        return outputs or self._changed(inputs)
+        return outputs or self.changed(inputs)
 
-    def _changed(self, inputs: Sequence[Any]) -> list[np.ndarray]:
+    def copies(self) -> tuple[list[Any], list[np.ndarray]]:
+        """Inputs and outputs in memory of their own, which lie as these do."""
+        inputs = [laid_out(value, self.layout) if isinstance(value, np.ndarray) else value for value in self.inputs]
+        return inputs, [laid_out(array, self.layout) for array in self.outputs]
+
+    def changed(self, inputs: Sequence[Any]) -> list[np.ndarray]:
         """Of the inputs, those that are changed in place."""
         subject = SUBJECTS[self.kernel]
         return [value for name, value in zip(subject.inputs, inputs, strict=True) if name in subject.in_place]
 
 
-def make_case(kernel: str, shape: Shape, dtype: str, seed: int = 0) -> Case:
-    """Random arguments for one kernel; the same numbers, rounded, for every dtype."""
+LAYOUTS = ("C", "F", "strided")
+
+
+def laid_out(numbers: np.ndarray, layout: str) -> np.ndarray:
+    """A copy with contiguous rows ("C") or columns ("F"), or which is every other number of longer rows ("strided")."""
+    if layout == "strided":
+        found = np.zeros((*numbers.shape[:-1], 2 * numbers.shape[-1]), numbers.dtype)[..., ::2]
+    else:
+        found = np.empty(numbers.shape, numbers.dtype, order=layout)  # type: ignore[call-overload]
+    found[...] = numbers
+    return found
+
+
+def make_case(kernel: str, shape: Shape, dtype: str, seed: int = 0, layout: str = "C") -> Case:
+    """Random arguments for one kernel; the same numbers, rounded, for every dtype, and in every layout."""
     subject = SUBJECTS[kernel]
     extents = {"1": 1, "2": 2, **dict(zip(subject.dimensions, shape, strict=True))}
     extents |= {letter.upper(): extent // 2 for letter, extent in extents.items() if letter.isalpha()}
@@ -211,7 +240,10 @@ def make_case(kernel: str, shape: Shape, dtype: str, seed: int = 0) -> Case:
         named = dict(zip(subject.inputs, inputs, strict=True))
         getattr(reference, subject.forward)(*(named[name] for name in SUBJECTS[subject.forward].inputs), named["A"])
     outputs = [np.empty([extents[letter] for letter in letters], dtype) for letters in subject.outputs.values()]
-    return Case(kernel, shape, inputs, outputs)
+    if layout != "C":
+        inputs = [laid_out(value, layout) if isinstance(value, np.ndarray) else value for value in inputs]
+        outputs = [laid_out(array, layout) for array in outputs]
+    return Case(kernel, shape, inputs, outputs, layout)
 
 
 def backends() -> tuple[dict[str, ModuleType], list[str]]:

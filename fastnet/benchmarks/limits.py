@@ -2,11 +2,13 @@
 
 import functools
 import platform
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 from fastnet_kernels.first_use import imported
 
+from ..checks import positive_integer
 from .timing import Queued, samples
 
 
@@ -24,9 +26,25 @@ def processor() -> str:
     return f"{name}, {numba.config.NUMBA_NUM_THREADS} cores"
 
 
+def usable_threads(
+    threads: int | Sequence[int], available: int, progress: Callable[[str], object] = lambda line: None
+) -> list[int]:
+    """Of the numbers of threads those that there are; `progress` is told of the others. ValueError if none is left."""
+    asked = list(threads) if isinstance(threads, Sequence) else [threads]
+    if not asked:
+        raise ValueError("threads=[] names none: give at least one number of threads")
+    for count in asked:
+        positive_integer("threads", count)
+    found = [count for count in dict.fromkeys(asked) if count <= available]
+    if not found:
+        raise ValueError(f"threads={','.join(map(str, asked))}, and this process may use {available}: give no more")
+    if left := [str(count) for count in dict.fromkeys(asked) if count > available]:
+        progress(f"threads={','.join(left)}: left out, this process may use {available}")
+    return found
+
+
 @functools.cache
-def peak_flops(dtype: str, threads: int) -> float:
-    """Floating-point operations a second, two for each multiply-add, on `threads` threads."""
+def _peak_flops(dtype: str, threads: int) -> float:
     from fastnet_kernels.cpu import limits
     from fastnet_kernels.cpu.codegen.processor import VECTOR_BYTES
 
@@ -34,9 +52,8 @@ def peak_flops(dtype: str, threads: int) -> float:
     lanes = VECTOR_BYTES // kind.itemsize
     numbers = np.repeat(np.array([1, 1e-9], kind), lanes)
     steps, sums = 20_000, np.zeros(4 * threads, kind)
-    found = samples({"peak": lambda: limits.multiply_add(numbers, steps, sums)}, rounds=7)["peak"]
-    # The fastest round: a peak is what can be reached, and every disturbance only takes away from it.
-    return float(2 * lanes * limits.CHAINS * steps * sums.size / found.min())
+    seconds = _fastest(lambda: limits.multiply_add(numbers, steps, sums), threads)
+    return float(2 * lanes * limits.CHAINS * steps * sums.size / seconds)
 
 
 @functools.cache
@@ -45,13 +62,32 @@ def _copy_bandwidth(n_bytes: int, threads: int) -> float:
 
     source = np.ones(max(1, n_bytes // 8), np.float32)
     target = np.zeros_like(source)
-    found = samples({"copy": lambda: limits.copy(source, target)}, rounds=7)["copy"]
-    return float(2 * source.nbytes / found.min())
+    return float(2 * source.nbytes / _fastest(lambda: limits.copy(source, target), threads))
+
+
+def _fastest(call: Callable[[], object], threads: int) -> float:
+    """Seconds of the fastest round: a limit is what can be reached, and every disturbance only takes away from it."""
+    numba = imported("numba")
+    before = numba.get_num_threads()
+    numba.set_num_threads(threads)
+    try:
+        return float(samples({"call": call}, rounds=15)["call"].min())
+    finally:
+        numba.set_num_threads(before)
+
+
+def peak_flops(dtype: str, threads: int) -> float:
+    """Floating-point operations a second, two for each multiply-add, on at most `threads` threads."""
+    return max(_peak_flops(dtype, count) for count in {1, threads})
 
 
 def bandwidth(n_bytes: int, threads: int) -> float:
-    """Bytes a second, read and written, of a copy that moves about `n_bytes` in all; it falls as caches overflow."""
-    return _copy_bandwidth(1 << max(18, (n_bytes - 1).bit_length()), threads)
+    """Bytes a second, read and written, of a copy that moves about `n_bytes` in all; it falls as caches overflow.
+
+    On at most `threads` threads: one may be the fastest for little, or where others use the machine.
+    """
+    size = 1 << max(18, (n_bytes - 1).bit_length())
+    return max(_copy_bandwidth(size, count) for count in {1, threads})
 
 
 def limit_seconds(flops: float, n_bytes: float, dtype: str, threads: int) -> float:

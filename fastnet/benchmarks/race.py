@@ -15,14 +15,22 @@ import numpy as np
 
 from ..checks import float_dtype, known, positive_integer
 from .kernels import backends
+from .limits import usable_threads
 from .peers import PEERS
 from .timing import spread
-from .workloads import INFERENCES, WORKLOADS, find_workload
+from .workloads import GROUPS, INFERENCES, find_workload, group_of
 
 OURS = "fastnet"
 _REST = 0.25  # seconds before each run: the idle threads of the one before may still be spinning
 _FOREVER = threading.TIMEOUT_MAX
-_AGREEMENT = 1e-3  # relative difference of two final costs that float32 may make
+# How much final costs may differ, relative to the usual one: in plain gradient descent, by the rounding of float32;
+# with Adam, as not all add its epsilon in the same place; and where first weights and order are everybody's own.
+_AGREEMENT, _ADAM_AGREEMENT, _OWN_AGREEMENT = 1e-3, 2e-2, 0.3
+_COMMANDS = {
+    "trainings": ("prepare_training", "train"),
+    "fits": ("prepare_fit", "fit"),
+    "inferences": ("prepare_inference", "infer"),
+}
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 Progress = Callable[[str], object]
@@ -92,20 +100,23 @@ def compare_peers(
 ) -> list[dict[str, Any]]:
     """Train the workloads of `benchmarks.workloads` with fastnet and its peers and time them.
 
-    Everyone starts from the same weights and takes the same samples in the same order, in plain gradient descent. Each
-    contestant is a process that is held to so many cores; in every round each of them runs once.
+    In a training everyone starts from the same weights and takes the same samples in the same order, in plain gradient
+    descent. A fit is 20 epochs of Adam as users write them, from the call to its return, with first weights and an
+    order of each library's own. Each contestant is a process that is held to so many cores; in every round each of
+    them runs once.
 
     Parameters
     ----------
     workloads : sequence of str, optional
-        Names of WORKLOADS and INFERENCES; all of these unless given. "random-0", "random-1", ... are others.
+        Names of WORKLOADS, FITS and INFERENCES, or "trainings", "fits" and "inferences" for all of a group; everything
+        unless given. "random-0", "random-1", ... are other trainings.
     peers : sequence of str, optional
         Names of PEERS; unless given all, those with CUDA where fastnet finds a GPU. One whose library is missing, or
         that cannot run a workload, is left out, and `progress` is told.
     dtype : str
         "float32" or "float64".
     threads : sequence of int
-        Each number of threads is measured on its own.
+        Each number of threads is measured on its own; those that are more than the cores there are left out.
     rounds : int
         Runs of everyone.
     progress : callable
@@ -114,31 +125,30 @@ def compare_peers(
     Returns
     -------
     list of dict
-        One record a workload, peer and number of threads: seconds a step (or a call, for inference), the median with
-        the quartiles low and high; ratio to fastnet's seconds; cost after the run; agrees, whether that is everybody's
-        cost to 1e-3. A record that does not agree is void: its ratio is None.
+        One record a workload, peer and number of threads: group, which is "trainings", "fits" or "inferences"; seconds
+        a step, a fit or a call, the median with the quartiles low and high; ratio to fastnet's seconds; cost after the
+        run; agrees, whether that is everybody's cost to 1e-3. For fits it is that to 30 %, and the cost of the same
+        epochs from the same weights in the same order to 2 %. A record that does not agree is void: its ratio is None.
 
     Raises
     ------
     ValueError, TypeError
-        For unknown names, or threads and rounds below 1.
+        For unknown names, threads and rounds below 1, or no number of threads that there is.
     """
-    events = list(WORKLOADS) + list(INFERENCES)
-    chosen = events if workloads is None else list(workloads)
+    events = [name for group in GROUPS.values() for name in group]
+    asked = events if workloads is None else list(workloads)
+    chosen = list(dict.fromkeys(name for each in asked for name in GROUPS.get(each, [each])))
     for name in chosen:
         if name not in INFERENCES and find_workload(name) is None:
-            known("workload", name, [*events, "random-0"])
+            known("workload", name, [*events, *GROUPS, "random-0"])
     names = _peers_here() if peers is None else [OURS, *(name for name in peers if name != OURS)]
     for name in names:
         known("peer", name, PEERS)
     dtype = str(float_dtype("dtype", dtype))
     rounds = positive_integer("rounds", rounds)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    for count in threads:
-        if positive_integer("threads", count) > cores:
-            raise ValueError(f"threads={count}, and this process may use {cores} cores: give no more")
     records = []
-    for count in threads:
+    for count in usable_threads(threads, cores, progress):
         with _workers(names, count, dtype, progress) as workers:
             for name in chosen:
                 progress(f"{name}, {count} thread{'s' * (count > 1)}")
@@ -173,9 +183,10 @@ def _race(
     name: str, workers: list[Worker], threads: int, dtype: str, rounds: int, progress: Progress
 ) -> list[dict[str, Any]]:
     """The records of one workload."""
-    is_training = find_workload(name) is not None
-    prepare: dict[str, Any] = {"workload": name} if is_training else {"m": INFERENCES[name]}
-    runners = [worker for worker in workers if worker.about["trains"] or not is_training]
+    group, workload = group_of(name), find_workload(name)
+    prepare, command = _COMMANDS[group]
+    about: dict[str, Any] = {"m": INFERENCES[name]} if workload is None else {"workload": name}
+    runners = [worker for worker in workers if workload is None or workload.optimizer in worker.about["optimizers"]]
 
     def everyone(command: str, **arguments: Any) -> dict[str, dict[str, Any]]:
         """The answers of all who are still in the race, in turn."""
@@ -191,22 +202,25 @@ def _race(
                 workers.remove(worker)
         return answers
 
-    everyone("prepare_training" if is_training else "prepare_inference", **prepare)
-    found = [everyone("train" if is_training else "infer") for _ in range(rounds)]
+    prepared = everyone(prepare, **about)
+    found = [everyone(command) for _ in range(rounds)]
     if not runners:
         return []
     runs = {worker.name: [answers[worker.name] for answers in found] for worker in runners}
     costs = {contestant: float(np.median([run["cost"] for run in theirs])) for contestant, theirs in runs.items()}
-    usual = float(np.median(list(costs.values())))
+    agree = _agreeing(costs, _OWN_AGREEMENT if group == "fits" else _AGREEMENT)
+    if group == "fits":
+        agree &= _agreeing({contestant: prepared[contestant]["cost"] for contestant in runs}, _ADAM_AGREEMENT)
     times = {contestant: spread([run["seconds"] for run in theirs]) for contestant, theirs in runs.items()}
     records = []
     for worker in runners:
         low, seconds, high = times[worker.name]
-        agrees = abs(costs[worker.name] - usual) <= _AGREEMENT * abs(usual)
+        agrees = worker.name in agree
         ours = times.get(OURS)
         records.append(
             {
                 "workload": name,
+                "group": group,
                 "peer": worker.name,
                 "version": worker.about["version"],
                 "threads": threads,
@@ -220,6 +234,12 @@ def _race(
             }
         )
     return records
+
+
+def _agreeing(costs: Mapping[str, float], tolerance: float) -> set[str]:
+    """Whose cost is the usual one, within the tolerance."""
+    usual = float(np.median(list(costs.values())))
+    return {contestant for contestant, cost in costs.items() if abs(cost - usual) <= tolerance * abs(usual)}
 
 
 def best_ratios(records: Sequence[Mapping[str, Any]], threads: int) -> dict[str, float]:

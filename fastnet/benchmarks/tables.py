@@ -1,14 +1,13 @@
-"""Records as people read them (text), as programs do (JSON, CSV), and as a picture."""
+"""Records as people read them (text) and as programs do (JSON, CSV); `pictures` has them drawn."""
 
 import csv
 import io
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from .race import best_ratios, geometric_mean
-from .workloads import find_workload
+from .workloads import find_workload, group_of
 
 Record = Mapping[str, Any]
 
@@ -36,20 +35,24 @@ def as_text(rows: Sequence[Sequence[str]]) -> str:
 
 
 def kernels_text(records: Sequence[Record]) -> str:
-    rows = [["kernel", "shape", "backend", "threads", "time", "rate", "of limit", "speed-up", "error"]]
+    """A line a record, with a column for the layout if any but C was measured."""
+    layouts = any(record["layout"] != "C" for record in records)
+    layout = ["layout"] if layouts else []
+    rows = [["kernel", "shape", *layout, "backend", "threads", "time", "rate", "of limit", "speed-up", "error"]]
     for record in records:
-        flops = record["gflops"]
+        flops, speedup, error = record["gflops"], record["speedup"], record["error"]
         rows.append(
             [
                 record["kernel"],
                 "x".join(map(str, record["shape"])),
+                *([record["layout"]] if layouts else []),
                 record["backend"],
                 str(record["threads"]),
                 readable_time(record["seconds"]),
                 f"{record['gbytes']:.1f} GB/s" if flops is None else f"{flops:.1f} GFLOP/s",
                 f"{record['fraction']:.0%}",
-                f"{record['speedup']:.2f}x",
-                f"{record['error']:.1e}",
+                "-" if speedup is None else f"{speedup:.2f}x",
+                "-" if error is None else f"{error:.1e}",
             ]
         )
     return as_text(rows)
@@ -63,49 +66,40 @@ def readable_time(seconds: float) -> str:
     return f"{seconds / 1e-9:.3g} ns"
 
 
-def plot(records: Sequence[Record], path: Path) -> None:
-    """A picture of the records of either comparison, as bars for each case."""
-    from ..plots import plot_groups
-
-    values: dict[str, dict[str, float]] = {}
-    for record in records:
-        threads = f"{record['threads']} thread{'s' * (record['threads'] > 1)}"
-        if "kernel" in record:
-            group = f"{record['kernel']} {'x'.join(map(str, record['shape']))}, {threads}"
-            values.setdefault(group, {})[record["backend"]] = record["fraction"]
-        elif record["agrees"]:
-            values.setdefault(f"{record['workload']}, {threads}", {})[record["peer"]] = record["seconds"] * 1e6
-    label = "fraction of this machine's limit" if "kernel" in records[0] else "microseconds a step or call"
-    plot_groups(values, label).savefig(path, dpi=120)
-
-
 def peers_text(records: Sequence[Record]) -> str:
-    """For each number of threads a table: microseconds of everyone, and the best peer's ratio to fastnet."""
+    """For each number of threads a table of steps and calls, and one of fits: times, and the best peer's ratio."""
     parts = []
     for threads in sorted({record["threads"] for record in records}):
         here = [record for record in records if record["threads"] == threads]
-        names = list(dict.fromkeys(record["peer"] for record in here))
-        ratios = best_ratios(here, threads)
-        rows = [[f"us a step, {threads} thread{'s' * (threads > 1)}", *names, "best peer / fastnet"]]
-        for workload in dict.fromkeys(record["workload"] for record in here):
-            times = {record["peer"]: _microseconds(record) for record in here if record["workload"] == workload}
-            training = find_workload(workload)
-            label = f"inference, {workload}" if training is None else training.label
-            ratio = f"{ratios[workload]:.2f}x" if workload in ratios else "-"
-            rows.append([label, *(times.get(name, "-") for name in names), ratio])
-        text = as_text(rows)
-        trained = [ratio for workload, ratio in ratios.items() if find_workload(workload) is not None]
-        if trained:
-            text += f"\ngeometric mean of the best peer's time over fastnet's, training: {geometric_mean(trained):.2f}x"
-            text += f"; slowest {min(trained):.2f}x, {sum(ratio < 1 for ratio in trained)} of {len(trained)} below 1x"
-        parts.append(text)
+        for unit, size, groups in (("us a step", 1e-6, ("trainings", "inferences")), ("ms a fit", 1e-3, ("fits",))):
+            if chosen := [record for record in here if record["group"] in groups]:
+                parts.append(_peers_table(chosen, threads, unit, size))
     return "\n\n".join(parts)
 
 
-def _microseconds(record: Record) -> str:
-    """The median and half the distance of the quartiles; "void" where the final costs differ."""
+def _peers_table(records: Sequence[Record], threads: int, unit: str, size: float) -> str:
+    names = list(dict.fromkeys(record["peer"] for record in records))
+    ratios = best_ratios(records, threads)
+    rows = [[f"{unit}, {threads} thread{'s' * (threads > 1)}", *names, "best peer / fastnet"]]
+    for workload in dict.fromkeys(record["workload"] for record in records):
+        times = {record["peer"]: _time(record, size) for record in records if record["workload"] == workload}
+        training = find_workload(workload)
+        label = f"inference, {workload}" if training is None else training.label
+        ratio = f"{ratios[workload]:.2f}x" if workload in ratios else "-"
+        rows.append([label, *(times.get(name, "-") for name in names), ratio])
+    text = as_text(rows)
+    trained = [ratio for workload, ratio in ratios.items() if find_workload(workload) is not None]
+    if trained:
+        what = "fits" if group_of(next(iter(ratios))) == "fits" else "training"
+        text += f"\ngeometric mean of the best peer's time over fastnet's, {what}: {geometric_mean(trained):.2f}x"
+        text += f"; slowest {min(trained):.2f}x, {sum(ratio < 1 for ratio in trained)} of {len(trained)} below 1x"
+    return text
+
+
+def _time(record: Record, size: float) -> str:
+    """The median and half the distance of the quartiles, in units of `size`; "void" where the final costs differ."""
     if not record["agrees"]:
         return "void"
-    middle, half = record["seconds"] * 1e6, (record["high"] - record["low"]) / 2 * 1e6
+    middle, half = record["seconds"] / size, (record["high"] - record["low"]) / 2 / size
     digits = 0 if middle >= 100 else 1
     return f"{middle:.{digits}f} ±{half:.{digits}f}"

@@ -33,7 +33,8 @@ def samples(
 ) -> dict[str, np.ndarray]:
     """`rounds` samples of the seconds a call takes, for every contestant; one sample of each in turn.
 
-    A sample is the mean over as many calls as take `at_least` seconds. The first call of each is not counted.
+    A sample is the mean over as many calls as take `at_least` seconds. The first call of each is not counted. Where
+    there are several contestants, each waits until the threads of the one before have gone to sleep.
     """
     calls = {}
     for name, function in contestants.items():
@@ -46,8 +47,20 @@ def samples(
     found: dict[str, list[float]] = {name: [] for name in contestants}
     for _ in range(rounds):
         for name, function in contestants.items():
+            if len(contestants) > 1:
+                wait_for_quiet()
             found[name].append(seconds_a_call(function, calls[name]))
     return {name: np.array(values) for name, values in found.items()}
+
+
+def wait_for_quiet(pause: float = 1e-3, at_most: float = 0.1) -> None:
+    """Sleep until this process uses no processor meanwhile: threads of BLAS or OpenMP spin for a while after a call."""
+    end = time.perf_counter() + at_most
+    while time.perf_counter() < end:
+        start, used = time.perf_counter(), time.process_time()
+        time.sleep(pause)
+        if time.process_time() - used < 0.2 * (time.perf_counter() - start):
+            return
 
 
 def spread(values: Sequence[float] | np.ndarray) -> tuple[float, float, float]:

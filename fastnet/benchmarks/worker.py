@@ -35,7 +35,7 @@ def serve(name: str, threads: int, dtype: str) -> None:
 
         torch.set_num_threads(threads)
     contestant = Contestant(peer, dtype)
-    print(json.dumps({"version": peer.version(), "trains": peer.trains}), file=answers, flush=True)
+    print(json.dumps({"version": peer.version(), "optimizers": peer.optimizers}), file=answers, flush=True)
     for line in sys.stdin:
         command = json.loads(line)
         answer = getattr(contestant, command.pop("do"))(**command)
@@ -50,13 +50,7 @@ class Contestant:
 
     def prepare_training(self, workload: str) -> dict[str, float]:
         """Load the data and train until everything is compiled and it is known how many epochs to time."""
-        from .workloads import find_workload
-
-        found = find_workload(workload)
-        assert found is not None
-        self.workload = found
-        self.X, self.y = self.workload.data(self.dtype)
-        self._load(self.X, self.y)
+        self._load_workload(workload)
         self.peer.train(self.workload.epochs)
         repeats = math.ceil(_TRAINING_SECONDS / self._seconds_of(self.workload.epochs))
         self.timed_epochs = repeats * self.workload.epochs
@@ -79,6 +73,23 @@ class Contestant:
         """The time of one training."""
         return seconds_a_call(lambda: self.peer.train(epochs))
 
+    def prepare_fit(self, workload: str) -> dict[str, float]:
+        """Load the data, and fit until everything is compiled and it is known how many fits to time.
+
+        The cost, by which contestants are judged, is that of as many epochs from everybody's first weights, unshuffled.
+        """
+        self._load_workload(workload)
+        self.peer.train(self.workload.epochs)
+        cost = self.workload.cost(self.peer.weights(), self.X, self.y)
+        self.peer.fit()
+        self.calls = math.ceil(_TRAINING_SECONDS / seconds_a_call(self.peer.fit))
+        return {"cost": cost}
+
+    def fit(self) -> dict[str, float]:
+        """Seconds a fit, and the cost that the last one has reached."""
+        seconds = seconds_a_call(self.peer.fit, self.calls)
+        return {"seconds": seconds, "cost": self.workload.cost(self.peer.weights(), self.X, self.y)}
+
     def prepare_inference(self, m: int) -> dict[str, float]:
         """Load m samples and predict until a call's time is known."""
         from .workloads import INFERENCE_NETWORK
@@ -95,6 +106,15 @@ class Contestant:
         """Seconds a call, the mean of many, and the mean of the first class's probability as the result to agree on."""
         seconds = seconds_a_call(self.peer.predict, self.calls)
         return {"seconds": seconds, "cost": float(np.asarray(self.peer.predict())[:, 0].mean())}
+
+    def _load_workload(self, name: str) -> None:
+        from .workloads import find_workload
+
+        found = find_workload(name)
+        assert found is not None
+        self.workload = found
+        self.X, self.y = found.data(self.dtype)
+        self._load(self.X, self.y)
 
     def _load(self, X: np.ndarray, y: np.ndarray) -> None:
         self.first = self.workload.weights(self.dtype)

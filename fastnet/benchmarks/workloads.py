@@ -1,17 +1,24 @@
-"""The seven trainings that fastnet is judged by, and two inferences: sizes, data and first weights."""
+"""What fastnet is judged by: seven trainings step by step, three fits as people write them, and two inferences."""
 
 import dataclasses
 import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+
+from .. import datasets
 
 Weights = list[tuple[np.ndarray, np.ndarray]]  # (W (n_l, n_{l-1}), b (n_l,)) of each layer
 
 
 @dataclass(frozen=True)
 class Workload:
-    """Plain gradient descent on mini-batches in a fixed order. The output is one sigmoid unit, or softmax."""
+    """A network and how it is trained on mini-batches. The output is one sigmoid unit, or softmax.
+
+    The optimizer is "sgd", plain gradient descent, or "adam" with the settings that all libraries have by default.
+    Where the last mini-batch is a smaller one, `samples` says how many samples there are.
+    """
 
     name: str
     sizes: tuple[int, ...]
@@ -20,10 +27,13 @@ class Workload:
     epochs: int  # of one timed run
     learning_rate: float
     hidden: str = "relu"
+    optimizer: str = "sgd"
+    samples: int | None = None
+    dataset: str | None = None  # one of fastnet.datasets; random numbers without it
 
     @property
     def m(self) -> int:
-        return self.batch_size * self.batches
+        return self.batch_size * self.batches if self.samples is None else self.samples
 
     @property
     def steps(self) -> int:
@@ -47,11 +57,13 @@ class Workload:
         return itemsize * (self.batch_size * self.sizes[0] + 2 * self.n_weights)
 
     def data(self, dtype: str = "float32") -> tuple[np.ndarray, np.ndarray]:
-        """X (m, n_0) in [0, 1], or the planar flower; y (m,) int64, by a random linear rule that can be learned."""
+        """X (m, n_0) and y (m,) int64: a dataset, the planar flower of two inputs, or random numbers in [0, 1] whose
+        classes a linear rule makes, which can be learned."""
+        if self.dataset is not None:
+            X, y = getattr(datasets, self.dataset)()
+            return X.astype(dtype), y.astype(np.int64)
         if self.sizes[0] == 2:
-            from ..datasets import planar
-
-            X, y = planar(self.m)
+            X, y = datasets.planar(self.m)
             return X.astype(dtype), y
         rng = np.random.default_rng(0)
         X = rng.random((self.m, self.sizes[0]), np.float32)
@@ -93,6 +105,17 @@ WORKLOADS = {
     )
 }
 
+# Whole fits: 20 epochs of Adam as scikit-learn's MLPClassifier has it by default, from first weights of each library's
+# own and with the samples shuffled anew in every epoch. The second is of the size of the breast cancer data set.
+FITS = {
+    workload.name: workload
+    for workload in (
+        Workload("fit-digits", (64, 100, 10), 200, 9, 20, 1e-3, optimizer="adam", samples=1797, dataset="digits"),
+        Workload("fit-cancer", (30, 100, 1), 200, 3, 20, 1e-3, optimizer="adam", samples=569),
+        Workload("fit-mnist", (784, 100, 10), 200, 50, 20, 1e-3, optimizer="adam"),
+    )
+}
+
 _RANDOM = "random-"
 _RANDOM_FLOPS = 1.5e9  # of one timed run of a random workload
 _RANDOM_STEPS = 4000  # at the most
@@ -118,11 +141,18 @@ def random_workload(number: int) -> Workload:
 
 
 def find_workload(name: str) -> Workload | None:
-    """The training of this name, one of WORKLOADS or "random-0", "random-1", ...; None for any other name."""
+    """The training or fit of this name, one of WORKLOADS, of FITS or "random-0", "random-1", ...; None for others."""
     number = name.removeprefix(_RANDOM)
-    return random_workload(int(number)) if name != number and number.isdecimal() else WORKLOADS.get(name)
+    return random_workload(int(number)) if name != number and number.isdecimal() else (WORKLOADS | FITS).get(name)
 
 
 # Forward only, 784-128-10: one sample from Python, and many at once.
 INFERENCES = {"one sample": 1, "10,000 samples": 10_000}
 INFERENCE_NETWORK = WORKLOADS["mnist"]
+
+GROUPS: dict[str, Mapping[str, object]] = {"trainings": WORKLOADS, "inferences": INFERENCES, "fits": FITS}
+
+
+def group_of(name: str) -> str:
+    """In which of GROUPS a workload is; random ones are trainings."""
+    return next((group for group, members in GROUPS.items() if name in members), "trainings")

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import sys
 
 import fastnet_kernels.cpu as cpu
 import numpy as np
@@ -11,8 +12,8 @@ from fastnet_kernels import reference
 from fastnet_kernels.cpu import limits as cpu_limits
 
 import fastnet as fn
-from fastnet.benchmarks import limits, tables
-from fastnet.benchmarks.kernels import SUBJECTS, backends, largest_error, make_case
+from fastnet.benchmarks import limits, tables, timing
+from fastnet.benchmarks.kernels import LAYOUTS, SUBJECTS, backends, laid_out, largest_error, make_case
 from fastnet.benchmarks.timing import samples
 from fastnet.cli import main
 
@@ -50,8 +51,8 @@ def test_work_of_a_case():
 
 def test_a_wrong_kernel_shows_in_the_error(monkeypatch):
     monkeypatch.setattr(cpu, "relu", lambda Z, A: np.maximum(Z, 0.1, out=A))
-    records = fn.compare(["relu"], [(20, 20)], rounds=1)
-    assert [record["error"] > 1e-2 for record in records if record["backend"] != "cuda"] == [False, True]
+    records = fn.compare(["relu"], [(20, 20)], rounds=1, backends=["reference", "cpu"])
+    assert [record["error"] > 1e-2 for record in records] == [False, True]
 
 
 def test_records(threads):
@@ -62,6 +63,7 @@ def test_records(threads):
     ]
     for record in records:
         assert record["threads"] == threads
+        assert record["layout"] == "C"
         assert 0 < record["low"] <= record["seconds"] <= record["high"]
         assert record["fraction"] > 0
         assert record["error"] < 1e-13
@@ -83,7 +85,12 @@ def test_records(threads):
         ({"dtype": "float16"}, "'float32'"),
         ({"threads": 0}, "threads=0"),
         ({"threads": 10_000}, "give no more"),
+        ({"threads": []}, "at least one"),
         ({"rounds": 0}, "rounds=0"),
+        ({"backends": ["numpy"]}, "'reference'"),
+        ({"backends": []}, "none of these can run here; choose from reference, cpu"),
+        ({"layouts": ["G"]}, "'strided'"),
+        ({"layouts": []}, "at least one"),
     ],
 )
 def test_bad_arguments(arguments, message):
@@ -97,6 +104,69 @@ def test_threads_are_given_back():
     before = numba.get_num_threads()
     fn.compare(["relu"], [(4, 4)], threads=1, rounds=1)
     assert numba.get_num_threads() == before
+
+
+def test_threads_that_are_not_there_are_left_out():
+    told = []
+    assert limits.usable_threads([1, 4, 2, 1, 3], 2, told.append) == [1, 2]
+    assert told == ["threads=4,3: left out, this process may use 2"]
+    assert limits.usable_threads(np.int64(2), 2) == [2]
+    with pytest.raises(ValueError, match="threads=2,3, and this process may use 1: give no more"):
+        limits.usable_threads([2, 3], 1)
+    records = fn.compare(
+        ["relu"], [(4, 4)], threads=[1, 10_000], rounds=1, backends=["reference"], progress=told.append
+    )
+    assert [record["threads"] for record in records] == [1]
+    assert "threads=10000: left out" in told[1]
+
+
+def test_numpy_is_measured_only_where_it_is_wanted():
+    records = fn.compare(["relu"], [(4, 4)], rounds=1, backends=["cpu"])
+    assert [(record["backend"], record["speedup"]) for record in records] == [("cpu", None)]
+    assert tables.kernels_text(records).splitlines()[2].split()[-2] == "-"
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_layouts(layout):
+    case, plain = make_case("softmax", (6, 4), "float32", layout=layout), make_case("softmax", (6, 4), "float32")
+    strides = {"C": (16, 4), "F": (4, 24), "strided": (32, 8)}[layout]
+    copies = case.copies()
+    for array in (*case.inputs, *case.outputs, *copies[0], *copies[1]):
+        assert array.strides == strides
+    assert not np.shares_memory(case.inputs[0], copies[0][0])
+    np.testing.assert_array_equal(case.inputs[0], plain.inputs[0])
+    assert (case.bytes, case.flops) == (plain.bytes, plain.flops)
+    assert laid_out(np.arange(3.0), layout).strides == ((16,) if layout == "strided" else (8,))
+
+
+def test_layouts_are_measured_and_shown():
+    records = fn.compare(
+        ["relu", "sgd"], [(6, 4), (5,)], rounds=1, backends=["reference"], layouts=["C", "strided", "F", "C"]
+    )
+    assert [(record["kernel"], record["layout"]) for record in records] == [
+        *(("relu", layout) for layout in ("C", "strided", "F")),
+        *(("sgd", layout) for layout in ("C", "strided")),  # a vector lies in F as it lies in C
+    ]
+    assert tables.kernels_text(records).splitlines()[3].split()[:4] == ["relu", "6x4", "strided", "reference"]
+    assert "layout" not in tables.kernels_text(records[:1])
+
+
+def test_a_contestant_waits_until_the_threads_of_another_sleep(monkeypatch):
+    used = iter([0.0, 0.9, 1.0, 1.1, 2.0, 2.0])  # of a second each: 0.9, 0.1
+    clock = iter(np.arange(100.0))
+    monkeypatch.setattr(timing.time, "process_time", lambda: next(used))
+    monkeypatch.setattr(timing.time, "perf_counter", lambda: next(clock))
+    slept = []
+    monkeypatch.setattr(timing.time, "sleep", slept.append)
+    timing.wait_for_quiet(1.0, at_most=50)
+    assert slept == [1.0, 1.0]
+
+
+def test_a_limit_is_not_lower_on_more_threads(monkeypatch):
+    speeds = {1: 5.0, 2: 0.1}
+    monkeypatch.setattr(limits, "_peak_flops", lambda dtype, threads: speeds[threads])
+    monkeypatch.setattr(limits, "_copy_bandwidth", lambda size, threads: speeds[threads])
+    assert (limits.peak_flops("float32", 2), limits.bandwidth(1, 2)) == (5, 5)
 
 
 def test_samples_take_turns_and_are_long_enough():
@@ -131,12 +201,25 @@ def test_cuda_is_left_out_with_a_word():
     assert len(found) + len(missing) == 3
 
 
+def test_pytorch_is_left_out_with_a_word(monkeypatch):
+    from fastnet.benchmarks import comparison
+
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.delitem(sys.modules, "fastnet.benchmarks.pytorch_kernels", raising=False)
+    told = []
+    records = fn.compare(["relu"], [(4, 4)], rounds=1, progress=told.append)
+    assert "PyTorch" not in {record["backend"] for record in records}
+    assert [line for line in told if "PyTorch" in line and "fastnet-numba[peers]" in line]
+    with pytest.raises(ValueError, match="none of these can run here"):
+        fn.compare(["relu"], backends=["PyTorch"])
+    assert "PyTorch" not in comparison.contestants()[0]
+
+
 COMMAND = ["compare", "--kernels", "relu,sgd", "--shapes", "33x17,100", "--rounds", "2"]
 
 
 def test_command_prints_a_table(capsys, tmp_path):
-    picture = tmp_path / "kernels.png"
-    assert main([*COMMAND, "--threads", "1", "--plot", str(picture)]) == 0
+    assert main([*COMMAND, "--threads", "1,10000", "--plot", str(tmp_path / "kernels.png")]) == 0
     shown = capsys.readouterr()
     lines = shown.out.splitlines()
     assert lines[0].split() == [
@@ -152,8 +235,12 @@ def test_command_prints_a_table(capsys, tmp_path):
         "error",
     ]
     assert [line.split()[:3] for line in lines[2:4]] == [["relu", "33x17", "reference"], ["relu", "33x17", "cpu"]]
-    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert {path.name for path in tmp_path.iterdir()} == {"kernels-activations.png", "kernels-updates.png"}
+    for path in tmp_path.iterdir():
+        assert path.read_bytes().startswith(b"\x89PNG")
+        assert f"picture  {path}" in shown.err
     assert "relu 33x17" in shown.err
+    assert "threads=10000: left out" in shown.err
 
 
 def test_command_prints_json_and_csv(capsys):
@@ -173,6 +260,10 @@ def test_command_prints_json_and_csv(capsys):
         ["--shapes", "axb"],
         ["--workloads", "mnist"],
         ["--peers", "--kernels", "relu"],
+        ["--peers", "--backends", "cpu"],
+        ["--peers", "--layouts", "F"],
+        ["--backends", "numpy"],
+        ["--layouts", "G"],
         ["--json", "--csv"],
         ["--plot", "no/such/folder/a.png"],
         ["--plot", "a.pngg"],

@@ -29,9 +29,12 @@ PEERS = {
 
 
 class Peer(ABC):
-    """One library with one workload, in "float32" or "float64"; `load`, then `reset`, come first."""
+    """One library with one workload, in "float32" or "float64"; `load`, then `reset`, come first.
 
-    trains = True
+    `optimizers` are those it trains with. Who has "adam" there takes part in the fits, too.
+    """
+
+    optimizers: tuple[str, ...] = ("sgd",)
 
     def __init__(self, workload: Workload, dtype: str):
         self.workload = workload
@@ -48,11 +51,18 @@ class Peer(ABC):
 
     @abstractmethod
     def reset(self, weights: Weights) -> None:
-        """Go (back) to these weights; never timed."""
+        """Go (back) to these weights, as if there had been no step yet; never timed."""
 
     @abstractmethod
     def train(self, epochs: int) -> None:
         """So many passes over the samples in their order; returns when they are done."""
+
+    def fit(self) -> None:
+        """All of the workload as a user of the library writes it; returns when it is done.
+
+        That is: make a network with first weights of its own, and train it on the samples, shuffled in each epoch.
+        """
+        raise NotImplementedError(f"{type(self).__name__} fits nothing")
 
     @abstractmethod
     def weights(self) -> Weights:

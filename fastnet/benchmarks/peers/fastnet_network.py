@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from ... import SGD, Dense, Network, __version__
+from ... import SGD, Adam, Dense, Network, __version__
 from ..workloads import Weights, Workload
 from . import Peer
 
@@ -24,6 +24,7 @@ def set_weights(net: Network, weights: Weights) -> None:
 
 class FastnetPeer(Peer):
     device = "cpu"
+    optimizers = ("sgd", "adam")
 
     @staticmethod
     def version() -> str:
@@ -37,13 +38,21 @@ class FastnetPeer(Peer):
         set_weights(self.net, weights)
 
     def train(self, epochs: int) -> None:
+        self._fit(epochs, shuffle=False)
+
+    def fit(self) -> None:
+        self.net = network(self.workload, self.dtype, self.device)
+        self._fit(self.workload.epochs, shuffle=True)
+
+    def _fit(self, epochs: int, *, shuffle: bool) -> None:
+        optimizer = {"sgd": SGD, "adam": Adam}[self.workload.optimizer]
         self.net.fit(
             self.X,
             self.y,
             epochs=epochs,
             batch_size=self.workload.batch_size,
-            optimizer=SGD(self.workload.learning_rate),
-            shuffle=False,
+            optimizer=optimizer(self.workload.learning_rate),
+            shuffle=shuffle,
             verbose=False,
         )
 

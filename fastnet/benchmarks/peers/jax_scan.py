@@ -1,6 +1,8 @@
 """JAX: all epochs in one jitted call, a scan over epochs around a scan over mini-batches, parameters donated."""
 
 import functools
+import itertools
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -28,18 +30,77 @@ def cost(parameters: Any, X: Any, y: Any, hidden: Any) -> Any:
     return -jnp.mean(jnp.take_along_axis(jax.nn.log_softmax(Z), y[:, None], axis=1))
 
 
-@functools.partial(jax.jit, donate_argnums=0, static_argnames=("epochs", "hidden"))
-def train(parameters: Any, X: Any, y: Any, rate: Any, epochs: int, hidden: Any) -> Any:
-    def step(parameters: Any, batch: Any) -> Any:
-        gradients = jax.grad(cost)(parameters, *batch, hidden)
-        return jax.tree.map(lambda p, g: p - rate * g, parameters, gradients), None
+def fresh(parameters: Any) -> Any:
+    """The optimizer's memory before the first step: Adam's two means, and the number of steps."""
+    zeros = jax.tree.map(jnp.zeros_like, parameters)
+    return zeros, zeros, 0
 
-    def epoch(parameters: Any, _: Any) -> Any:
-        if len(X) == 1:  # a scan over one mini-batch would copy it
-            return step(parameters, (X[0], y[0]))
-        return jax.lax.scan(step, parameters, (X, y))
 
-    return jax.lax.scan(epoch, parameters, None, length=epochs)[0]
+def sgd(parameters: Any, memory: Any, gradients: Any, rate: Any) -> Any:
+    return jax.tree.map(lambda p, g: p - rate * g, parameters, gradients), memory
+
+
+def adam(parameters: Any, memory: Any, gradients: Any, rate: Any) -> Any:
+    means, squares, t = memory
+    t += 1
+    means = jax.tree.map(lambda v, g: 0.9 * v + 0.1 * g, means, gradients)
+    squares = jax.tree.map(lambda s, g: 0.999 * s + 0.001 * g * g, squares, gradients)
+    first, second = 1 - jnp.power(0.9, t).astype(rate.dtype), 1 - jnp.power(0.999, t).astype(rate.dtype)
+
+    def changed(p: Any, v: Any, s: Any) -> Any:
+        return p - rate / first * v / (jnp.sqrt(s / second) + 1e-8)
+
+    return jax.tree.map(changed, parameters, means, squares), (means, squares, t)
+
+
+UPDATES: dict[str, Callable[..., Any]] = {"sgd": sgd, "adam": adam}
+STATIC = ("size", "epochs", "hidden", "update")
+
+
+def run(parameters: Any, X: Any, y: Any, rate: Any, keys: Any, size: int, hidden: Any, update: Any) -> Any:
+    """As many epochs as there are keys, each shuffled by its own; or so many as `keys` says, in the samples' order.
+
+    Mini-batches have `size` samples, the last one fewer if that is all there are.
+    """
+    whole = len(X) // size * size
+
+    def step(state: Any, batch: Any) -> Any:
+        gradients = jax.grad(cost)(state[0], *batch, hidden)
+        return update(*state, gradients, rate), None
+
+    def epoch(state: Any, key: Any) -> Any:
+        A, labels = X, y
+        if key is not None:
+            order = jax.random.permutation(key, len(X))
+            A, labels = X[order], y[order]
+        if whole == size:  # a scan over one mini-batch would copy it
+            state, _ = step(state, (A[:size], labels[:size]))
+        else:
+            batches = A[:whole].reshape(-1, size, X.shape[1]), labels[:whole].reshape(-1, size)
+            state, _ = jax.lax.scan(step, state, batches)
+        return step(state, (A[whole:], labels[whole:])) if whole < len(X) else (state, None)
+
+    length = keys if isinstance(keys, int) else None
+    state = parameters, fresh(parameters)
+    return jax.lax.scan(epoch, state, None if length else keys, length=length)[0][0]
+
+
+@functools.partial(jax.jit, donate_argnums=0, static_argnames=STATIC)
+def train(parameters: Any, X: Any, y: Any, rate: Any, size: int, epochs: int, hidden: Any, update: Any) -> Any:
+    return run(parameters, X, y, rate, epochs, size, hidden, update)
+
+
+@functools.partial(jax.jit, static_argnames=("sizes", *STATIC))
+def fit(seed: Any, sizes: Any, X: Any, y: Any, rate: Any, size: int, epochs: int, hidden: Any, update: Any) -> Any:
+    """From the first weights of jax.nn.initializers.he_normal."""
+    for_weights, for_order = jax.random.split(jax.random.key(seed))
+    make = jax.nn.initializers.he_normal(in_axis=1, out_axis=0)
+    keys = jax.random.split(for_weights, len(sizes) - 1)
+    shapes = [(n, n_prev) for n_prev, n in itertools.pairwise(sizes)]
+    parameters = [
+        (make(key, shape, X.dtype), jnp.zeros(shape[0], X.dtype)) for key, shape in zip(keys, shapes, strict=True)
+    ]
+    return run(parameters, X, y, rate, jax.random.split(for_order, epochs), size, hidden, update)
 
 
 @functools.partial(jax.jit, static_argnames="hidden")
@@ -49,19 +110,23 @@ def probabilities(parameters: Any, X: Any, hidden: Any) -> Any:
 
 
 class JaxPeer(Peer):
+    optimizers = ("sgd", "adam")
+
     @staticmethod
     def version() -> str:
         return f"JAX {jax.__version__}"
 
     def load(self, X: np.ndarray, y: np.ndarray) -> None:
         jax.config.update("jax_enable_x64", self.dtype == "float64")
-        size = min(self.workload.batch_size, len(X))
-        self.hidden = jnp.tanh if self.workload.hidden == "tanh" else jax.nn.relu
-        self.X_all = jnp.asarray(X)
-        self.X = jnp.asarray(X[: len(X) // size * size].reshape(-1, size, X.shape[1]))
-        labels = y[: len(X) // size * size].reshape(-1, size)
-        self.y = jnp.asarray(labels, self.dtype if self.workload.sizes[-1] == 1 else "int32")
+        self.X = jnp.asarray(X)
+        self.y = jnp.asarray(y, self.dtype if self.workload.sizes[-1] == 1 else "int32")
         self.rate = jnp.asarray(self.workload.learning_rate, self.dtype)
+        self.settings = {
+            "size": min(self.workload.batch_size, len(X)),
+            "hidden": jnp.tanh if self.workload.hidden == "tanh" else jax.nn.relu,
+            "update": UPDATES[self.workload.optimizer],
+        }
+        self.seed = 0
 
     def reset(self, weights: Weights) -> None:
         self.parameters = [(jnp.array(W), jnp.array(b)) for W, b in weights]
@@ -69,14 +134,20 @@ class JaxPeer(Peer):
 
     def train(self, epochs: int) -> None:
         self.parameters = jax.block_until_ready(
-            train(self.parameters, self.X, self.y, self.rate, epochs=epochs, hidden=self.hidden)
+            train(self.parameters, self.X, self.y, self.rate, epochs=epochs, **self.settings)
+        )
+
+    def fit(self) -> None:
+        self.seed += 1
+        self.parameters = jax.block_until_ready(
+            fit(self.seed, self.workload.sizes, self.X, self.y, self.rate, epochs=self.workload.epochs, **self.settings)
         )
 
     def weights(self) -> Weights:
         return [(np.asarray(W), np.asarray(b)) for W, b in self.parameters]
 
     def predict(self) -> Any:
-        return probabilities(self.parameters, self.X_all, hidden=self.hidden).block_until_ready()
+        return probabilities(self.parameters, self.X, hidden=self.settings["hidden"]).block_until_ready()
 
 
 class CudaJaxPeer(JaxPeer):

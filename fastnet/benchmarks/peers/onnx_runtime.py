@@ -13,7 +13,7 @@ from . import Peer
 
 
 class OnnxRuntimePeer(Peer):
-    trains = False
+    optimizers = ()
 
     @staticmethod
     def version() -> str:

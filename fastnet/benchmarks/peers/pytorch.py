@@ -1,4 +1,4 @@
-"""PyTorch, eager, compiled, and on a GPU: the fused SGD, losses from logits, mini-batches as views made once."""
+"""PyTorch, eager, compiled, and on a GPU: fused optimizers, losses from logits, mini-batches as views made once."""
 
 import itertools
 from collections.abc import Callable
@@ -14,6 +14,7 @@ from . import Peer
 
 class PytorchPeer(Peer):
     device = "cpu"
+    optimizers: tuple[str, ...] = ("sgd", "adam")
 
     @staticmethod
     def version() -> str:
@@ -28,20 +29,28 @@ class PytorchPeer(Peer):
         if sizes[-1] == 1:
             labels = labels.to(self.X.dtype).reshape(-1, 1)
             self.cost = functional.binary_cross_entropy_with_logits
+        self.y = labels
         self.batches = list(zip(self.X.split(size), labels.split(size), strict=True))
+        self.make_model()
+        self.step = self.make_step()
+
+    def make_model(self) -> None:
+        """The network with first weights of PyTorch's own, and its optimizer."""
         self.linear = [
-            torch.nn.Linear(*pair, dtype=self.X.dtype, device=self.device) for pair in itertools.pairwise(sizes)
+            torch.nn.Linear(*pair, dtype=self.X.dtype, device=self.device)
+            for pair in itertools.pairwise(self.workload.sizes)
         ]
         hidden = torch.nn.Tanh if self.workload.hidden == "tanh" else torch.nn.ReLU
         self.model = torch.nn.Sequential(*[layer for linear in self.linear for layer in (linear, hidden())][:-1])
-        self.optimizer = torch.optim.SGD(self.model.parameters(), lr=self.workload.learning_rate, fused=True)
-        self.step = self.make_step()
+        make = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}[self.workload.optimizer]
+        self.optimizer = make(self.model.parameters(), lr=self.workload.learning_rate, fused=True)
 
     def reset(self, weights: Weights) -> None:
         with torch.no_grad():
             for layer, (W, b) in zip(self.linear, weights, strict=True):
                 layer.weight.copy_(torch.from_numpy(W))
                 layer.bias.copy_(torch.from_numpy(b))
+        self.optimizer.state.clear()
 
     def make_step(self) -> Callable[[Any, Any], None]:
         model, cost, optimizer = self.model, self.cost, self.optimizer
@@ -59,6 +68,13 @@ class PytorchPeer(Peer):
             for X, y in self.batches:
                 step(X, y)
 
+    def fit(self) -> None:
+        self.make_model()
+        step = self.make_step()
+        for _ in range(self.workload.epochs):
+            for rows in torch.randperm(len(self.X), device=self.device).split(self.workload.batch_size):
+                step(self.X[rows], self.y[rows])
+
     def weights(self) -> Weights:
         return [(layer.weight.detach().cpu().numpy(), layer.bias.detach().cpu().numpy()) for layer in self.linear]
 
@@ -70,6 +86,8 @@ class PytorchPeer(Peer):
 
 class CompiledPytorchPeer(PytorchPeer):
     """torch.compile of the whole step, with gradients by torch.func: measured faster than compiling the cost alone."""
+
+    optimizers = ("sgd",)  # compiling takes longer than any of the fits
 
     @staticmethod
     def version() -> str:
@@ -111,6 +129,10 @@ class CudaPytorchPeer(PytorchPeer):
         super().train(epochs)
         torch.cuda.synchronize()
 
+    def fit(self) -> None:
+        super().fit()
+        torch.cuda.synchronize()
+
     @torch.inference_mode()
     def predict(self) -> Any:
         Z = self.model(self.given.to(self.device))
@@ -119,6 +141,8 @@ class CudaPytorchPeer(PytorchPeer):
 
 class CudaGraphPytorchPeer(CudaPytorchPeer):
     """The steps of an epoch, recorded once as a CUDA graph."""
+
+    optimizers = ("sgd",)  # a graph repeats the same samples
 
     @staticmethod
     def version() -> str:

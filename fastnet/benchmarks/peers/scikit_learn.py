@@ -1,4 +1,4 @@
-"""scikit-learn's MLPClassifier: plain SGD, warm start, so that every fit goes on from the weights there are."""
+"""scikit-learn's MLPClassifier, for trainings with a warm start: every fit goes on from the weights there are."""
 
 import warnings
 from typing import Any
@@ -15,28 +15,33 @@ warnings.simplefilter("ignore", ConvergenceWarning)
 
 
 class ScikitLearnPeer(Peer):
+    optimizers = ("sgd", "adam")
+
     @staticmethod
     def version() -> str:
         return f"scikit-learn {sklearn.__version__}"
 
-    def load(self, X: np.ndarray, y: np.ndarray) -> None:
-        self.X, self.y = X, y
+    def classifier(self, **settings: Any) -> Any:
+        """The workload's network, which trains to the last epoch and knows no penalty; not yet fitted."""
         workload = self.workload
-        self.model = MLPClassifier(
+        if workload.optimizer == "sgd":
+            settings |= {"momentum": 0.0, "nesterovs_momentum": False}
+        return MLPClassifier(
             workload.sizes[1:-1],
             activation=workload.hidden,
-            solver="sgd",
+            solver=workload.optimizer,
             alpha=0.0,
             batch_size=min(workload.batch_size, len(self.X)),
             learning_rate_init=workload.learning_rate,
-            momentum=0.0,
-            nesterovs_momentum=False,
-            shuffle=False,
-            max_iter=1,
             tol=0.0,
             n_iter_no_change=10**9,
-            warm_start=True,
+            **settings,
         )
+
+    def load(self, X: np.ndarray, y: np.ndarray) -> None:
+        self.X, self.y = X, y
+        workload = self.workload
+        self.model = self.classifier(shuffle=False, max_iter=1, warm_start=True)
         # One pass makes the arrays; a few rows, with all classes among them, are enough for that.
         classes = np.arange(max(2, workload.sizes[-1]))
         rows = np.resize(np.arange(len(self.X)), max(len(classes), min(workload.batch_size, len(self.X))))
@@ -48,6 +53,10 @@ class ScikitLearnPeer(Peer):
 
     def train(self, epochs: int) -> None:
         self.model.set_params(max_iter=epochs)
+        self.model.fit(self.X, self.y)
+
+    def fit(self) -> None:
+        self.model = self.classifier(max_iter=self.workload.epochs)
         self.model.fit(self.X, self.y)
 
     def weights(self) -> Weights:
