@@ -8,9 +8,12 @@ from numba import prange
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-from .codegen.compiling import parallel
+from .codegen.arrays import vector
+from .codegen.compiling import inner, parallel, routine, serial
+from .codegen.loops import map_numbers
 from .codegen.processor import TARGET, VECTOR_BYTES
 from .codegen.simd import fused_multiply_add
+from .codegen.tasks import run_tasks
 from .partition import bounds, n_blocks
 
 CHAINS = TARGET.fma_chains
@@ -56,13 +59,18 @@ def multiply_add(numbers, steps, sums):
         sums[task] = _multiply_add_chains(numbers, steps)
 
 
-@parallel
+@inner
+def _same(number):
+    return number
+
+
+@routine
+def _copy_task(task, source, target):
+    first, last = bounds(task, source.size, _COPIED)
+    map_numbers(_same, vector(target, first, last - first), (vector(source, first, last - first),), ())
+
+
+@serial
 def copy(source, target):
     """target = source, both (n,)."""
-    n = source.size
-    for block in prange(n_blocks(n, _COPIED)):
-        first, last = bounds(block, n, _COPIED)
-        # Slices, so that indices start at 0: where one might be negative, LLVM does not vectorise the loop.
-        read, written = source[first:last], target[first:last]
-        for i in range(written.size):
-            written[i] = read[i]
+    run_tasks(n_blocks(source.size, _COPIED), True, _copy_task, (source, target)) 

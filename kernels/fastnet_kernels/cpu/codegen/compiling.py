@@ -122,6 +122,11 @@ def parallel(function):
     return _compiled(function, parallel=True)
 
 
+def serial(function):
+    """Compile a function for Python that runs on the caller's thread, but for what it has tasks run for."""
+    return _compiled(function)
+
+
 def inner(function):
     """Compile a building block that kernels call from inside their parallel loops: it runs on the caller's thread.
 

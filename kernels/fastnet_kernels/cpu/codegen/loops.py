@@ -37,7 +37,7 @@ def _numbers(context, builder, kinds, values):
 
 
 def _map(typing_context, function, targets, sources, shared, parameters):
-    """Typing and code of `map_rows`; `sources` has a tuple of arrays for each target."""
+    """Typing and code of all maps; `sources` has a tuple of arrays for each target, or one if `function` gives all."""
     dtype = targets[0].dtype
     given = (*[dtype] * (len(sources[0]) + len(shared)), *parameters)
     called = typing_context.resolve_function_type(function, given, {})
@@ -49,6 +49,8 @@ def _map(typing_context, function, targets, sources, shared, parameters):
             _note(module, "llvm.loop.parallel_accesses", group),
             _note(module, "llvm.loop.vectorize.enable", ir.IntType(1)(1)),
             _note(module, "llvm.loop.vectorize.width", ir.IntType(32)(VECTOR_BYTES // (dtype.bitwidth // 8))),
+            # Of a run of two vectors, several at a time would leave all to a loop of single numbers.
+            _note(module, "llvm.loop.interleave.count", ir.IntType(32)(1)),
         ]
         loop = _distinct(module, notes, names_itself=True)
         (count,) = cgutils.unpack_tuple(
@@ -75,9 +77,12 @@ def _map(typing_context, function, targets, sources, shared, parameters):
 
         common = [load(data) for data in for_all]
         values = [[load(data) for data in some] for some in read]
-        for data, some in zip(written, values, strict=True):
-            result = implementation(builder, [*some, *common, *settings])
-            result = context.cast(builder, result, called.return_type, dtype)
+        results = [implementation(builder, [*some, *common, *settings]) for some in values]
+        if isinstance(called.return_type, types.BaseTuple):
+            results = cgutils.unpack_tuple(builder, results[0], len(called.return_type))
+        else:
+            results = [context.cast(builder, result, called.return_type, dtype) for result in results]
+        for data, result in zip(written, results, strict=True):
             builder.store(result, builder.gep(data, [i], inbounds=True)).set_metadata("llvm.access.group", group)
         following = builder.add(i, index(1), flags=("nuw", "nsw"))
         i.add_incoming(following, builder.block)
@@ -105,6 +110,22 @@ def map_numbers(typing_context, function, target, sources, parameters):
         return context.get_dummy_value()
 
     return types.void(function, target, sources, parameters), generate
+
+
+@intrinsic
+def map_to_two(typing_context, function, targets, sources):
+    """targets[0][i], targets[1][i] = function(*[source[i] for source in sources]), as `map_numbers`."""
+    emit = _map(typing_context, function, list(targets), [tuple(sources)], (), ())
+
+    def generate(context, builder, signature, arguments):
+        written, read = (
+            cgutils.unpack_tuple(builder, value, len(kinds))
+            for value, kinds in zip(arguments[1:], (targets, sources), strict=True)
+        )
+        emit(context, builder, written, [read], [], [])
+        return context.get_dummy_value()
+
+    return types.void(function, targets, sources), generate
 
 
 @intrinsic

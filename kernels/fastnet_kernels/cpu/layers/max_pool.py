@@ -16,8 +16,9 @@ from ...codes import (
     STRIDE_Y,
     WIDTH,
 )
-from ..codegen.arrays import ON_STACK, image, numbers_on_stack
+from ..codegen.arrays import ON_STACK, image, numbers_on_stack, vector
 from ..codegen.compiling import inner, routine
+from ..codegen.loops import map_numbers, map_to_two
 from ..step.workspace import offset_of
 
 
@@ -58,28 +59,56 @@ def pool(A_prev, pool_height, pool_width, stride_y, stride_x, A):
                     largest[i] = _larger(_larger(largest[i], b[i]), _larger(c[i], d[i]))
 
 
+@inner
+def _taken_and_left(rest, a, largest):
+    """What a pixel takes of the rest, if it is as large as the largest or NaN, and what is left."""
+    takes, zero = (a == largest) | (a != a), type(rest)(0)
+    return (rest if takes else zero), (zero if takes else rest)
+
+
+@inner
+def _added_and_left(rest, a, largest, result):
+    taken, left = _taken_and_left(rest, a, largest)
+    return result + taken, left
+
+
+@inner
+def _zero(number):
+    return type(number)(0)
+
+
+@inner
+def _same(number):
+    return number
+
+
 @routine
 def pool_backward(dA, A_prev, A, pool_height, pool_width, stride_y, stride_x, dA_prev):
-    """dA_prev (h, w, n): each number of dA (h', w', n) goes to the first of its window that is as large as A's."""
-    zero, rest = dA.dtype.type(0), numbers_on_stack(dA)  # `rest` is what no pixel of the window has taken yet
-    for y in range(dA_prev.shape[0]):
-        for x in range(dA_prev.shape[1]):
-            result = dA_prev[y, x]
-            for i in range(result.size):
-                result[i] = zero
+    """dA_prev (h, w, n): each number of dA (h', w', n) goes to the first of its window that is as large as A's.
+
+    Where windows overlap, or leave pixels out, all begin at 0 and are added to; else each pixel is written once.
+    """
+    rest = numbers_on_stack(dA)  # what no pixel of the window has taken yet
+    height, width = dA_prev.shape[0], dA_prev.shape[1]
+    adds = stride_y < pool_height or stride_x < pool_width
+    if adds or A.shape[0] * stride_y != height or A.shape[1] * stride_x != width or A.shape[0] * A.shape[1] == 0:
+        adds = True
+        for y in range(height):
+            for x in range(width):
+                map_numbers(_zero, dA_prev[y, x], (dA_prev[y, x],), ())
     for y in range(A.shape[0]):
         for x in range(A.shape[1]):
             for start in range(0, A.shape[2], ON_STACK):
-                given, largest, count = dA[y, x, start:], A[y, x, start:], min(ON_STACK, A.shape[2] - start)
-                for i in range(count):
-                    rest[i] = given[i]
+                count = min(ON_STACK, A.shape[2] - start)
+                largest, some = vector(A[y, x], start, count), vector(rest, 0, count)
+                map_numbers(_same, some, (vector(dA[y, x], start, count),), ())
                 for row in range(y * stride_y, y * stride_y + pool_height):
                     for column in range(x * stride_x, x * stride_x + pool_width):
-                        a, result = A_prev[row, column, start:], dA_prev[row, column, start:]
-                        for i in range(count):
-                            takes = (a[i] == largest[i]) | (a[i] != a[i])
-                            result[i] += rest[i] if takes else zero
-                            rest[i] = zero if takes else rest[i]
+                        a, result = vector(A_prev[row, column], start, count), vector(dA_prev[row, column], start, count)
+                        if adds:
+                            map_to_two(_added_and_left, (result, some), (some, a, largest, result))
+                        else:
+                            map_to_two(_taken_and_left, (result, some), (some, a, largest))
 
 
 @inner
