@@ -38,6 +38,7 @@ def samples(
     """
     calls = {}
     for name, function in contestants.items():
+        wait_for_quiet()
         function()
         n, seconds = 1, seconds_a_call(function)
         while n * seconds < at_least:
@@ -49,6 +50,7 @@ def samples(
         for name, function in contestants.items():
             if len(contestants) > 1:
                 wait_for_quiet()
+                wake(function)
             found[name].append(seconds_a_call(function, calls[name]))
     return {name: np.array(values) for name, values in found.items()}
 
@@ -61,6 +63,14 @@ def wait_for_quiet(pause: float = 1e-3, at_most: float = 0.1) -> None:
         time.sleep(pause)
         if time.process_time() - used < 0.2 * (time.perf_counter() - start):
             return
+
+
+def wake(function: Callable[[], object], at_least: float = 5e-3) -> None:
+    """Call it for a while: threads and processors that have slept take milliseconds to be as fast as before."""
+    end = time.perf_counter() + at_least
+    seconds_a_call(function)
+    while time.perf_counter() < end:
+        seconds_a_call(function)
 
 
 def spread(values: Sequence[float] | np.ndarray) -> tuple[float, float, float]:

@@ -98,9 +98,9 @@ def test_other_optimizers(optimizer):
 def test_same_bits_on_any_threads(monkeypatch):
     import numba
 
-    from fastnet.execution.cpu import device as cpu
+    from fastnet.execution.cpu.threads import Share
 
-    monkeypatch.setattr(cpu, "should_parallelize", lambda *_, **__: True)
+    monkeypatch.setattr(Share, "threads", lambda self, count: count())
     rng = np.random.default_rng(4)
     X, y = rng.standard_normal((700, 1100)).astype(np.float32), rng.integers(0, 3, 700)
     found, before = [], numba.get_num_threads()

@@ -9,7 +9,7 @@ import fastnet as fn
 from fastnet.execution import components
 from fastnet.execution.components import has_split_tail
 from fastnet.execution.cpu.plan import make_plan
-from fastnet.execution.cpu.strategy import choose_strategy, should_parallelize
+from fastnet.execution.cpu.strategy import choose_strategy, is_cut_for_threads
 from fastnet.execution.device import Updates
 from fastnet.execution.graph import Graph
 
@@ -188,9 +188,9 @@ def test_every_strategy_is_chosen_on_any_machine(name, lanes):
 def test_every_strategy_gives_the_same_bits_on_any_threads(name, as_bytes, monkeypatch):
     import numba
 
-    from fastnet.execution.cpu import device as cpu
+    from fastnet.execution.cpu.threads import Share
 
-    monkeypatch.setattr(cpu, "should_parallelize", lambda *_, **__: True)
+    monkeypatch.setattr(Share, "threads", lambda self, count: count())
     layers, n, batch_size = STRATEGIES[name]
     rng = np.random.default_rng(4)
     X, y = samples(layers, 2 * batch_size + 1, n, rng)
@@ -464,13 +464,11 @@ def test_predict_sees_what_is_not_finite(name, bad):
 
 def test_work_is_shared_among_threads(threads):
     """The parallel and the serial path are both taken in these tests, by the threads there are and by the work."""
-    net = fn.Network([fn.Dense(1)]).build(2)
-    plan = net._contexts.take(100, False).plan
-    assert net.device._workers(codes.TRAIN, plan, 1_000_000, 100) == threads
-    assert net.device._workers(codes.TRAIN, plan, 10, 10) == 1
-    # A single block's samples are one thread's work: others only help to sum dW.
-    assert net.device._workers(codes.TRAIN, plan, 10_000, 100) == 1
-    assert net.device._workers(codes.PREDICT, plan, 1_000_000, 100) == 1
+    for layers, n, m, expected in (([fn.Dense(500)], 500, 400, threads), ([fn.Dense(1)], 2, 10, 1)):
+        net = fn.Network(layers).build(n)
+        context = net._contexts.take(m, False)
+        for mode in (codes.TRAIN, codes.PREDICT):
+            assert net.device._workers(context, mode, net.buffer.size, m, plain=True) == expected
 
 
 @pytest.mark.parametrize(("units", "splits_tail"), [(64, False), (300, True)])
@@ -488,7 +486,7 @@ def test_two_threads_have_like_shares_of_a_step(batch_size, n):
     net = fn.Network([fn.Dense(300, "relu"), fn.Dense(3, "softmax")]).build(n)
     plan, vector = net._contexts.take(batch_size, False).plan, net.device.panel // 2
     vectors = -(-batch_size // vector)
-    if should_parallelize(net.buffer.size, batch_size, 2, TARGET, trains=True) and batch_size > vector:
+    if is_cut_for_threads(net.buffer.size, batch_size, TARGET) and batch_size > vector:
         blocks = -(-batch_size // plan.block_rows)
         sizes = [min(plan.block_rows, batch_size - i * plan.block_rows) for i in range(blocks)]
         shares = [sum(-(-size // vector) for size in some) for some in (sizes[: blocks // 2], sizes[blocks // 2 :])]

@@ -23,7 +23,8 @@ from ..device import Batches, Updates, no_updates
 from ..graph import Graph
 from ..layout import aligned_zeros
 from .plan import make_plan
-from .strategy import Strategy, choose_strategy, should_parallelize
+from .strategy import Strategy, choose_strategy
+from .threads import Share, work_of
 
 
 def set_num_threads(count: int) -> None:
@@ -81,6 +82,7 @@ class ExecutionContext:
     workspace: np.ndarray
     rows: np.ndarray  # of a mini-batch
     idle: list[Any] = field(default_factory=list)  # where it goes when nobody uses it
+    shares: dict[tuple[int, int, bool], Share] = field(default_factory=dict)  # by mode, samples and `plain`
     # The single mini-batch that the run before has trained on: a plan that keeps inputs has left them in the workspace.
     inputs_of: Callable[[], Batches | None] = _no_batches
 
@@ -189,7 +191,8 @@ class CPU:
         if batches.m % batches.batch_size:
             self.prepare_last(context, batches)
         updates = updates or self._no_updates
-        workers = self._workers(mode, context.plan, parameters.size, min(batches.batch_size, batches.m))
+        plain = updates.states[0].size == 0
+        workers = self._workers(context, mode, parameters.size, min(batches.batch_size, batches.m), plain=plain)
         if workers > 1 and _threads_in_use.locked():
             workers = 1  # rather one thread now than all of them later: the bits are the same
         # In the order of `Arguments`, which Numba takes it for: a named tuple would take as long as a small layer.
@@ -228,10 +231,13 @@ class CPU:
         context.inputs_of = weakref.ref(batches) if has_kept else _no_batches
         return reached
 
-    def _workers(self, mode: int, plan: codes.Plan, n_parameters: int, m: int) -> int:
-        """How many threads a step is worth."""
-        blocks = -(-m // plan.block_rows)
-        pays = should_parallelize(n_parameters, m, blocks, self.target, trains=mode >= codes.GRADIENT)
-        if not pays or _state["lost_threads"]:
+    def _workers(self, context: ExecutionContext, mode: int, n_parameters: int, m: int, *, plain: bool) -> int:
+        """How many threads a step of m samples is worth; `plain` says that nothing is remembered of the parameters."""
+        plan, key = context.plan, (mode, m, plain)
+        if plan.is_online or plan.workers == 1 or _state["lost_threads"]:
             return 1
-        return min(int(imported("numba").get_num_threads()), plan.workers)
+        share = context.shares.get(key)
+        if share is None:
+            work = work_of(plan, n_parameters, m, trains=mode >= codes.GRADIENT)
+            share = context.shares[key] = Share(work, plan.workers, self.target, self.dtype.itemsize, plain=plain)
+        return share.threads(lambda: int(imported("numba").get_num_threads()))

@@ -61,7 +61,7 @@ def choose_strategy(
         blocks = -(-vectors // (2 * min(most_panels, target.max_block_panels)))
         block_rows = lanes * -(-vectors // blocks)
     else:
-        pays = should_parallelize(sum(node.n_weights for node in nodes), batch_size, 2, target, trains=True)
+        pays = is_cut_for_threads(sum(node.n_weights for node in nodes), batch_size, target)
         is_shared = pays and not stays and not any(uses_amx)
         block_rows = lanes * (_vectors_of_block(vectors, target) if is_shared else min(vectors, 2))
 
@@ -140,15 +140,12 @@ def _read_inputs(
     return inputs, codes.WGRAD_ROWS if reads_rows else codes.WGRAD_GEMM
 
 
-def should_parallelize(n_parameters: int, m: int, blocks: int, target: Target, *, trains: bool) -> bool:
-    """Whether a step of m samples, in so many blocks, is sooner done by several threads.
+def is_cut_for_threads(n_parameters: int, m: int, target: Target) -> bool:
+    """Whether a step of m samples is large enough to be cut so that threads have like shares.
 
-    A single block of samples goes through the network on one thread; only its dW are shared.
+    By shapes alone, so that the bits are the same on any number of threads; `threads` says how many take part.
     """
-    operations = (6 if trains else 2) * n_parameters * m
-    if blocks == 1:
-        return bool(trains and operations >= target.min_parallel_operations_of_block)
-    return bool(operations >= target.min_parallel_operations)
+    return bool(6 * n_parameters * m >= target.min_parallel_operations)
 
 
 def _vectors_of_block(vectors: int, target: Target) -> int:

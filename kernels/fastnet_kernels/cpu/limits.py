@@ -73,4 +73,4 @@ def _copy_task(task, source, target):
 @serial
 def copy(source, target):
     """target = source, both (n,)."""
-    run_tasks(n_blocks(source.size, _COPIED), True, _copy_task, (source, target)) 
+    run_tasks(n_blocks(source.size, _COPIED), True, _copy_task, (source, target))

@@ -38,16 +38,27 @@ class Target(NamedTuple):
     cycles_of_lanes: float = 4
     cycles_of_transpose: float = 110
 
-    # Threads. With fewer operations a step it takes longer to wake other threads, and to fetch from their caches what
-    # they have changed, than they save; more are needed where only the weight phase is shared.
+    # Threads.
     balanced_threads: int = 2  # so many are to have like shares of everything
     # How much larger than the mean a share may be. Even shares take 784-128-10, 32 samples a step on two threads, from
     # 116 to 86 us (docs/figures.md), where all were one thread's; that a tenth does not matter was not measured.
     max_imbalance: float = 1.1
-    # At 100 to 200 GFLOP/s 3 million take 15 to 30 us. Two threads could save half of that, but a step has two parallel
-    # regions of 1.4 us, and a line that the other core has changed takes up to 28 ns (docs/figures.md).
+    # With fewer operations a step, blocks of samples are not made for several threads: that they have like shares has
+    # to depend on shapes alone.
     min_parallel_operations: int = 3_000_000
-    min_parallel_operations_of_block: int = 15_000_000
+    # How long a step takes on one thread or more (docs/figures.md has what this was fitted to). Of float32: operations
+    # a nanosecond, and nanoseconds of a number of an activation, there and back, and of a parameter that SGD or Adam
+    # changes. Of threads: nanoseconds of a parallel region, and of a line that another core has changed: so many, and
+    # the time that one alone takes to come, by how many come at the same time. Threads are used where they need at most
+    # `max_share_of_time` of one thread's time.
+    flops_per_nanosecond: float = 100.0
+    nanoseconds_of_activation: float = 2.0
+    nanoseconds_of_sgd: float = 0.33
+    nanoseconds_of_adam: float = 0.94
+    nanoseconds_of_region: float = 2700.0
+    nanoseconds_of_line: float = 2.0
+    lines_in_flight: float = 2.8
+    max_share_of_time: float = 0.9
 
     # Products.
     gemv_columns: int = 1024  # of gemv_t: of the target and four rows they stay in the first-level cache
@@ -157,6 +168,6 @@ class Target(NamedTuple):
 
 
 AVX512 = Target(64, (14, 12, 10, 8, 6, 4, 2, 1), (28, 24, 20, 16, 12, 8, 4, 2, 1), (4, 2, 1), (5, 2, 1))
-AVX2 = Target(32, (6, 5, 4, 3, 2, 1), (12, 8, 4, 2, 1), (4, 2, 1), (2, 1))
-NEON = Target(16, (12, 10, 8, 6, 4, 2, 1), (24, 16, 8, 4, 2, 1), (4, 2, 1), (5, 2, 1))
-SSE2 = Target(16, (6, 4, 2, 1), (12, 8, 4, 2, 1), (4, 2, 1), (2, 1))
+AVX2 = Target(32, (6, 5, 4, 3, 2, 1), (12, 8, 4, 2, 1), (4, 2, 1), (2, 1), flops_per_nanosecond=90.0)
+NEON = Target(16, (12, 10, 8, 6, 4, 2, 1), (24, 16, 8, 4, 2, 1), (4, 2, 1), (5, 2, 1), flops_per_nanosecond=60.0)
+SSE2 = Target(16, (6, 4, 2, 1), (12, 8, 4, 2, 1), (4, 2, 1), (2, 1), flops_per_nanosecond=45.0)

@@ -4,6 +4,11 @@ Numba compiles a parallel loop as a function of its own, with wrappers around it
 of a small kernel. Here one loop, compiled once, serves all of them: it calls a task by its address.
 """
 
+import ctypes
+import os
+import sys
+
+import llvmlite.binding
 import numpy as np
 from llvmlite import ir
 from numba import prange
@@ -11,6 +16,21 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from .compiling import inner, routine
+
+# 1 while a kernel's tasks are shared, and in a process forked after threads were started, which GNU OpenMP does not
+# survive: tasks run on the caller's thread then, with the same results. Numba's "workqueue" allows no two at once.
+_threads_in_use = ctypes.c_int64(0)
+llvmlite.binding.add_symbol("fastnet_kernels.threads_in_use", ctypes.addressof(_threads_in_use))
+
+
+def _after_fork():
+    parallel = sys.modules.get("numba.np.ufunc.parallel")
+    if getattr(parallel, "_is_initialized", parallel is not None):
+        _threads_in_use.value = 1
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 _TASK = ir.FunctionType(ir.VoidType(), [ir.IntType(8).as_pointer(), ir.IntType(64)])
 
@@ -42,6 +62,18 @@ def _n_threads(typing_context):
         return builder.call(cgutils.get_or_insert_function(builder.module, kind, "get_num_threads"), [])
 
     return types.intp(), generate
+
+
+@intrinsic
+def _set_in_use(typing_context, value):
+    """Whether threads are in use from now on, 1 or 0; returns what was the case before."""
+
+    def generate(context, builder, signature, arguments):
+        name, index = "fastnet_kernels.threads_in_use", ir.IntType(64)
+        variable = builder.module.globals.get(name) or ir.GlobalVariable(builder.module, index, name)
+        return builder.atomic_rmw("xchg", variable, arguments[0], "acq_rel")
+
+    return types.int64(types.int64), generate
 
 
 @intrinsic
@@ -82,8 +114,9 @@ def run_tasks(count, is_shared, task, arguments):
     `task` is a `routine`, `arguments` a tuple. Which thread has which task is not known: no two may write the same.
     """
     function, data = _prepared(task, arguments)
-    if is_shared and count > 1 and _n_threads() > 1:
+    if is_shared and count > 1 and _n_threads() > 1 and _set_in_use(1) == 0:
         _share_out(count, function, data)
+        _set_in_use(0)
     else:
         for t in range(count):
             _call(function, data, t)

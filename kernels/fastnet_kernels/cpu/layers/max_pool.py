@@ -104,7 +104,10 @@ def pool_backward(dA, A_prev, A, pool_height, pool_width, stride_y, stride_x, dA
                 map_numbers(_same, some, (vector(dA[y, x], start, count),), ())
                 for row in range(y * stride_y, y * stride_y + pool_height):
                     for column in range(x * stride_x, x * stride_x + pool_width):
-                        a, result = vector(A_prev[row, column], start, count), vector(dA_prev[row, column], start, count)
+                        a, result = (
+                            vector(A_prev[row, column], start, count),
+                            vector(dA_prev[row, column], start, count),
+                        )
                         if adds:
                             map_to_two(_added_and_left, (result, some), (some, a, largest, result))
                         else:
