@@ -36,6 +36,6 @@ def n_partials(blocks):
 
 
 @inner
-def worth_threads(n_bytes):
-    """Whether a pass over so many bytes, which are read or written, is to be shared by threads."""
-    return n_bytes > _SHARED_BYTES
+def worth_threads(n_bytes, passes):
+    """Whether threads are to share what takes as long as so many plain passes over an array of so many bytes."""
+    return n_bytes * passes > _SHARED_BYTES

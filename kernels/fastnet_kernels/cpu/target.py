@@ -110,7 +110,9 @@ class Target(NamedTuple):
     kernel_block_bytes: int = 1 << 16  # of some samples side by side, copied from where they lie
     short_run: int = 64  # numbers: with fewer in a row, rows are copied to a longer run first
     short_row_bytes: int = 256  # of a sample: shorter ones are computed side by side
-    min_parallel_bytes: int = 1 << 17  # of a kernel's largest array
+    min_parallel_bytes: int = (
+        200_000  # that a kernel passes over: from 4 us on, of which threads save more than they cost
+    )
     min_parallel_flops: int = 500_000  # multiply-adds of a product
     # Of a product: how deep a piece is multiplied at a time, and bytes of all its panels and of all its tiles, which
     # stay in the last cache.

@@ -210,7 +210,7 @@ def _softmax(m, n, Z, A):
         return
     is_long = are_long_rows(n, Z) and are_long_rows(n, A)
     count = n_sample_tasks(m, n, is_long, Z.data)
-    run_tasks(count, worth_threads(m * n * Z.data.itemsize), _softmax_task, (m, n, is_long, Z, A))
+    run_tasks(count, worth_threads(m * n * Z.data.itemsize, 5), _softmax_task, (m, n, is_long, Z, A))
 
 
 @kernel

@@ -191,7 +191,7 @@ def _unit_task(task, m, A_prev, gamma, beta, epsilon, mean, inv_std, A):
 
 @routine
 def _batch_norm(m, n, A_prev, gamma, beta, epsilon, mean, inv_std, A):
-    like, is_shared = A.data, worth_threads(m * n * A.data.itemsize)
+    like, is_shared = A.data, worth_threads(m * n * A.data.itemsize, 2)
     are_rows = A_prev.column_stride == 1 and A.column_stride == 1 and n >= VECTOR_BYTES // like.itemsize
     are_columns = A_prev.row_stride == 1 and A.row_stride == 1
     units = _units_together(m, n, like)
@@ -297,7 +297,7 @@ def _unit_backward_task(task, m, dA, A_prev, gamma, mean, inv_std, dgamma, dbeta
 
 @routine
 def _batch_norm_backward(m, n, dA, A_prev, gamma, mean, inv_std, dgamma, dbeta, dA_prev):
-    like, is_shared = dA.data, worth_threads(m * n * dA.data.itemsize)
+    like, is_shared = dA.data, worth_threads(m * n * dA.data.itemsize, 2)
     are_rows = dA.column_stride == 1 and A_prev.column_stride == 1 and dA_prev.column_stride == 1
     are_rows = are_rows and n >= VECTOR_BYTES // like.itemsize
     are_columns = dA.row_stride == 1 and A_prev.row_stride == 1 and dA_prev.row_stride == 1

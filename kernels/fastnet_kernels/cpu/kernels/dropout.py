@@ -48,4 +48,4 @@ def dropout(A_prev, rate, key, A):
     """A = A_prev / (1 - rate) where a number is kept, else 0; both (m, n), `key` a whole number of 64 bits, uint64."""
     m, n = A.shape
     count = n_blocks(m, max(1, _RUN // max(1, n)))
-    run_tasks(count, worth_threads(m * n * A.itemsize), _task, (m, n, rate, key, as_matrix(A_prev), as_matrix(A)))
+    run_tasks(count, worth_threads(m * n * A.itemsize, 4), _task, (m, n, rate, key, as_matrix(A_prev), as_matrix(A)))

@@ -4,6 +4,7 @@ What is contiguous as a whole is one long row; else rows or columns are taken as
 matrices of a call, and all other numbers by way of a few on the stack.
 """
 
+from ...codes import HARD_SIGMOID, HARD_SILU, LEAKY_RELU, LINEAR, RELU
 from ..codegen.arrays import ON_STACK, numbers_on_stack, vector
 from ..codegen.compiling import inner, routine
 from ..codegen.matrix import Matrix
@@ -99,4 +100,5 @@ def apply_to_matrix(is_derivative, activation, slope, m, n, given, A, result):
         are_rows = False
     count = n_blocks(m, max(1, _RUN // n)) * n_blocks(n, _RUN) if are_rows else n_blocks(m * n, _RUN)
     arguments = is_derivative, activation, slope, m, n, are_rows, given, A, result
-    run_tasks(count, worth_threads(m * n * given.data.itemsize), _task, arguments)
+    passes = 1 if activation in (LINEAR, RELU, LEAKY_RELU, HARD_SIGMOID, HARD_SILU) else 4
+    run_tasks(count, worth_threads(m * n * given.data.itemsize, passes), _task, arguments)

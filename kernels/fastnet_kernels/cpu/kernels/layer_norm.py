@@ -120,7 +120,7 @@ def _layer_norm(m, n, A_prev, gamma, beta, epsilon, mean, inv_std, A):
     for j in range(n):
         of_gamma[j], of_beta[j] = gamma.data[_entry(gamma, j)], beta.data[_entry(beta, j)]
     arguments = m, n, is_long, A_prev, of_gamma, of_beta, epsilon, mean, inv_std, A
-    run_tasks(n_sample_tasks(m, n, is_long, A.data), worth_threads(m * n * A.data.itemsize), _task, arguments)
+    run_tasks(n_sample_tasks(m, n, is_long, A.data), worth_threads(m * n * A.data.itemsize, 2), _task, arguments)
     give_back(piece)
 
 
@@ -186,7 +186,7 @@ def _layer_norm_backward(m, n, dA, A_prev, gamma, mean, inv_std, means, dgamma, 
         of_gamma[j] = gamma.data[_entry(gamma, j)]
     arguments = m, n, is_long, dA, A_prev, of_gamma, mean, inv_std, means, sums, dA_prev
     if n > 0:
-        run_tasks(count, worth_threads(m * n * like.itemsize), _backward_task, arguments)
+        run_tasks(count, worth_threads(m * n * like.itemsize, 2), _backward_task, arguments)
     for j in range(n):
         weighted, plain = like.dtype.type(0), like.dtype.type(0)
         for task in range(count):

@@ -84,7 +84,8 @@ def _loss_task(task, loss, setting, m, n, is_long, Z, Y, L, dZ):
 def _loss(loss, setting, m, n, Z, Y, L, dZ):
     is_long = are_long_rows(n, Z) and are_long_rows(n, Y) and are_long_rows(n, dZ)
     arguments = loss, setting, m, n, is_long, Z, Y, L, dZ
-    run_tasks(n_sample_tasks(m, n, is_long, Z.data), worth_threads(m * n * Z.data.itemsize), _loss_task, arguments)
+    is_shared = worth_threads(m * n * Z.data.itemsize, 6 if loss == LOG_LOSS else 3)
+    run_tasks(n_sample_tasks(m, n, is_long, Z.data), is_shared, _loss_task, arguments)
 
 
 @routine
@@ -123,7 +124,7 @@ def _cross_entropy(smoothing, m, n, Z, Y, L, dZ):
     is_long = are_long_rows(n, Z) and are_long_rows(n, dZ)
     arguments = smoothing, m, n, is_long, Z, Y, L, dZ
     run_tasks(
-        n_sample_tasks(m, n, is_long, Z.data), worth_threads(m * n * Z.data.itemsize), _cross_entropy_task, arguments
+        n_sample_tasks(m, n, is_long, Z.data), worth_threads(m * n * Z.data.itemsize, 5), _cross_entropy_task, arguments
     )
 
 

@@ -27,13 +27,13 @@ def _backward_task(task, shape, pooled, window, dA, A_prev, A, dA_prev):
 
 @routine
 def _pool(m, shape, pooled, window, A_prev, A):
-    is_shared = worth_threads(m * shape[0] * shape[1] * shape[2] * A.itemsize)
+    is_shared = worth_threads(m * shape[0] * shape[1] * shape[2] * A.itemsize, 2)
     run_tasks(m, is_shared, _task, (shape, pooled, window, A_prev, A))
 
 
 @routine
 def _pool_backward(m, shape, pooled, window, dA, A_prev, A, dA_prev):
-    is_shared = worth_threads(m * shape[0] * shape[1] * shape[2] * A.itemsize)
+    is_shared = worth_threads(m * shape[0] * shape[1] * shape[2] * A.itemsize, 2)
     run_tasks(m, is_shared, _backward_task, (shape, pooled, window, dA, A_prev, A, dA_prev))
 
 

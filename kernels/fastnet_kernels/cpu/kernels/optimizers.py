@@ -43,7 +43,7 @@ def sgd(parameters, gradients, learning_rate):
     """parameters -= learning_rate * gradients, in place; both (n,)."""
     n = parameters.size
     arguments = n, flat(parameters), flat(gradients), learning_rate
-    run_tasks(n_blocks(n, _NUMBERS), worth_threads(n * parameters.itemsize), _sgd_task, arguments)
+    run_tasks(n_blocks(n, _NUMBERS), worth_threads(n * parameters.itemsize, 2), _sgd_task, arguments)
 
 
 @kernel
@@ -52,7 +52,7 @@ def sgd_momentum(parameters, gradients, velocity, learning_rate, momentum, weigh
     n = parameters.size
     arrays = n, flat(parameters), flat(gradients), flat(velocity)
     arguments = (*arrays, learning_rate, momentum, weight_decay, nesterov)
-    run_tasks(n_blocks(n, _NUMBERS), worth_threads(n * parameters.itemsize), _momentum_task, arguments)
+    run_tasks(n_blocks(n, _NUMBERS), worth_threads(n * parameters.itemsize, 2), _momentum_task, arguments)
 
 
 @kernel
@@ -60,7 +60,7 @@ def rmsprop(parameters, gradients, velocity, mean_square, learning_rate, decay, 
     """mean_square = decay * mean_square + (1 - decay) * g^2; velocity = momentum * velocity + g / its root; (n,)."""
     n, settings = parameters.size, RMSProp(decay, momentum, epsilon, weight_decay)
     arguments = n, flat(parameters), flat(gradients), flat(velocity), flat(mean_square), learning_rate, settings
-    run_tasks(n_blocks(n, _NUMBERS), worth_threads(n * parameters.itemsize), _rmsprop_task, arguments)
+    run_tasks(n_blocks(n, _NUMBERS), worth_threads(n * parameters.itemsize, 2), _rmsprop_task, arguments)
 
 
 @kernel
@@ -69,7 +69,7 @@ def adam(parameters, gradients, mean, mean_square, step, learning_rate, beta1, b
     n, settings = parameters.size, Adam(beta1, beta2, epsilon, weight_decay, False)
     arrays = n, flat(parameters), flat(gradients), flat(mean), flat(mean_square)
     arguments = (*arrays, settings, adam_step(step, learning_rate, settings))
-    run_tasks(n_blocks(n, _NUMBERS), worth_threads(n * parameters.itemsize), _adam_task, arguments)
+    run_tasks(n_blocks(n, _NUMBERS), worth_threads(n * parameters.itemsize, 2), _adam_task, arguments)
 
 
 @kernel
@@ -78,4 +78,4 @@ def adamw(parameters, gradients, mean, mean_square, step, learning_rate, beta1, 
     n, settings = parameters.size, Adam(beta1, beta2, epsilon, weight_decay, True)
     arrays = n, flat(parameters), flat(gradients), flat(mean), flat(mean_square)
     arguments = (*arrays, settings, adam_step(step, learning_rate, settings))
-    run_tasks(n_blocks(n, _NUMBERS), worth_threads(n * parameters.itemsize), _adam_task, arguments)
+    run_tasks(n_blocks(n, _NUMBERS), worth_threads(n * parameters.itemsize, 2), _adam_task, arguments)
