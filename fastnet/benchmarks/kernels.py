@@ -1,13 +1,14 @@
 """Every public kernel as a subject of measurement: its arguments for a given shape, its work, its backends."""
 
 import importlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 from fastnet_kernels import reference
+from fastnet_kernels.shapes import ARGUMENTS, LABELS, NUMBERS, Arguments, extents
 
 from .timing import Queued
 
@@ -25,20 +26,38 @@ _TWO_MATRICES: tuple[Shape, ...] = ((256, 256), (2048, 4096))
 
 @dataclass(frozen=True)
 class Subject:
-    """One kernel: the letters of its shape, and the letters that each argument's own shape is made of.
+    """One kernel: the shapes that it is measured at, by the letters of `dimensions`.
 
-    A capital is half of an extent, and an argument without letters is a number. `products` counts the matrix products
-    in it, 2 m p n operations each; a kernel without any is bound by memory. `in_place` names the arguments that are
-    changed, the first ones. Where the input A must be what another kernel makes of the same inputs, that is `forward`.
+    What it is given is written down in `fastnet_kernels.shapes`. `products` counts the matrix products in it, 2 m p n
+    operations each; a kernel without any is bound by memory. Where the input A must be what another kernel makes of the
+    same inputs, that is `forward`.
     """
 
+    name: str
     dimensions: str
     shapes: tuple[Shape, ...]
-    inputs: Mapping[str, str]
-    outputs: Mapping[str, str]
     products: int = 0
-    in_place: tuple[str, ...] = ()
     forward: str = ""
+
+    @property
+    def arguments(self) -> Arguments:
+        return ARGUMENTS[self.name]
+
+    @property
+    def outputs(self) -> dict[str, str]:
+        """The written arrays, with their shapes; none of a kernel that changes its first ones in place."""
+        given, written = self.arguments.given, self.arguments.written
+        return {name: given[name] for name in written} if next(iter(given)) not in written else {}
+
+    @property
+    def inputs(self) -> dict[str, str]:
+        """All other arguments: arrays with their shapes, and numbers."""
+        return {name: shape for name, shape in self.arguments.given.items() if name not in self.outputs}
+
+    @property
+    def in_place(self) -> tuple[str, ...]:
+        """The inputs that are changed."""
+        return () if self.outputs else self.arguments.written
 
     @property
     def kind(self) -> str:
@@ -50,39 +69,6 @@ class Subject:
         if "L" in self.outputs:
             return "losses"
         return "derivatives" if "dZ" in self.outputs else "activations" if "Z" in self.inputs else "layers"
-
-
-def _elementwise(*inputs: str, shapes: tuple[Shape, ...] = _MATRICES) -> Subject:
-    given = {name: "" if name in _NUMBERS else "mn" for name in inputs}
-    return Subject("mn", shapes, given, {"dZ" if "dA" in inputs else "A": "mn"})
-
-
-def _loss(output: str, Y: str, *numbers: str, shapes: tuple[Shape, ...] = _MATRICES) -> Subject:
-    given = {output: "mn", "Y": Y, **dict.fromkeys(numbers, "")}
-    return Subject("mn", shapes, given, {"L": "m", f"d{output}": "mn"})
-
-
-def _normalisation(sample: str, *means: str) -> tuple[Subject, Subject]:
-    """There and back: mean and rate are an entry a unit, "n", or a sample, "m"."""
-    given, measured = {"gamma": "n"}, {"mean": sample, "rate": sample}
-    there = Subject("mn", _TWO_MATRICES, {"A_prev": "mn", **given, "beta": "n", "epsilon": ""}, {**measured, "A": "mn"})
-    sums = {**dict.fromkeys(means, "2m"), "dgamma": "n", "dbeta": "n", "dA_prev": "mn"}
-    return there, Subject("mn", _TWO_MATRICES, {"dA": "mn", "A_prev": "mn", **given, **measured}, sums)
-
-
-def _pooling(name: str, shape: Shape, dimensions: str, *numbers: str) -> dict[str, Subject]:
-    """There and back, by windows of 2 which lie side by side along all extents but samples and channels."""
-    halves, given = dimensions[0] + dimensions[1:-1].upper() + dimensions[-1], dict.fromkeys(numbers, "")
-    back = {"dA": halves, "A_prev": dimensions, "A": halves, **given}
-    return {
-        name: Subject(dimensions, (shape,), {"A_prev": dimensions, **given}, {"A": halves}),
-        f"{name}_backward": Subject(dimensions, (shape,), back, {"dA_prev": dimensions}, forward=name),
-    }
-
-
-def _update(*states: str, numbers: Sequence[str]) -> Subject:
-    given = {"parameters": "n", "gradients": "n", **dict.fromkeys(states, "n"), **dict.fromkeys(numbers, "")}
-    return Subject("n", _ONE_VECTOR if states else _VECTORS, given, {}, in_place=("parameters", *states))
 
 
 _NUMBERS: dict[str, Any] = {
@@ -104,55 +90,52 @@ _NUMBERS: dict[str, Any] = {
     "key": np.uint64(0x0123456789ABCDEF),
     **dict.fromkeys(("pool_size", "stride", "pool_height", "pool_width", "stride_y", "stride_x"), 2),
 }
-_ADAM = ("step", "learning_rate", "beta1", "beta2", "epsilon", "weight_decay")
-_BATCH_NORM, _BATCH_NORM_BACKWARD = _normalisation("n")
-_LAYER_NORM, _LAYER_NORM_BACKWARD = _normalisation("m", "means")
+_MUCH_USED = (
+    "linear",
+    "sigmoid",
+    "tanh",
+    "relu",
+    "leaky_relu",
+    "softmax",
+    "squared_error",
+    "log_loss",
+    "cross_entropy",
+)
+_RARER = (
+    "softplus",
+    "silu",
+    "gelu",
+    "hard_silu",
+    "hard_sigmoid",
+    "elu",
+    "absolute_error",
+    "huber",
+    "quantile",
+    "hinge",
+)
+_LARGE = ("batch_norm", "batch_norm_backward", "layer_norm", "layer_norm_backward", "dropout")
 
 
-SUBJECTS: dict[str, Subject] = {
-    "dense_forward": Subject("mpn", _PRODUCTS, {"A_prev": "mp", "W": "np", "b": "n"}, {"Z": "mn"}, products=1),
-    "dense_backward": Subject(
-        "mpn",
-        _PRODUCTS,
-        {"dZ": "mn", "A_prev": "mp", "W": "np"},
-        {"dW": "np", "db": "n", "dA_prev": "mp"},
-        products=2,
-    ),
-    **{name: _elementwise("Z") for name in ("linear", "sigmoid", "tanh", "relu", "softmax")},
-    "leaky_relu": _elementwise("Z", "slope"),
-    **{f"{name}_backward": _elementwise("dA", "A") for name in ("linear", "sigmoid", "tanh", "relu")},
-    "leaky_relu_backward": _elementwise("dA", "A", "slope"),
-    "squared_error": _loss("A", "mn"),
-    "log_loss": _loss("Z", "mn"),
-    "cross_entropy": _loss("Z", "m1", "smoothing"),
-    "sgd": _update(numbers=["learning_rate"]),
-    **{name: _elementwise("Z", shapes=_ONE_MATRIX) for name in ("softplus", "silu", "gelu", "hard_silu")},
-    "hard_sigmoid": _elementwise("Z", shapes=_ONE_MATRIX),
-    **{
-        f"{name}_backward": _elementwise("dA", "Z", shapes=_ONE_MATRIX)
-        for name in ("softplus", "silu", "gelu", "hard_silu")
-    },
-    "hard_sigmoid_backward": _elementwise("dA", "A", shapes=_ONE_MATRIX),
-    "elu": _elementwise("Z", "alpha", shapes=_ONE_MATRIX),
-    "elu_backward": _elementwise("dA", "Z", "alpha", shapes=_ONE_MATRIX),
-    "absolute_error": _loss("A", "mn", shapes=_ONE_MATRIX),
-    "huber": _loss("A", "mn", "delta", shapes=_ONE_MATRIX),
-    "quantile": _loss("A", "mn", "q", shapes=_ONE_MATRIX),
-    "hinge": _loss("Z", "mn", shapes=_ONE_MATRIX),
-    "batch_norm": _BATCH_NORM,
-    "batch_norm_backward": _BATCH_NORM_BACKWARD,
-    "layer_norm": _LAYER_NORM,
-    "layer_norm_backward": _LAYER_NORM_BACKWARD,
-    "dropout": Subject("mn", _TWO_MATRICES, {"A_prev": "mn", "rate": "", "key": ""}, {"A": "mn"}),
-    **_pooling("max_pool1d", (64, 256, 32), "mtc", "pool_size", "stride"),
-    **_pooling("max_pool2d", (64, 28, 28, 32), "mhwc", "pool_height", "pool_width", "stride_y", "stride_x"),
-    "sgd_momentum": _update("velocity", numbers=["learning_rate", "momentum", "weight_decay", "nesterov"]),
-    "rmsprop": _update(
-        "velocity", "mean_square", numbers=["learning_rate", "decay", "momentum", "epsilon", "weight_decay"]
-    ),
-    "adam": _update("mean", "mean_square", numbers=_ADAM),
-    "adamw": _update("mean", "mean_square", numbers=_ADAM),
-}
+def _subjects() -> Iterator[Subject]:
+    """Every kernel, in the order in which tables have them."""
+    yield Subject("dense_forward", "mpn", _PRODUCTS, products=1)
+    yield Subject("dense_backward", "mpn", _PRODUCTS, products=2)
+    for names, shapes in ((_MUCH_USED, _MATRICES), (_RARER, _ONE_MATRIX)):
+        for name in names:
+            yield Subject(name, "mn", shapes)
+            if f"{name}_backward" in ARGUMENTS:
+                yield Subject(f"{name}_backward", "mn", shapes)
+    for name in _LARGE:
+        yield Subject(name, "mn", _TWO_MATRICES)
+    for name, dimensions, shape in (("max_pool1d", "mtc", (64, 256, 32)), ("max_pool2d", "mhwc", (64, 28, 28, 32))):
+        yield Subject(name, dimensions, (shape,))
+        yield Subject(f"{name}_backward", dimensions, (shape,), forward=name)
+    yield Subject("sgd", "n", _VECTORS)
+    for name in ("sgd_momentum", "rmsprop", "adam", "adamw"):
+        yield Subject(name, "n", _ONE_VECTOR)
+
+
+SUBJECTS: dict[str, Subject] = {subject.name: subject for subject in _subjects()}
 
 
 @dataclass
@@ -220,26 +203,25 @@ def laid_out(numbers: np.ndarray, layout: str) -> np.ndarray:
 def make_case(kernel: str, shape: Shape, dtype: str, seed: int = 0, layout: str = "C") -> Case:
     """Random arguments for one kernel; the same numbers, rounded, for every dtype, and in every layout."""
     subject = SUBJECTS[kernel]
-    extents = {"1": 1, "2": 2, **dict(zip(subject.dimensions, shape, strict=True))}
-    extents |= {letter.upper(): extent // 2 for letter, extent in extents.items() if letter.isalpha()}
+    known = {**_NUMBERS, **dict(zip(subject.dimensions, shape, strict=True))}
     rng = np.random.default_rng(seed)
 
-    def array(name: str, letters: str) -> Any:
-        if not letters:
+    def array(name: str, text: str) -> Any:
+        if text in NUMBERS:
             return _NUMBERS[name]
-        size = [extents[letter] for letter in letters]
+        size = extents(text, known)
         if name == "Y":
-            return rng.integers(0, extents["n"] if letters == "m1" else 2, size).astype(dtype)
+            return rng.integers(0, known["n"] if text == LABELS else 2, size).astype(dtype)
         # As the factors of a layer have it: rows of W are of length about one, so that Z is of the size of A.
         scale = size[1] ** -0.5 if name == "W" else 1.0
         numbers = rng.random(size) if name in ("A", "mean_square") else rng.standard_normal(size) * scale
         return numbers.astype(dtype)
 
-    inputs = [array(name, letters) for name, letters in subject.inputs.items()]
+    inputs = [array(name, text) for name, text in subject.inputs.items()]
     if subject.forward:
         named = dict(zip(subject.inputs, inputs, strict=True))
         getattr(reference, subject.forward)(*(named[name] for name in SUBJECTS[subject.forward].inputs), named["A"])
-    outputs = [np.empty([extents[letter] for letter in letters], dtype) for letters in subject.outputs.values()]
+    outputs = [np.empty(extents(text, known), dtype) for text in subject.outputs.values()]
     if layout != "C":
         inputs = [laid_out(value, layout) if isinstance(value, np.ndarray) else value for value in inputs]
         outputs = [laid_out(array, layout) for array in outputs]

@@ -1,17 +1,22 @@
 """What each kernel is given: the shapes of its arrays, the kinds of its numbers, and which arrays it writes.
 
-It is the same in every backend, which check it before anything runs, and it is what the benchmarks make arguments from.
+It is the same in every backend; the CPU's kernels check it before anything runs, and benchmarks make arguments from it.
 A shape is written as its extents, "m n": a letter stands for the same number in all arrays of a call, and what is no
 letter is computed from letters and from the numbers of the call.
 """
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 # Kinds of numbers.
 FLOAT, COUNT, KEY, YES_OR_NO = "a number", "a whole number from 1 on", "a whole number of 64 bits", "True or False"
 NUMBERS = (FLOAT, COUNT, KEY, YES_OR_NO)
 LABELS = "m 1"  # the shape of class indices, whose dtype may be any
+
+
+def extents(shape: str, known: Mapping[str, Any]) -> tuple[int, ...]:
+    """A shape in numbers; `known` has those of its letters, and the numbers of the call."""
+    return tuple(eval(extent, {"__builtins__": {}}, dict(known)) for extent in shape.split())
 
 
 class Arguments(NamedTuple):

@@ -4,7 +4,7 @@ import numbers
 
 import numpy as np
 
-from ...shapes import COUNT, FLOAT, KEY, LABELS, NUMBERS, YES_OR_NO
+from ...shapes import COUNT, FLOAT, KEY, LABELS, NUMBERS, YES_OR_NO, extents
 
 
 def refuse(name, arguments, given):
@@ -76,13 +76,13 @@ def _check_shapes(call, arguments, arrays, given):
                 letters[letter], meant[letter] = extent, key
     known = {**letters, **{key: value for key, value in given.items() if key not in arrays}}
     for key, array in arrays.items():
-        extents = arguments.given[key].split()
-        expected = tuple(eval(extent, {"__builtins__": {}}, known) for extent in extents)
+        names = arguments.given[key].split()
+        expected = extents(arguments.given[key], known)
         if array.shape != expected:
-            others = [other for other in dict.fromkeys(meant[e] for e in extents if e in meant) if other != key]
+            others = [other for other in dict.fromkeys(meant[name] for name in names if name in meant) if other != key]
             because = ", as ".join([""] + [f"{other} is {arrays[other].shape}" for other in others]) if others else ""
             raise ValueError(
-                f"{call}: {key} has shape {array.shape}: give one of ({', '.join(extents)}) = {expected}{because}"
+                f"{call}: {key} has shape {array.shape}: give one of ({', '.join(names)}) = {expected}{because}"
             )
 
 
