@@ -95,7 +95,11 @@ def pack_tile(target, t, height, M, rows, depth):
         _copy_tile(target, t, step, M, rows, depth)
     elif M.column_stride == 1:
         _transpose_tile(target, t, step, M, rows, depth)
-    else:
+    elif abs(M.row_stride) < abs(M.column_stride):
         for k in range(depth):
             for r in range(rows):
+                target[t + k * step + r] = M.data[M.offset + r * M.row_stride + k * M.column_stride]
+    else:
+        for r in range(rows):
+            for k in range(depth):
                 target[t + k * step + r] = M.data[M.offset + r * M.row_stride + k * M.column_stride]

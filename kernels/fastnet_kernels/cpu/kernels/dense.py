@@ -39,6 +39,10 @@ def _backward(m, n, k, dZ, A_prev, W, dW, db, dA_prev):
     if dZ.column_stride == 1:
         for i in range(m):
             map_numbers(_sum, sums, (sums, vector(dZ.data, dZ.offset + i * dZ.row_stride, n)), ())
+    elif abs(dZ.column_stride) < abs(dZ.row_stride):
+        for i in range(m):
+            for j in range(n):
+                sums[j] += dZ.data[dZ.offset + i * dZ.row_stride + j * dZ.column_stride]
     else:
         for j in range(n):
             for i in range(m):

@@ -29,31 +29,40 @@ def _apply(is_derivative, activation, slope, given, A, result):
 @inner
 def _gather(M, i, j, n, numbers, count):
     """numbers[:count] = the numbers of M from row i and column j on, row after row of n."""
-    for k in range(count):
-        numbers[k] = M.data[M.offset + i * M.row_stride + j * M.column_stride]
-        j += 1
-        if j == n:
-            i, j = i + 1, 0
+    done = 0
+    while done < count:
+        run = min(count - done, n - j)
+        first = M.offset + i * M.row_stride + j * M.column_stride
+        for k in range(run):
+            numbers[done + k] = M.data[first + k * M.column_stride]
+        done, i, j = done + run, i + 1, 0
+
+
+@inner
+def _scatter(numbers, M, i, j, n, count):
+    """The numbers of M from row i and column j on, row after row of n, = numbers[:count]."""
+    done = 0
+    while done < count:
+        run = min(count - done, n - j)
+        first = M.offset + i * M.row_stride + j * M.column_stride
+        for k in range(run):
+            M.data[first + k * M.column_stride] = numbers[done + k]
+        done, i, j = done + run, i + 1, 0
 
 
 @routine
 def _apply_to_scattered(is_derivative, activation, slope, n, first, last, given, A, result):
     """Numbers `first` to `last` - 1, counted row after row of n, of matrices of any strides."""
-    size = min(ON_STACK, last - first)
     d, a = numbers_on_stack(given.data), numbers_on_stack(given.data)
     for start in range(first, last, ON_STACK):
-        count = min(size, last - start)
+        count = min(ON_STACK, last - start)
         i, j = start // n, start % n
         _gather(given, i, j, n, d, count)
-        if is_derivative:
+        if is_derivative and activation != LINEAR:
             _gather(A, i, j, n, a, count)
         some = vector(d, 0, count)
         _apply(is_derivative, activation, slope, some, vector(a, 0, count), some)
-        for k in range(count):
-            result.data[result.offset + i * result.row_stride + j * result.column_stride] = d[k]
-            j += 1
-            if j == n:
-                i, j = i + 1, 0
+        _scatter(d, result, i, j, n, count)
 
 
 @routine
@@ -94,6 +103,8 @@ def apply_to_matrix(is_derivative, activation, slope, m, n, given, A, result):
     if n == 1 or not _have_rows(n, given, A, result):
         m, n, given, A, result = n, m, _transposed(given), _transposed(A), _transposed(result)
     are_rows = _have_rows(n, given, A, result)
+    if not are_rows and abs(result.row_stride) < abs(result.column_stride):
+        m, n, given, A, result = n, m, _transposed(given), _transposed(A), _transposed(result)
     if are_rows and (m == 1 or (given.row_stride == n and A.row_stride == n and result.row_stride == n)):
         m, n = 1, m * n
     elif n < _SHORT:

@@ -4,14 +4,19 @@ Long rows of contiguous numbers are taken one by one, in vectors along the row. 
 copied to where a sample is a column, so that a vector holds many samples; as the compiled program keeps them.
 """
 
-from ..codegen.arrays import ON_STACK, matrix
+import numpy as np
+
+from ..codegen.arrays import ON_STACK, flat, matrix, numbers_on_stack, vector
 from ..codegen.compiling import inner, routine
+from ..codegen.matrix import Matrix, Rows, unscaled
 from ..codegen.processor import TARGET, VECTOR_BYTES
 from ..codegen.scratch import numbers_in
 from ..codegen.tasks import run_tasks
+from ..gemm.load_convert import transpose
 from ..partition import bounds, n_blocks
 
 _BLOCK_BYTES = TARGET.kernel_block_bytes
+_INDEX = np.zeros(1, np.int64)  # for its dtype
 _SHORT = TARGET.short_row_bytes
 _COPIED = 256  # samples that a task copies
 
@@ -35,38 +40,55 @@ def block_in(piece, like, place, n, size):
     return matrix(numbers_in(piece, like, place * n * size, n * size), 0, n, size)
 
 
+@inner
+def _rows_from(first, count, index):
+    """index[i] = first + i, for a vector of samples; where there are no more, the last one again."""
+    for i in range(index.size):
+        index[i] = first + min(i, count - 1)
+
+
 @routine
 def read_samples(M, first, count, block):
-    """block[j, i] = M[first + i, j], for i < count; 0 for other i. `M` is a `Matrix`."""
+    """block[j, i] = M[first + i, j], for i < count; for other i whatever is a number of M. `M` is a `Matrix`."""
     n, size = block.shape
-    start = M.offset + first * M.row_stride
-    if M.row_stride == 1:
-        for j in range(n):
-            row = block[j]
-            for i in range(count):
-                row[i] = M.data[start + j * M.column_stride + i]
-    else:
-        for i in range(count):
-            for j in range(n):
-                block[j, i] = M.data[start + i * M.row_stride + j * M.column_stride]
+    lanes, rescale, start = VECTOR_BYTES // block.itemsize, unscaled(block), M.offset + first * M.row_stride
+    if M.column_stride == 1:
+        index, numbers = vector(numbers_on_stack(_INDEX), 0, lanes), flat(block)
+        for i in range(0, size, lanes):
+            _rows_from(min(first + i, first + count - 1), max(1, count - i), index)
+            for j in range(0, n, lanes):
+                source = Rows(M.data, M.offset + j, M.row_stride, index)
+                transpose(Matrix(numbers, j * size + i, size, 1), source, 0, min(lanes, n - j), rescale)
+        return
     for j in range(n):
+        row = block[j]
+        for i in range(count):
+            row[i] = M.data[start + i * M.row_stride + j * M.column_stride]
         for i in range(count, size):
-            block[j, i] = 0
+            row[i] = 0
 
 
 @routine
 def write_samples(block, M, first, count):
     """M[first + i, j] = block[j, i], for i < count. `M` is a `Matrix`."""
-    n = block.shape[0]
-    start = M.offset + first * M.row_stride
+    n, size = block.shape
+    lanes, rescale, start = VECTOR_BYTES // block.itemsize, unscaled(block), M.offset + first * M.row_stride
+    whole = 0
+    if M.column_stride == 1:
+        index, numbers, whole = vector(numbers_on_stack(_INDEX), 0, lanes), flat(block), n // lanes * lanes
+        for j in range(0, whole, lanes):
+            _rows_from(j, lanes, index)
+            for i in range(0, count, lanes):
+                target = Matrix(M.data, start + i * M.row_stride + j, M.row_stride, 1)
+                transpose(target, Rows(numbers, i, size, index), 0, min(lanes, count - i), rescale)
     if M.row_stride == 1:
-        for j in range(n):
+        for j in range(whole, n):
             row = block[j]
             for i in range(count):
-                M.data[start + j * M.column_stride + i] = row[i]
+                M.data[start + i + j * M.column_stride] = row[i]
     else:
         for i in range(count):
-            for j in range(n):
+            for j in range(whole, n):
                 M.data[start + i * M.row_stride + j * M.column_stride] = block[j, i]
 
 
