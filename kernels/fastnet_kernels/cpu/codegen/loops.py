@@ -149,6 +149,54 @@ def map_rows(typing_context, function, targets, sources, shared):
 
 
 @intrinsic
+def copy_strided(typing_context, target, t, t_stride, source, s, s_stride, count):
+    """target[t + k t_stride] = source[s + k s_stride], for k < count, in numbers of one dtype; nothing may overlap.
+
+    Indices are not looked at: Numba's own would each be asked whether they count from the end.
+    """
+
+    def generate(context, builder, signature, arguments):
+        _, t, t_stride, _, s, s_stride, count = arguments
+        module, index = builder.module, ir.IntType(64)
+        written, read = (Buffer(context, builder, signature.args[i], arguments[i]) for i in (0, 3))
+        first, last = written.at(t), read.at(s)
+
+        def emit(to, by):
+            group = _distinct(module, [], names_itself=False)
+            loop = _distinct(module, [_note(module, "llvm.loop.parallel_accesses", group)], names_itself=True)
+            before, head = builder.block, builder.append_basic_block("copy")
+            end = builder.append_basic_block("copy_end")
+            builder.cbranch(builder.icmp_signed(">", count, index(0)), head, end)
+            builder.position_at_end(head)
+            k = builder.phi(index)
+            k.add_incoming(index(0), before)
+            number = builder.load(builder.gep(last, [builder.mul(k, by)], inbounds=True))
+            number.set_metadata("llvm.access.group", group)
+            place = builder.gep(first, [builder.mul(k, to)], inbounds=True)
+            builder.store(number, place).set_metadata("llvm.access.group", group)
+            following = builder.add(k, index(1), flags=("nuw", "nsw"))
+            k.add_incoming(following, builder.block)
+            builder.cbranch(builder.icmp_signed("<", following, count), head, end).set_metadata("llvm.loop", loop)
+            builder.position_at_end(end)
+
+        # Every other number is half of what whole vectors hold, which LLVM sees where the stride is written down.
+        is_one = builder.icmp_signed("==", t_stride, index(1))
+        is_two = builder.and_(is_one, builder.icmp_signed("==", s_stride, index(2)))
+        with builder.if_else(is_two) as (then, otherwise):
+            with then:
+                emit(index(1), index(2))
+            with otherwise, builder.if_else(is_one) as (gathers, scatters):
+                with gathers:
+                    emit(index(1), s_stride)
+                with scatters:
+                    emit(t_stride, s_stride)
+        return context.get_dummy_value()
+
+    place = types.intp
+    return types.void(target, place, place, source, place, place, place), generate
+
+
+@intrinsic
 def largest_of(typing_context, numbers):
     """The largest of some contiguous numbers, at least one; if there is a NaN it may be any of them.
 

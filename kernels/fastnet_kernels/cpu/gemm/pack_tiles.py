@@ -15,6 +15,7 @@ from numba.extending import intrinsic
 
 from ..codegen.arrays import numbers_on_stack
 from ..codegen.compiling import inner, routine
+from ..codegen.loops import copy_strided
 from ..codegen.matrix import Matrix, Rows, unscaled
 from ..codegen.processor import VECTOR_BYTES
 from ..codegen.simd import Operand, first_lanes
@@ -97,9 +98,7 @@ def pack_tile(target, t, height, M, rows, depth):
         _transpose_tile(target, t, step, M, rows, depth)
     elif abs(M.row_stride) < abs(M.column_stride):
         for k in range(depth):
-            for r in range(rows):
-                target[t + k * step + r] = M.data[M.offset + r * M.row_stride + k * M.column_stride]
+            copy_strided(target, t + k * step, 1, M.data, M.offset + k * M.column_stride, M.row_stride, rows)
     else:
         for r in range(rows):
-            for k in range(depth):
-                target[t + k * step + r] = M.data[M.offset + r * M.row_stride + k * M.column_stride]
+            copy_strided(target, t + r, step, M.data, M.offset + r * M.row_stride, M.column_stride, depth)

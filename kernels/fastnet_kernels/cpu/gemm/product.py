@@ -17,6 +17,7 @@ from numba.extending import intrinsic
 
 from ..codegen.arrays import vector
 from ..codegen.compiling import inner, routine
+from ..codegen.loops import copy_strided
 from ..codegen.matrix import Matrix, Panels, Rows, moved
 from ..codegen.processor import PANEL_BYTES, TARGET, VECTOR_BYTES
 from ..codegen.scratch import give_back, numbers_in, take
@@ -76,8 +77,7 @@ def _start(m, n, C, bias):
             for j in range(n):
                 row[j] = given[j]
         else:
-            for j in range(n):
-                row[j] = bias.data[first + j * bias.column_stride]
+            copy_strided(row, 0, 1, bias.data, first, bias.column_stride, n)
 
 
 @routine
@@ -255,6 +255,5 @@ def product(m, n, k, C, A, B, bias):
         numbers = numbers_in(piece, C.data, 0, m * n)
         _product_by_rows(m, n, k, Matrix(numbers, 0, n, 1), A, B, bias)
         for i in range(m):
-            for j in range(n):
-                C.data[C.offset + i * C.row_stride + j * C.column_stride] = numbers[i * n + j]
+            copy_strided(C.data, C.offset + i * C.row_stride, C.column_stride, numbers, i * n, 1, n)
         give_back(piece)

@@ -3,6 +3,7 @@
 from ..codegen.arrays import ON_STACK, numbers_on_stack, vector
 from ..codegen.compiling import routine
 from ..codegen.kernel import kernel
+from ..codegen.loops import copy_strided
 from ..codegen.matrix import as_matrix
 from ..codegen.processor import TARGET
 from ..codegen.tasks import run_tasks
@@ -18,11 +19,11 @@ def _dropout_row(i, n, rate, key, A_prev, A):
     numbers = numbers_on_stack(A.data)
     for start in range(0, n, ON_STACK):
         some = vector(numbers, 0, min(ON_STACK, n - start))
-        for j in range(some.size):
-            some[j] = A_prev.data[A_prev.offset + i * A_prev.row_stride + (start + j) * A_prev.column_stride]
+        read = A_prev.offset + i * A_prev.row_stride + start * A_prev.column_stride
+        copy_strided(some, 0, 1, A_prev.data, read, A_prev.column_stride, some.size)
         drop(some, some, i * n + start, 1, rate, key)
-        for j in range(some.size):
-            A.data[A.offset + i * A.row_stride + (start + j) * A.column_stride] = some[j]
+        written = A.offset + i * A.row_stride + start * A.column_stride
+        copy_strided(A.data, written, A.column_stride, some, 0, 1, some.size)
 
 
 @routine

@@ -7,6 +7,7 @@ matrices of a call, and all other numbers by way of a few on the stack.
 from ...codes import HARD_SIGMOID, HARD_SILU, LEAKY_RELU, LINEAR, RELU
 from ..codegen.arrays import ON_STACK, numbers_on_stack, vector
 from ..codegen.compiling import inner, routine
+from ..codegen.loops import copy_strided
 from ..codegen.matrix import Matrix
 from ..codegen.processor import TARGET
 from ..codegen.tasks import run_tasks
@@ -33,8 +34,7 @@ def _gather(M, i, j, n, numbers, count):
     while done < count:
         run = min(count - done, n - j)
         first = M.offset + i * M.row_stride + j * M.column_stride
-        for k in range(run):
-            numbers[done + k] = M.data[first + k * M.column_stride]
+        copy_strided(numbers, done, 1, M.data, first, M.column_stride, run)
         done, i, j = done + run, i + 1, 0
 
 
@@ -45,8 +45,7 @@ def _scatter(numbers, M, i, j, n, count):
     while done < count:
         run = min(count - done, n - j)
         first = M.offset + i * M.row_stride + j * M.column_stride
-        for k in range(run):
-            M.data[first + k * M.column_stride] = numbers[done + k]
+        copy_strided(M.data, first, M.column_stride, numbers, done, 1, run)
         done, i, j = done + run, i + 1, 0
 
 

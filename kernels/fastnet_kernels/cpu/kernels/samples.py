@@ -8,6 +8,7 @@ import numpy as np
 
 from ..codegen.arrays import ON_STACK, flat, matrix, numbers_on_stack, vector
 from ..codegen.compiling import inner, routine
+from ..codegen.loops import copy_strided
 from ..codegen.matrix import Matrix, Rows, unscaled
 from ..codegen.processor import TARGET, VECTOR_BYTES
 from ..codegen.scratch import numbers_in
@@ -62,8 +63,7 @@ def read_samples(M, first, count, block):
         return
     for j in range(n):
         row = block[j]
-        for i in range(count):
-            row[i] = M.data[start + i * M.row_stride + j * M.column_stride]
+        copy_strided(row, 0, 1, M.data, start + j * M.column_stride, M.row_stride, count)
         for i in range(count, size):
             row[i] = 0
 
@@ -81,15 +81,8 @@ def write_samples(block, M, first, count):
             for i in range(0, count, lanes):
                 target = Matrix(M.data, start + i * M.row_stride + j, M.row_stride, 1)
                 transpose(target, Rows(numbers, i, size, index), 0, min(lanes, count - i), rescale)
-    if M.row_stride == 1:
-        for j in range(whole, n):
-            row = block[j]
-            for i in range(count):
-                M.data[start + i + j * M.column_stride] = row[i]
-    else:
-        for i in range(count):
-            for j in range(whole, n):
-                M.data[start + i * M.row_stride + j * M.column_stride] = block[j, i]
+    for j in range(whole, n):
+        copy_strided(M.data, start + j * M.column_stride, M.row_stride, block[j], 0, 1, count)
 
 
 @inner
@@ -109,9 +102,9 @@ def _copy_task(task, m, n, source, target):
     first, last = bounds(task, m, _COPIED)
     for start in range(0, n, 8):  # a cache line of each sample, or of each unit, is used as a whole
         for i in range(first, last):
-            for j in range(start, min(start + 8, n)):
-                given = source.data[source.offset + i * source.row_stride + j * source.column_stride]
-                target.data[target.offset + i * target.row_stride + j * target.column_stride] = given
+            t = target.offset + i * target.row_stride + start * target.column_stride
+            s = source.offset + i * source.row_stride + start * source.column_stride
+            copy_strided(target.data, t, target.column_stride, source.data, s, source.column_stride, min(8, n - start))
 
 
 @inner
