@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 # Kinds of numbers.
 FLOAT, COUNT, KEY, YES_OR_NO = "a number", "a whole number from 1 on", "a whole number of 64 bits", "True or False"
-NUMBERS = (FLOAT, COUNT, KEY, YES_OR_NO)
+RATE = "a number from 0 on, below 1"
+NUMBERS = (FLOAT, RATE, COUNT, KEY, YES_OR_NO)
 LABELS = "m 1"  # the shape of class indices, whose dtype may be any
 
 
@@ -108,7 +109,7 @@ ARGUMENTS: dict[str, Arguments] = {
     "batch_norm_backward": _BATCH_NORM_BACKWARD,
     "layer_norm": _LAYER_NORM,
     "layer_norm_backward": _LAYER_NORM_BACKWARD,
-    "dropout": Arguments({"A_prev": "m n", "rate": FLOAT, "key": KEY, "A": "m n"}, ("A",), ("A_prev",)),
+    "dropout": Arguments({"A_prev": "m n", "rate": RATE, "key": KEY, "A": "m n"}, ("A",), ("A_prev",)),
     "max_pool1d": _POOL_1D,
     "max_pool1d_backward": _POOL_1D_BACKWARD,
     "max_pool2d": _POOL_2D,

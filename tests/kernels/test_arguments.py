@@ -1,15 +1,21 @@
 """What a public kernel is given: refused with a reason before anything is written, or right however it lies."""
 
+import enum
+import fractions
 import inspect
+import math
+import os
 import pickle
+import subprocess
+import sys
 
 import fastnet_kernels.cpu as cpu
 import numpy as np
 import pytest
 from fastnet_kernels import reference
-from fastnet_kernels.shapes import ARGUMENTS, COUNT, FLOAT, KEY, LABELS, NUMBERS, YES_OR_NO
+from fastnet_kernels.shapes import ARGUMENTS, COUNT, FLOAT, KEY, LABELS, NUMBERS, RATE, YES_OR_NO
 
-VALUES = {FLOAT: 0.3, COUNT: 2, KEY: 12345, YES_OR_NO: True}
+VALUES = {FLOAT: 0.3, RATE: 0.3, COUNT: 2, KEY: 12345, YES_OR_NO: True}
 EXTENTS = {"m": 6, "n": 5, "p": 4, "h": 6, "w": 4, "t": 6, "c": 3, "2": 2, "1": 1}
 KINDS = ["C", "F", "every second", "reversed", "rows apart", "shifted", "unaligned", "read-only"]
 
@@ -166,6 +172,9 @@ def test_wrong_arguments_are_refused_with_a_reason(name):
         if kind == COUNT:
             refused(name, TypeError, {**call(name), key: 1.5}, key)
             refused(name, ValueError, {**call(name), key: 0}, key)
+        if kind == RATE:
+            for value in (-0.1, 1, 1.5, math.nan):
+                refused(name, ValueError, {**call(name), key: value}, key)
         if kind == KEY:
             refused(name, ValueError, {**call(name), key: -1}, key)
             refused(name, ValueError, {**call(name), key: 1 << 64}, key)
@@ -184,7 +193,8 @@ def test_outputs_that_overlap_are_refused():
 
 def test_numbers_of_any_kind():
     Z, A = np.array([[-1.0, 2.0]]), np.zeros((1, 2))
-    for slope in (1, True, np.float32(1), np.int8(1), np.bool_(True)):
+    one = enum.IntEnum("one", {"one": 1}).one
+    for slope in (1, True, np.float32(1), np.int8(1), np.bool_(True), fractions.Fraction(1), np.longdouble(1), one):
         A[:] = 0
         cpu.leaky_relu(Z, slope, A)
         np.testing.assert_array_equal(A, Z)
@@ -211,3 +221,113 @@ def test_one_version_for_all_layouts():
     for kind in KINDS:
         cpu.hard_silu(laid(np.ones((4, 4)), kind, None), laid(np.ones((4, 4)), "C", None))
     assert len(cpu.hard_silu.compiled.overloads) == versions
+
+
+FOREIGN = """
+import numba
+import numpy as np
+from fastnet_kernels.cpu import relu
+
+@numba.njit
+def first(x):
+    return x[0, 0]
+
+records = np.zeros((4, 5), [("tag", "i1"), ("x", "f8")])
+records["x"] = np.arange(20).reshape(4, 5) - 9
+first(records["x"])  # Numba keeps what it takes this for
+A = np.zeros((4, 5))
+relu(records["x"], A)
+assert (A == np.maximum(records["x"], 0)).all()
+for Z, A in ((np.ones((4, 5), ">f8"), A), (np.ones((4, 5)), np.ones((4, 5), ">f8"))):
+    try:
+        relu(Z, A)
+    except TypeError as error:
+        assert ">f8" in str(error)
+    else:
+        raise AssertionError("numbers in another byte order were taken as they are")
+"""
+
+
+@pytest.mark.slow  # a process of its own that compiles
+def test_what_other_functions_of_numba_have_seen_changes_nothing():
+    subprocess.run([sys.executable, "-c", FOREIGN], check=True, env=os.environ)
+
+
+def test_an_array_whose_numbers_share_memory():
+    Z = np.lib.stride_tricks.as_strided(np.ones(1), (3, 4), (0, 0))  # may be read
+    A = np.zeros((3, 4))
+    cpu.relu(Z, A)
+    assert (A == 1).all()
+    cpu.relu(A, Z)  # each number is written to one place, as NumPy does it
+
+
+SPECIAL = [np.nan, np.inf, -np.inf, 0.0, -0.0, 1e-40, 1e-310, 3e38, -3e38, 1.0, -1.0]
+ELEMENT_WISE = [
+    name
+    for name, a in ARGUMENTS.items()
+    if a.in_place and a.written[-1] in ("A", "dZ", "dA") and "m n" in a.given.values()
+]
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("n", [1, 11, 110])  # side by side, and along rows
+@pytest.mark.parametrize("name", [*ELEMENT_WISE, "log_loss"])
+def test_nan_and_infinity_as_in_the_reference(name, n):
+    if name in ("batch_norm", "layer_norm", "batch_norm_backward", "layer_norm_backward", "dropout"):
+        pytest.skip("one of these makes all of a sample, or of a unit, NaN")
+    given = call(name, extents={**EXTENTS, "m": 11, "n": n})
+    first = next(iter(given))
+    given[first][:, :] = np.array(SPECIAL)[(np.arange(11)[:, None] + np.arange(n)) % 11]
+    expected = expected_of(name, given)
+    getattr(cpu, name)(*given.values())
+    for key in ARGUMENTS[name].written:
+        np.testing.assert_array_equal(np.isnan(given[key]), np.isnan(expected[key]), err_msg=f"{name}: {key}")
+        if name not in ("softmax",):
+            np.testing.assert_allclose(given[key], expected[key], rtol=1e-9, atol=1e-9, err_msg=f"{name}: {key}")
+
+
+PRODUCTS = [
+    (1, 700, 3),
+    (33, 1, 65),
+    (15, 513, 17),
+    (29, 512, 33),
+    (43, 1100, 130),
+    (300, 515, 259),
+    (129, 33, 2200),
+    (2200, 40, 3),
+]
+
+
+@pytest.mark.parametrize("layout", ["C", "F", "every second"])
+@pytest.mark.parametrize(("m", "p", "n"), PRODUCTS)
+def test_products_of_any_size(m, p, n, layout):
+    rng = np.random.default_rng(m)
+    for name in ("dense_forward", "dense_backward"):
+        given = call(name, np.float64, {"m": m, "n": n, "p": p}, m)
+        given = {key: laid(value, layout, rng) for key, value in given.items()}
+        expected = expected_of(name, given)
+        getattr(cpu, name)(*given.values())
+        check(name, given, expected, 1e-9)
+
+
+@pytest.mark.parametrize("name", sorted(ARGUMENTS))
+def test_same_bits_on_any_threads(name):
+    """Of work that is large enough for threads, in two layouts."""
+    numba = pytest.importorskip("numba")
+    before = numba.get_num_threads()
+    for layout in ("C", "F"):
+        found = []
+        for threads in range(1, numba.config.NUMBA_NUM_THREADS + 1):
+            numba.set_num_threads(threads)
+            extents = {**EXTENTS, "m": 600, "n": 331, "p": 150, "h": 16, "w": 16, "t": 64, "c": 33}
+            given = call(
+                name,
+                np.float32,
+                {**extents, "n": 300_000 if "m" not in "".join(ARGUMENTS[name].given.values()) else 331},
+                1,
+            )
+            given = {key: laid(v, layout, None) if isinstance(v, np.ndarray) else v for key, v in given.items()}
+            getattr(cpu, name)(*given.values())
+            found.append([given[key].tobytes() for key in ARGUMENTS[name].written])
+        numba.set_num_threads(before)
+        assert all(each == found[0] for each in found)

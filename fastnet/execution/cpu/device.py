@@ -3,7 +3,6 @@
 import contextlib
 import os
 import sys
-import threading
 import weakref
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -24,7 +23,7 @@ from ..graph import Graph
 from ..layout import aligned_zeros
 from .plan import make_plan
 from .strategy import Strategy, choose_strategy
-from .threads import Share, work_of
+from .threads import Share, threads_in_use, work_of
 
 
 def set_num_threads(count: int) -> None:
@@ -65,9 +64,6 @@ _NOTHING = np.zeros(0)
 # Of this process: programs by dtype, and the lazy components that all of them can call.
 _programs: dict[np.dtype, Any] = {}
 _loaded_components: set[int] = set()
-
-# One parallel run at a time: it uses all threads, and Numba's fallback "workqueue" layer allows no second one.
-_threads_in_use = threading.Lock()
 
 
 def _no_batches() -> None:
@@ -193,7 +189,7 @@ class CPU:
         updates = updates or self._no_updates
         plain = updates.states[0].size == 0
         workers = self._workers(context, mode, parameters.size, min(batches.batch_size, batches.m), plain=plain)
-        if workers > 1 and _threads_in_use.locked():
+        if workers > 1 and threads_in_use.locked():
             workers = 1  # rather one thread now than all of them later: the bits are the same
         # In the order of `Arguments`, which Numba takes it for: a named tuple would take as long as a small layer.
         arguments = (
@@ -225,7 +221,7 @@ class CPU:
         if workers == 1:
             reached: int = self._run(arguments)
         else:
-            with _threads_in_use:
+            with threads_in_use:
                 reached = self._run(arguments)
         has_kept = mode == codes.TRAIN and reached > first_step and batches.steps == 1 and batches.order.size == 0
         context.inputs_of = weakref.ref(batches) if has_kept else _no_batches

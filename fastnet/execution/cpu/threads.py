@@ -6,6 +6,8 @@ cores do not share a cache, which shapes cannot tell, and a virtual machine's co
 where it decides, a line is passed to and fro once in a process, and the time is what a line is reckoned with.
 """
 
+import math
+import threading
 import time
 from collections.abc import Callable
 from typing import NamedTuple
@@ -28,6 +30,7 @@ class Work(NamedTuple):
     parameters: int
     blocks: int  # of samples, which go through the network each on one thread
     trains: bool
+    regions: int  # parallel ones, a phase each
 
 
 def work_of(plan: codes.Plan, n_parameters: int, m: int, *, trains: bool) -> Work:
@@ -36,10 +39,11 @@ def work_of(plan: codes.Plan, n_parameters: int, m: int, *, trains: bool) -> Wor
     weights = plan.layers[:, codes.N_IN] * plan.layers[:, codes.N_OUT] * is_dense
     forward, backward = 2.0 * m * int(weights.sum()), 2.0 * m * int(weights[1:].sum())
     activations = m * int(plan.layers[:, codes.N_OUT].sum())
-    blocks = -(-m // plan.block_rows)
+    blocks = max(1, -(-m // plan.block_rows))
     if trains:
-        return Work(forward + backward, forward, activations, n_parameters, blocks, trains)
-    return Work(forward, 0.0, activations, n_parameters, blocks, trains)
+        regions = 2 * len(plan.segments)
+        return Work(forward + backward, forward, activations, n_parameters, blocks, trains, regions)
+    return Work(forward, 0.0, activations, n_parameters, blocks, trains, 1)
 
 
 def nanoseconds(work: Work, threads: int, target: Target, itemsize: int, line: float, *, plain: bool) -> float:
@@ -55,7 +59,7 @@ def nanoseconds(work: Work, threads: int, target: Target, itemsize: int, line: f
     together = data * size * -(-work.blocks // threads) / work.blocks + weights / threads
     if threads == 1:
         return float(together)
-    regions = 2 if work.trains else 1
+    regions = work.regions * math.log2(threads)  # a region waits for all threads, one after the other in a tree
     lines = work.trains * (2 * work.activations + work.parameters * (1 if plain else 2)) * itemsize / target.line_bytes
     of_line = target.nanoseconds_of_line + line / target.lines_in_flight
     return float(together + regions * target.nanoseconds_of_region + lines * (threads - 1) / threads * of_line)
@@ -90,10 +94,13 @@ class Share:
             count: nanoseconds(work, count, target, itemsize, line, plain=self.plain)
             for count in {1, *(1 << power for power in range(most.bit_length()) if 1 << power <= most), most}
         }
-        best = min(times, key=times.__getitem__)
+        shortest = min(times.values())
+        best = min(count for count, seconds in times.items() if seconds <= 1.05 * shortest)
         return best if times[best] < self.limit * times[1] else 1
 
 
+# One parallel run at a time: it uses all threads, and Numba's fallback "workqueue" layer allows no second one.
+threads_in_use = threading.Lock()
 _measured: list[float] = []
 
 
@@ -111,13 +118,15 @@ def measure_line() -> float:
     """
     handover = apart(lambda: imported("fastnet_kernels.cpu.handover").pass_to_and_fro)
     line, passed = np.zeros(16, np.int64), np.zeros(2, np.int64)
-    handover(line, 1, 1, passed)
-    found = _FAR
-    for _ in range(_TRIES):
+
+    def seconds(rounds: int) -> float:
         line[:] = 0
         start = time.perf_counter()
-        handover(line, _ROUNDS, _PATIENCE, passed)
-        seconds = time.perf_counter() - start
-        if (passed == _ROUNDS).all():
-            found = min(found, 1e9 * seconds / (2 * _ROUNDS))
-    return max(_NEAR, found)
+        handover(line, rounds, _PATIENCE, passed)
+        return time.perf_counter() - start if (passed == rounds).all() else math.inf
+
+    with threads_in_use:
+        seconds(1)
+        short, long = (min(seconds(rounds) for _ in range(_TRIES)) for rounds in (_ROUNDS, 5 * _ROUNDS))
+    found = 1e9 * (long - short) / (2 * 4 * _ROUNDS)  # without what it takes to begin
+    return max(_NEAR, found) if math.isfinite(found) else _FAR

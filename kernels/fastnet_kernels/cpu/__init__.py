@@ -1,7 +1,7 @@
 """The kernels for all cores of a CPU: the names and formulas of `reference`, compiled by Numba.
 
 Arrays may have any strides; rows that lie together in memory are fastest. All arrays of one call have one dtype,
-float32 or float64. Shapes are not checked here: a wrong one reads outside its array.
+float32 or float64. What does not fit is refused before anything runs, with a reason: see `shapes`.
 
 Kernels are imported when they are first named, so `target`, which the host plans by, needs no Numba. To read on:
 `layers` has the formulas, `gemm` the products beneath them, `step` the memory that they work on, `program` what runs

@@ -38,13 +38,13 @@ def _cost_and_slope(loss, setting, a, y):
     if loss == HUBER:
         is_small = size <= setting
         cost = half * size * size if is_small else setting * (size - half * setting)
-        return cost, (d if is_small else math.copysign(setting, d))
+        return cost, (setting if d > setting else -setting if d < -setting else d)
     if loss == QUANTILE:
         cost = (setting - one) * -d if d > 0 else setting * -d
         return cost, (one - setting if d > 0 else -setting if d < 0 else d)
     if loss == HINGE:
         margin = one - y * a
-        return (zero if margin <= 0 else margin), (-y if margin > 0 else zero * margin)
+        return (zero if margin <= 0 else margin), (-y if margin > 0 else zero if margin <= 0 else margin)
     return type(a)(math.nan), type(a)(math.nan)
 
 
@@ -66,7 +66,7 @@ def robust_columns(loss, setting, A, Y, L, dA, weight):
 def log_loss_columns(Z, Y, L, dZ, weight):
     """L[i] = sum_j max(z, 0) - y z + log(1 + exp(-|z|)) and dZ = weight * (sigmoid(Z) - Y)."""
     n, m = Z.shape
-    half, one = Z.dtype.type(0.5), Z.dtype.type(1)
+    zero, one = Z.dtype.type(0), Z.dtype.type(1)
     for i in range(m):
         L[i] = 0
     for j in range(n):
@@ -75,7 +75,7 @@ def log_loss_columns(Z, Y, L, dZ, weight):
         for i in range(m):
             dz[i] = exp(-abs(z[i]))
         for i in range(m):
-            L[i] += half * (z[i] + abs(z[i])) - y[i] * z[i] + log1p_of(dz[i])  # (z + |z|) / 2 = max(z, 0), NaN stays
+            L[i] += (zero if z[i] <= 0 else z[i]) - y[i] * z[i] + log1p_of(dz[i])  # so NaN stays
         for i in range(m):
             dz[i] = ((one if z[i] >= 0 else dz[i]) / (one + dz[i]) - y[i]) * weight
 
@@ -195,10 +195,10 @@ def robust_of_one(loss, setting, a, y, L, da, weight):
 @routine
 def log_loss_of_one(z, y, L, dz, weight):
     """L[0] = sum_j max(z, 0) - y z + log(1 + exp(-|z|)) and dz = weight * (sigmoid(z) - y); all (n,) but L."""
-    half, total = z.dtype.type(0.5), z.dtype.type(0)
+    zero = total = z.dtype.type(0)
     map_numbers(_exp_below_one, dz, (z,), ())
     for j in range(z.size):
-        total += half * (z[j] + abs(z[j])) - y[j] * z[j] + log1p_of(dz[j])
+        total += (zero if z[j] <= 0 else z[j]) - y[j] * z[j] + log1p_of(dz[j])
     L[0] = total
     map_numbers(_log_loss_derivative, dz, (z, y, dz), (weight,))
 

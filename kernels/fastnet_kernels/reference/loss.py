@@ -31,13 +31,14 @@ def quantile(A, Y, q, L, dA):
     """L[i] = sum_j max(q (Y - A), (q - 1) (Y - A)) (Koenker and Bassett, 1978); dA = L' / m, 0 where A = Y."""
     E = Y - A
     L[...] = np.maximum(q * E, (q - 1) * E).sum(axis=1)
-    dA[...] = np.where(E > 0, -q, np.where(E < 0, 1 - q, 0)) / len(A)
+    dA[...] = np.where(E > 0, -q, np.where(E < 0, 1 - q, E)) / len(A)  # where it is neither, 0 or NaN
 
 
 def hinge(Z, Y, L, dZ):
     """L[i] = sum_j max(0, 1 - Y Z) for Y of -1 and 1 (Cortes, Vapnik, 1995), and dZ = -Y / m where Y Z < 1, else 0."""
-    L[...] = np.maximum(0, 1 - Y * Z).sum(axis=1)
-    dZ[...] = np.where(Y * Z < 1, -Y, 0) / len(Z)
+    margin = 1 - Y * Z
+    L[...] = np.maximum(0, margin).sum(axis=1)
+    dZ[...] = np.where(margin > 0, -Y, np.where(margin <= 0, 0, margin)) / len(Z)  # NaN stays NaN
 
 
 def log_loss(Z, Y, L, dZ):

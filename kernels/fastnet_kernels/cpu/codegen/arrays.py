@@ -3,6 +3,10 @@
 The views do not keep their buffer alive: they are for use inside a kernel, whose caller holds the buffers.
 """
 
+import ctypes
+import sys
+
+import numpy as np
 from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
@@ -136,6 +140,45 @@ def address_of(typing_context, array):
         return builder.ptrtoint(context.make_array(array)(context, builder, arguments[0]).data, ir.IntType(64))
 
     return types.int64(array), generate
+
+
+# Where NumPy keeps an array's dtype, and a dtype its byte order: behind what every Python object begins with.
+_HEAD = object.__basicsize__
+_DTYPE_OFFSET, _ORDER_OFFSET = _HEAD + 40, _HEAD + 10
+_FOREIGN = ">" if sys.byteorder == "little" else "<"
+
+
+def _knows_numpy():
+    """Whether that is so in this version of NumPy."""
+    array = np.zeros(1, np.dtype(f"{_FOREIGN}f8"))
+    address = ctypes.c_void_p.from_address(id(array) + _DTYPE_OFFSET).value
+    return address == id(array.dtype) and ctypes.string_at(address + _ORDER_OFFSET, 1) == _FOREIGN.encode()
+
+
+KNOWS_NUMPY = _knows_numpy()
+
+
+@intrinsic
+def is_native(typing_context, array):
+    """Whether an array that Python has given has the machine's byte order, which Numba does not always look at.
+
+    Numba keeps what it has found out of an unusual array, one that is not aligned, for all that are unusual.
+    """
+
+    def generate(context, builder, signature, arguments):
+        if not KNOWS_NUMPY:
+            return ir.IntType(1)(1)
+        parent = context.make_array(array)(context, builder, arguments[0]).parent
+        byte, index = ir.IntType(8), ir.IntType(64)
+
+        def at(pointer, offset, kind):
+            place = builder.gep(builder.bitcast(pointer, byte.as_pointer()), [index(offset)])
+            return builder.load(builder.bitcast(place, kind.as_pointer()))
+
+        order = at(at(parent, _DTYPE_OFFSET, byte.as_pointer()), _ORDER_OFFSET, byte)
+        return builder.icmp_unsigned("!=", order, byte(ord(_FOREIGN)))
+
+    return types.boolean(array), generate
 
 
 @intrinsic

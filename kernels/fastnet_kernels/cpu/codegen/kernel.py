@@ -16,13 +16,14 @@ import numpy as np
 from numba import njit, types
 from numba.core.registry import CPUDispatcher
 
-from ...shapes import ARGUMENTS, COUNT, FLOAT, KEY, LABELS, NUMBERS, YES_OR_NO
-from ..codegen.arrays import address_of
+from ...shapes import ARGUMENTS, COUNT, FLOAT, KEY, LABELS, NUMBERS, RATE, YES_OR_NO
+from ..codegen.arrays import address_of, is_native
 from .compiling import OPTIONS, cached, inner
 
 # By the kind of number: what the kernel takes, and what of Python's and NumPy's can become that.
 _NUMBER_TYPES = {
     FLOAT: (types.float64, (types.Integer, types.Float, types.Boolean)),
+    RATE: (types.float64, (types.Integer, types.Float, types.Boolean)),
     COUNT: (types.int64, (types.Integer,)),
     KEY: (types.uint64, (types.Integer,)),
     YES_OR_NO: (types.boolean, (types.Integer, types.Boolean)),
@@ -57,6 +58,24 @@ def are_same(A, B):
 
 
 @inner
+def lies_well(M):
+    """Whether numbers lie at multiples of their size, in the machine's byte order."""
+    result = is_native(M) and address_of(M) % M.itemsize == 0
+    for axis in range(M.ndim):
+        result &= M.strides[axis] % M.itemsize == 0 or M.shape[axis] < 2
+    return result
+
+
+@inner
+def has_all_numbers(M):
+    """Whether each number of an array that is written has a place of its own, as far as strides of 0 tell."""
+    result = True
+    for axis in range(M.ndim):
+        result &= M.strides[axis] != 0 or M.shape[axis] < 2
+    return result or M.size == 0
+
+
+@inner
 def is_without_gaps(M):
     """Whether an array's numbers are contiguous, row after row."""
     stride, result = M.itemsize, True  # whatever the strides are of an array without numbers
@@ -64,6 +83,9 @@ def is_without_gaps(M):
         result &= M.strides[axis] == stride or M.shape[axis] == 1
         stride *= M.shape[axis]
     return result or M.size == 0
+
+
+_COMPILED_CHECKS = (are_apart, are_same, lies_well, has_all_numbers, is_without_gaps)
 
 
 def _checks(arguments):
@@ -74,19 +96,23 @@ def _checks(arguments):
         for axis, extent in enumerate(extents):
             if extent.isalpha() and extent not in letters:
                 letters[extent] = f"{name}.shape[{axis}]"
+    found += [f"{name} >= 1" for name, kind in arguments.given.items() if kind == COUNT]
+    found += [f"0 <= {name} < 1" for name, kind in arguments.given.items() if kind == RATE]
+    found += [f"lies_well({name})" for name in arrays]
+    found += [f"has_all_numbers({name})" for name in arguments.written]
     for name, extents in arrays.items():
         for axis, extent in enumerate(extents):
             expected = re.sub(r"\b[a-z]\b", lambda match: letters[match.group()], extent)
             if expected != f"{name}.shape[{axis}]":
                 found.append(f"{name}.shape[{axis}] == {expected}")
-    found += [f"{name} >= 1" for name, kind in arguments.given.items() if kind == COUNT]
     if arguments.without_gaps:
         found += [f"is_without_gaps({name})" for name in arrays]
     for place, name in enumerate(arguments.written):
         for other in arrays:
             if other in arguments.written[: place + 1]:
                 continue
-            same = f" or are_same({name}, {other})" if other in arguments.in_place else ""
+            may_be = other in arguments.in_place and arrays[name] == arrays[other]
+            same = f" or are_same({name}, {other})" if may_be else ""
             found.append(f"(are_apart({name}, {other}){same})")
     return found
 
@@ -111,7 +137,7 @@ def kernel(function):
         raise TypeError(f"{name}: its arguments are not those in shapes.py")
     body = njit(inline="always", **OPTIONS)(function)
     conditions = [f"if not ({condition}):\n        return False" for condition in _checks(arguments)]
-    values = {check.__name__: check for check in (are_apart, are_same, is_without_gaps)}
+    values = {check.__name__: check for check in _COMPILED_CHECKS}
     values |= {"body": body, "__name__": function.__module__}
     checked = _make(name, arguments, [*conditions, f"body({names})", "return True"], filename, values)
     compiled = cached(_Table(checked, arguments), checked)
@@ -187,6 +213,9 @@ def _refused(*values):
     return False
 
 
+_PLAIN = {FLOAT: float, RATE: float, COUNT: int, KEY: int, YES_OR_NO: bool}  # what the dispatcher surely takes
+
+
 def _copy(array, *, is_label):
     """Without gaps; labels in a dtype that the kernels know."""
     dtype = array.dtype
@@ -201,10 +230,10 @@ def _by_copies(name, arguments, compiled, *values):
 
     given = dict(zip(arguments.given, values, strict=True))
     refuse(name, arguments, given)
-    copies = {
-        key: _copy(value, is_label=arguments.given[key] == LABELS) if isinstance(value, np.ndarray) else value
-        for key, value in given.items()
-    }
+    copies = {}
+    for key, value in given.items():
+        kind = arguments.given[key]
+        copies[key] = _PLAIN[kind](value) if kind in NUMBERS else _copy(value, is_label=kind == LABELS)
     if not compiled(*copies.values()):
         raise AssertionError(f"{name}: its checks refuse what nothing is wrong with")
     for key in arguments.written:

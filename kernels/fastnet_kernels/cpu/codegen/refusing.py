@@ -4,7 +4,7 @@ import numbers
 
 import numpy as np
 
-from ...shapes import COUNT, FLOAT, KEY, LABELS, NUMBERS, YES_OR_NO, extents
+from ...shapes import COUNT, FLOAT, KEY, LABELS, NUMBERS, RATE, YES_OR_NO, extents
 
 
 def refuse(name, arguments, given):
@@ -31,11 +31,12 @@ def refuse(name, arguments, given):
 
 _FITTING = {
     FLOAT: (numbers.Real, np.bool_),
+    RATE: (numbers.Real, np.bool_),
     COUNT: (numbers.Integral,),
     KEY: (numbers.Integral,),
     YES_OR_NO: (numbers.Integral, np.bool_),
 }
-_LEAST, _END = {COUNT: 1, KEY: 0}, {COUNT: 1 << 63, KEY: 1 << 64}
+_LEAST, _END = {COUNT: 1, KEY: 0, RATE: 0}, {COUNT: 1 << 63, KEY: 1 << 64, RATE: 1}
 
 
 def _check_number(call, key, value, kind):
@@ -43,6 +44,11 @@ def _check_number(call, key, value, kind):
         raise TypeError(f"{call}: {key} is {_what(value)}: give {kind}")
     if kind in _LEAST and not _LEAST[kind] <= value < _END[kind]:
         raise ValueError(f"{call}: {key} is {value}: give {kind}, at least {_LEAST[kind]} and below {_END[kind]}")
+    if kind in (FLOAT, RATE):
+        try:
+            float(value)
+        except OverflowError:
+            raise ValueError(f"{call}: {key} is too large: give a number that a float can hold") from None
 
 
 def _check_array(call, key, value, shape):

@@ -91,10 +91,7 @@ def _moments(A, first, last, j, mean, squares, origin, other, other_squares):
     Of a few samples at a time, in one pass: distances from the first of them, which is one of the numbers, so that
     little is lost when the squares are put right: no more than a factor of `_ROWS` of the rounding.
     """
-    zero, n = mean.dtype.type(0), mean.size
-    for k in range(n):
-        mean[k] = zero
-        squares[k] = zero
+    n = mean.size
     for start in range(first, last, _ROWS):
         end = min(start + _ROWS, last)
         first_row, share = _row(A, start, j, n), mean.dtype.type(1 / (end - start))
@@ -102,9 +99,13 @@ def _moments(A, first, last, j, mean, squares, origin, other, other_squares):
             origin[k] = first_row[k]
         rows = Matrix(A.data, A.offset + start * A.row_stride + j, A.row_stride, 1)
         sum_distances(end - start, rows, origin, other, other_squares)
-        map_numbers(_squares_from_mean, other_squares, (other_squares, other), (share,))
-        map_numbers(_mean, other, (other, origin), (share,))
-        _join(start - first, mean, squares, end - start, other, other_squares)
+        if start == first:
+            map_numbers(_squares_from_mean, squares, (other_squares, other), (share,))
+            map_numbers(_mean, mean, (other, origin), (share,))
+        else:
+            map_numbers(_squares_from_mean, other_squares, (other_squares, other), (share,))
+            map_numbers(_mean, other, (other, origin), (share,))
+            _join(start - first, mean, squares, end - start, other, other_squares)
 
 
 @inner

@@ -3,15 +3,10 @@
 from ..codegen.arrays import flat, vector
 from ..codegen.compiling import inner, routine
 from ..codegen.kernel import kernel
-from ..codegen.loops import map_numbers
 from ..codegen.matrix import Matrix, as_column, as_matrix
 from ..codegen.scratch import give_back, numbers_in, take
 from ..gemm.product import product
-
-
-@inner
-def _sum(total, d):
-    return total + d
+from .column_sums import sum_distances
 
 
 @inner
@@ -27,8 +22,9 @@ def _forward(m, n, k, A_prev, W, b, Z):
 @routine
 def _backward(m, n, k, dZ, A_prev, W, dW, db, dA_prev):
     size = max(n, k)
-    piece = take((size + n) * dZ.data.itemsize)
+    piece = take((size + 2 * n) * dZ.data.itemsize)
     zeros, sums = numbers_in(piece, dZ.data, 0, size), numbers_in(piece, dZ.data, size, n)
+    squares = numbers_in(piece, dZ.data, size + n, n)
     for j in range(size):
         zeros[j] = 0
     for j in range(n):
@@ -37,8 +33,7 @@ def _backward(m, n, k, dZ, A_prev, W, dW, db, dA_prev):
     product(m, k, n, dA_prev, dZ, W, nothing)
     product(n, k, m, dW, _transposed(dZ), A_prev, nothing)
     if dZ.column_stride == 1:
-        for i in range(m):
-            map_numbers(_sum, sums, (sums, vector(dZ.data, dZ.offset + i * dZ.row_stride, n)), ())
+        sum_distances(m, dZ, vector(zeros, 0, n), sums, squares)
     elif abs(dZ.column_stride) < abs(dZ.row_stride):
         for i in range(m):
             for j in range(n):
