@@ -46,16 +46,14 @@ RARER = ["softplus", "silu", "gelu", "hard_silu"]  # whose derivatives need Z
 ACTIVATIONS = ["linear", "sigmoid", "tanh", "relu", "softmax", *RARER, "hard_sigmoid"]
 
 
-def laid_out(shapes, quick=()):
+def laid_out(shapes):
     """Each shape without gaps in both dtypes, and in every other layout in one of them.
 
-    Each of them is compiled for itself, so layouts are slow but the `quick` ones. Along an extent of 1 strides say
-    nothing.
+    Along an extent of 1 strides say nothing.
     """
     cases = [pytest.param(shape, contiguous, dtype) for shape in shapes for dtype in (np.float32, np.float64)]
     for layout, dtype in ((every_second, np.float64), (np.asfortranarray, np.float32)) if BACKEND == "cpu" else ():
-        marks = () if layout in quick else pytest.mark.slow
-        cases += [pytest.param(shape, layout, dtype, marks=marks) for shape in shapes if 1 not in shape]
+        cases += [pytest.param(shape, layout, dtype) for shape in shapes if 1 not in shape]
     return cases
 
 
@@ -95,11 +93,7 @@ def test_both_rooms_have_the_same_names():
 
 @pytest.mark.parametrize(
     ("name", "shape", "layout", "dtype"),
-    [
-        pytest.param(name, *case.values, marks=case.marks)
-        for name in ACTIVATIONS
-        for case in laid_out(SHAPES, quick=[every_second] if name in ("tanh", "softmax") else [])
-    ],
+    [pytest.param(name, *case.values, marks=case.marks) for name in ACTIVATIONS for case in laid_out(SHAPES)],
 )
 def test_activation(name, shape, layout, dtype, rng):
     compare(name, [(rng.standard_normal(shape) * 5).astype(dtype)], [shape], dtype, layout)

@@ -38,8 +38,9 @@ def test_shapes_on_shorter_vectors(machine, tmp_path):
         f"print(processor.TARGET == target.{machine})"
     )
     assert run_as(machine, tmp_path, "-c", chosen).strip() == "True"
-    shapes = Path(__file__).with_name("test_program_shapes.py")
-    run_as(machine, tmp_path, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "float64", str(shapes))
+    files = [str(Path(__file__).with_name(name)) for name in ("test_program_shapes.py", "test_arguments.py")]
+    chosen = "float64 or products_of_any_size"
+    run_as(machine, tmp_path, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", chosen, *files)
 
 
 # The routines' optimised LLVM code, for this machine with the tiles of NEON, becomes machine code of arm64.

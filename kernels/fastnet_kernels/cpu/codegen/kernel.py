@@ -202,6 +202,7 @@ class _Table(CPUDispatcher):
             if is_written and not kind.mutable:
                 return None
             of_labels = shape == LABELS and (isinstance(kind.dtype, types.Integer) or kind.dtype in _DTYPES)
+            of_labels &= kind.dtype != types.uint64  # which has no common type with -1
             dtype = dtype or kind.dtype
             if dtype not in _DTYPES or not (kind.dtype == dtype or of_labels):
                 return None
@@ -219,8 +220,8 @@ _PLAIN = {FLOAT: float, RATE: float, COUNT: int, KEY: int, YES_OR_NO: bool}  # w
 def _copy(array, *, is_label):
     """Without gaps; labels in a dtype that the kernels know."""
     dtype = array.dtype
-    if is_label and not (dtype.kind in "iu" and dtype.isnative) and dtype not in (np.float32, np.float64):
-        dtype = {"b": np.uint8, "f": np.float64}.get(dtype.kind, dtype.newbyteorder("="))
+    if is_label and dtype not in (np.float32, np.float64):
+        dtype = np.float64 if dtype.kind == "f" else np.int64
     return np.array(array, dtype, order="C", subok=False)
 
 

@@ -6,6 +6,7 @@ where there is none that is large enough.
 """
 
 import ctypes
+import os
 import sys
 
 import llvmlite.binding
@@ -13,6 +14,7 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
+from ...first_use import tell
 from .arrays import numbers_at
 from .compiling import inner, routine
 
@@ -21,9 +23,18 @@ _LINE = 64
 _LARGEST = 1 << 26  # bytes that are kept in a slot; what is larger goes back to the system
 _slots = (ctypes.c_int64 * _SLOTS)()
 _library = ctypes.CDLL("msvcrt" if sys.platform == "win32" else None)
+
+
+@ctypes.CFUNCTYPE(None, ctypes.c_int64)
+def _tell_and_abort(n_bytes):
+    tell(f"fastnet: there is no memory for {n_bytes} bytes that a kernel needs: it cannot go on\n")
+    os.abort()
+
+
 for _name, _address in (
     ("scratch_slots", ctypes.addressof(_slots)),
     ("allocate", ctypes.cast(_library.malloc, ctypes.c_void_p).value),
+    ("give_up", ctypes.cast(_tell_and_abort, ctypes.c_void_p).value),
     ("free", ctypes.cast(_library.free, ctypes.c_void_p).value),
 ):
     llvmlite.binding.add_symbol(f"fastnet_kernels.{_name}", _address)
@@ -49,7 +60,7 @@ def _exchange(typing_context, place, address):
 
 @intrinsic
 def _allocate(typing_context, n_bytes):
-    """The address of new memory."""
+    """The address of new memory; 0 if there is none."""
 
     def generate(context, builder, signature, arguments):
         kind = ir.FunctionType(_INDEX, [_INDEX])
@@ -63,6 +74,18 @@ def _free(typing_context, address):
     def generate(context, builder, signature, arguments):
         kind = ir.FunctionType(ir.VoidType(), [_INDEX])
         builder.call(cgutils.get_or_insert_function(builder.module, kind, "fastnet_kernels.free"), arguments)
+        return context.get_dummy_value()
+
+    return types.void(types.int64), generate
+
+
+@intrinsic
+def _give_up(typing_context, n_bytes):
+    """There is no memory. No exception can pass through compiled code: the process ends, with a line that says why."""
+
+    def generate(context, builder, signature, arguments):
+        kind = ir.FunctionType(ir.VoidType(), [_INDEX])
+        builder.call(cgutils.get_or_insert_function(builder.module, kind, "fastnet_kernels.give_up"), arguments)
         return context.get_dummy_value()
 
     return types.void(types.int64), generate
@@ -97,6 +120,8 @@ def take(n_bytes):
                 piece = 0
     if piece == 0:
         piece = _allocate(n_bytes + 2 * _LINE)
+        if piece == 0:
+            _give_up(n_bytes)
         _set_word(piece, n_bytes)
     return piece
 

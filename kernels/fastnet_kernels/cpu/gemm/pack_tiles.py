@@ -16,7 +16,7 @@ from numba.extending import intrinsic
 from ..codegen.arrays import numbers_on_stack
 from ..codegen.compiling import inner, routine
 from ..codegen.loops import copy_strided
-from ..codegen.matrix import Matrix, Rows, unscaled
+from ..codegen.matrix import Matrix, Rows, moved, unscaled
 from ..codegen.processor import VECTOR_BYTES
 from ..codegen.simd import Operand, first_lanes
 from ..partition import n_blocks
@@ -58,16 +58,14 @@ def step_of(height, like):
 
 @inner
 def _copy_tile(target, t, step, M, rows, depth):
+    """Where a column of M is contiguous: two vectors of it at a time."""
     lanes = VECTOR_BYTES // target.itemsize
-    place = Matrix(target, t, 1, step)
-    if step == lanes:
-        _copy_steps(1, place, step, M, rows, depth)
-    elif step == 2 * lanes:
-        _copy_steps(2, place, step, M, rows, depth)
-    elif step == 3 * lanes:
-        _copy_steps(3, place, step, M, rows, depth)
-    else:
-        _copy_steps(4, place, step, M, rows, depth)
+    for first in range(0, step, 2 * lanes):
+        place, some = Matrix(target, t + first, 1, step), moved(M, first)
+        if step - first > lanes:
+            _copy_steps(2, place, step, some, rows - first, depth)
+        else:
+            _copy_steps(1, place, step, some, rows - first, depth)
 
 
 @inner

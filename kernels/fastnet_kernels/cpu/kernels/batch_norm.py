@@ -341,7 +341,11 @@ def batch_norm(A_prev, gamma, beta, epsilon, mean, inv_std, A):
     """Each unit by its mean and variance over the mini-batch; A_prev and A (m, n), all others (n,)."""
     m, n = A.shape
     moments = as_column(mean), as_column(inv_std)
-    if m > 0:
+    if m == 0:  # no mean, and no variance
+        for j in range(n):
+            mean[j] = math.nan
+            inv_std[j] = math.nan
+    else:
         _batch_norm(
             m, n, as_matrix(A_prev), as_column(gamma), as_column(beta), epsilon, moments[0], moments[1], as_matrix(A)
         )
@@ -352,7 +356,11 @@ def batch_norm_backward(dA, A_prev, gamma, mean, inv_std, dgamma, dbeta, dA_prev
     """dA_prev = gamma inv_std (dA - mean of dA - X mean of dA X), X = (A_prev - mean) inv_std; all (m, n) or (n,)."""
     m, n = dA.shape
     sums = as_column(dgamma), as_column(dbeta)
-    if m > 0:
+    if m == 0:
+        for j in range(n):
+            dgamma[j] = 0
+            dbeta[j] = 0
+    else:
         _batch_norm_backward(
             m, n, as_matrix(dA), as_matrix(A_prev), as_column(gamma), as_column(mean), as_column(inv_std), sums[0],
             sums[1], as_matrix(dA_prev),

@@ -90,8 +90,8 @@ def pool_backward(dA, A_prev, A, pool_height, pool_width, stride_y, stride_x, dA
     """
     rest = numbers_on_stack(dA)  # what no pixel of the window has taken yet
     height, width = dA_prev.shape[0], dA_prev.shape[1]
-    adds = stride_y < pool_height or stride_x < pool_width
-    if adds or A.shape[0] * stride_y != height or A.shape[1] * stride_x != width or A.shape[0] * A.shape[1] == 0:
+    adds = stride_y != pool_height or stride_x != pool_width
+    if adds or A.shape[0] * stride_y != height or A.shape[1] * stride_x != width:
         adds = True
         for y in range(height):
             for x in range(width):
