@@ -271,10 +271,10 @@ ELEMENT_WISE = [
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @pytest.mark.parametrize("n", [1, 11, 110])  # side by side, and along rows
-@pytest.mark.parametrize("name", [*ELEMENT_WISE, "log_loss"])
+@pytest.mark.parametrize(
+    "name", [*(name for name in ELEMENT_WISE if "norm" not in name and name != "dropout"), "log_loss"]
+)
 def test_nan_and_infinity_as_in_the_reference(name, n):
-    if name in ("batch_norm", "layer_norm", "batch_norm_backward", "layer_norm_backward", "dropout"):
-        pytest.skip("one of these makes all of a sample, or of a unit, NaN")
     given = call(name, extents={**EXTENTS, "m": 11, "n": n})
     first = next(iter(given))
     given[first][:, :] = np.array(SPECIAL)[(np.arange(11)[:, None] + np.arange(n)) % 11]

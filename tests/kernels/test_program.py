@@ -8,6 +8,7 @@ from fastnet_kernels.cpu.codegen.processor import TARGET, VECTOR_BYTES
 import fastnet as fn
 from fastnet.execution import components
 from fastnet.execution.components import has_split_tail
+from fastnet.execution.cpu import threads as sharing
 from fastnet.execution.cpu.plan import make_plan
 from fastnet.execution.cpu.strategy import choose_strategy, is_cut_for_threads
 from fastnet.execution.device import Updates
@@ -462,13 +463,36 @@ def test_predict_sees_what_is_not_finite(name, bad):
     np.testing.assert_array_equal(net.predict(X), expected)
 
 
-def test_work_is_shared_among_threads(threads):
+def test_work_is_shared_among_threads(threads, monkeypatch):
     """The parallel and the serial path are both taken in these tests, by the threads there are and by the work."""
+    monkeypatch.setattr(sharing, "line_nanoseconds", lambda: 30.0)
     for layers, n, m, expected in (([fn.Dense(500)], 500, 400, threads), ([fn.Dense(1)], 2, 10, 1)):
         net = fn.Network(layers).build(n)
         context = net._contexts.take(m, False)
         for mode in (codes.TRAIN, codes.PREDICT):
             assert net.device._workers(context, mode, net.buffer.size, m, plain=True) == expected
+
+
+def test_threads_by_the_model():
+    """More work and nearer cores are worth more threads; a single block, or little work, one."""
+
+    def best(operations, blocks, line, most=16, itemsize=4):
+        work = sharing.Work(2.0 * operations, operations, 10_000, 10_000, blocks, True, 2)
+        share = sharing.Share(work, most, TARGET, itemsize, plain=True)
+        return share._best(most, line)
+
+    assert best(1e4, 8, 20.0) == 1
+    assert best(1e9, 16, 20.0) == 16
+    assert best(1e9, 1, 20.0, most=2) == 1  # dW alone is a third
+    assert best(1e9, 3, 400.0) >= 2
+    found = [best(operations, 64, 60.0) for operations in (1e4, 1e5, 1e6, 1e7, 1e8, 1e9)]
+    assert found == sorted(found)
+    assert all(best(1e6, 64, line) >= best(1e6, 64, 2 * line) for line in (20.0, 40.0, 80.0))
+    assert best(1e9, 64, 20.0, most=1) == 1
+
+
+def test_a_line_is_passed_in_a_time_that_can_be():
+    assert sharing._NEAR <= sharing.measure_line() <= sharing._FAR
 
 
 @pytest.mark.parametrize(("units", "splits_tail"), [(64, False), (300, True)])
