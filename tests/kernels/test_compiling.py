@@ -17,7 +17,7 @@ import numpy as np
 from fastnet_kernels.cpu import sgd
 parameters = np.ones(3)
 sgd(parameters, np.ones(3), 0.25)
-print(parameters[0], sum(sgd.stats.cache_hits.values()))
+print(parameters[0], sum(sgd.compiled.stats.cache_hits.values()))
 """
 
 
@@ -29,7 +29,7 @@ from fastnet_kernels.cpu.codegen.compiling import _routines
 Z = np.empty((1, 1))
 dense_forward(np.full((1, 3), 2.0), np.ones((1, 3)), np.zeros(1), Z)
 routine = _routines["fastnet_kernels.cpu.gemm.dot_and_gemv.gemm_dot"]
-print(Z[0, 0], *(sum(function.stats.cache_hits.values()) for function in (dense_forward, routine)))
+print(Z[0, 0], *(sum(function.stats.cache_hits.values()) for function in (dense_forward.compiled, routine)))
 """
 
 
@@ -50,7 +50,7 @@ for dtype in ("f4", "f8"):
     parameters = np.ones(3, dtype)
     fastnet_kernels.cpu.sgd(parameters, np.ones(3, dtype), 0.25)
     assert (parameters == 0.75).all()
-print(sum(fastnet_kernels.cpu.sgd.stats.cache_hits.values()))
+print(sum(fastnet_kernels.cpu.sgd.compiled.stats.cache_hits.values()))
 """
 
 

@@ -482,8 +482,9 @@ def test_threads_by_the_model():
         return share._best(most, line)
 
     assert best(1e4, 8, 20.0) == 1
-    assert best(1e9, 16, 20.0) == 16
-    assert best(1e9, 1, 20.0, most=2) == 1  # dW alone is a third
+    assert best(1e9, 16, 20.0) > 8
+    assert best(1e9, 1, 20.0) > 1  # they share dW
+    assert best(1e6, 1, 20.0) == 1
     assert best(1e9, 3, 400.0) >= 2
     found = [best(operations, 64, 60.0) for operations in (1e4, 1e5, 1e6, 1e7, 1e8, 1e9)]
     assert found == sorted(found)
