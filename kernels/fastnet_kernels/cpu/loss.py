@@ -181,15 +181,31 @@ def squared_error_of_one(a, y, L, da, weight):
     map_numbers(_scaled_difference, da, (a, y), (weight,))
 
 
-@routine(component=RARE_LOSSES)
-def robust_of_one(loss, setting, a, y, L, da, weight):
-    """L[0] = sum_j l(a[j], y[j]) and da = weight * l', as `robust_columns` says; `da` may be a or y."""
+@inner
+def _robust_of_one(loss, setting, a, y, L, da, weight):
+    """As `robust_of_one`, for a loss that is known when this is compiled: of one branch LLVM makes vectors."""
     limit, total = a.dtype.type(setting), a.dtype.type(0)
     for j in range(a.size):
         cost, _ = _cost_and_slope(loss, limit, a[j], y[j])
         total += cost
     L[0] = total
     map_numbers(_scaled_slope, da, (a, y), (loss, limit, weight))
+
+
+@routine(component=RARE_LOSSES)
+def robust_of_one(loss, setting, a, y, L, da, weight):
+    """L[0] = sum_j l(a[j], y[j]) and da = weight * l', as `robust_columns` says; `da` may be a or y."""
+    if loss == ABSOLUTE_ERROR:
+        _robust_of_one(ABSOLUTE_ERROR, setting, a, y, L, da, weight)
+    elif loss == HUBER:
+        _robust_of_one(HUBER, setting, a, y, L, da, weight)
+    elif loss == QUANTILE:
+        _robust_of_one(QUANTILE, setting, a, y, L, da, weight)
+    elif loss == HINGE:
+        _robust_of_one(HINGE, setting, a, y, L, da, weight)
+    else:
+        L[0] = math.nan
+        da[:] = math.nan
 
 
 @routine
