@@ -132,6 +132,12 @@ def imported(name: str) -> ModuleType:
     return module
 
 
+def has_started_threads() -> bool:
+    """Whether Numba's threads were started in this process, or, in a forked one, in its parent: the child has none."""
+    parallel = sys.modules.get("numba.np.ufunc.parallel")
+    return bool(getattr(parallel, "_is_initialized", parallel is not None))
+
+
 def seconds_waited() -> float:
     """How long the calling thread has waited for such work since it began."""
     return getattr(_waited, "seconds", 0.0)

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import sys
 import weakref
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -12,7 +11,7 @@ import numpy as np
 from fastnet_kernels import codes
 from fastnet_kernels.cpu.program.arguments import Arguments
 from fastnet_kernels.cpu.target import Target
-from fastnet_kernels.first_use import apart, imported
+from fastnet_kernels.first_use import apart, has_started_threads, imported
 
 from ...checks import positive_integer
 from ...lazy import lazy
@@ -52,8 +51,7 @@ _state = {"lost_threads": False}
 
 
 def _after_fork() -> None:
-    parallel = sys.modules.get("numba.np.ufunc.parallel")
-    _state["lost_threads"] = _state["lost_threads"] or getattr(parallel, "_is_initialized", parallel is not None)
+    _state["lost_threads"] = _state["lost_threads"] or has_started_threads()
 
 
 if hasattr(os, "register_at_fork"):

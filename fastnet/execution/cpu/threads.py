@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from fastnet_kernels import codes
 from fastnet_kernels.cpu.target import Target
-from fastnet_kernels.first_use import apart, imported
+from fastnet_kernels.first_use import imported
 
 _NEAR, _FAR = 20.0, 400.0  # nanoseconds that a line takes at the least and at the most, from one core to another
 _ROUNDS, _TRIES, _PATIENCE = 40, 6, 20_000
@@ -69,12 +69,7 @@ class Share:
     """How many threads a step of some work is worth: more than one only for a clear gain."""
 
     def __init__(self, work: Work, most: int, target: Target, itemsize: int, *, plain: bool) -> None:
-        self.arguments, self.most, self.plain, self.limit = (
-            (work, target, itemsize),
-            most,
-            plain,
-            target.max_share_of_time,
-        )
+        self.work, self.most, self.target, self.itemsize, self.plain = work, most, target, itemsize, plain
         self.chosen: dict[int, int] = {}  # by the number of threads that there may be
         self.may_pay = self._best(most, _NEAR) > 1
 
@@ -89,14 +84,13 @@ class Share:
         return self.chosen[most]
 
     def _best(self, most: int, line: float) -> int:
-        work, target, itemsize = self.arguments
         times = {
-            count: nanoseconds(work, count, target, itemsize, line, plain=self.plain)
+            count: nanoseconds(self.work, count, self.target, self.itemsize, line, plain=self.plain)
             for count in {1, *(1 << power for power in range(most.bit_length()) if 1 << power <= most), most}
         }
         shortest = min(times.values())
         best = min(count for count, seconds in times.items() if seconds <= 1.05 * shortest)
-        return best if times[best] < self.limit * times[1] else 1
+        return best if times[best] < self.target.max_share_of_time * times[1] else 1
 
 
 # One parallel run at a time: it uses all threads, and Numba's fallback "workqueue" layer allows no second one.
@@ -116,7 +110,7 @@ def measure_line() -> float:
 
     The shortest of a few tries; where the threads never ran at the same time, the cores are taken for far.
     """
-    handover = apart(lambda: imported("fastnet_kernels.cpu.handover").pass_to_and_fro)
+    handover = imported("fastnet_kernels.cpu.handover").pass_to_and_fro
     line, passed = np.zeros(16, np.int64), np.zeros(2, np.int64)
 
     def seconds(rounds: int) -> float:

@@ -62,11 +62,18 @@ def robust_columns(loss, setting, A, Y, L, dA, weight):
             dA[j, i] = slope * weight
 
 
+@inner
+def _log_loss_derivative(z, y, e, weight):
+    """weight * (sigmoid(z) - y), from e = exp(-|z|)."""
+    one = type(z)(1)
+    return ((one if z >= 0 else e) / (one + e) - y) * weight
+
+
 @routine
 def log_loss_columns(Z, Y, L, dZ, weight):
     """L[i] = sum_j max(z, 0) - y z + log(1 + exp(-|z|)) and dZ = weight * (sigmoid(Z) - Y)."""
     n, m = Z.shape
-    zero, one = Z.dtype.type(0), Z.dtype.type(1)
+    zero = Z.dtype.type(0)
     for i in range(m):
         L[i] = 0
     for j in range(n):
@@ -77,7 +84,14 @@ def log_loss_columns(Z, Y, L, dZ, weight):
         for i in range(m):
             L[i] += (zero if z[i] <= 0 else z[i]) - y[i] * z[i] + log1p_of(dz[i])  # so NaN stays
         for i in range(m):
-            dz[i] = ((one if z[i] >= 0 else dz[i]) / (one + dz[i]) - y[i]) * weight
+            dz[i] = _log_loss_derivative(z[i], y[i], dz[i], weight)
+
+
+@inner
+def label_of(y, n):
+    """A label of any dtype, which the logits' dtype may not hold, as the index of a class; -1 if it is none."""
+    label = int(y) if 0 <= y < n else -1
+    return label if label == y else -1
 
 
 @routine
@@ -118,8 +132,8 @@ def cross_entropy_columns(Z, Y, smoothing, L, dZ, weight):
             for i in range(dz.size):
                 dz[i] *= scale[i]
         for i in range(losses.size):
-            label = int(labels[i]) if 0 <= labels[i] < n else -1
-            if label >= 0 and label == labels[i]:
+            label = label_of(labels[i], n)
+            if label >= 0:
                 losses[i] += rest * (highest[i] - Z[label, first + i])
                 dZ[label, first + i] -= rest * weight
             else:
@@ -152,13 +166,6 @@ def _scaled_slope(a, y, loss, setting, weight):
 @inner
 def _exp_below_one(z):
     return exp(-abs(z))
-
-
-@inner
-def _log_loss_derivative(z, y, e, weight):
-    """From e = exp(-|z|)."""
-    one = type(z)(1)
-    return ((one if z >= 0 else e) / (one + e) - y) * weight
 
 
 @inner
@@ -223,9 +230,9 @@ def log_loss_of_one(z, y, L, dz, weight):
 def cross_entropy_of_one(z, y, smoothing, L, dz, weight):
     """L[0] and dz of a sample with logits z (n,) and label y: `cross_entropy_columns` with one column."""
     n = z.size
-    label = int(y) if 0 <= y < n else -1
+    label = label_of(y, n)
     share, rest = z.dtype.type(smoothing / n), z.dtype.type(1 - smoothing)
-    if label < 0 or label != y:
+    if label < 0:
         L[0] = math.nan
         dz[:] = math.nan
         return

@@ -172,7 +172,7 @@ def routine(function=None, *, component=None, parallel=False):
         if component is None:
             called = cgutils.get_or_insert_function(builder.module, kind, symbol)
         else:
-            pointer = _global(builder.module, kind.as_pointer(), symbol)
+            pointer = global_variable(builder.module, kind.as_pointer(), symbol)
             with builder.if_then(cgutils.is_null(builder, builder.load(pointer)), likely=False):
                 number = ir.IntType(64)(component)
                 load = ir.FunctionType(ir.VoidType(), [number.type])
@@ -184,7 +184,7 @@ def routine(function=None, *, component=None, parallel=False):
     return stub
 
 
-def _global(module, kind, name):
+def global_variable(module, kind, name):
     """A variable that somebody else defines."""
     return module.globals[name] if name in module.globals else ir.GlobalVariable(module, kind, name)
 

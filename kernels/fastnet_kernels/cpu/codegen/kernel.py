@@ -17,7 +17,7 @@ from numba import njit, types
 from numba.core.registry import CPUDispatcher
 
 from ...shapes import ARGUMENTS, COUNT, FLOAT, KEY, LABELS, NUMBERS, RATE, YES_OR_NO
-from ..codegen.arrays import address_of, is_native
+from .arrays import address_of, is_native
 from .compiling import OPTIONS, cached, inner
 
 # By the kind of number: what the kernel takes, and what of Python's and NumPy's can become that.

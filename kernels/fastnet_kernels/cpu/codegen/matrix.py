@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .arrays import flat
+from .arrays import flat, vector
 from .compiling import inner
 
 
@@ -58,6 +58,30 @@ def as_matrix(M):
 def as_column(v):
     """A 1-D array of any stride as a `Matrix` of one column."""
     return Matrix(flat(v), 0, v.strides[0] // v.itemsize, 1)
+
+
+@inner
+def transposed(M):
+    """The transpose, in the same memory."""
+    return Matrix(M.data, M.offset, M.column_stride, M.row_stride)
+
+
+@inner
+def part(M, i, j):
+    """The matrix from row i and column j on."""
+    return moved(M, i * M.row_stride + j * M.column_stride)
+
+
+@inner
+def row_of(M, i, j, count):
+    """`count` numbers of row i from column j on, where rows are contiguous, as a vector."""
+    return vector(M.data, M.offset + i * M.row_stride + j, count)
+
+
+@inner
+def place_of(column, i):
+    """Where number i of a column is, in its data."""
+    return column.offset + i * column.row_stride
 
 
 @inner

@@ -16,7 +16,7 @@ from numba.extending import intrinsic
 
 from ...first_use import tell
 from .arrays import numbers_at
-from .compiling import inner, routine
+from .compiling import global_variable, inner, routine
 
 _SLOTS = 16
 _LINE = 64
@@ -42,10 +42,8 @@ _INDEX = ir.IntType(64)
 
 
 def _slot(builder, place):
-    name = "fastnet_kernels.scratch_slots"
-    slots = ir.ArrayType(_INDEX, _SLOTS)
-    found = builder.module.globals.get(name) or ir.GlobalVariable(builder.module, slots, name)
-    return builder.gep(found, [_INDEX(0), place], inbounds=True)
+    slots = global_variable(builder.module, ir.ArrayType(_INDEX, _SLOTS), "fastnet_kernels.scratch_slots")
+    return builder.gep(slots, [_INDEX(0), place], inbounds=True)
 
 
 @intrinsic
@@ -58,13 +56,18 @@ def _exchange(typing_context, place, address):
     return types.int64(types.int64, types.int64), generate
 
 
+def _call(builder, name, result, arguments):
+    """Call one of the functions above, which take a number."""
+    kind = ir.FunctionType(result, [_INDEX])
+    return builder.call(cgutils.get_or_insert_function(builder.module, kind, f"fastnet_kernels.{name}"), arguments)
+
+
 @intrinsic
 def _allocate(typing_context, n_bytes):
     """The address of new memory; 0 if there is none."""
 
     def generate(context, builder, signature, arguments):
-        kind = ir.FunctionType(_INDEX, [_INDEX])
-        return builder.call(cgutils.get_or_insert_function(builder.module, kind, "fastnet_kernels.allocate"), arguments)
+        return _call(builder, "allocate", _INDEX, arguments)
 
     return types.int64(types.int64), generate
 
@@ -72,8 +75,7 @@ def _allocate(typing_context, n_bytes):
 @intrinsic
 def _free(typing_context, address):
     def generate(context, builder, signature, arguments):
-        kind = ir.FunctionType(ir.VoidType(), [_INDEX])
-        builder.call(cgutils.get_or_insert_function(builder.module, kind, "fastnet_kernels.free"), arguments)
+        _call(builder, "free", ir.VoidType(), arguments)
         return context.get_dummy_value()
 
     return types.void(types.int64), generate
@@ -84,8 +86,7 @@ def _give_up(typing_context, n_bytes):
     """There is no memory. No exception can pass through compiled code: the process ends, with a line that says why."""
 
     def generate(context, builder, signature, arguments):
-        kind = ir.FunctionType(ir.VoidType(), [_INDEX])
-        builder.call(cgutils.get_or_insert_function(builder.module, kind, "fastnet_kernels.give_up"), arguments)
+        _call(builder, "give_up", ir.VoidType(), arguments)
         return context.get_dummy_value()
 
     return types.void(types.int64), generate

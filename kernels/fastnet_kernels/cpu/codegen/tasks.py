@@ -6,7 +6,6 @@ of a small kernel. Here one loop, compiled once, serves all of them: it calls a 
 
 import ctypes
 import os
-import sys
 
 import llvmlite.binding
 import numpy as np
@@ -15,7 +14,8 @@ from numba import prange
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-from .compiling import inner, routine
+from ...first_use import has_started_threads
+from .compiling import global_variable, inner, routine
 
 # 1 while a kernel's tasks are shared, and in a process forked after threads were started, which GNU OpenMP does not
 # survive: tasks run on the caller's thread then, with the same results. Numba's "workqueue" allows no two at once.
@@ -24,8 +24,7 @@ llvmlite.binding.add_symbol("fastnet_kernels.threads_in_use", ctypes.addressof(_
 
 
 def _after_fork():
-    parallel = sys.modules.get("numba.np.ufunc.parallel")
-    if getattr(parallel, "_is_initialized", parallel is not None):
+    if has_started_threads():
         _threads_in_use.value = 1
 
 
@@ -70,7 +69,7 @@ def _set_in_use(typing_context, value):
 
     def generate(context, builder, signature, arguments):
         name, index = "fastnet_kernels.threads_in_use", ir.IntType(64)
-        variable = builder.module.globals.get(name) or ir.GlobalVariable(builder.module, index, name)
+        variable = global_variable(builder.module, index, name)
         return builder.atomic_rmw("xchg", variable, arguments[0], "acq_rel")
 
     return types.int64(types.int64), generate

@@ -69,21 +69,22 @@ def _copy_tile(target, t, step, M, rows, depth):
 
 
 @inner
-def _transpose_tile(target, t, step, M, rows, depth):
-    """Where a row of M is contiguous: squares of a vector's side."""
+def transpose_rows(target, t, step, M, rows, size, depth):
+    """target[t + k * step + r] = M[r, k], for k < depth, and r < size in whole vectors; the last row stands for more.
+
+    Rows of M are contiguous; they are transposed in squares of a vector's side.
+    """
     lanes, rescale = VECTOR_BYTES // target.itemsize, unscaled(target)
-    index = numbers_on_stack(_INDEX)
-    for first in range(0, rows, lanes):
+    index, left = numbers_on_stack(_INDEX), depth % lanes
+    for first in range(0, size, lanes):
         for r in range(lanes):
             index[r] = min(first + r, rows - 1)
-        source, left = Rows(M.data, M.offset, M.row_stride, index), depth % lanes
         for k in range(0, depth - left, lanes):
             place = Matrix(target, t + k * step + first, step, 1)
             transpose(place, Rows(M.data, M.offset + k, M.row_stride, index), 0, None, rescale)
         if left > 0:
             place = Matrix(target, t + (depth - left) * step + first, step, 1)
-            source = Rows(M.data, M.offset + depth - left, M.row_stride, index)
-            transpose(place, source, 0, left, rescale)
+            transpose(place, Rows(M.data, M.offset + depth - left, M.row_stride, index), 0, left, rescale)
 
 
 @routine
@@ -93,7 +94,7 @@ def pack_tile(target, t, height, M, rows, depth):
     if M.row_stride == 1:
         _copy_tile(target, t, step, M, rows, depth)
     elif M.column_stride == 1:
-        _transpose_tile(target, t, step, M, rows, depth)
+        transpose_rows(target, t, step, M, rows, rows, depth)
     elif abs(M.row_stride) < abs(M.column_stride):
         for k in range(depth):
             copy_strided(target, t + k * step, 1, M.data, M.offset + k * M.column_stride, M.row_stride, rows)

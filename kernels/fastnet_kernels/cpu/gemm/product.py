@@ -16,9 +16,9 @@ from numba.core import types
 from numba.extending import intrinsic
 
 from ..codegen.arrays import vector
-from ..codegen.compiling import inner, routine
+from ..codegen.compiling import global_variable, inner, routine
 from ..codegen.loops import copy_strided
-from ..codegen.matrix import Matrix, Panels, Rows, moved
+from ..codegen.matrix import Matrix, Panels, Rows, part, row_of, transposed
 from ..codegen.processor import PANEL_BYTES, TARGET, VECTOR_BYTES
 from ..codegen.scratch import give_back, numbers_in, take
 from ..codegen.tasks import run_tasks
@@ -51,27 +51,17 @@ def _has_amx(typing_context):
 
     def generate(context, builder, signature, arguments):
         name, index = "fastnet_kernels.uses_amx", ir.IntType(64)
-        variable = builder.module.globals.get(name) or ir.GlobalVariable(builder.module, index, name)
+        variable = global_variable(builder.module, index, name)
         return builder.icmp_signed("!=", builder.load(variable), index(0))
 
     return types.boolean(), generate
 
 
 @inner
-def _transposed(M):
-    return Matrix(M.data, M.offset, M.column_stride, M.row_stride)
-
-
-@inner
-def _part(M, i, j):
-    return moved(M, i * M.row_stride + j * M.column_stride)
-
-
-@inner
 def _start(m, n, C, bias):
     """C = bias, both `Matrix`es; rows of C are contiguous."""
     for i in range(m):
-        row, first = vector(C.data, C.offset + i * C.row_stride, n), bias.offset + i * bias.row_stride
+        row, first = row_of(C, i, 0, n), bias.offset + i * bias.row_stride
         if bias.column_stride == 1:
             given = vector(bias.data, first, n)
             for j in range(n):
@@ -85,10 +75,10 @@ def _dot_task(task, m, n, k, rows, columns, C, A, B, bias):
     """Dot products of rows of A and columns of B, both contiguous."""
     blocks = n_blocks(n, columns)
     (i, i_end), (j, j_end) = bounds(task // blocks, m, rows), bounds(task % blocks, n, columns)
-    target = _part(C, i, j)
-    _start(i_end - i, j_end - j, target, _part(bias, i, j))
+    target = part(C, i, j)
+    _start(i_end - i, j_end - j, target, part(bias, i, j))
     a, one = Rows(A.data, A.offset + i * A.row_stride, A.row_stride, _IOTA), C.data.dtype.type(1)
-    gemm_dot(i_end - i, j_end - j, k, one, target, a, _transposed(_part(B, 0, j)))
+    gemm_dot(i_end - i, j_end - j, k, one, target, a, transposed(part(B, 0, j)))
 
 
 @routine
@@ -96,12 +86,12 @@ def _unpacked_task(task, m, n, k, rows, columns, C, A, B, bias):
     """A product of which nothing is packed; rows of B and C are contiguous."""
     blocks = n_blocks(n, columns)
     (i, i_end), (j, j_end) = bounds(task // blocks, m, rows), bounds(task % blocks, n, columns)
-    target, start, one = _part(C, i, j), _part(bias, i, j), C.data.dtype.type(1)
+    target, start, one = part(C, i, j), part(bias, i, j), C.data.dtype.type(1)
     if bias.column_stride == 1:
-        gemm(i_end - i, j_end - j, k, one, target, start, _part(A, i, 0), _part(B, 0, j), NO_PREFETCH)
+        gemm(i_end - i, j_end - j, k, one, target, start, part(A, i, 0), part(B, 0, j), NO_PREFETCH)
     else:
         _start(i_end - i, j_end - j, target, start)
-        gemm(i_end - i, j_end - j, k, one, target, target, _part(A, i, 0), _part(B, 0, j), NO_PREFETCH)
+        gemm(i_end - i, j_end - j, k, one, target, target, part(A, i, 0), part(B, 0, j), NO_PREFETCH)
 
 
 @routine
@@ -109,7 +99,7 @@ def _pack_task(task, count, size, height, depth, packed, M):
     """Some tiles of a matrix; `size` is from tile to tile."""
     first, last = bounds(task, n_blocks(count, height), 4)
     for tile in range(first, last):
-        some = _part(M, tile * height, 0)
+        some = part(M, tile * height, 0)
         pack_tile(packed, tile * size, height, some, min(height, count - tile * height), depth)
 
 
@@ -121,16 +111,16 @@ def _multiply_task(task, m, n, rows, columns, depth, is_first, C, A, panels, til
     (i, i_end), (j, j_end) = bounds(task // blocks, m, rows), bounds(task % blocks, n, columns)
     start = bias if is_first and bias.column_stride == 1 else C
     if is_first and bias.column_stride != 1:
-        _start(i_end - i, j_end - j, _part(C, i, j), _part(bias, i, j))
+        _start(i_end - i, j_end - j, part(C, i, j), part(bias, i, j))
     for column in range(j, j_end, nr):
         b, some = Matrix(panels, column * depth, nr, 1), min(nr, j_end - column)
         if tiles.size == 0:
-            c, s = _part(C, i, column), _part(start, i, column)
-            gemm(i_end - i, some, depth, one, c, s, _part(A, i, 0), b, NO_PREFETCH)
+            c, s = part(C, i, column), part(start, i, column)
+            gemm(i_end - i, some, depth, one, c, s, part(A, i, 0), b, NO_PREFETCH)
             continue
         for row in range(i, i_end, _MR):
             a = Matrix(tiles, row // _MR * depth * step, 1, step)
-            c, s = _part(C, row, column), _part(start, row, column)
+            c, s = part(C, row, column), part(start, row, column)
             gemm(min(_MR, i_end - row), some, depth, one, c, s, a, b, NO_PREFETCH)
 
 
@@ -139,14 +129,14 @@ def _amx_task(task, m, n, rows, columns, depth, is_first, C, A, panels, bias):
     """As `_multiply_task`, by AMX; A has contiguous rows or columns."""
     like, nr, blocks = C.data, PANEL_BYTES // C.data.itemsize, n_blocks(n, columns)
     (i, i_end), (j, j_end) = bounds(task // blocks, m, rows), bounds(task % blocks, n, columns)
-    target = _part(C, i, j)
+    target = part(C, i, j)
     if is_first:
-        _start(i_end - i, j_end - j, target, _part(bias, i, j))
+        _start(i_end - i, j_end - j, target, part(bias, i, j))
     piece = take(_AMX_SCRATCH * like.itemsize)
     scratch = numbers_in(piece, like, 0, _AMX_SCRATCH)
     c = Panels(target.data, target.offset, target.row_stride, nr)
     b = Panels(panels, j * depth, nr, depth * nr)
-    gemm_amx(i_end - i, j_end - j, depth, like.dtype.type(1), c, _part(A, i, 0), b, scratch)
+    gemm_amx(i_end - i, j_end - j, depth, like.dtype.type(1), c, part(A, i, 0), b, scratch)
     give_back(piece)
 
 
@@ -191,12 +181,12 @@ def _packed_product(m, n, k, is_shared, C, A, B, bias):
         columns_here = min(wide, n - j)
         for p in range(0, k, deep):
             depth = min(deep, k - p)
-            b = _transposed(_part(B, p, j))
+            b = transposed(part(B, p, j))
             arguments = columns_here, depth * nr, nr, depth, panels, b
             run_tasks(n_blocks(columns_here, 4 * nr), is_shared, _pack_task, arguments)
             for i in range(0, m, high):
                 rows_here = min(high, m - i)
-                a, c, start = _part(A, i, p), _part(C, i, j), _part(bias, i, j)
+                a, c, start = part(A, i, p), part(C, i, j), part(bias, i, j)
                 if tiled > 0:
                     arguments = rows_here, depth * step, _MR, depth, tiles, a
                     run_tasks(n_blocks(rows_here, 4 * _MR), is_shared, _pack_task, arguments)
@@ -249,7 +239,7 @@ def product(m, n, k, C, A, B, bias):
     if C.column_stride == 1:
         _product_by_rows(m, n, k, C, A, B, bias)
     elif C.row_stride == 1:
-        _product_by_rows(n, m, k, _transposed(C), _transposed(B), _transposed(A), _transposed(bias))
+        _product_by_rows(n, m, k, transposed(C), transposed(B), transposed(A), transposed(bias))
     else:
         piece = take(m * n * C.data.itemsize)
         numbers = numbers_in(piece, C.data, 0, m * n)

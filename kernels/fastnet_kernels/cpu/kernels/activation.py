@@ -13,10 +13,9 @@ from ...codes import (
     SOFTPLUS,
     TANH,
 )
-from ..codegen.arrays import vector
 from ..codegen.compiling import routine
 from ..codegen.kernel import kernel
-from ..codegen.matrix import as_matrix
+from ..codegen.matrix import as_matrix, row_of
 from ..codegen.scratch import give_back, take
 from ..codegen.tasks import run_tasks
 from ..layers.softmax import softmax_columns, softmax_of_one
@@ -192,8 +191,7 @@ def _softmax_task(task, m, n, is_long, Z, A):
     first, last = bounds(task, m, samples_of_task(is_long, m, n, Z.data))
     if is_long:
         for i in range(first, last):
-            z, a = vector(Z.data, Z.offset + i * Z.row_stride, n), vector(A.data, A.offset + i * A.row_stride, n)
-            softmax_of_one(z, a)
+            softmax_of_one(row_of(Z, i, 0, n), row_of(A, i, 0, n))
         return
     size = samples_together(m, n, Z.data)
     piece = take(n * size * Z.data.itemsize)

@@ -12,11 +12,11 @@ from ..codegen.arrays import vector
 from ..codegen.compiling import inner, routine
 from ..codegen.kernel import kernel
 from ..codegen.loops import map_numbers, map_rows
-from ..codegen.matrix import Matrix, as_column, as_matrix
+from ..codegen.matrix import Matrix, as_column, as_matrix, part, place_of, row_of
 from ..codegen.processor import TARGET, VECTOR_BYTES
 from ..codegen.scratch import give_back, numbers_in, take
 from ..codegen.tasks import run_tasks
-from ..layers.batch_norm import moments_of
+from ..layers.batch_norm import derivative, moments_of, normalised
 from ..partition import bounds, n_blocks, worth_threads
 from .column_sums import add_products, sum_distances
 from .samples import copy_by_units
@@ -42,11 +42,6 @@ def _units_together(m, n, like):
 def _samples_together(m, units, like):
     """How many samples a chunk has: all of them, where they fit the cache."""
     return m if m * units * like.itemsize <= _L2_BYTES else max(_ROWS, n_blocks(m, _CHUNKS))
-
-
-@inner
-def _row(M, i, j, count):
-    return vector(M.data, M.offset + i * M.row_stride + j, count)
 
 
 @inner
@@ -94,11 +89,10 @@ def _moments(A, first, last, j, mean, squares, origin, other, other_squares):
     n = mean.size
     for start in range(first, last, _ROWS):
         end = min(start + _ROWS, last)
-        first_row, share = _row(A, start, j, n), mean.dtype.type(1 / (end - start))
+        first_row, share = row_of(A, start, j, n), mean.dtype.type(1 / (end - start))
         for k in range(n):
             origin[k] = first_row[k]
-        rows = Matrix(A.data, A.offset + start * A.row_stride + j, A.row_stride, 1)
-        sum_distances(end - start, rows, origin, other, other_squares)
+        sum_distances(end - start, part(A, start, j), origin, other, other_squares)
         if start == first:
             map_numbers(_squares_from_mean, squares, (other_squares, other), (share,))
             map_numbers(_mean, mean, (other, origin), (share,))
@@ -109,8 +103,13 @@ def _moments(A, first, last, j, mean, squares, origin, other, other_squares):
 
 
 @inner
-def _normalised(a, mean, factor, beta):
-    return (a - mean) * factor + beta
+def _four_rows(M, i, j, n):
+    return row_of(M, i, j, n), row_of(M, i + 1, j, n), row_of(M, i + 2, j, n), row_of(M, i + 3, j, n)
+
+
+@inner
+def _four_rows(M, i, j, n):
+    return row_of(M, i, j, n), row_of(M, i + 1, j, n), row_of(M, i + 2, j, n), row_of(M, i + 3, j, n)
 
 
 @routine
@@ -118,11 +117,9 @@ def _normalise(A_prev, first, last, j, mean, factor, beta, A):
     n = mean.size
     whole = first + (last - first) // 4 * 4 if n * mean.itemsize >= _LONG else first
     for i in range(first, whole, 4):
-        given = _row(A_prev, i, j, n), _row(A_prev, i + 1, j, n), _row(A_prev, i + 2, j, n), _row(A_prev, i + 3, j, n)
-        written = _row(A, i, j, n), _row(A, i + 1, j, n), _row(A, i + 2, j, n), _row(A, i + 3, j, n)
-        map_rows(_normalised, written, given, (mean, factor, beta))
+        map_rows(normalised, _four_rows(A, i, j, n), _four_rows(A_prev, i, j, n), (mean, factor, beta))
     for i in range(whole, last):
-        map_numbers(_normalised, _row(A, i, j, n), (_row(A_prev, i, j, n), mean, factor, beta), ())
+        map_numbers(normalised, row_of(A, i, j, n), (row_of(A_prev, i, j, n), mean, factor, beta), ())
 
 
 @routine
@@ -140,11 +137,6 @@ def _moments_task(task, m, n, units, samples, A_prev, moments):
     give_back(piece)
 
 
-@inner
-def _entry(column, i):
-    return column.offset + i * column.row_stride
-
-
 @routine
 def _finish(m, n, j, count, samples, moments, epsilon, gamma, mean, inv_std):
     """Put the chunks' moments together, for units from j on; the first chunk's become mean and factor."""
@@ -157,7 +149,7 @@ def _finish(m, n, j, count, samples, moments, epsilon, gamma, mean, inv_std):
     one, small, share = moments.dtype.type(1), moments.dtype.type(epsilon), moments.dtype.type(1 / m)
     for k in range(count):
         scale = one / math.sqrt(squares[k] * share + small)
-        mean.data[_entry(mean, j + k)], inv_std.data[_entry(inv_std, j + k)] = first[k], scale
+        mean.data[place_of(mean, j + k)], inv_std.data[place_of(inv_std, j + k)] = first[k], scale
         squares[k] = gamma[j + k] * scale
 
 
@@ -185,9 +177,9 @@ def _unit_task(task, m, A_prev, gamma, beta, epsilon, mean, inv_std, A):
     given = vector(A_prev.data, A_prev.offset + task * A_prev.column_stride, m)
     centre, squares = moments_of(given)
     scale = kind(1) / math.sqrt(squares * kind(1 / m) + kind(epsilon))
-    mean.data[_entry(mean, task)], inv_std.data[_entry(inv_std, task)] = centre, scale
+    mean.data[place_of(mean, task)], inv_std.data[place_of(inv_std, task)] = centre, scale
     result = vector(A.data, A.offset + task * A.column_stride, m)
-    map_numbers(_normalised, result, (given,), (centre, gamma[task] * scale, beta[task]))
+    map_numbers(normalised, result, (given,), (centre, gamma[task] * scale, beta[task]))
 
 
 @routine
@@ -206,7 +198,7 @@ def _batch_norm(m, n, A_prev, gamma, beta, epsilon, mean, inv_std, A):
         numbers_in(piece, like, 2 * (chunks + 1) * n, 2 * copied),
     )
     for j in range(n):
-        of_gamma[j], of_beta[j] = gamma.data[_entry(gamma, j)], beta.data[_entry(beta, j)]
+        of_gamma[j], of_beta[j] = gamma.data[place_of(gamma, j)], beta.data[place_of(beta, j)]
     tasks = n_blocks(n, units)
     if are_rows and chunks == 1:
         arguments = m, n, units, A_prev, of_gamma, of_beta, epsilon, mean, inv_std, moments, A
@@ -238,14 +230,12 @@ def _sums_task(task, m, n, units, samples, dA, A_prev, mean, sums):
     for k in range(count):
         weighted[k] = 0
         plain[k] = 0
-    d = Matrix(dA.data, dA.offset + first * dA.row_stride + j, dA.row_stride, 1)
-    a = Matrix(A_prev.data, A_prev.offset + first * A_prev.row_stride + j, A_prev.row_stride, 1)
-    add_products(last - first, d, a, centre, plain, weighted)
+    add_products(last - first, part(dA, first, j), part(A_prev, first, j), centre, plain, weighted)
 
 
 @routine
 def _finish_sums(m, n, j, count, chunks, sums, gamma, inv_std, dgamma, dbeta, factor):
-    """dgamma and dbeta from all chunks, for units from j on; in their place what `_derivative` takes, and `factor`."""
+    """dgamma and dbeta from all chunks, for units from j on; in their place what `derivative` takes, and `factor`."""
     weighted, plain, share = vector(sums, j, count), vector(sums, n + j, count), sums.dtype.type(1 / m)
     for chunk in range(1, chunks):
         map_numbers(_sum, weighted, (weighted, vector(sums, 2 * chunk * n + j, count)), ())
@@ -253,13 +243,8 @@ def _finish_sums(m, n, j, count, chunks, sums, gamma, inv_std, dgamma, dbeta, fa
     for k in range(count):
         scale = inv_std[j + k]
         total = weighted[k] * scale
-        dgamma.data[_entry(dgamma, j + k)], dbeta.data[_entry(dbeta, j + k)] = total, plain[k]
+        dgamma.data[place_of(dgamma, j + k)], dbeta.data[place_of(dbeta, j + k)] = total, plain[k]
         weighted[k], plain[k], factor[j + k] = share * total * scale, share * plain[k], gamma[j + k] * scale
-
-
-@inner
-def _derivative(d, a, mean, factor, of_plain, of_weighted):
-    return factor * (d - of_plain - (a - mean) * of_weighted)
 
 
 @routine
@@ -269,8 +254,8 @@ def _derivative_task(task, m, n, units, samples, dA, A_prev, mean, sums, factor,
     count = end - j
     of_unit = vector(mean, j, count), vector(factor, j, count), vector(sums, n + j, count), vector(sums, j, count)
     for i in range(first, last):
-        given = _row(dA, i, j, count), _row(A_prev, i, j, count)
-        map_numbers(_derivative, _row(dA_prev, i, j, count), (*given, *of_unit), ())
+        given = row_of(dA, i, j, count), row_of(A_prev, i, j, count)
+        map_numbers(derivative, row_of(dA_prev, i, j, count), (*given, *of_unit), ())
 
 
 @routine
@@ -291,9 +276,9 @@ def _unit_backward_task(task, m, dA, A_prev, gamma, mean, inv_std, dgamma, dbeta
         plain += d[i]
         weighted += d[i] * (a[i] - centre)
     total, share = weighted * scale, kind(1 / m)
-    dgamma.data[_entry(dgamma, task)], dbeta.data[_entry(dbeta, task)] = total, plain
+    dgamma.data[place_of(dgamma, task)], dbeta.data[place_of(dbeta, task)] = total, plain
     result = vector(dA_prev.data, dA_prev.offset + task * dA_prev.column_stride, m)
-    map_numbers(_derivative, result, (d, a), (centre, gamma[task] * scale, share * plain, share * total * scale))
+    map_numbers(derivative, result, (d, a), (centre, gamma[task] * scale, share * plain, share * total * scale))
 
 
 @routine
@@ -312,8 +297,8 @@ def _batch_norm_backward(m, n, dA, A_prev, gamma, mean, inv_std, dgamma, dbeta, 
     of_gamma, centre = vector(vectors, 0, n), vector(vectors, n, n)
     scale, factor = vector(vectors, 2 * n, n), vector(vectors, 3 * n, n)
     for j in range(n):
-        of_gamma[j], centre[j] = gamma.data[_entry(gamma, j)], mean.data[_entry(mean, j)]
-        scale[j] = inv_std.data[_entry(inv_std, j)]
+        of_gamma[j], centre[j] = gamma.data[place_of(gamma, j)], mean.data[place_of(mean, j)]
+        scale[j] = inv_std.data[place_of(inv_std, j)]
     tasks = n_blocks(n, units)
     if are_rows and chunks == 1:
         arguments = m, n, units, dA, A_prev, of_gamma, centre, scale, sums, factor, dgamma, dbeta, dA_prev

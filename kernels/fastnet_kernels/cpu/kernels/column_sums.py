@@ -10,7 +10,7 @@ from numba.extending import intrinsic
 
 from ..codegen.arrays import vector
 from ..codegen.compiling import inner, routine
-from ..codegen.matrix import moved
+from ..codegen.matrix import part
 from ..codegen.processor import LINE_BYTES, VECTOR_BYTES
 from ..codegen.simd import Buffer, Operand, emit_prefetch, first_lanes, fused_multiply_add
 
@@ -76,11 +76,6 @@ def _strip(like):
     return _VECTORS * VECTOR_BYTES // like.itemsize
 
 
-@inner
-def _some_rows(M, i, j):
-    return moved(M, i * M.row_stride + j)
-
-
 @routine
 def sum_distances(rows, A, origin, plain, squares):
     """plain[j] = sum_i (A[i, j] - origin[j]) and squares[j] = sum_i (A[i, j] - origin[j])^2, for i < rows.
@@ -93,7 +88,7 @@ def sum_distances(rows, A, origin, plain, squares):
         squares[j] = 0
     for i in range(0, rows, _ROWS):
         for j in range(0, n, _strip(plain)):
-            some, start = _some_rows(A, i, j), vector(origin, j, n - j)
+            some, start = part(A, i, j), vector(origin, j, n - j)
             sums, products = vector(plain, j, n - j), vector(squares, j, n - j)
             _sum_strip(True, min(_ROWS, rows - i), n - j, some, some, start, sums, products)
 
@@ -107,6 +102,6 @@ def add_products(rows, X, A, origin, plain, weighted):
     n = plain.size
     for i in range(0, rows, _ROWS):
         for j in range(0, n, _strip(plain)):
-            x, a, start = _some_rows(X, i, j), _some_rows(A, i, j), vector(origin, j, n - j)
+            x, a, start = part(X, i, j), part(A, i, j), vector(origin, j, n - j)
             sums, products = vector(plain, j, n - j), vector(weighted, j, n - j)
             _sum_strip(False, min(_ROWS, rows - i), n - j, x, a, start, sums, products)

@@ -1,22 +1,17 @@
 """The dense layer as public kernels: Z = A_prev W^T + b and back, on matrices of any strides."""
 
 from ..codegen.arrays import flat, vector
-from ..codegen.compiling import inner, routine
+from ..codegen.compiling import routine
 from ..codegen.kernel import kernel
-from ..codegen.matrix import Matrix, as_column, as_matrix
+from ..codegen.matrix import Matrix, as_column, as_matrix, place_of, transposed
 from ..codegen.scratch import give_back, numbers_in, take
 from ..gemm.product import product
 from .column_sums import sum_distances
 
 
-@inner
-def _transposed(M):
-    return Matrix(M.data, M.offset, M.column_stride, M.row_stride)
-
-
 @routine
 def _forward(m, n, k, A_prev, W, b, Z):
-    product(m, n, k, Z, A_prev, _transposed(W), b)
+    product(m, n, k, Z, A_prev, transposed(W), b)
 
 
 @routine
@@ -31,7 +26,7 @@ def _backward(m, n, k, dZ, A_prev, W, dW, db, dA_prev):
         sums[j] = 0
     nothing = Matrix(zeros, 0, 0, 1)
     product(m, k, n, dA_prev, dZ, W, nothing)
-    product(n, k, m, dW, _transposed(dZ), A_prev, nothing)
+    product(n, k, m, dW, transposed(dZ), A_prev, nothing)
     if dZ.column_stride == 1:
         sum_distances(m, dZ, vector(zeros, 0, n), sums, squares)
     elif abs(dZ.column_stride) < abs(dZ.row_stride):
@@ -43,7 +38,7 @@ def _backward(m, n, k, dZ, A_prev, W, dW, db, dA_prev):
             for i in range(m):
                 sums[j] += dZ.data[dZ.offset + i * dZ.row_stride + j * dZ.column_stride]
     for j in range(n):
-        db.data[db.offset + j * db.row_stride] = sums[j]
+        db.data[place_of(db, j)] = sums[j]
     give_back(piece)
 
 

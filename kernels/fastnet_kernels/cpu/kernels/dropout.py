@@ -4,7 +4,7 @@ from ..codegen.arrays import ON_STACK, numbers_on_stack, vector
 from ..codegen.compiling import routine
 from ..codegen.kernel import kernel
 from ..codegen.loops import copy_strided
-from ..codegen.matrix import as_matrix
+from ..codegen.matrix import as_matrix, row_of
 from ..codegen.processor import TARGET
 from ..codegen.tasks import run_tasks
 from ..layers.dropout import drop
@@ -38,8 +38,7 @@ def _task(task, m, n, rate, key, A_prev, A):
         return
     for i in range(first, last):
         if is_whole:
-            given = vector(A_prev.data, A_prev.offset + i * A_prev.row_stride, n)
-            drop(given, vector(A.data, A.offset + i * A.row_stride, n), i * n, 1, rate, key)
+            drop(row_of(A_prev, i, 0, n), row_of(A, i, 0, n), i * n, 1, rate, key)
         else:
             _dropout_row(i, n, rate, key, A_prev, A)
 

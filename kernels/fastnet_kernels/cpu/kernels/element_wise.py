@@ -8,7 +8,7 @@ from ...codes import HARD_SIGMOID, HARD_SILU, LEAKY_RELU, LINEAR, RELU
 from ..codegen.arrays import ON_STACK, numbers_on_stack, vector
 from ..codegen.compiling import inner, routine
 from ..codegen.loops import copy_strided
-from ..codegen.matrix import Matrix
+from ..codegen.matrix import row_of, transposed
 from ..codegen.processor import TARGET
 from ..codegen.tasks import run_tasks
 from ..layers.activation import activate, derive
@@ -74,20 +74,13 @@ def _task(task, is_derivative, activation, slope, m, n, are_rows, given, A, resu
     first, last = bounds(task // pieces, m, rows)
     start, end = bounds(task % pieces, n, _RUN)
     for i in range(first, last):
-        d = vector(given.data, given.offset + i * given.row_stride + start, end - start)
-        a = vector(A.data, A.offset + i * A.row_stride + start, end - start)
-        r = vector(result.data, result.offset + i * result.row_stride + start, end - start)
-        _apply(is_derivative, activation, slope, d, a, r)
+        d, a = row_of(given, i, start, end - start), row_of(A, i, start, end - start)
+        _apply(is_derivative, activation, slope, d, a, row_of(result, i, start, end - start))
 
 
 @inner
-def _transposed(M):
-    return Matrix(M.data, M.offset, M.column_stride, M.row_stride)
-
-
-@inner
-def _have_rows(n, given, A, result):
-    """Whether rows of n numbers are contiguous in all three."""
+def _have_rows(given, A, result):
+    """Whether rows are contiguous in all three."""
     return given.column_stride == 1 and A.column_stride == 1 and result.column_stride == 1
 
 
@@ -99,11 +92,11 @@ def apply_to_matrix(is_derivative, activation, slope, m, n, given, A, result):
     """
     if m == 0 or n == 0:
         return
-    if n == 1 or not _have_rows(n, given, A, result):
-        m, n, given, A, result = n, m, _transposed(given), _transposed(A), _transposed(result)
-    are_rows = _have_rows(n, given, A, result)
+    if n == 1 or not _have_rows(given, A, result):
+        m, n, given, A, result = n, m, transposed(given), transposed(A), transposed(result)
+    are_rows = _have_rows(given, A, result)
     if not are_rows and abs(result.row_stride) < abs(result.column_stride):
-        m, n, given, A, result = n, m, _transposed(given), _transposed(A), _transposed(result)
+        m, n, given, A, result = n, m, transposed(given), transposed(A), transposed(result)
     if are_rows and (m == 1 or (given.row_stride == n and A.row_stride == n and result.row_stride == n)):
         m, n = 1, m * n
     elif n < _SHORT:

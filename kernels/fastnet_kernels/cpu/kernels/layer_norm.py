@@ -6,14 +6,16 @@ from ..codegen.arrays import matrix, vector
 from ..codegen.compiling import inner, routine
 from ..codegen.kernel import kernel
 from ..codegen.loops import map_numbers
-from ..codegen.matrix import as_column, as_matrix
+from ..codegen.matrix import as_column, as_matrix, place_of, row_of
 from ..codegen.scratch import give_back, numbers_in, take
 from ..codegen.tasks import run_tasks
 from ..layers.layer_norm import (
     add_sums_of_columns,
+    derivative,
     moments_of_columns,
     normalise_columns,
     normalise_columns_backward,
+    normalised,
 )
 from ..partition import bounds, n_blocks, worth_threads
 from .samples import (
@@ -29,22 +31,6 @@ from .samples import (
 _SUMS = 32  # partial sums of dgamma and dbeta, at the most: each of some samples
 
 
-@inner
-def _row(M, i, n):
-    return vector(M.data, M.offset + i * M.row_stride, n)
-
-
-@inner
-def _entry(column, i):
-    """Where number i of a column is, in its data."""
-    return column.offset + i * column.row_stride
-
-
-@inner
-def _normalised(a, gamma, beta, mean, inv_std):
-    return (a - mean) * inv_std * gamma + beta
-
-
 @routine
 def _normalise_row(a_prev, gamma, beta, epsilon, mean, inv_std, a):
     """As `moments_of_columns` and `normalise_columns` do it, of one sample whose numbers are contiguous."""
@@ -57,7 +43,7 @@ def _normalise_row(a_prev, gamma, beta, epsilon, mean, inv_std, a):
         total += (a_prev[j] - centre) * (a_prev[j] - centre)
     mean[0] = centre
     inv_std[0] = one / math.sqrt(total * share + a.dtype.type(epsilon))
-    map_numbers(_normalised, a, (a_prev, gamma, beta), (centre, inv_std[0]))
+    map_numbers(normalised, a, (a_prev, gamma, beta), (centre, inv_std[0]))
 
 
 @inner
@@ -68,11 +54,6 @@ def _with_weighted(total, d, a, mean, inv_std):
 @inner
 def _with_plain(total, d):
     return total + d
-
-
-@inner
-def _derivative(d, a, gamma, mean, inv_std, plain, weighted):
-    return inv_std * (gamma * d - plain - (a - mean) * inv_std * weighted)
 
 
 @routine
@@ -88,7 +69,7 @@ def _normalise_row_backward(d, a, gamma, mean, inv_std, means, dgamma, dbeta, da
     means[0], means[1] = plain, weighted
     map_numbers(_with_weighted, dgamma, (dgamma, d, a), (mean, inv_std))
     map_numbers(_with_plain, dbeta, (dbeta, d), ())
-    map_numbers(_derivative, da, (d, a, gamma), (mean, inv_std, plain, weighted))
+    map_numbers(derivative, da, (d, a, gamma), (mean, inv_std, plain, weighted))
 
 
 @routine
@@ -96,8 +77,8 @@ def _task(task, m, n, is_long, A_prev, gamma, beta, epsilon, mean, inv_std, A):
     first, last = bounds(task, m, samples_of_task(is_long, m, n, A.data))
     if is_long:
         for i in range(first, last):
-            centre, scale = vector(mean.data, _entry(mean, i), 1), vector(inv_std.data, _entry(inv_std, i), 1)
-            _normalise_row(_row(A_prev, i, n), gamma, beta, epsilon, centre, scale, _row(A, i, n))
+            centre, scale = vector(mean.data, place_of(mean, i), 1), vector(inv_std.data, place_of(inv_std, i), 1)
+            _normalise_row(row_of(A_prev, i, 0, n), gamma, beta, epsilon, centre, scale, row_of(A, i, 0, n))
         return
     size = samples_together(m, n, A.data)
     piece = take((2 * n + 2) * size * A.data.itemsize)
@@ -108,7 +89,7 @@ def _task(task, m, n, is_long, A_prev, gamma, beta, epsilon, mean, inv_std, A):
     normalise_columns(given, moments[0], moments[1], gamma, beta, result)
     write_samples(result, A, first, last - first)
     for i in range(first, last):
-        mean.data[_entry(mean, i)], inv_std.data[_entry(inv_std, i)] = moments[0, i - first], moments[1, i - first]
+        mean.data[place_of(mean, i)], inv_std.data[place_of(inv_std, i)] = moments[0, i - first], moments[1, i - first]
     give_back(piece)
 
 
@@ -118,7 +99,7 @@ def _layer_norm(m, n, A_prev, gamma, beta, epsilon, mean, inv_std, A):
     piece = take(2 * n * A.data.itemsize)
     of_gamma, of_beta = numbers_in(piece, A.data, 0, n), numbers_in(piece, A.data, n, n)
     for j in range(n):
-        of_gamma[j], of_beta[j] = gamma.data[_entry(gamma, j)], beta.data[_entry(beta, j)]
+        of_gamma[j], of_beta[j] = gamma.data[place_of(gamma, j)], beta.data[place_of(beta, j)]
     arguments = m, n, is_long, A_prev, of_gamma, of_beta, epsilon, mean, inv_std, A
     run_tasks(n_sample_tasks(m, n, is_long, A.data), worth_threads(m * n * A.data.itemsize, 2), _task, arguments)
     give_back(piece)
@@ -143,12 +124,12 @@ def _backward_task(task, m, n, is_long, dA, A_prev, gamma, mean, inv_std, means,
         count = min(size, last - i)
         moments = block_in(piece, sums, 0, 5, size)
         for k in range(count):
-            moments[0, k], moments[1, k] = mean.data[_entry(mean, i + k)], inv_std.data[_entry(inv_std, i + k)]
+            moments[0, k], moments[1, k] = mean.data[place_of(mean, i + k)], inv_std.data[place_of(inv_std, i + k)]
         if is_long:
             both = numbers_in(piece, sums, 2, 2)
             _normalise_row_backward(
-                _row(dA, i, n), _row(A_prev, i, n), gamma, moments[0, 0], moments[1, 0], both, dgamma, dbeta,
-                _row(dA_prev, i, n),
+                row_of(dA, i, 0, n), row_of(A_prev, i, 0, n), gamma, moments[0, 0], moments[1, 0], both, dgamma, dbeta,
+                row_of(dA_prev, i, 0, n),
             )  # fmt: skip
         else:
             blocks = numbers_in(piece, sums, 5 * size, 3 * n * size)
@@ -183,7 +164,7 @@ def _layer_norm_backward(m, n, dA, A_prev, gamma, mean, inv_std, means, dgamma, 
     piece = take((2 * count + 1) * n * like.itemsize)
     sums, of_gamma = numbers_in(piece, like, 0, 2 * count * n), numbers_in(piece, like, 2 * count * n, n)
     for j in range(n):
-        of_gamma[j] = gamma.data[_entry(gamma, j)]
+        of_gamma[j] = gamma.data[place_of(gamma, j)]
     arguments = m, n, is_long, dA, A_prev, of_gamma, mean, inv_std, means, sums, dA_prev
     if n > 0:
         run_tasks(count, worth_threads(m * n * like.itemsize, 2), _backward_task, arguments)
@@ -192,7 +173,7 @@ def _layer_norm_backward(m, n, dA, A_prev, gamma, mean, inv_std, means, dgamma, 
         for task in range(count):
             weighted += sums[2 * task * n + j]
             plain += sums[(2 * task + 1) * n + j]
-        dgamma.data[_entry(dgamma, j)], dbeta.data[_entry(dbeta, j)] = weighted, plain
+        dgamma.data[place_of(dgamma, j)], dbeta.data[place_of(dbeta, j)] = weighted, plain
     give_back(piece)
 
 

@@ -2,14 +2,15 @@
 
 from ...codes import ABSOLUTE_ERROR, HINGE, HUBER, LOG_LOSS, QUANTILE, SQUARED_ERROR
 from ..codegen.arrays import vector
-from ..codegen.compiling import inner, routine
+from ..codegen.compiling import routine
 from ..codegen.kernel import kernel
-from ..codegen.matrix import as_column, as_matrix
+from ..codegen.matrix import as_column, as_matrix, place_of, row_of
 from ..codegen.scratch import give_back, numbers_in, take
 from ..codegen.tasks import run_tasks
 from ..loss import (
     cross_entropy_columns,
     cross_entropy_of_one,
+    label_of,
     log_loss_columns,
     log_loss_of_one,
     robust_columns,
@@ -27,11 +28,6 @@ from .samples import (
     samples_together,
     write_samples,
 )
-
-
-@inner
-def _row(M, i, n):
-    return vector(M.data, M.offset + i * M.row_stride, n)
 
 
 @routine
@@ -60,8 +56,8 @@ def _loss_task(task, loss, setting, m, n, is_long, Z, Y, L, dZ):
     first, last = bounds(task, m, samples_of_task(is_long, m, n, Z.data))
     if is_long:
         for i in range(first, last):
-            l = vector(L.data, L.offset + i * L.row_stride, 1)
-            _loss_of_one(loss, setting, _row(Z, i, n), _row(Y, i, n), l, _row(dZ, i, n), weight)
+            l = vector(L.data, place_of(L, i), 1)
+            _loss_of_one(loss, setting, row_of(Z, i, 0, n), row_of(Y, i, 0, n), l, row_of(dZ, i, 0, n), weight)
         return
     size = samples_together(m, n, Z.data)
     piece = take((3 * n + 1) * size * Z.data.itemsize)
@@ -76,7 +72,7 @@ def _loss_task(task, loss, setting, m, n, is_long, Z, Y, L, dZ):
     _loss_columns(loss, setting, z, y, l, dz, weight)
     write_samples(dz, dZ, first, last - first)
     for i in range(first, last):
-        L.data[L.offset + i * L.row_stride] = l[i - first]
+        L.data[place_of(L, i)] = l[i - first]
     give_back(piece)
 
 
@@ -94,9 +90,9 @@ def _cross_entropy_task(task, smoothing, m, n, is_long, Z, Y, L, dZ):
     first, last = bounds(task, m, samples_of_task(is_long, m, n, Z.data))
     if is_long:
         for i in range(first, last):
-            l = vector(L.data, L.offset + i * L.row_stride, 1)
-            label = Y.data[Y.offset + i * Y.row_stride]
-            cross_entropy_of_one(_row(Z, i, n), label, smoothing, l, _row(dZ, i, n), weight)
+            l = vector(L.data, place_of(L, i), 1)
+            label = Y.data[place_of(Y, i)]
+            cross_entropy_of_one(row_of(Z, i, 0, n), label, smoothing, l, row_of(dZ, i, 0, n), weight)
         return
     size = samples_together(m, n, Z.data)
     piece = take((2 * n + 2) * size * Z.data.itemsize)
@@ -104,19 +100,12 @@ def _cross_entropy_task(task, smoothing, m, n, is_long, Z, Y, L, dZ):
     l, labels = numbers_in(piece, Z.data, 2 * n * size, size), block_in(piece, Z.data, 2 * n + 1, 1, size)
     read_samples(Z, first, last - first, z)
     for i in range(size):
-        labels[0, i] = _label(Y.data[Y.offset + (first + i) * Y.row_stride], n) if first + i < last else 0
+        labels[0, i] = label_of(Y.data[place_of(Y, first + i)], n) if first + i < last else 0
     cross_entropy_columns(z, labels, smoothing, l, dz, weight)
     write_samples(dz, dZ, first, last - first)
     for i in range(first, last):
-        L.data[L.offset + i * L.row_stride] = l[i - first]
+        L.data[place_of(L, i)] = l[i - first]
     give_back(piece)
-
-
-@inner
-def _label(y, n):
-    """A label of any dtype, which the logits' dtype may not hold, as the index of a class; -1 if it is none."""
-    label = int(y) if 0 <= y < n else -1
-    return label if label == y else -1
 
 
 @routine

@@ -1,7 +1,7 @@
 """The optimizers as public kernels: one pass over the parameters and what goes with them, all (n,), in place."""
 
 from ..codegen.arrays import flat, vector
-from ..codegen.compiling import routine
+from ..codegen.compiling import inner, routine
 from ..codegen.kernel import kernel
 from ..codegen.processor import TARGET
 from ..codegen.tasks import run_tasks
@@ -38,44 +38,48 @@ def _adam_task(task, n, parameters, gradients, mean, mean_square, settings, step
     adam_of(w, g, m, vector(mean_square, i, end - i), settings, step)
 
 
+@inner
+def _run(task, parameters, arguments):
+    """Call a task for each piece of the parameters, with how many these are and the arguments."""
+    n = parameters.size
+    run_tasks(n_blocks(n, _NUMBERS), worth_threads(n * parameters.itemsize, 2), task, (n, flat(parameters), *arguments))
+
+
+@inner
+def _adam(parameters, gradients, mean, mean_square, step, learning_rate, settings):
+    step = adam_step(step, learning_rate, settings)
+    _run(_adam_task, parameters, (flat(gradients), flat(mean), flat(mean_square), settings, step))
+
+
 @kernel
 def sgd(parameters, gradients, learning_rate):
     """parameters -= learning_rate * gradients, in place; both (n,)."""
-    n = parameters.size
-    arguments = n, flat(parameters), flat(gradients), learning_rate
-    run_tasks(n_blocks(n, _NUMBERS), worth_threads(n * parameters.itemsize, 2), _sgd_task, arguments)
+    _run(_sgd_task, parameters, (flat(gradients), learning_rate))
 
 
 @kernel
 def sgd_momentum(parameters, gradients, velocity, learning_rate, momentum, weight_decay, nesterov):
     """velocity = momentum * velocity + g; parameters -= learning_rate * velocity, in place; all (n,)."""
-    n = parameters.size
-    arrays = n, flat(parameters), flat(gradients), flat(velocity)
-    arguments = (*arrays, learning_rate, momentum, weight_decay, nesterov)
-    run_tasks(n_blocks(n, _NUMBERS), worth_threads(n * parameters.itemsize, 2), _momentum_task, arguments)
+    settings = learning_rate, momentum, weight_decay, nesterov
+    _run(_momentum_task, parameters, (flat(gradients), flat(velocity), *settings))
 
 
 @kernel
 def rmsprop(parameters, gradients, velocity, mean_square, learning_rate, decay, momentum, epsilon, weight_decay):
     """mean_square = decay * mean_square + (1 - decay) * g^2; velocity = momentum * velocity + g / its root; (n,)."""
-    n, settings = parameters.size, RMSProp(decay, momentum, epsilon, weight_decay)
-    arguments = n, flat(parameters), flat(gradients), flat(velocity), flat(mean_square), learning_rate, settings
-    run_tasks(n_blocks(n, _NUMBERS), worth_threads(n * parameters.itemsize, 2), _rmsprop_task, arguments)
+    settings = RMSProp(decay, momentum, epsilon, weight_decay)
+    _run(_rmsprop_task, parameters, (flat(gradients), flat(velocity), flat(mean_square), learning_rate, settings))
 
 
 @kernel
 def adam(parameters, gradients, mean, mean_square, step, learning_rate, beta1, beta2, epsilon, weight_decay):
     """parameters -= learning_rate * mean / (sqrt(mean_square) + epsilon), both corrected for `step` (from 1); (n,)."""
-    n, settings = parameters.size, Adam(beta1, beta2, epsilon, weight_decay, False)
-    arrays = n, flat(parameters), flat(gradients), flat(mean), flat(mean_square)
-    arguments = (*arrays, settings, adam_step(step, learning_rate, settings))
-    run_tasks(n_blocks(n, _NUMBERS), worth_threads(n * parameters.itemsize, 2), _adam_task, arguments)
+    settings = Adam(beta1, beta2, epsilon, weight_decay, False)
+    _adam(parameters, gradients, mean, mean_square, step, learning_rate, settings)
 
 
 @kernel
 def adamw(parameters, gradients, mean, mean_square, step, learning_rate, beta1, beta2, epsilon, weight_decay):
     """parameters *= 1 - learning_rate * weight_decay, then a step of `adam` without weight decay; all (n,)."""
-    n, settings = parameters.size, Adam(beta1, beta2, epsilon, weight_decay, True)
-    arrays = n, flat(parameters), flat(gradients), flat(mean), flat(mean_square)
-    arguments = (*arrays, settings, adam_step(step, learning_rate, settings))
-    run_tasks(n_blocks(n, _NUMBERS), worth_threads(n * parameters.itemsize, 2), _adam_task, arguments)
+    settings = Adam(beta1, beta2, epsilon, weight_decay, True)
+    _adam(parameters, gradients, mean, mean_square, step, learning_rate, settings)

@@ -6,14 +6,15 @@ copied to where a sample is a column, so that a vector holds many samples; as th
 
 import numpy as np
 
-from ..codegen.arrays import ON_STACK, flat, matrix, numbers_on_stack, vector
+from ..codegen.arrays import ON_STACK, flat, matrix, numbers_on_stack
 from ..codegen.compiling import inner, routine
 from ..codegen.loops import copy_strided
-from ..codegen.matrix import Matrix, Rows, unscaled
+from ..codegen.matrix import Matrix, Rows, part, unscaled
 from ..codegen.processor import TARGET, VECTOR_BYTES
 from ..codegen.scratch import numbers_in
 from ..codegen.tasks import run_tasks
 from ..gemm.load_convert import transpose
+from ..gemm.pack_tiles import transpose_rows
 from ..partition import bounds, n_blocks
 
 _BLOCK_BYTES = TARGET.kernel_block_bytes
@@ -41,25 +42,13 @@ def block_in(piece, like, place, n, size):
     return matrix(numbers_in(piece, like, place * n * size, n * size), 0, n, size)
 
 
-@inner
-def _rows_from(first, count, index):
-    """index[i] = first + i, for a vector of samples; where there are no more, the last one again."""
-    for i in range(index.size):
-        index[i] = first + min(i, count - 1)
-
-
 @routine
 def read_samples(M, first, count, block):
     """block[j, i] = M[first + i, j], for i < count; for other i whatever is a number of M. `M` is a `Matrix`."""
     n, size = block.shape
-    lanes, rescale, start = VECTOR_BYTES // block.itemsize, unscaled(block), M.offset + first * M.row_stride
+    start = M.offset + first * M.row_stride
     if M.column_stride == 1:
-        index, numbers = vector(numbers_on_stack(_INDEX), 0, lanes), flat(block)
-        for i in range(0, size, lanes):
-            _rows_from(min(first + i, first + count - 1), max(1, count - i), index)
-            for j in range(0, n, lanes):
-                source = Rows(M.data, M.offset + j, M.row_stride, index)
-                transpose(Matrix(numbers, j * size + i, size, 1), source, 0, min(lanes, n - j), rescale)
+        transpose_rows(flat(block), 0, size, part(M, first, 0), count, size, n)
         return
     for j in range(n):
         row = block[j]
@@ -75,9 +64,10 @@ def write_samples(block, M, first, count):
     lanes, rescale, start = VECTOR_BYTES // block.itemsize, unscaled(block), M.offset + first * M.row_stride
     whole = 0
     if M.column_stride == 1:
-        index, numbers, whole = vector(numbers_on_stack(_INDEX), 0, lanes), flat(block), n // lanes * lanes
+        index, numbers, whole = numbers_on_stack(_INDEX), flat(block), n // lanes * lanes
         for j in range(0, whole, lanes):
-            _rows_from(j, lanes, index)
+            for r in range(lanes):
+                index[r] = j + r
             for i in range(0, count, lanes):
                 target = Matrix(M.data, start + i * M.row_stride + j, M.row_stride, 1)
                 transpose(target, Rows(numbers, i, size, index), 0, min(lanes, count - i), rescale)

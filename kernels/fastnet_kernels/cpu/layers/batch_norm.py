@@ -59,6 +59,18 @@ def moments_of_rows(A, m, mean, squares):
         mean[j], squares[j] = moments_of(A[j, :m])
 
 
+@inner
+def normalised(a, mean, factor, shift):
+    """A number of the output, with factor = gamma inv_std."""
+    return (a - mean) * factor + shift
+
+
+@inner
+def derivative(d, a, mean, factor, of_plain, of_weighted):
+    """A number of dA_prev, with factor = gamma inv_std, and the shares of dbeta, and of dgamma times inv_std."""
+    return factor * (d - of_plain - (a - mean) * of_weighted)
+
+
 @routine
 def normalise_rows(A_prev, mean, inv_std, gamma, beta, A):
     """A[j] = gamma[j] (A_prev[j] - mean[j]) inv_std[j] + beta[j]; A and A_prev (n, m)."""
@@ -66,7 +78,7 @@ def normalise_rows(A_prev, mean, inv_std, gamma, beta, A):
         given, row, centre = A_prev[j], A[j], mean[j]
         factor, shift = gamma[j] * inv_std[j], beta[j]
         for i in range(row.size):
-            row[i] = (given[i] - centre) * factor + shift
+            row[i] = normalised(given[i], centre, factor, shift)
 
 
 @routine
@@ -93,7 +105,7 @@ def normalise_rows_backward(dA, A_prev, share, statistics, gamma, dgamma, dbeta,
         d, a, result, centre = dA[j], A_prev[j], dA_prev[j], statistics.mean[j]
         factor, of_plain, of_weighted = gamma[j] * inv_std[j], share * dbeta[j], share * dgamma[j] * inv_std[j]
         for i in range(result.size):
-            result[i] = factor * (d[i] - of_plain - (a[i] - centre) * of_weighted)
+            result[i] = derivative(d[i], a[i], centre, factor, of_plain, of_weighted)
 
 
 # What the layer keeps in the workspace, vectors (n_l,): four of the mini-batch, and two of each of its blocks.

@@ -33,13 +33,25 @@ def moments_of_columns(A, mean, inv_std, epsilon):
         inv_std[i] = one / math.sqrt(inv_std[i] + A.dtype.type(epsilon))
 
 
+@inner
+def normalised(a, gamma, beta, mean, inv_std):
+    """A number of the output."""
+    return (a - mean) * inv_std * gamma + beta
+
+
+@inner
+def derivative(d, a, gamma, mean, inv_std, plain, weighted):
+    """A number of dA_prev; `plain` and `weighted` are the means of G and of G X over the sample."""
+    return inv_std * (gamma * d - plain - (a - mean) * inv_std * weighted)
+
+
 @routine
 def normalise_columns(A_prev, mean, inv_std, gamma, beta, A):
     """A[j, i] = gamma[j] (A_prev[j, i] - mean[i]) inv_std[i] + beta[j]."""
     for j in range(A.shape[0]):
         given, row, factor, shift = A_prev[j], A[j], gamma[j], beta[j]
         for i in range(row.size):
-            row[i] = (given[i] - mean[i]) * inv_std[i] * factor + shift
+            row[i] = normalised(given[i], factor, shift, mean[i], inv_std[i])
 
 
 @routine
@@ -62,7 +74,7 @@ def normalise_columns_backward(dA, A_prev, mean, inv_std, gamma, plain, weighted
     for j in range(n):
         d, a, result, factor = dA[j], A_prev[j], dA_prev[j], gamma[j]
         for i in range(m):
-            result[i] = inv_std[i] * (factor * d[i] - plain[i] - (a[i] - mean[i]) * inv_std[i] * weighted[i])
+            result[i] = derivative(d[i], a[i], factor, mean[i], inv_std[i], plain[i], weighted[i])
 
 
 @routine
