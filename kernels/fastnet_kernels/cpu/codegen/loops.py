@@ -113,19 +113,19 @@ def map_numbers(typing_context, function, target, sources, parameters):
 
 
 @intrinsic
-def map_to_two(typing_context, function, targets, sources):
-    """targets[0][i], targets[1][i] = function(*[source[i] for source in sources]), as `map_numbers`."""
-    emit = _map(typing_context, function, list(targets), [tuple(sources)], (), ())
+def map_to_many(typing_context, function, targets, sources, parameters):
+    """targets[0][i], targets[1][i], ... = function(*[s[i] for s in sources], *parameters), as `map_numbers`."""
+    emit = _map(typing_context, function, list(targets), [tuple(sources)], (), parameters)
 
     def generate(context, builder, signature, arguments):
-        written, read = (
+        written, read, settings = (
             cgutils.unpack_tuple(builder, value, len(kinds))
-            for value, kinds in zip(arguments[1:], (targets, sources), strict=True)
+            for value, kinds in zip(arguments[1:], (targets, sources, parameters), strict=True)
         )
-        emit(context, builder, written, [read], [], [])
+        emit(context, builder, written, [read], [], settings)
         return context.get_dummy_value()
 
-    return types.void(function, targets, sources), generate
+    return types.void(function, targets, sources, parameters), generate
 
 
 @intrinsic

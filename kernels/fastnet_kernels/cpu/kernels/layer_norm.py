@@ -5,7 +5,7 @@ import math
 from ..codegen.arrays import matrix, vector
 from ..codegen.compiling import inner, routine
 from ..codegen.kernel import kernel
-from ..codegen.loops import map_numbers
+from ..codegen.loops import map_numbers, map_to_many
 from ..codegen.matrix import as_column, as_matrix, place_of, row_of
 from ..codegen.scratch import give_back, numbers_in, take
 from ..codegen.tasks import run_tasks
@@ -28,7 +28,8 @@ from .samples import (
     write_samples,
 )
 
-_SUMS = 32  # partial sums of dgamma and dbeta, at the most: each of some samples
+_SUMS = 32  # partial sums of dgamma and dbeta, at the most
+_SAMPLES_OF_SUM = 8  # of each, at the least: a sum is cleared, and added to the others
 
 
 @routine
@@ -47,13 +48,10 @@ def _normalise_row(a_prev, gamma, beta, epsilon, mean, inv_std, a):
 
 
 @inner
-def _with_weighted(total, d, a, mean, inv_std):
-    return total + d * (a - mean) * inv_std
-
-
-@inner
-def _with_plain(total, d):
-    return total + d
+def _derivatives(d, a, gamma, weighted_sum, plain_sum, mean, inv_std, plain, weighted):
+    """Numbers of dA_prev, dgamma and dbeta, in one pass: longer rows come from the second-level cache each time."""
+    da = derivative(d, a, gamma, mean, inv_std, plain, weighted)
+    return da, weighted_sum + d * (a - mean) * inv_std, plain_sum + d
 
 
 @routine
@@ -67,9 +65,8 @@ def _normalise_row_backward(d, a, gamma, mean, inv_std, means, dgamma, dbeta, da
         weighted += g * (a[j] - mean)
     plain, weighted = plain * share, weighted * inv_std * share
     means[0], means[1] = plain, weighted
-    map_numbers(_with_weighted, dgamma, (dgamma, d, a), (mean, inv_std))
-    map_numbers(_with_plain, dbeta, (dbeta, d), ())
-    map_numbers(derivative, da, (d, a, gamma), (mean, inv_std, plain, weighted))
+    settings = mean, inv_std, plain, weighted
+    map_to_many(_derivatives, (da, dgamma, dbeta), (d, a, gamma, dgamma, dbeta), settings)
 
 
 @routine
@@ -106,14 +103,19 @@ def _layer_norm(m, n, A_prev, gamma, beta, epsilon, mean, inv_std, A):
 
 
 @inner
-def _samples_of_sum(m, n, like):
+def _samples_of_sum(m, n):
     """How many samples a task sums dgamma and dbeta of."""
-    return max(n_blocks(m, _SUMS), max(1, 8192 // n))
+    return max(n_blocks(m, _SUMS), _SAMPLES_OF_SUM, 8192 // n)
+
+
+@inner
+def _sum(total, more):
+    return total + more
 
 
 @routine
 def _backward_task(task, m, n, is_long, dA, A_prev, gamma, mean, inv_std, means, sums, dA_prev):
-    first, last = bounds(task, m, _samples_of_sum(m, n, sums))
+    first, last = bounds(task, m, _samples_of_sum(m, n))
     dgamma, dbeta = vector(sums, 2 * task * n, n), vector(sums, (2 * task + 1) * n, n)
     for j in range(n):
         dgamma[j] = 0
@@ -160,20 +162,23 @@ def _backward_of_block(first, count, n, size, blocks, moments, dA, A_prev, gamma
 def _layer_norm_backward(m, n, dA, A_prev, gamma, mean, inv_std, means, dgamma, dbeta, dA_prev):
     like = dA.data
     is_long = are_long_rows(n, dA) and are_long_rows(n, A_prev) and are_long_rows(n, dA_prev)
-    count = n_blocks(m, _samples_of_sum(m, max(1, n), like))
+    count = max(1, n_blocks(m, _samples_of_sum(m, max(1, n))))
     piece = take((2 * count + 1) * n * like.itemsize)
     sums, of_gamma = numbers_in(piece, like, 0, 2 * count * n), numbers_in(piece, like, 2 * count * n, n)
     for j in range(n):
         of_gamma[j] = gamma.data[place_of(gamma, j)]
     arguments = m, n, is_long, dA, A_prev, of_gamma, mean, inv_std, means, sums, dA_prev
-    if n > 0:
+    if m == 0:
+        for j in range(2 * n):
+            sums[j] = 0
+    elif n > 0:
         run_tasks(count, worth_threads(m * n * like.itemsize, 2), _backward_task, arguments)
+    weighted, plain = vector(sums, 0, n), vector(sums, n, n)
+    for task in range(1, count):
+        map_numbers(_sum, weighted, (weighted, vector(sums, 2 * task * n, n)), ())
+        map_numbers(_sum, plain, (plain, vector(sums, (2 * task + 1) * n, n)), ())
     for j in range(n):
-        weighted, plain = like.dtype.type(0), like.dtype.type(0)
-        for task in range(count):
-            weighted += sums[2 * task * n + j]
-            plain += sums[(2 * task + 1) * n + j]
-        dgamma.data[place_of(dgamma, j)], dbeta.data[place_of(dbeta, j)] = weighted, plain
+        dgamma.data[place_of(dgamma, j)], dbeta.data[place_of(dbeta, j)] = weighted[j], plain[j]
     give_back(piece)
 
 

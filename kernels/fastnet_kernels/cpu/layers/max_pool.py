@@ -18,7 +18,7 @@ from ...codes import (
 )
 from ..codegen.arrays import ON_STACK, image, numbers_on_stack, vector
 from ..codegen.compiling import inner, routine
-from ..codegen.loops import map_numbers, map_to_two
+from ..codegen.loops import map_numbers, map_to_many
 from ..step.workspace import offset_of
 
 
@@ -109,9 +109,9 @@ def pool_backward(dA, A_prev, A, pool_height, pool_width, stride_y, stride_x, dA
                             vector(dA_prev[row, column], start, count),
                         )
                         if adds:
-                            map_to_two(_added_and_left, (result, some), (some, a, largest, result))
+                            map_to_many(_added_and_left, (result, some), (some, a, largest, result), ())
                         else:
-                            map_to_two(_taken_and_left, (result, some), (some, a, largest))
+                            map_to_many(_taken_and_left, (result, some), (some, a, largest), ())
 
 
 @inner
