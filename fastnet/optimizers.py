@@ -42,7 +42,7 @@ class Optimizer:
     def settings(self) -> np.ndarray:
         """The settings as the compiled program reads them."""
         found = np.zeros(codes.OPTIMIZER_SETTINGS)
-        found[codes.WEIGHT_DECAY] = self.weight_decay
+        found[codes.WEIGHT_DECAY], found[codes.PENALTY_FACTOR] = self.weight_decay, 1
         found[codes.CLIP_VALUE] = math.inf if self.clip_value is None else self.clip_value
         found[codes.CLIP_NORM] = math.inf if self.clip_norm is None else self.clip_norm
         return found
@@ -167,6 +167,9 @@ class Adam(Optimizer):
         Decay of the two means at each step, 0 to below 1.
     epsilon : float
         Above 0.
+    epsilon_hat : bool
+        Whether epsilon is added to the root of the mean square before that is corrected, as "epsilon hat" of section 2
+        of the paper, Keras and scikit-learn have it; and not after it, as its algorithm 1 and PyTorch.
     weight_decay, clip_value, clip_norm
         As of `SGD`.
 
@@ -181,15 +184,18 @@ class Adam(Optimizer):
     beta1: float = 0.9
     beta2: float = 0.999
     epsilon: float = 1e-8
+    epsilon_hat: bool = False
     _code = codes.ADAM
 
     def __post_init__(self) -> None:
         self._check(shares=("beta1", "beta2"), above_0=("epsilon",))
+        flag("epsilon_hat", self.epsilon_hat)
 
     def settings(self) -> np.ndarray:
         found = super().settings()
         found[codes.OPTIMIZER], found[codes.OPTIMIZER_EPSILON] = self._code, self.epsilon
         found[codes.FIRST_DECAY], found[codes.SECOND_DECAY] = self.beta1, self.beta2
+        found[codes.EPSILON_HAT] = self.epsilon_hat
         return found
 
 

@@ -24,7 +24,9 @@ class Updates(NamedTuple):
 
 def no_updates(nothing: np.ndarray) -> Updates:
     """For what does not train; `nothing` is a vector of no numbers."""
-    return Updates(np.zeros(codes.OPTIMIZER_SETTINGS), np.zeros(0), (nothing, nothing))
+    settings = np.zeros(codes.OPTIMIZER_SETTINGS)
+    settings[codes.PENALTY_FACTOR] = 1
+    return Updates(settings, np.zeros(0), (nothing, nothing))
 
 
 @dataclass

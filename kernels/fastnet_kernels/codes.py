@@ -117,7 +117,9 @@ _OF_OPTIMIZER = (
     NESTEROV,  # whether MOMENTUM is Nesterov's
     CLIP_VALUE,  # gradients are clipped to this size at the most,
     CLIP_NORM,  # and then to this norm
-) = range(8)
+    EPSILON_HAT,  # whether ADAM's epsilon is added to the root of the mean square before that is corrected
+    PENALTY_FACTOR,  # what the layers' L1 and L2 are multiplied with
+) = range(10)
 OPTIMIZER_SETTINGS = len(_OF_OPTIMIZER)
 
 # Columns of Plan.tasks: rows `first_row:last_row` and columns `first_column:last_column` of one layer's W.

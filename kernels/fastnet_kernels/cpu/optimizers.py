@@ -11,6 +11,7 @@ from numba import njit
 from ..codes import (
     ADAM,
     ADAMW,
+    EPSILON_HAT,
     FIRST_DECAY,
     MOMENTUM,
     NESTEROV,
@@ -76,6 +77,7 @@ class Adam(NamedTuple):
     epsilon: float
     weight_decay: float
     is_decoupled: bool
+    has_epsilon_hat: bool  # epsilon is added to the root of the mean square before that is corrected
 
 
 class AdamStep(NamedTuple):
@@ -84,6 +86,7 @@ class AdamStep(NamedTuple):
     rate: float  # learning_rate / (1 - beta1^step)
     unbias: float  # 1 / sqrt(1 - beta2^step)
     keep: float  # 1 - learning_rate * weight_decay of AdamW, else 1
+    epsilon: float  # as it is added to the corrected root
 
 
 @inner
@@ -104,10 +107,12 @@ def rmsprop_of(parameters, gradients, velocity, mean_square, learning_rate, sett
 @inner
 def adam_step(step, learning_rate, settings):
     """The `AdamStep` of a step, from 1 on; `settings` an `Adam`. Its powers take as long as hundreds of parameters."""
+    unbias = 1 / math.sqrt(1 - settings.beta2**step)
     return AdamStep(
         learning_rate / (1 - settings.beta1**step),
-        1 / math.sqrt(1 - settings.beta2**step),
+        unbias,
         1 - learning_rate * settings.weight_decay if settings.is_decoupled else 1.0,
+        settings.epsilon * unbias if settings.has_epsilon_hat else settings.epsilon,
     )
 
 
@@ -117,7 +122,7 @@ def adam_of(parameters, gradients, mean, mean_square, settings, step):
     kind, beta1, beta2 = parameters.dtype.type, settings.beta1, settings.beta2
     old1, new1, old2, new2 = kind(beta1), kind(1 - beta1), kind(beta2), kind(1 - beta2)
     rate, unbias, keep = kind(step.rate), kind(step.unbias), kind(step.keep)
-    eps, shrink = kind(settings.epsilon), kind(0 if settings.is_decoupled else settings.weight_decay)
+    eps, shrink = kind(step.epsilon), kind(0 if settings.is_decoupled else settings.weight_decay)
     most, nan = kind(math.inf), kind(math.nan)
     for i in range(parameters.size):
         g = gradients[i] + shrink * parameters[i]
@@ -145,8 +150,8 @@ def update(job, offset, rows, row_stride, count):
     kind, decay, epsilon = settings[OPTIMIZER], settings[WEIGHT_DECAY], settings[OPTIMIZER_EPSILON]
     first_decay, second_decay = settings[FIRST_DECAY], settings[SECOND_DECAY]
     of_rmsprop = RMSProp(second_decay, first_decay, epsilon, decay)
-    of_adam = Adam(first_decay, second_decay, epsilon, decay, kind == ADAMW)
-    step = adam_step(job.count, rate, of_adam) if kind in (ADAM, ADAMW) else AdamStep(rate, 1.0, 1.0)
+    of_adam = Adam(first_decay, second_decay, epsilon, decay, kind == ADAMW, settings[EPSILON_HAT] != 0)
+    step = adam_step(job.count, rate, of_adam) if kind in (ADAM, ADAMW) else AdamStep(rate, 1.0, 1.0, epsilon)
     if row_stride == count:  # one right behind the other: one row, then
         rows, count = min(rows, 1), rows * count
     for row in range(rows):

@@ -11,6 +11,7 @@ import numpy as np
 from ..codes import (
     ADAM,
     ADAMW,
+    EPSILON_HAT,
     FIRST_DECAY,
     LEARNING_RATE,
     MEAN_CORRECTION,
@@ -99,9 +100,12 @@ def update_parameter(job, offset, g):
             p, g, job.first_state[offset], job.second_state[offset], rate, second_decay, first_decay, epsilon, decay
         )
     elif kind in (ADAM, ADAMW):
+        unbias = job.rates[row, MEAN_SQUARE_CORRECTION]
+        if settings[EPSILON_HAT] != 0:
+            epsilon *= unbias
         job.parameters[offset], job.first_state[offset], job.second_state[offset] = adam_of(
             p, g, job.first_state[offset], job.second_state[offset], job.rates[row, MEAN_CORRECTION],
-            job.rates[row, MEAN_SQUARE_CORRECTION], rate, first_decay, second_decay, epsilon, decay, kind == ADAMW,
+            unbias, rate, first_decay, second_decay, epsilon, decay, kind == ADAMW,
         )  # fmt: skip
     else:
         job.parameters[offset] = math.nan

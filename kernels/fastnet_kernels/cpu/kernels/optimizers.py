@@ -74,12 +74,12 @@ def rmsprop(parameters, gradients, velocity, mean_square, learning_rate, decay, 
 @kernel
 def adam(parameters, gradients, mean, mean_square, step, learning_rate, beta1, beta2, epsilon, weight_decay):
     """parameters -= learning_rate * mean / (sqrt(mean_square) + epsilon), both corrected for `step` (from 1); (n,)."""
-    settings = Adam(beta1, beta2, epsilon, weight_decay, False)
+    settings = Adam(beta1, beta2, epsilon, weight_decay, False, False)
     _adam(parameters, gradients, mean, mean_square, step, learning_rate, settings)
 
 
 @kernel
 def adamw(parameters, gradients, mean, mean_square, step, learning_rate, beta1, beta2, epsilon, weight_decay):
     """parameters *= 1 - learning_rate * weight_decay, then a step of `adam` without weight decay; all (n,)."""
-    settings = Adam(beta1, beta2, epsilon, weight_decay, True)
+    settings = Adam(beta1, beta2, epsilon, weight_decay, True, False)
     _adam(parameters, gradients, mean, mean_square, step, learning_rate, settings)

@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from ...codes import CLIP_NORM, CLIP_VALUE, L1, L2, OPTIMIZER, OPTIMIZERS, PLAIN, TASK_LAYER, TRAIN
+from ...codes import CLIP_NORM, CLIP_VALUE, L1, L2, OPTIMIZER, OPTIMIZERS, PENALTY_FACTOR, PLAIN, TASK_LAYER, TRAIN
 from ..codegen.arrays import vector
 from ..codegen.compiling import inner, routine
 from ..codegen.vector_math import is_finite
@@ -74,7 +74,8 @@ def _run_task(job, scratch, index):
     plan = job.plan
     task = plan.tasks[index]
     piece = piece_of(task)
-    l1, l2 = plan.settings[piece.layer, L1], plan.settings[piece.layer, L2]
+    factor = job.optimizer[PENALTY_FACTOR]
+    l1, l2 = factor * plan.settings[piece.layer, L1], factor * plan.settings[piece.layer, L2]
     is_direct = job.mode == TRAIN and job.optimizer[OPTIMIZER] == PLAIN and l1 == 0 and l2 == 0
     alpha = scratch.dtype.type(-job.learning_rate if is_direct else 1)
     changed = job.parameters if is_direct else job.gradients

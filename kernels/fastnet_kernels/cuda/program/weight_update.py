@@ -12,6 +12,7 @@ from ...codes import (
     FIRST_PIECE,
     L1,
     L2,
+    PENALTY_FACTOR,
     N_OUT,
     N_PIECES,
     PENALTIES,
@@ -33,8 +34,9 @@ def change(job, l, offset, g, is_penalised):
     """
     kind = type(g)
     if is_penalised:
-        l1, w = kind(job.settings[l, L1]), job.parameters[offset]
-        g += kind(job.settings[l, L2]) * w + (l1 if w > 0 else -l1 if w < 0 else kind(0))
+        factor, w = job.optimizer[PENALTY_FACTOR], job.parameters[offset]
+        l1 = kind(factor * job.settings[l, L1])
+        g += kind(factor * job.settings[l, L2]) * w + (l1 if w > 0 else -l1 if w < 0 else kind(0))
     if job.mode == TRAIN:
         most = kind(job.optimizer[CLIP_VALUE])
         g = most if g > most else -most if g < -most else g
@@ -62,7 +64,8 @@ def count_of_parameters(job, l):
 def sum_penalties(job, l, task, shared):
     """A task: what a piece of W adds to the cost."""
     kind, total = job.workspace.dtype.type, job.workspace.dtype.type(0)
-    l1, l2 = kind(job.settings[l, L1]), kind(0.5) * kind(job.settings[l, L2])
+    factor = job.optimizer[PENALTY_FACTOR]
+    l1, l2 = kind(factor * job.settings[l, L1]), kind(0.5) * kind(factor * job.settings[l, L2])
     last = min((task + 1) * PIECE, job.layers[l, B_OFFSET] - job.layers[l, W_OFFSET])
     for e in range(task * PIECE + cuda.threadIdx.x, last, THREADS):
         w = job.parameters[job.layers[l, W_OFFSET] + e]

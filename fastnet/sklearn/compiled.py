@@ -1,0 +1,213 @@
+"""A fastnet network with the weights of an estimator: what scikit-learn computes in NumPy, by the compiled program."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from fastnet_kernels import codes
+
+from ..data.samples import ROWS_AT_ONCE
+from ..execution.device import Batches, Updates
+from ..layers import Dense
+from ..network import Network
+from ..optimizers import SGD, Adam, Optimizer
+
+ACTIVATIONS = {"identity": "linear", "logistic": "sigmoid", "tanh": "tanh", "relu": "relu", "softmax": "softmax"}
+_DENSE_BYTES = 1 << 26  # of a sparse matrix, made dense at a time
+
+
+def _rows_of(X: Any, rows: Any) -> np.ndarray:
+    """Rows of an array or of a sparse matrix, as the program reads them."""
+    found = X[rows]
+    return np.ascontiguousarray(found.toarray() if hasattr(found, "toarray") else found)
+
+
+class CompiledPerceptron:
+    """The network of an estimator, and `coefs` and `intercepts`: its own parameters, in scikit-learn's shapes.
+
+    A mini-batch costs what it does there: its loss, plus alpha / 2 times the squared weights over the number of
+    samples, or the sum of their weights.
+    """
+
+    def __init__(self, coefs: Sequence[np.ndarray], activation: str, out_activation: str, alpha: float) -> None:
+        dtype = coefs[0].dtype
+        units = [coef.shape[1] for coef in coefs]
+        names = [ACTIVATIONS[activation]] * (len(units) - 1) + [ACTIVATIONS[out_activation]]
+        layers = [Dense(n, name, l2=float(alpha)) for n, name in zip(units, names, strict=True)]
+        self.key = self.key_of(coefs, activation, out_activation, alpha)
+        self.alpha, self.is_regression = float(alpha), out_activation == "identity"
+        self.network = Network(layers, dtype=dtype).build(coefs[0].shape[0])
+        parameters = self.network.parameters
+        numbers = range(1, len(units) + 1)
+        self.coefs = [parameters[f"W{number}"].T for number in numbers]
+        self.intercepts = [parameters[f"b{number}"] for number in numbers]
+
+    @staticmethod
+    def key_of(coefs: Sequence[np.ndarray], activation: str, out_activation: str, alpha: float) -> tuple[Any, ...]:
+        """What a network is made for; another one is another network."""
+        return tuple(coef.shape for coef in coefs), coefs[0].dtype, activation, out_activation, float(alpha)
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self.network.dtype
+
+    def take(self, coefs: Sequence[np.ndarray], intercepts: Sequence[np.ndarray]) -> None:
+        """Copy parameters into the network, unless they are its own."""
+        for mine, given in zip((*self.coefs, *self.intercepts), (*coefs, *intercepts), strict=True):
+            if mine is not given:
+                self.network.alone(lambda mine=mine, given=given: np.copyto(mine, given, casting="same_kind"))
+
+    # ---------------------------------------------------------------- use
+
+    def outputs(self, X: Any) -> np.ndarray:
+        """The output layer's activations (m, n_outputs), of an array or a sparse matrix."""
+        if not hasattr(X, "toarray"):
+            return self._outputs(X)
+        rows = max(1, _DENSE_BYTES // max(1, X.shape[1] * self.dtype.itemsize))
+        return np.concatenate([self._outputs(_rows_of(X, slice(i, i + rows))) for i in range(0, X.shape[0], rows)])
+
+    def _outputs(self, X: np.ndarray) -> np.ndarray:
+        rows = np.ascontiguousarray(X, self.dtype)
+        nothing = np.empty((len(rows), 1), self.dtype)  # no targets: one row a sample
+        return self.network.outputs_of(self.network.as_batches(rows, nothing, ROWS_AT_ONCE))
+
+    # ---------------------------------------------------------------- training
+
+    def targets(self, y: np.ndarray) -> np.ndarray:
+        """y (m, n_outputs) as the program reads it: of softmax the index of the class."""
+        if self.network.loss == "cross_entropy":
+            y = y.argmax(axis=1)[:, np.newaxis]
+        return np.ascontiguousarray(y, self.dtype)
+
+    def loss_of(self, cost: float, squared_errors: float, m: int) -> float:
+        """scikit-learn's loss: squared errors are averaged over the outputs, but not in the gradient."""
+        outputs = len(self.intercepts[-1])
+        if not self.is_regression or outputs == 1:
+            return cost
+        mean = squared_errors / (2 * m)
+        return cost - mean + mean / outputs
+
+    def gradient(self, X: np.ndarray, Y: np.ndarray, sample_weight: np.ndarray | None) -> float:
+        """The loss of all samples, whose gradient is then in `gradients()`."""
+        m = len(X)
+        total = float(m if sample_weight is None else sample_weight.sum())
+        weights = None if sample_weight is None else np.ascontiguousarray(sample_weight * (m / total), self.dtype)
+        batches = self.network.as_batches(X, Y, None, weights)
+        settings = SGD(1.0).settings()
+        settings[codes.PENALTY_FACTOR] = 1 / total
+        costs, scores = np.zeros((2, 1))
+        nothing = self.network.device.nothing
+        updates = Updates(settings, np.zeros(1), (nothing, nothing))
+        self.network.run(codes.GRADIENT, batches, 0, 1, updates=updates, costs=costs, scores=scores)
+        return self.loss_of(float(costs[0]), float(scores[0]), m)
+
+    def gradients(self) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """Of coefs and intercepts, as the last `gradient` has left them."""
+        found = self.network.gradients_found()
+        numbers = range(1, len(self.coefs) + 1)
+        return [found[f"W{number}"].T for number in numbers], [found[f"b{number}"] for number in numbers]
+
+
+class Training:
+    """Epochs of mini-batches in a given order, with a solver of scikit-learn; it goes on from call to call."""
+
+    def __init__(self, compiled: CompiledPerceptron, optimizer: Optimizer) -> None:
+        self.settings = optimizer.settings()
+        size, network = compiled.network.buffer.size, compiled.network
+        states = [np.zeros(size, network.dtype) for _ in range(optimizer.n_states)]
+        first, second = [*states, network.device.nothing, network.device.nothing][:2]
+        self.states = first, second
+        self.steps, self.learning_rate = 0, 0.0
+        self.is_velocity = self.settings[codes.OPTIMIZER] == codes.MOMENTUM
+
+    def epoch(
+        self,
+        compiled: CompiledPerceptron,
+        X: Any,
+        Y: np.ndarray,
+        sample_weight: np.ndarray | None,
+        order: np.ndarray | None,
+        batch_size: int,
+        learning_rate: float,
+    ) -> float:
+        """Train on all samples once, in this order; returns the mean loss.
+
+        It is NaN if the loss of a mini-batch is NaN or infinite; and so are, from then on, all weights, as scikit-learn
+        would have them after a few more steps.
+        """
+        self._take_rate(learning_rate)
+        m, n = X.shape
+        compiled.network.prepare(self.settings)
+        if not hasattr(X, "toarray"):
+            return self._steps(compiled, X, Y, sample_weight, order, batch_size) / m
+        rows, total = max(1, _DENSE_BYTES // (n * compiled.dtype.itemsize) // batch_size) * batch_size, 0.0
+        for start in range(0, m, rows):
+            chosen = slice(start, start + rows) if order is None else order[start : start + rows]
+            weights = None if sample_weight is None else sample_weight[chosen]
+            total += self._steps(compiled, _rows_of(X, chosen), Y[chosen], weights, None, batch_size)
+        return total / m
+
+    def _take_rate(self, learning_rate: float) -> None:
+        """scikit-learn's velocity holds the rates of the steps it came from; this one is multiplied by today's."""
+        if self.is_velocity and self.learning_rate not in (0.0, learning_rate):
+            self.states[0][...] *= self.learning_rate / learning_rate
+        self.learning_rate = learning_rate
+
+    def _steps(
+        self, compiled: CompiledPerceptron, X: np.ndarray, Y: np.ndarray, sample_weight: np.ndarray | None,
+        order: np.ndarray | None, batch_size: int,
+    ) -> float:  # fmt: skip
+        """The sum of all samples' losses."""
+        network, m = compiled.network, len(X)
+        weights = None
+        starts = np.arange(0, m, batch_size)
+        sizes = np.minimum(batch_size, m - starts)
+        penalised = sizes.astype(np.float64)
+        if sample_weight is not None:
+            in_order = np.arange(m) if order is None else order
+            penalised = np.add.reduceat(sample_weight[in_order].astype(np.float64), starts)
+            weights = np.empty(m, network.dtype)
+            weights[in_order] = sample_weight[in_order] * np.repeat(sizes / np.where(penalised > 0, penalised, 1), sizes)
+        batches = network.as_batches(X, Y, batch_size, weights)
+        if order is not None:
+            batches.order = order
+        costs, scores = np.zeros((2, batches.steps))
+        total = 0.0
+        for first, last in _runs(penalised if compiled.alpha or sample_weight is not None else penalised * 0 + 1):
+            if penalised[first] == 0:
+                continue  # nothing to learn from
+            if not self._run(compiled, batches, first, last, 1 / penalised[first], costs, scores):
+                network.alone(lambda: network.buffer.fill(np.nan))
+                return np.nan
+        self.steps += batches.steps
+        for i in np.flatnonzero(penalised):
+            total += compiled.loss_of(costs[i], scores[i], sizes[i]) * sizes[i]
+        return total
+
+    def _run(
+        self, compiled: CompiledPerceptron, batches: Batches, first: int, last: int, factor: float, costs: np.ndarray,
+        scores: np.ndarray,
+    ) -> bool:  # fmt: skip
+        self.settings[codes.PENALTY_FACTOR] = factor
+        updates = Updates(self.settings, np.full(last, self.learning_rate), self.states, self.steps)
+        reached = compiled.network.run(
+            codes.TRAIN, batches, first, last, updates=updates, costs=costs, scores=scores, repeats=batches.steps == 1
+        )
+        return reached == last
+
+
+def _runs(numbers: np.ndarray) -> list[tuple[int, int]]:
+    """Where runs of equal numbers begin and end."""
+    bounds = [0, *(1 + np.flatnonzero(np.diff(numbers))).tolist(), len(numbers)]
+    return list(zip(bounds[:-1], bounds[1:], strict=True))
+
+
+def optimizer_of(estimator: Any) -> Optimizer:
+    """fastnet's, for the solver of an estimator; the rate comes with each epoch."""
+    if estimator.solver == "adam":
+        return Adam(
+            beta1=float(estimator.beta_1), beta2=float(estimator.beta_2), epsilon=float(estimator.epsilon),
+            epsilon_hat=True,
+        )  # fmt: skip
+    momentum = float(estimator.momentum)
+    return SGD(momentum=momentum, nesterov=bool(estimator.nesterovs_momentum and momentum))

@@ -1,0 +1,222 @@
+"""scikit-learn's estimators on a compiled network: parameters, checks and attributes are inherited."""
+
+import warnings
+from typing import Any
+
+import numpy as np
+from sklearn import neural_network
+from sklearn.base import is_classifier
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import train_test_split
+from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOptimizer
+from sklearn.utils.validation import validate_data
+
+from .compiled import ACTIVATIONS, CompiledPerceptron, Training, optimizer_of
+
+
+class _Compiled:
+    """What both estimators do by the compiled program, in place of scikit-learn's NumPy.
+
+    `coefs_` and `intercepts_` are views of the network's parameters. Where somebody has put other arrays in their
+    place, those are copied into the network for each use.
+    """
+
+    _network: CompiledPerceptron | None = None
+    _training: Training | None = None
+
+    def _has_network(self) -> bool:
+        """Whether fastnet has what this one computes: it has no exponential output, which a Poisson loss needs."""
+        return self.out_activation_ in ACTIVATIONS
+
+    def _take_network(self) -> CompiledPerceptron:
+        """The network for the present weights."""
+        found = self._network
+        given = self.coefs_, self.activation, self.out_activation_, self.alpha
+        if found is None or found.key != CompiledPerceptron.key_of(*given):
+            found = CompiledPerceptron(*given)
+        found.take(self.coefs_, self.intercepts_)
+        return found
+
+    def _adopt(self) -> CompiledPerceptron:
+        """The same; from now on `coefs_` and `intercepts_` are the network's own."""
+        found = self._network = self._take_network()
+        self.coefs_, self.intercepts_ = list(found.coefs), list(found.intercepts)
+        return found
+
+    def _initialize(self, y, layer_units, dtype):
+        super()._initialize(y, layer_units, dtype)
+        self._network = self._training = None
+
+    def __getstate__(self):
+        # Compiled code and its memory stay here; arrays of their own travel.
+        state = super().__getstate__().copy()
+        state.pop("_network", None)
+        for name in ("coefs_", "intercepts_"):
+            if name in state:
+                state[name] = [np.ascontiguousarray(array) for array in state[name]]
+        return state
+
+    # ---------------------------------------------------------------- use
+
+    def _forward_pass_fast(self, X, check_input=True):
+        if not self._has_network():
+            return super()._forward_pass_fast(X, check_input)
+        if check_input:
+            X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
+        return self._take_network().outputs(X.tocsr() if hasattr(X, "tocsr") else X)
+
+    # ---------------------------------------------------------------- lbfgs
+
+    def _unpack(self, packed_parameters):
+        if not self._has_network():
+            super()._unpack(packed_parameters)
+            return
+        for i, (start, end, shape) in enumerate(self._coef_indptr):
+            self.coefs_[i][...] = packed_parameters[start:end].reshape(shape)
+        for i, (start, end) in enumerate(self._intercept_indptr):
+            self.intercepts_[i][...] = packed_parameters[start:end]
+
+    def _fit_lbfgs(self, X, y, sample_weight, *arguments):
+        if self._has_network():
+            dtype = self._adopt().dtype
+            X = np.ascontiguousarray(X.toarray() if hasattr(X, "toarray") else X, dtype)
+        super()._fit_lbfgs(X, y, sample_weight, *arguments)
+
+    def _loss_grad_lbfgs(self, packed_coef_inter, X, y, sample_weight, *arguments):
+        if not self._has_network():
+            return super()._loss_grad_lbfgs(packed_coef_inter, X, y, sample_weight, *arguments)
+        self._unpack(packed_coef_inter)
+        loss = self._network.gradient(X, self._network.targets(y), sample_weight)
+        coefs, intercepts = self._network.gradients()
+        return loss, np.concatenate([array.ravel() for array in (*coefs, *intercepts)])
+
+    # ---------------------------------------------------------------- sgd, adam
+
+    def _fit_stochastic(self, X, y, sample_weight, *arguments):
+        incremental = arguments[-1]
+        if not self._has_network():
+            super()._fit_stochastic(X, y, sample_weight, *arguments)
+            return
+        if self.early_stopping and incremental:
+            raise ValueError("partial_fit does not support early_stopping=True")
+        network = self._adopt()
+        if self._training is None or not incremental:
+            self._training, self._optimizer = Training(network, optimizer_of(self)), self._rates()
+        X, y, sample_weight, held_out = self._split(X, y, sample_weight)
+        batch_size = self._batch_size(X.shape[0])
+        if hasattr(X, "tocsr"):
+            X = X.tocsr()
+        else:
+            X = np.ascontiguousarray(X, network.dtype)
+        Y = network.targets(y)
+        try:
+            self._run_epochs(network, X, Y, sample_weight, held_out, batch_size, 1 if incremental else self.max_iter)
+        except KeyboardInterrupt:
+            warnings.warn("Training interrupted by user.", stacklevel=2)
+        if self.early_stopping:
+            network.take(self._best_coefs, self._best_intercepts)
+
+    def _rates(self):
+        """scikit-learn's optimizer, for its learning rate alone."""
+        if self.solver == "adam":
+            return AdamOptimizer([], self.learning_rate_init, self.beta_1, self.beta_2, self.epsilon)
+        return SGDOptimizer(
+            [], self.learning_rate_init, self.learning_rate, self.momentum, self.nesterovs_momentum, self.power_t
+        )
+
+    def _split(self, X, y, sample_weight):
+        """Samples to train on, and those held out for early stopping: X, y and weights."""
+        if not self.early_stopping:
+            return X, y, sample_weight, (None, None, None)
+        # Several answers a sample are no classes that could be held out alike.
+        stratify = y if is_classifier(self) and self.n_outputs_ == 1 else None
+        given = (X, y) if sample_weight is None else (X, y, sample_weight)
+        found = train_test_split(
+            *given, random_state=self._random_state, test_size=self.validation_fraction, stratify=stratify
+        )
+        X, X_held, y, y_held, *weights = found
+        sample_weight, weight_held = weights or (None, None)
+        if X_held.shape[0] < 2:
+            raise ValueError(
+                "The validation set is too small. Increase 'validation_fraction' or the size of your dataset."
+            )
+        if is_classifier(self):
+            y_held = self._label_binarizer.inverse_transform(y_held)
+        return X, y, sample_weight, (X_held, y_held, weight_held)
+
+    def _batch_size(self, m: int) -> int:
+        if self.batch_size == "auto":
+            return min(200, m)
+        if self.batch_size > m:
+            warnings.warn(
+                "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped", stacklevel=2
+            )
+        return int(np.clip(self.batch_size, 1, m))
+
+    def _run_epochs(
+        self, network: CompiledPerceptron, X: Any, Y: np.ndarray, sample_weight: Any, held_out: tuple, batch_size: int,
+        epochs: int,
+    ) -> None:  # fmt: skip
+        m = X.shape[0]
+        order = np.arange(m) if self.shuffle else None
+        self.n_iter_ = 0
+        while self.n_iter_ < epochs:
+            if order is not None:  # as `sklearn.utils.shuffle` does it, without its checks
+                places = np.arange(m)
+                self._random_state.shuffle(places)
+                order = order[places]
+            self.loss_ = self._training.epoch(
+                network, X, Y, sample_weight, order, batch_size, self._optimizer.learning_rate
+            )
+            self.n_iter_ += 1
+            self.t_ += m
+            self.loss_curve_.append(self.loss_)
+            if self.verbose:
+                print(f"Iteration {self.n_iter_}, loss = {self.loss_:.8f}")
+            self._update_no_improvement_count(self.early_stopping, *held_out)
+            self._optimizer.iteration_ends(self.t_)
+            if self._no_improvement_count > self.n_iter_no_change:
+                what = "Validation score" if self.early_stopping else "Training loss"
+                message = f"{what} did not improve more than tol={self.tol:f} for {self.n_iter_no_change} consecutive "
+                if self._optimizer.trigger_stopping(message + "epochs.", self.verbose):
+                    return
+                self._no_improvement_count = 0
+        if self.n_iter_ == self.max_iter:
+            warnings.warn(
+                f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the optimization hasn't "
+                "converged yet.",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
+
+
+class MLPClassifier(_Compiled, neural_network.MLPClassifier):
+    """`sklearn.neural_network.MLPClassifier`, with the same parameters and attributes, trained by fastnet.
+
+    In float64 the losses of an epoch are scikit-learn's to 1e-6, and so are the predictions. X (m, n) in float32 is
+    trained in float32.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from fastnet.sklearn import MLPClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> MLPClassifier(max_iter=1000, random_state=0).fit(X, y).score(X, y) > 0.95
+    True
+    """
+
+
+class MLPRegressor(_Compiled, neural_network.MLPRegressor):
+    """`sklearn.neural_network.MLPRegressor`, with the same parameters and attributes, trained by fastnet.
+
+    In float64 the losses of an epoch are scikit-learn's to 1e-6, and so are the predictions. X (m, n) in float32 is
+    trained in float32. With loss="poisson" scikit-learn's own code trains it: fastnet has no exponential output.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from fastnet.sklearn import MLPRegressor
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> MLPRegressor(solver="lbfgs", random_state=0, max_iter=500).fit(X, y).score(X, y) > 0.5
+    True
+    """
