@@ -1,13 +1,15 @@
 """A fastnet network with the weights of an estimator: what scikit-learn computes in NumPy, by the compiled program."""
 
-from collections.abc import Sequence
+import itertools
+import math
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from fastnet_kernels import codes
 
 from ..data.samples import ROWS_AT_ONCE
-from ..execution.device import Batches, Updates
+from ..execution.device import NO_ORDER, Updates
 from ..layers import Dense
 from ..network import Network
 from ..optimizers import SGD, Adam, Optimizer
@@ -53,9 +55,15 @@ class CompiledPerceptron:
 
     def take(self, coefs: Sequence[np.ndarray], intercepts: Sequence[np.ndarray]) -> None:
         """Copy parameters into the network, unless they are its own."""
-        for mine, given in zip((*self.coefs, *self.intercepts), (*coefs, *intercepts), strict=True):
-            if mine is not given:
-                self.network.alone(lambda mine=mine, given=given: np.copyto(mine, given, casting="same_kind"))
+        both = zip((*self.coefs, *self.intercepts), (*coefs, *intercepts), strict=True)
+        others = [(mine, given) for mine, given in both if mine is not given]
+
+        def write() -> None:
+            for mine, given in others:
+                np.copyto(mine, given, casting="same_kind")
+
+        if others:
+            self.network.alone(write)
 
     # ---------------------------------------------------------------- use
 
@@ -79,13 +87,20 @@ class CompiledPerceptron:
             y = y.argmax(axis=1)[:, np.newaxis]
         return np.ascontiguousarray(y, self.dtype)
 
-    def loss_of(self, cost: float, squared_errors: float, m: int) -> float:
-        """scikit-learn's loss: squared errors are averaged over the outputs, but not in the gradient."""
-        outputs = len(self.intercepts[-1])
-        if not self.is_regression or outputs == 1:
-            return cost
-        mean = squared_errors / (2 * m)
-        return cost - mean + mean / outputs
+    @property
+    def averages_outputs(self) -> bool:
+        """Whether scikit-learn's loss, but not its gradient, is the mean over several outputs: of squared errors."""
+        return self.is_regression and len(self.intercepts[-1]) > 1
+
+    def penalty(self, total: float) -> float:
+        """What the weights add to the loss of samples whose weights are `total` in all."""
+        return self.network.penalty() / total
+
+    def losses_of(self, costs: Any, penalties: Any) -> Any:
+        """scikit-learn's losses of costs that include these penalties."""
+        if not self.averages_outputs:
+            return costs
+        return (costs - penalties) / len(self.intercepts[-1]) + penalties
 
     def gradient(self, X: np.ndarray, Y: np.ndarray, sample_weight: np.ndarray | None) -> float:
         """The loss of all samples, whose gradient is then in `gradients()`."""
@@ -99,13 +114,42 @@ class CompiledPerceptron:
         nothing = self.network.device.nothing
         updates = Updates(settings, np.zeros(1), (nothing, nothing))
         self.network.run(codes.GRADIENT, batches, 0, 1, updates=updates, costs=costs, scores=scores)
-        return self.loss_of(float(costs[0]), float(scores[0]), m)
+        return float(self.losses_of(costs[0], self.penalty(total)))
 
     def gradients(self) -> tuple[list[np.ndarray], list[np.ndarray]]:
         """Of coefs and intercepts, as the last `gradient` has left them."""
         found = self.network.gradients_found()
         numbers = range(1, len(self.coefs) + 1)
         return [found[f"W{number}"].T for number in numbers], [found[f"b{number}"] for number in numbers]
+
+
+class MiniBatches:
+    """Samples in mini-batches, with what scikit-learn divides each one's loss by, and runs of those alike."""
+
+    def __init__(
+        self, compiled: CompiledPerceptron, X: np.ndarray, Y: np.ndarray, sample_weight: np.ndarray | None,
+        order: np.ndarray | None, batch_size: int,
+    ) -> None:  # fmt: skip
+        m, weights = len(X), None
+        starts = np.arange(0, m, batch_size)
+        self.sizes = np.minimum(batch_size, m - starts)
+        self.totals = self.sizes.astype(np.float64)
+        if sample_weight is not None:
+            in_order = np.arange(m) if order is None else order
+            given = sample_weight[in_order]
+            self.totals = np.add.reduceat(given.astype(np.float64), starts)
+            weights = np.empty(m, compiled.dtype)  # such that the mean is the weighted one
+            weights[in_order] = given * np.repeat(self.sizes / np.where(self.totals > 0, self.totals, 1), self.sizes)
+        self.one_by_one = compiled.averages_outputs and sample_weight is not None  # each with its penalty
+        alike = np.arange(len(starts)) if self.one_by_one else self.totals
+        bounds = [0, *(1 + np.flatnonzero(np.diff(alike))).tolist(), len(starts)]
+        # Where all weights are 0 there is nothing to learn.
+        self.runs = [run for run in itertools.pairwise(bounds) if self.totals[run[0]] > 0]
+        self.batches = compiled.network.as_batches(X, Y, batch_size, weights)
+        self.take_order(order)
+
+    def take_order(self, order: np.ndarray | None) -> None:
+        self.batches.order = NO_ORDER if order is None else order
 
 
 class Training:
@@ -120,32 +164,42 @@ class Training:
         self.steps, self.learning_rate = 0, 0.0
         self.is_velocity = self.settings[codes.OPTIMIZER] == codes.MOMENTUM
 
-    def epoch(
-        self,
-        compiled: CompiledPerceptron,
-        X: Any,
-        Y: np.ndarray,
-        sample_weight: np.ndarray | None,
-        order: np.ndarray | None,
-        batch_size: int,
-        learning_rate: float,
-    ) -> float:
-        """Train on all samples once, in this order; returns the mean loss.
+    def epochs(
+        self, compiled: CompiledPerceptron, X: Any, Y: np.ndarray, sample_weight: np.ndarray | None, batch_size: int
+    ) -> Callable[[np.ndarray | None, float], float]:
+        """A function that trains on all samples once, in an order and at a learning rate, and returns the mean loss.
 
-        It is NaN if the loss of a mini-batch is NaN or infinite; and so are, from then on, all weights, as scikit-learn
-        would have them after a few more steps.
+        That is NaN if the loss of a mini-batch is NaN or infinite; and so are, from then on, all weights, as
+        scikit-learn would have them after a few more steps.
         """
-        self._take_rate(learning_rate)
-        m, n = X.shape
         compiled.network.prepare(self.settings)
-        if not hasattr(X, "toarray"):
-            return self._steps(compiled, X, Y, sample_weight, order, batch_size) / m
-        rows, total = max(1, _DENSE_BYTES // (n * compiled.dtype.itemsize) // batch_size) * batch_size, 0.0
-        for start in range(0, m, rows):
-            chosen = slice(start, start + rows) if order is None else order[start : start + rows]
-            weights = None if sample_weight is None else sample_weight[chosen]
-            total += self._steps(compiled, _rows_of(X, chosen), Y[chosen], weights, None, batch_size)
-        return total / m
+        shape: tuple[int, int] = X.shape
+        m, n = shape
+        if hasattr(X, "toarray"):
+            rows = max(1, _DENSE_BYTES // (n * compiled.dtype.itemsize) // batch_size) * batch_size
+        else:
+            rows = m
+            whole = MiniBatches(compiled, X, Y, sample_weight, None, batch_size)
+
+        def pieces(order: np.ndarray | None) -> Iterator[MiniBatches]:
+            if sample_weight is None and not hasattr(X, "toarray"):
+                whole.take_order(order)
+                yield whole
+                return
+            if not hasattr(X, "toarray"):
+                yield MiniBatches(compiled, X, Y, sample_weight, order, batch_size)
+                return
+            for start in range(0, m, rows):
+                chosen = slice(start, start + rows) if order is None else order[start : start + rows]
+                weights = None if sample_weight is None else sample_weight[chosen]
+                yield MiniBatches(compiled, _rows_of(X, chosen), Y[chosen], weights, None, batch_size)
+
+        def epoch(order: np.ndarray | None, learning_rate: float) -> float:
+            self._take_rate(learning_rate)
+            total: float = math.fsum(self._steps(compiled, piece) for piece in pieces(order))
+            return total / m
+
+        return epoch
 
     def _take_rate(self, learning_rate: float) -> None:
         """scikit-learn's velocity holds the rates of the steps it came from; this one is multiplied by today's."""
@@ -153,53 +207,28 @@ class Training:
             self.states[0][...] *= self.learning_rate / learning_rate
         self.learning_rate = learning_rate
 
-    def _steps(
-        self, compiled: CompiledPerceptron, X: np.ndarray, Y: np.ndarray, sample_weight: np.ndarray | None,
-        order: np.ndarray | None, batch_size: int,
-    ) -> float:  # fmt: skip
+    def _steps(self, compiled: CompiledPerceptron, given: MiniBatches) -> float:
         """The sum of all samples' losses."""
-        network, m = compiled.network, len(X)
-        weights = None
-        starts = np.arange(0, m, batch_size)
-        sizes = np.minimum(batch_size, m - starts)
-        penalised = sizes.astype(np.float64)
-        if sample_weight is not None:
-            in_order = np.arange(m) if order is None else order
-            penalised = np.add.reduceat(sample_weight[in_order].astype(np.float64), starts)
-            weights = np.empty(m, network.dtype)
-            weights[in_order] = sample_weight[in_order] * np.repeat(sizes / np.where(penalised > 0, penalised, 1), sizes)
-        batches = network.as_batches(X, Y, batch_size, weights)
-        if order is not None:
-            batches.order = order
-        costs, scores = np.zeros((2, batches.steps))
-        total = 0.0
-        for first, last in _runs(penalised if compiled.alpha or sample_weight is not None else penalised * 0 + 1):
-            if penalised[first] == 0:
-                continue  # nothing to learn from
-            if not self._run(compiled, batches, first, last, 1 / penalised[first], costs, scores):
+        network, batches = compiled.network, given.batches
+        costs, scores, penalties = np.zeros((3, batches.steps))
+        rates = np.full(batches.steps, self.learning_rate)
+        for first, last in given.runs:
+            if given.one_by_one:
+                penalties[first] = compiled.penalty(given.totals[first])
+            self.settings[codes.PENALTY_FACTOR] = 1 / given.totals[first]
+            updates = Updates(self.settings, rates, self.states, self.steps)
+            reached = network.run(
+                codes.TRAIN, batches, first, last, updates=updates, costs=costs, scores=scores,
+                repeats=batches.steps == 1,
+            )  # fmt: skip
+            if reached < last:
                 network.alone(lambda: network.buffer.fill(np.nan))
-                return np.nan
+                return math.nan
         self.steps += batches.steps
-        for i in np.flatnonzero(penalised):
-            total += compiled.loss_of(costs[i], scores[i], sizes[i]) * sizes[i]
-        return total
-
-    def _run(
-        self, compiled: CompiledPerceptron, batches: Batches, first: int, last: int, factor: float, costs: np.ndarray,
-        scores: np.ndarray,
-    ) -> bool:  # fmt: skip
-        self.settings[codes.PENALTY_FACTOR] = factor
-        updates = Updates(self.settings, np.full(last, self.learning_rate), self.states, self.steps)
-        reached = compiled.network.run(
-            codes.TRAIN, batches, first, last, updates=updates, costs=costs, scores=scores, repeats=batches.steps == 1
-        )
-        return reached == last
-
-
-def _runs(numbers: np.ndarray) -> list[tuple[int, int]]:
-    """Where runs of equal numbers begin and end."""
-    bounds = [0, *(1 + np.flatnonzero(np.diff(numbers))).tolist(), len(numbers)]
-    return list(zip(bounds[:-1], bounds[1:], strict=True))
+        if compiled.averages_outputs and not given.one_by_one:
+            penalties = costs - scores / (2 * given.sizes)
+        losses: np.ndarray = compiled.losses_of(costs, penalties)
+        return float(losses @ given.sizes)
 
 
 def optimizer_of(estimator: Any) -> Optimizer:

@@ -1,6 +1,7 @@
 """scikit-learn's estimators on a compiled network: parameters, checks and attributes are inherited."""
 
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -43,11 +44,11 @@ class _Compiled:
         self.coefs_, self.intercepts_ = list(found.coefs), list(found.intercepts)
         return found
 
-    def _initialize(self, y, layer_units, dtype):
+    def _initialize(self, y: np.ndarray, layer_units: list[int], dtype: Any) -> None:
         super()._initialize(y, layer_units, dtype)
         self._network = self._training = None
 
-    def __getstate__(self):
+    def __getstate__(self) -> dict[str, Any]:
         # Compiled code and its memory stay here; arrays of their own travel.
         state = super().__getstate__().copy()
         state.pop("_network", None)
@@ -58,16 +59,35 @@ class _Compiled:
 
     # ---------------------------------------------------------------- use
 
-    def _forward_pass_fast(self, X, check_input=True):
+    def _forward_pass_fast(self, X: Any, check_input: bool = True) -> np.ndarray:
         if not self._has_network():
             return super()._forward_pass_fast(X, check_input)
         if check_input:
             X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
         return self._take_network().outputs(X.tocsr() if hasattr(X, "tocsr") else X)
 
+    def _outputs_of_plain(self, X: Any) -> np.ndarray | None:
+        """The outputs for an array that needs no conversion; None for anything else, which scikit-learn looks into.
+
+        Its own checks take ten times as long as a sample does.
+        """
+        network = self._network
+        if (
+            network is None
+            or type(X) is not np.ndarray
+            or X.ndim != 2
+            or X.dtype != network.dtype
+            or X.shape[1] != self.n_features_in_
+            or not len(X)
+            or hasattr(self, "feature_names_in_")
+            or not np.isfinite(X.sum())
+        ):
+            return None
+        return self._take_network().outputs(X)
+
     # ---------------------------------------------------------------- lbfgs
 
-    def _unpack(self, packed_parameters):
+    def _unpack(self, packed_parameters: np.ndarray) -> None:
         if not self._has_network():
             super()._unpack(packed_parameters)
             return
@@ -76,23 +96,26 @@ class _Compiled:
         for i, (start, end) in enumerate(self._intercept_indptr):
             self.intercepts_[i][...] = packed_parameters[start:end]
 
-    def _fit_lbfgs(self, X, y, sample_weight, *arguments):
+    def _fit_lbfgs(self, X: Any, y: np.ndarray, sample_weight: Any, *arguments: Any) -> None:
         if self._has_network():
             dtype = self._adopt().dtype
             X = np.ascontiguousarray(X.toarray() if hasattr(X, "toarray") else X, dtype)
         super()._fit_lbfgs(X, y, sample_weight, *arguments)
 
-    def _loss_grad_lbfgs(self, packed_coef_inter, X, y, sample_weight, *arguments):
+    def _loss_grad_lbfgs(
+        self, packed_coef_inter: np.ndarray, X: np.ndarray, y: np.ndarray, sample_weight: Any, *arguments: Any
+    ) -> tuple[float, np.ndarray]:
         if not self._has_network():
             return super()._loss_grad_lbfgs(packed_coef_inter, X, y, sample_weight, *arguments)
         self._unpack(packed_coef_inter)
-        loss = self._network.gradient(X, self._network.targets(y), sample_weight)
-        coefs, intercepts = self._network.gradients()
+        network = self._take_network()
+        loss = network.gradient(X, network.targets(y), sample_weight)
+        coefs, intercepts = network.gradients()
         return loss, np.concatenate([array.ravel() for array in (*coefs, *intercepts)])
 
     # ---------------------------------------------------------------- sgd, adam
 
-    def _fit_stochastic(self, X, y, sample_weight, *arguments):
+    def _fit_stochastic(self, X: Any, y: np.ndarray, sample_weight: Any, *arguments: Any) -> None:
         incremental = arguments[-1]
         if not self._has_network():
             super()._fit_stochastic(X, y, sample_weight, *arguments)
@@ -104,19 +127,16 @@ class _Compiled:
             self._training, self._optimizer = Training(network, optimizer_of(self)), self._rates()
         X, y, sample_weight, held_out = self._split(X, y, sample_weight)
         batch_size = self._batch_size(X.shape[0])
-        if hasattr(X, "tocsr"):
-            X = X.tocsr()
-        else:
-            X = np.ascontiguousarray(X, network.dtype)
-        Y = network.targets(y)
+        X = X.tocsr() if hasattr(X, "tocsr") else np.ascontiguousarray(X, network.dtype)
+        epoch = self._training.epochs(network, X, network.targets(y), sample_weight, batch_size)
         try:
-            self._run_epochs(network, X, Y, sample_weight, held_out, batch_size, 1 if incremental else self.max_iter)
+            self._run_epochs(epoch, X.shape[0], held_out, 1 if incremental else self.max_iter)
         except KeyboardInterrupt:
             warnings.warn("Training interrupted by user.", stacklevel=2)
         if self.early_stopping:
             network.take(self._best_coefs, self._best_intercepts)
 
-    def _rates(self):
+    def _rates(self) -> AdamOptimizer | SGDOptimizer:
         """scikit-learn's optimizer, for its learning rate alone."""
         if self.solver == "adam":
             return AdamOptimizer([], self.learning_rate_init, self.beta_1, self.beta_2, self.epsilon)
@@ -124,7 +144,7 @@ class _Compiled:
             [], self.learning_rate_init, self.learning_rate, self.momentum, self.nesterovs_momentum, self.power_t
         )
 
-    def _split(self, X, y, sample_weight):
+    def _split(self, X: Any, y: np.ndarray, sample_weight: Any) -> tuple[Any, ...]:
         """Samples to train on, and those held out for early stopping: X, y and weights."""
         if not self.early_stopping:
             return X, y, sample_weight, (None, None, None)
@@ -153,11 +173,7 @@ class _Compiled:
             )
         return int(np.clip(self.batch_size, 1, m))
 
-    def _run_epochs(
-        self, network: CompiledPerceptron, X: Any, Y: np.ndarray, sample_weight: Any, held_out: tuple, batch_size: int,
-        epochs: int,
-    ) -> None:  # fmt: skip
-        m = X.shape[0]
+    def _run_epochs(self, epoch: Callable[..., float], m: int, held_out: tuple[Any, ...], epochs: int) -> None:
         order = np.arange(m) if self.shuffle else None
         self.n_iter_ = 0
         while self.n_iter_ < epochs:
@@ -165,9 +181,7 @@ class _Compiled:
                 places = np.arange(m)
                 self._random_state.shuffle(places)
                 order = order[places]
-            self.loss_ = self._training.epoch(
-                network, X, Y, sample_weight, order, batch_size, self._optimizer.learning_rate
-            )
+            self.loss_ = epoch(order, self._optimizer.learning_rate)
             self.n_iter_ += 1
             self.t_ += m
             self.loss_curve_.append(self.loss_)
@@ -205,6 +219,24 @@ class MLPClassifier(_Compiled, neural_network.MLPClassifier):
     True
     """
 
+    def predict(self, X: Any) -> np.ndarray:
+        """Labels (m,), or 0 and 1 for each of several answers, of X (m, n)."""
+        outputs = None if len(getattr(self, "classes_", ())) < 2 else self._outputs_of_plain(X)
+        if outputs is None:
+            return super().predict(X)
+        if self.out_activation_ == "softmax":
+            return self.classes_[outputs.argmax(axis=1)]
+        if self.n_outputs_ == 1:
+            return self.classes_[(outputs[:, 0] > 0.5).astype(np.intp)]
+        return (outputs > 0.5).astype(int)
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Probabilities (m, n_classes) of X (m, n), in the order of `classes_`."""
+        outputs = self._outputs_of_plain(X)
+        if outputs is None:
+            return super().predict_proba(X)
+        return outputs if self.n_outputs_ > 1 else np.hstack([1 - outputs, outputs])
+
 
 class MLPRegressor(_Compiled, neural_network.MLPRegressor):
     """`sklearn.neural_network.MLPRegressor`, with the same parameters and attributes, trained by fastnet.
@@ -220,3 +252,10 @@ class MLPRegressor(_Compiled, neural_network.MLPRegressor):
     >>> MLPRegressor(solver="lbfgs", random_state=0, max_iter=500).fit(X, y).score(X, y) > 0.5
     True
     """
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Numbers (m,) or (m, n_outputs) for X (m, n)."""
+        outputs = self._outputs_of_plain(X)
+        if outputs is None:
+            return super().predict(X)
+        return outputs[:, 0] if self.n_outputs_ == 1 else outputs

@@ -37,7 +37,7 @@ NETWORKS = {
     ),
     "rarer activations": (
         [Dense(3, "silu"), Dense(4, "gelu"), Dense(5, "softplus"), Dense(4, "hard_silu"), Dense(2)],
-        fn.losses.huber(0.5), fn.AdamW(0.01, weight_decay=0.1), 6, 3, 4,
+        fn.losses.huber(0.5), fn.AdamW(0.01, weight_decay=0.1, epsilon_hat=True), 6, 3, 4,
     ),
     "numbers": ([Dense(3, "tanh"), Dense(1)], "absolute_error", fn.SGD(0.1, momentum=0.9, nesterov=True), 7, 3, 4),
     "quantiles": ([Dense(3, "sigmoid"), Dense(1, "relu")], fn.losses.quantile(0.9), fn.RMSProp(0.01), 7, 3, 7),

@@ -1,5 +1,6 @@
 """What the documentation shows can be done as it is written."""
 
+import importlib.util
 import re
 import shlex
 import tomllib
@@ -19,7 +20,7 @@ FILES = [path for folder in FOLDERS for path in (ROOT / folder).rglob("*.*")]
 FILES += [path for folder in (ROOT, ROOT / "asv_bench") for path in folder.glob("*.*")]
 # With a folder before it, or between backticks: other names that end like this are those of files to be made.
 SCRIPT = re.compile(r"(?<![\w/.-])(?:[\w.-]+/)+[\w-]+\.(?:py|sh)\b|(?<=`)[\w-]+\.(?:py|sh)(?=`)")
-BLOCK = re.compile(r"^(<!-- needs a GPU -->\n)?```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^(?:<!-- needs ([^\n]*) -->\n)?```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 pages = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
@@ -44,7 +45,8 @@ def one_thread():
 @pytest.mark.usefixtures("one_thread")
 def test_python(page, tmp_path, monkeypatch):
     """The blocks of a page, in order, as one session in an empty folder."""
-    blocks = [code for needs_gpu, code in BLOCK.findall(page.read_text()) if not needs_gpu]
+    there = {"": True, "a GPU": False, "scikit-learn": importlib.util.find_spec("sklearn") is not None}
+    blocks = [code for needed, code in BLOCK.findall(page.read_text()) if there[needed]]
     monkeypatch.chdir(tmp_path)
     session = {}
     for code in blocks:
