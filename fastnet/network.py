@@ -22,6 +22,7 @@ from .losses import Loss, loss_for
 from .metrics import Metric, named
 from .optimizers import SGD, Optimizer
 from .storage.network_file import read, save
+from .storage.onnx_file import save_onnx
 from .storage.writing import AnyPath
 from .summary import summary_of, table_of
 from .training import fitting
@@ -427,6 +428,25 @@ class Network(Trainable):
             self.claim.during("save with training=True", write, may_be_own=True)
         else:
             write()
+
+    def to_onnx(self, path: AnyPath) -> None:
+        """Write the network to an ONNX file, for ONNX Runtime and others: for predictions, in float32.
+
+        Its input "X" is (m, *input_shape), its output "output" (m, n_L): the last layer's activations, as of
+        `predict_proba` for softmax; a sigmoid unit's is a column. The labels are in the file's metadata, as JSON. It
+        needs the extra [onnx].
+
+        Raises
+        ------
+        ValueError
+            Before the network is built, for parameters that are not finite in float32, and for more than 2 GB.
+        ModuleNotFoundError
+            Without the package onnx.
+        OSError
+            For a path that cannot be written to; it says what to do.
+        """
+        with self.reading():
+            save_onnx(self, path)
 
     def __repr__(self) -> str:
         return f"Network([{', '.join(map(repr, self.layers))}], loss={self.loss!r}, dtype='{self.dtype}')"

@@ -1,0 +1,197 @@
+"""A network as an ONNX model, for ONNX Runtime and whatever else reads such files: inference, in float32.
+
+ONNX has channels before rows and columns, (m, c, h, w): images stay (m, h, w, c) here, and are turned for pooling only.
+"""
+
+import json
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..data.targets import Classification
+from ..layers import BatchNorm, Dense, Dropout, Layer, LayerNorm, MaxPool1D, MaxPool2D, Shape
+from ..layers.base import Node
+from ..layers.stack import nodes_of, rescale_of
+from ..training.trainable import Trainable
+from .writing import AnyPath, replacing
+
+_OPSET, _IR_VERSION = 17, 8  # LayerNormalization is in this one, and ONNX Runtime reads both from 1.12 on
+_MOST_BYTES = 1 << 31  # of a protocol buffer
+
+
+def _onnx() -> Any:
+    try:
+        import onnx
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            "ONNX files need the package onnx: pip install 'fastnet-numba[onnx]'", name="onnx"
+        ) from error
+    return onnx
+
+
+class _Graph:
+    """Nodes that are added one after the other, each to the output of the one before."""
+
+    def __init__(self, onnx: Any) -> None:
+        self.helper, self.from_array = onnx.helper, onnx.numpy_helper.from_array
+        self.nodes: list[Any] = []
+        self.constants: list[Any] = []
+        self.current = "X"
+
+    def constant(self, name: str, value: Any, dtype: Any = np.float32) -> str:
+        self.constants.append(self.from_array(np.array(value, dtype), name))
+        return name
+
+    def add(self, operator: str, *more: str, of: Sequence[str] | None = None, **attributes: Any) -> str:
+        """A node on `of`, or on the last one's output, and constants; returns its output's name."""
+        found = f"{operator}_{len(self.nodes)}"
+        inputs = list(of) if of is not None else [self.current, *more]
+        self.nodes.append(self.helper.make_node(operator, inputs, [found], name=found, **attributes))
+        self.current = found
+        return found
+
+    def reshape(self, shape: Shape) -> None:
+        self.add("Reshape", self.constant(f"shape_{len(self.nodes)}", (-1, *shape), np.int64))
+
+
+def _gelu(graph: _Graph, layer: Layer) -> None:
+    """z (1 + erf(z / sqrt(2))) / 2: an operator of its own is in newer versions only."""
+    z = graph.current
+    graph.add("Mul", graph.constant(f"root_{len(graph.nodes)}", math.sqrt(0.5)))
+    graph.add("Erf")
+    graph.add("Add", graph.constant(f"one_{len(graph.nodes)}", 1))
+    graph.add("Mul", z)
+    graph.add("Mul", graph.constant(f"half_{len(graph.nodes)}", 0.5))
+
+
+def _silu(graph: _Graph, layer: Layer) -> None:
+    z = graph.current
+    graph.add("Mul", of=[z, graph.add("Sigmoid")])
+
+
+def _plain(operator: str, **settings: Callable[[Layer], float]) -> Callable[[_Graph, Layer], None]:
+    def add(graph: _Graph, layer: Layer) -> None:
+        numbers: dict[str, Any] = {name: float(value(layer)) for name, value in settings.items()}
+        graph.add(operator, **numbers)
+
+    return add
+
+
+_ACTIVATIONS: dict[str, Callable[[_Graph, Any], object]] = {
+    "linear": lambda graph, layer: None,
+    "sigmoid": _plain("Sigmoid"),
+    "tanh": _plain("Tanh"),
+    "relu": _plain("Relu"),
+    "leaky_relu": _plain("LeakyRelu", alpha=lambda layer: getattr(layer, "slope", 0.01)),
+    "elu": _plain("Elu", alpha=lambda layer: getattr(layer, "alpha", 1.0)),
+    "softplus": _plain("Softplus"),
+    "silu": _silu,
+    "gelu": _gelu,
+    "hard_sigmoid": _plain("HardSigmoid", alpha=lambda layer: 1 / 6, beta=lambda layer: 0.5),
+    "hard_silu": _plain("HardSwish"),
+    "softmax": lambda graph, layer: graph.add("Softmax", axis=-1),
+}
+
+
+class _Given(NamedTuple):
+    """A layer in its place, and its parameters by their names in the file."""
+
+    node: Node
+    parameters: dict[str, np.ndarray]
+
+
+def _dense(graph: _Graph, given: _Given, names: dict[str, str]) -> None:
+    if len(given.node.input_shape) > 1:
+        graph.reshape((given.node.n_in,))
+    graph.add("Gemm", names["W"], names["b"], transB=1)
+
+
+def _batch_norm(graph: _Graph, given: _Given, names: dict[str, str]) -> None:
+    layer: Any = given.node.layer
+    four = (names[name] for name in ("gamma", "beta", "mean", "variance"))
+    graph.add("BatchNormalization", *four, epsilon=layer.epsilon)
+
+
+def _layer_norm(graph: _Graph, given: _Given, names: dict[str, str]) -> None:
+    layer: Any = given.node.layer
+    graph.add("LayerNormalization", names["gamma"], names["beta"], axis=-1, epsilon=layer.epsilon)
+
+
+def _max_pool(graph: _Graph, given: _Given, names: dict[str, str]) -> None:
+    layer: Any = given.node.layer
+    shape = given.node.input_shape
+    one = (1,) * (2 - layer.axes)
+    channels = shape[layer.axes :] or (1,)
+    graph.reshape((*one, *shape[: layer.axes], *channels))
+    graph.add("Transpose", perm=(0, 3, 1, 2))
+    graph.add("MaxPool", kernel_shape=(*one, *layer.window), strides=(*one, *layer.steps))
+    graph.add("Transpose", perm=(0, 2, 3, 1))
+    graph.reshape(given.node.output_shape)
+
+
+_LAYERS: dict[type[Layer], Callable[[_Graph, _Given, dict[str, str]], object]] = {
+    Dense: _dense,
+    BatchNorm: _batch_norm,
+    LayerNorm: _layer_norm,
+    Dropout: lambda graph, given, names: None,  # nothing is left out of predictions
+    MaxPool1D: _max_pool,
+    MaxPool2D: _max_pool,
+}
+
+
+def _in_float32(name: str, array: np.ndarray) -> np.ndarray:
+    with np.errstate(over="ignore"):
+        found = array.astype(np.float32)
+    if not np.isfinite(found).all():
+        raise ValueError(f"{name} holds NaN, infinity or numbers beyond float32, which ONNX files are written in")
+    return found
+
+
+def _layers_of(network: Trainable, shape: Shape) -> Iterator[_Given]:
+    for node in nodes_of(network.layers, shape):
+        names = [parameter.name for parameter in node.layer.parameters(node.input_shape)]
+        arrays = {name: network.parameters[f"{name}{node.number}"] for name in names}
+        yield _Given(node, {name: _in_float32(f"{name}{node.number}", array) for name, array in arrays.items()})
+
+
+def model_of(network: Trainable) -> Any:
+    """The network as an `onnx.ModelProto`; ValueError before it is built, and for what such a file cannot hold."""
+    network.require_parameters()
+    shape, onnx = network.input_shape, _onnx()
+    assert shape is not None
+    if network.buffer.size * 4 >= _MOST_BYTES:
+        raise ValueError("the network has parameters of more than 2 GB, which an ONNX file cannot hold: use save")
+    graph = _Graph(onnx)
+    rescale = rescale_of(network.layers)
+    if rescale.scale != 1:
+        graph.add("Mul", graph.constant("scale", rescale.scale))
+    if rescale.shift != 0:
+        graph.add("Add", graph.constant("shift", rescale.shift))
+    for given in _layers_of(network, shape):
+        layer, number = given.node.layer, given.node.number
+        names = {name: graph.constant(f"{name}{number}", array) for name, array in given.parameters.items()}
+        _LAYERS[type(layer)](graph, given, names)
+        _ACTIVATIONS[layer.activation_name](graph, layer)
+    graph.add("Identity")
+    graph.nodes[-1].output[0] = "output"
+    n_outputs = given.node.n_out
+    float32, describe = onnx.TensorProto.FLOAT, onnx.helper.make_tensor_value_info
+    made = onnx.helper.make_graph(
+        graph.nodes, "fastnet", [describe("X", float32, ["m", *shape])],
+        [describe("output", float32, ["m", n_outputs])], graph.constants,
+    )  # fmt: skip
+    opset = onnx.helper.make_opsetid("", _OPSET)
+    model = onnx.helper.make_model(made, opset_imports=[opset], ir_version=_IR_VERSION, producer_name="fastnet")
+    if isinstance(network.task, Classification):
+        onnx.helper.set_model_props(model, {"labels": json.dumps(network.task.labels.tolist())})
+    onnx.checker.check_model(model, full_check=True)
+    return model
+
+
+def save_onnx(network: Trainable, path: AnyPath) -> None:
+    """Write `model_of` the network to a file, which is replaced whole or not at all."""
+    content = model_of(network).SerializeToString()
+    with replacing(path) as file:
+        file.write(content)
