@@ -15,6 +15,7 @@ from fastnet_kernels.distribution import warn_of_mixture as _warn_of_mixture
 
 from . import callbacks, datasets, losses, metrics, plots, schedules
 from .callbacks import CSVLogger, EarlyStopping, LearningRateLogger, ModelCheckpoint, TensorBoard
+from .exchange import from_sklearn, from_torch
 from .execution.cpu.device import set_num_threads
 from .gradient_check import check_gradients
 from .layers import BatchNorm, Dense, Dropout, LayerNorm, MaxPool1D, MaxPool2D, Rescale
@@ -55,6 +56,8 @@ __all__ = [
     "check_gradients",
     "compare",
     "datasets",
+    "from_sklearn",
+    "from_torch",
     "load",
     "losses",
     "metrics",
