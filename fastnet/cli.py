@@ -32,7 +32,20 @@ def make_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     _add_demo(commands)
     _add_compare(commands)
+    _add_info(commands)
     return parser
+
+
+def _add_info(commands: Any) -> None:
+    parser = commands.add_parser("info", help="versions, processor, threads, compiled code, GPU: for reports of faults")
+    parser.set_defaults(run=_info)
+
+
+def _info(options: Any) -> int:
+    from .info import info
+
+    print(info())
+    return 0
 
 
 def _add_demo(commands: Any) -> None:

@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 import fastnet as fn
@@ -27,6 +28,21 @@ def test_demo_without_matplotlib(tmp_path, capsys, monkeypatch):
     assert main(["demo", "--epochs", "1", "--output", str(tmp_path)]) == 0
     assert "fastnet-numba[plot]" in capsys.readouterr().out
     assert not list(tmp_path.iterdir())
+
+
+def test_info(capsys, tmp_path, monkeypatch):
+    from fastnet_kernels.cpu.codegen import compiling
+
+    (tmp_path / "compiled").write_bytes(bytes(2000))
+    monkeypatch.setattr(compiling, "folder", str(tmp_path))
+    assert main(["info"]) == 0
+    shown = dict(line.split("  ", 1) for line in capsys.readouterr().out.splitlines())
+    assert shown["fastnet-numba"].strip().startswith(fn.__version__)
+    assert shown["numpy"].strip() == np.__version__
+    assert "cores" in shown["processor"]
+    assert "bits" in shown["vectors"]
+    assert shown["compiled code"].strip().startswith(f"2.0 kB in {tmp_path}")
+    assert shown["GPU"].strip()
 
 
 @pytest.mark.parametrize("arguments", [[], ["train"], ["demo", "--epochs", "0"], ["demo", "--epochs", "many"]])
