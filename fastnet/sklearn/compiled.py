@@ -13,6 +13,7 @@ from ..execution.device import NO_ORDER, Updates
 from ..layers import Dense
 from ..network import Network
 from ..optimizers import SGD, Adam, Optimizer
+from ..training.steps import SECONDS_A_CALL, clock
 
 ACTIVATIONS = {"identity": "linear", "logistic": "sigmoid", "tanh": "tanh", "relu": "relu", "softmax": "softmax"}
 _DENSE_BYTES = 1 << 26  # of a sparse matrix, made dense at a time
@@ -162,6 +163,7 @@ class Training:
         first, second = [*states, network.device.nothing, network.device.nothing][:2]
         self.states = first, second
         self.steps, self.learning_rate = 0, 0.0
+        self._seconds_a_step = 1e-3  # until it is measured
         self.is_velocity = self.settings[codes.OPTIMIZER] == codes.MOMENTUM
 
     def epochs(
@@ -175,18 +177,16 @@ class Training:
         compiled.network.prepare(self.settings)
         shape: tuple[int, int] = X.shape
         m, n = shape
-        if hasattr(X, "toarray"):
-            rows = max(1, _DENSE_BYTES // (n * compiled.dtype.itemsize) // batch_size) * batch_size
-        else:
-            rows = m
-            whole = MiniBatches(compiled, X, Y, sample_weight, None, batch_size)
+        is_sparse = hasattr(X, "toarray")
+        whole = None if is_sparse else MiniBatches(compiled, X, Y, sample_weight, None, batch_size)
+        rows = max(1, _DENSE_BYTES // (n * compiled.dtype.itemsize) // batch_size) * batch_size
 
         def pieces(order: np.ndarray | None) -> Iterator[MiniBatches]:
-            if sample_weight is None and not hasattr(X, "toarray"):
+            if whole is not None and sample_weight is None:
                 whole.take_order(order)
                 yield whole
                 return
-            if not hasattr(X, "toarray"):
+            if not is_sparse:  # weights of mini-batches depend on the order
                 yield MiniBatches(compiled, X, Y, sample_weight, order, batch_size)
                 return
             for start in range(0, m, rows):
@@ -212,19 +212,25 @@ class Training:
         network, batches = compiled.network, given.batches
         costs, scores, penalties = np.zeros((3, batches.steps))
         rates = np.full(batches.steps, self.learning_rate)
+        before = self.steps
         for first, last in given.runs:
             if given.one_by_one:
                 penalties[first] = compiled.penalty(given.totals[first])
             self.settings[codes.PENALTY_FACTOR] = 1 / given.totals[first]
-            updates = Updates(self.settings, rates, self.states, self.steps)
-            reached = network.run(
-                codes.TRAIN, batches, first, last, updates=updates, costs=costs, scores=scores,
-                repeats=batches.steps == 1,
-            )  # fmt: skip
-            if reached < last:
-                network.alone(lambda: network.buffer.fill(np.nan))
-                return math.nan
-        self.steps += batches.steps
+            updates = Updates(self.settings, rates, self.states, before)
+            while first < last:  # in calls of about 50 ms, between which Ctrl-C can come
+                end = min(last, first + max(1, int(SECONDS_A_CALL / self._seconds_a_step)))
+                begun = clock()
+                reached = network.run(
+                    codes.TRAIN, batches, first, end, updates=updates, costs=costs, scores=scores,
+                    repeats=batches.steps == 1,
+                )  # fmt: skip
+                if reached < end:
+                    network.alone(lambda: network.buffer.fill(np.nan))
+                    return math.nan
+                self._seconds_a_step = max(1e-7, (clock() - begun) / (end - first))
+                self.steps, first = before + end, end
+        self.steps = before + batches.steps
         if compiled.averages_outputs and not given.one_by_one:
             penalties = costs - scores / (2 * given.sizes)
         losses: np.ndarray = compiled.losses_of(costs, penalties)

@@ -238,3 +238,22 @@ def test_scikit_learns_own_tests(tmp_path, monkeypatch):
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
     assert " passed" in done.stdout
     assert "skipped" not in done.stdout.splitlines()[-1]
+
+
+def test_ctrl_c_ends_between_steps_and_leaves_a_model(monkeypatch):
+    from fastnet.sklearn import compiled
+
+    calls = iter(range(1000))
+
+    def clock():
+        if next(calls) == 40:  # in the middle of an epoch
+            raise KeyboardInterrupt
+        return float(next(calls))  # so long that each step is a call
+
+    monkeypatch.setattr(compiled, "clock", clock)
+    X, y = data("digits")
+    model = fastnet.sklearn.MLPClassifier(random_state=0, max_iter=50)
+    with pytest.warns(UserWarning, match="interrupted"):
+        model.fit(X, y)
+    assert 1 <= model.n_iter_ < 50
+    assert model.score(X, y) > 0.2
