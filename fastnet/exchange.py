@@ -1,6 +1,5 @@
 """Networks from other libraries: those of scikit-learn and PyTorch, with their weights."""
 
-import math
 from typing import Any
 
 import numpy as np
@@ -61,7 +60,7 @@ _ACTIVATIONS: dict[str, Any] = {
     "ELU": lambda module: {"activation": "elu", "alpha": module.alpha},
     "SiLU": lambda module: {"activation": "silu"},
     "GELU": lambda module: {"activation": "gelu"} if module.approximate == "none" else None,
-    "Softplus": lambda module: {"activation": "softplus"} if module.beta == 1 else None,
+    "Softplus": lambda module: {"activation": "softplus"} if module.beta == 1 and module.threshold >= 20 else None,
     "Hardsigmoid": lambda module: {"activation": "hard_sigmoid"},
     "Hardswish": lambda module: {"activation": "hard_silu"},
     "Softmax": lambda module: {"activation": "softmax"} if module.dim in (1, -1) else None,
@@ -70,7 +69,12 @@ _ACTIVATIONS: dict[str, Any] = {
 
 def _array(tensor: Any, size: int, value: float) -> np.ndarray:
     """A tensor as an array; without one `size` numbers of this value."""
-    return np.full(size, value) if tensor is None else tensor.detach().cpu().numpy()
+    if tensor is None:
+        return np.full(size, value)
+    if str(tensor.dtype) not in ("torch.float32", "torch.float64") or str(tensor.device) == "meta":
+        raise ValueError(f"it has parameters of {tensor.dtype} on {tensor.device}: call .float(), or .double(), first")
+    found: np.ndarray = tensor.detach().cpu().numpy()
+    return found
 
 
 def _layer_of(module: Any) -> tuple[type[Layer], dict[str, Any], dict[str, np.ndarray]] | None:
@@ -79,13 +83,13 @@ def _layer_of(module: Any) -> tuple[type[Layer], dict[str, Any], dict[str, np.nd
     if name == "Linear":
         n = module.out_features
         return Dense, {"units": n}, {"W": _array(module.weight, n, 0), "b": _array(module.bias, n, 0)}
-    if name == "BatchNorm1d" and module.running_mean is not None:
-        n, momentum = module.num_features, module.momentum
+    if name == "BatchNorm1d" and module.running_mean is not None and module.momentum:
+        n = module.num_features
         arrays = {"gamma": _array(module.weight, n, 1), "beta": _array(module.bias, n, 0)}
         arrays |= {"mean": _array(module.running_mean, n, 0), "variance": _array(module.running_var, n, 1)}
-        return BatchNorm, {"epsilon": module.eps} | ({"momentum": momentum} if momentum else {}), arrays
+        return BatchNorm, {"epsilon": module.eps, "momentum": module.momentum}, arrays
     if name == "LayerNorm" and len(module.normalized_shape) == 1:
-        n = math.prod(module.normalized_shape)
+        (n,) = module.normalized_shape
         arrays = {"gamma": _array(module.weight, n, 1), "beta": _array(module.bias, n, 0)}
         return LayerNorm, {"epsilon": module.eps}, arrays
     return (Dropout, {"rate": module.p}, {}) if name == "Dropout" else None
@@ -131,7 +135,14 @@ def from_torch(module: Any, *, output: str | None = None) -> Network:
         name = type(each).__name__
         if name == "Flatten" and not made and each.start_dim == 1:
             continue
-        found = _layer_of(each)
+        if not type(each).__module__.startswith("torch.nn.modules.") or each._forward_hooks or each._forward_pre_hooks:
+            raise ValueError(
+                f"module {place}, {each}: it is none of torch.nn, or has hooks, which cannot be taken over"
+            )
+        try:
+            found = _layer_of(each)
+        except ValueError as error:
+            raise ValueError(f"module {place}, {each}: {error}") from None
         if found is not None:
             made.append(found)
             takes_activation = found[0] is not Dropout
@@ -146,8 +157,15 @@ def from_torch(module: Any, *, output: str | None = None) -> Network:
             takes_activation = False
     if not made or made[0][0] is not Dense:
         raise ValueError("the module does not begin with Linear: give one that does")
+    if made[-1][0] is not Dense:
+        raise ValueError("the module ends behind its last Linear with a layer: fastnet's networks end with Dense")
     if output is not None:
+        if "activation" in made[-1][1]:
+            raise ValueError(f"output={output!r}: the module has an activation at its end already, so leave it out")
         made[-1][1]["activation"] = output
+    dtypes = {str(array.dtype) for _, _, arrays in made for name, array in arrays.items() if name == "W"}
+    if len(dtypes) > 1:
+        raise ValueError(f"the module has parameters of {' and '.join(sorted(dtypes))}: call .float(), or .double()")
     first = made[0][2]["W"]
     net = Network([kind(**settings) for kind, settings, _ in made], dtype=first.dtype).build(first.shape[1])
     number = 0
@@ -161,7 +179,7 @@ def from_torch(module: Any, *, output: str | None = None) -> Network:
 def _parts(module: Any, before: str = "") -> list[tuple[str, Any]]:
     """The modules of a Sequential, and of those in it, by where they stand: "0", "1.2"."""
     found = []
-    for name, each in module.named_children():
+    for name, each in module._modules.items():  # `named_children` leaves out what it has seen before
         is_nested = type(each).__name__ == "Sequential"
         found += _parts(each, f"{before}{name}.") if is_nested else [(f"{before}{name}", each)]
     return found

@@ -168,8 +168,8 @@ class Adam(Optimizer):
     epsilon : float
         Above 0.
     epsilon_hat : bool
-        Whether epsilon is added to the root of the mean square before that is corrected, as "epsilon hat" of section 2
-        of the paper, Keras and scikit-learn have it; and not after it, as its algorithm 1 and PyTorch.
+        Whether epsilon is added to the root of the mean square before that is corrected, as Keras and scikit-learn do
+        ("epsilon hat" in section 2 of the paper). If not, it is added afterwards, as in algorithm 1 and in PyTorch.
     weight_decay, clip_value, clip_norm
         As of `SGD`.
 

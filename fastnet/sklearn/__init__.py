@@ -3,6 +3,7 @@
     from fastnet.sklearn import MLPClassifier      # instead of sklearn.neural_network
 
 Parameters, attributes, first weights and the order of samples are scikit-learn's, so results are, too, up to rounding.
+docs/scikit-learn.md lists what differs.
 """
 
 try:

@@ -28,43 +28,52 @@ def _rows_of(X: Any, rows: Any) -> np.ndarray:
 class CompiledPerceptron:
     """The network of an estimator, and `coefs` and `intercepts`: its own parameters, in scikit-learn's shapes.
 
-    A mini-batch costs what it does there: its loss, plus alpha / 2 times the squared weights over the number of
-    samples, or the sum of their weights.
+    A mini-batch costs what it does there: its loss, plus `alpha` / 2 times the squared weights over the number of
+    samples, or the sum of their weights. So the layers have l2 = 1, and each step its factor.
     """
 
-    def __init__(self, coefs: Sequence[np.ndarray], activation: str, out_activation: str, alpha: float) -> None:
-        dtype = coefs[0].dtype
-        units = [coef.shape[1] for coef in coefs]
-        names = [ACTIVATIONS[activation]] * (len(units) - 1) + [ACTIVATIONS[out_activation]]
-        layers = [Dense(n, name, l2=float(alpha)) for n, name in zip(units, names, strict=True)]
-        self.key = self.key_of(coefs, activation, out_activation, alpha)
-        self.alpha, self.is_regression = float(alpha), out_activation == "identity"
-        self.network = Network(layers, dtype=dtype).build(coefs[0].shape[0])
+    def __init__(self, key: tuple[Any, ...], *, is_penalised: bool = False) -> None:
+        """A network for a `key_of` weights; their values are for `load`."""
+        shapes, dtype, activation, out_activation = key
+        names = [activation] * (len(shapes) - 1) + [out_activation]
+        layers = [
+            Dense(shape[1], ACTIVATIONS[name], l2=float(is_penalised))
+            for shape, name in zip(shapes, names, strict=True)
+        ]
+        self.key, self.is_penalised, self.alpha = key, is_penalised, 0.0
+        self.is_regression = out_activation == "identity"
+        self.network = Network(layers, dtype=dtype).build(shapes[0][0])
         parameters = self.network.parameters
-        numbers = range(1, len(units) + 1)
+        numbers = range(1, len(shapes) + 1)
         self.coefs = [parameters[f"W{number}"].T for number in numbers]
         self.intercepts = [parameters[f"b{number}"] for number in numbers]
 
     @staticmethod
-    def key_of(coefs: Sequence[np.ndarray], activation: str, out_activation: str, alpha: float) -> tuple[Any, ...]:
-        """What a network is made for; another one is another network."""
-        return tuple(coef.shape for coef in coefs), coefs[0].dtype, activation, out_activation, float(alpha)
+    def key_of(coefs: Sequence[np.ndarray], dtype: np.dtype, activation: str, out_activation: str) -> tuple[Any, ...]:
+        """What a network is made for; for another key it is another network."""
+        return tuple(coef.shape for coef in coefs), dtype, activation, out_activation
 
     @property
     def dtype(self) -> np.dtype:
         return self.network.dtype
 
-    def take(self, coefs: Sequence[np.ndarray], intercepts: Sequence[np.ndarray]) -> None:
-        """Copy parameters into the network, unless they are its own."""
-        both = zip((*self.coefs, *self.intercepts), (*coefs, *intercepts), strict=True)
-        others = [(mine, given) for mine, given in both if mine is not given]
+    def holds(self, coefs: Sequence[np.ndarray], intercepts: Sequence[np.ndarray]) -> bool:
+        """Whether these arrays are the network's own parameters."""
+        mine, given = (*self.coefs, *self.intercepts), (*coefs, *intercepts)
+        return len(mine) == len(given) and all(a is b for a, b in zip(mine, given, strict=True))
+
+    def load(self, coefs: Sequence[np.ndarray], intercepts: Sequence[np.ndarray]) -> None:
+        """Copy weights into the network; ValueError for other shapes than its own."""
+        pairs = list(zip((*self.coefs, *self.intercepts), (*coefs, *intercepts), strict=True))
+        for mine, given in pairs:
+            if mine.shape != np.shape(given):
+                raise ValueError(f"coefs_ or intercepts_ hold an array of shape {np.shape(given)}, not {mine.shape}")
 
         def write() -> None:
-            for mine, given in others:
-                np.copyto(mine, given, casting="same_kind")
+            for mine, given in pairs:
+                np.copyto(mine, given, casting="unsafe")
 
-        if others:
-            self.network.alone(write)
+        self.network.alone(write)
 
     # ---------------------------------------------------------------- use
 
@@ -90,12 +99,12 @@ class CompiledPerceptron:
 
     @property
     def averages_outputs(self) -> bool:
-        """Whether scikit-learn's loss, but not its gradient, is the mean over several outputs: of squared errors."""
+        """Whether the reported loss is the mean over outputs, while the gradient is of their sum: squared errors."""
         return self.is_regression and len(self.intercepts[-1]) > 1
 
     def penalty(self, total: float) -> float:
-        """What the weights add to the loss of samples whose weights are `total` in all."""
-        return self.network.penalty() / total
+        """alpha / 2 times the sum of W^2, over `total`: the number of samples, or the sum of their weights."""
+        return self.alpha * self.network.penalty() / total
 
     def losses_of(self, costs: Any, penalties: Any) -> Any:
         """scikit-learn's losses of costs that include these penalties."""
@@ -110,7 +119,7 @@ class CompiledPerceptron:
         weights = None if sample_weight is None else np.ascontiguousarray(sample_weight * (m / total), self.dtype)
         batches = self.network.as_batches(X, Y, None, weights)
         settings = SGD(1.0).settings()
-        settings[codes.PENALTY_FACTOR] = 1 / total
+        settings[codes.PENALTY_FACTOR] = self.alpha / total
         costs, scores = np.zeros((2, 1))
         nothing = self.network.device.nothing
         updates = Updates(settings, np.zeros(1), (nothing, nothing))
@@ -140,12 +149,13 @@ class MiniBatches:
             given = sample_weight[in_order]
             self.totals = np.add.reduceat(given.astype(np.float64), starts)
             weights = np.empty(m, compiled.dtype)  # such that the mean is the weighted one
-            weights[in_order] = given * np.repeat(self.sizes / np.where(self.totals > 0, self.totals, 1), self.sizes)
+            weights[in_order] = given * np.repeat(self.sizes / np.where(self.totals != 0, self.totals, 1), self.sizes)
         self.one_by_one = compiled.averages_outputs and sample_weight is not None  # each with its penalty
+        # A run of the program has one factor of penalties: where totals differ, another one begins.
         alike = np.arange(len(starts)) if self.one_by_one else self.totals
         bounds = [0, *(1 + np.flatnonzero(np.diff(alike))).tolist(), len(starts)]
         # Where all weights are 0 there is nothing to learn.
-        self.runs = [run for run in itertools.pairwise(bounds) if self.totals[run[0]] > 0]
+        self.runs = [run for run in itertools.pairwise(bounds) if self.totals[run[0]] != 0]
         self.batches = compiled.network.as_batches(X, Y, batch_size, weights)
         self.take_order(order)
 
@@ -156,8 +166,11 @@ class MiniBatches:
 class Training:
     """Epochs of mini-batches in a given order, with a solver of scikit-learn; it goes on from call to call."""
 
-    def __init__(self, compiled: CompiledPerceptron, optimizer: Optimizer) -> None:
+    def __init__(self, compiled: CompiledPerceptron, estimator: Any) -> None:
+        optimizer = _optimizer_of(estimator)
         self.settings = optimizer.settings()
+        if self.settings[codes.OPTIMIZER] == codes.MOMENTUM:
+            self.settings[codes.FIRST_DECAY] = estimator.momentum  # may be 1 here
         size, network = compiled.network.buffer.size, compiled.network
         states = [np.zeros(size, network.dtype) for _ in range(optimizer.n_states)]
         first, second = [*states, network.device.nothing, network.device.nothing][:2]
@@ -171,8 +184,8 @@ class Training:
     ) -> Callable[[np.ndarray | None, float], float]:
         """A function that trains on all samples once, in an order and at a learning rate, and returns the mean loss.
 
-        That is NaN if the loss of a mini-batch is NaN or infinite; and so are, from then on, all weights, as
-        scikit-learn would have them after a few more steps.
+        That is NaN if the loss of a mini-batch is NaN or infinite; and so are, from then on, all weights, which the
+        estimator's `fit` refuses at its end.
         """
         compiled.network.prepare(self.settings)
         shape: tuple[int, int] = X.shape
@@ -197,7 +210,7 @@ class Training:
         def epoch(order: np.ndarray | None, learning_rate: float) -> float:
             self._take_rate(learning_rate)
             total: float = math.fsum(self._steps(compiled, piece) for piece in pieces(order))
-            return total / m
+            return np.float64(total / m)
 
         return epoch
 
@@ -216,7 +229,7 @@ class Training:
         for first, last in given.runs:
             if given.one_by_one:
                 penalties[first] = compiled.penalty(given.totals[first])
-            self.settings[codes.PENALTY_FACTOR] = 1 / given.totals[first]
+            self.settings[codes.PENALTY_FACTOR] = compiled.alpha / given.totals[first]
             updates = Updates(self.settings, rates, self.states, before)
             while first < last:  # in calls of about 50 ms, between which Ctrl-C can come
                 end = min(last, first + max(1, int(SECONDS_A_CALL / self._seconds_a_step)))
@@ -232,17 +245,18 @@ class Training:
                 self.steps, first = before + end, end
         self.steps = before + batches.steps
         if compiled.averages_outputs and not given.one_by_one:
-            penalties = costs - scores / (2 * given.sizes)
+            penalties = costs - scores / (2 * given.sizes)  # scores are sums of squared errors
         losses: np.ndarray = compiled.losses_of(costs, penalties)
         return float(losses @ given.sizes)
 
 
-def optimizer_of(estimator: Any) -> Optimizer:
+def _optimizer_of(estimator: Any) -> Optimizer:
     """fastnet's, for the solver of an estimator; the rate comes with each epoch."""
     if estimator.solver == "adam":
         return Adam(
             beta1=float(estimator.beta_1), beta2=float(estimator.beta_2), epsilon=float(estimator.epsilon),
             epsilon_hat=True,
         )  # fmt: skip
-    momentum = float(estimator.momentum)
-    return SGD(momentum=momentum, nesterov=bool(estimator.nesterovs_momentum and momentum))
+    if not estimator.momentum:
+        return SGD()
+    return SGD(momentum=0.9, nesterov=bool(estimator.nesterovs_momentum))

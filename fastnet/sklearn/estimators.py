@@ -1,5 +1,10 @@
-"""scikit-learn's estimators on a compiled network: parameters, checks and attributes are inherited."""
+"""scikit-learn's estimators on a compiled network: parameters, checks and attributes are inherited.
 
+What is overridden are private functions of scikit-learn 1.9: another version is to be looked at before it is allowed.
+"""
+
+import copy
+import itertools
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -12,50 +17,72 @@ from sklearn.model_selection import train_test_split
 from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOptimizer
 from sklearn.utils.validation import validate_data
 
-from .compiled import ACTIVATIONS, CompiledPerceptron, Training, optimizer_of
+from .compiled import ACTIVATIONS, CompiledPerceptron, Training
 
 
-class _Compiled:
+class _CompiledMixin:
     """What both estimators do by the compiled program, in place of scikit-learn's NumPy.
 
-    `coefs_` and `intercepts_` are views of the network's parameters. Where somebody has put other arrays in their
-    place, those are copied into the network for each use.
+    After training, `coefs_` and `intercepts_` are views of the parameters of `_network`. Where other arrays stand in
+    their place, as after unpickling or where somebody has put them there, these are copied into a second network for
+    each use, and never into arrays that somebody may hold.
     """
 
     _network: CompiledPerceptron | None = None
+    _spare: CompiledPerceptron | None = None
     _training: Training | None = None
 
     def _has_network(self) -> bool:
         """Whether fastnet has what this one computes: it has no exponential output, which a Poisson loss needs."""
         return self.out_activation_ in ACTIVATIONS
 
-    def _take_network(self) -> CompiledPerceptron:
-        """The network for the present weights."""
-        found = self._network
-        given = self.coefs_, self.activation, self.out_activation_, self.alpha
-        if found is None or found.key != CompiledPerceptron.key_of(*given):
-            found = CompiledPerceptron(*given)
-        found.take(self.coefs_, self.intercepts_)
-        return found
+    def _key(self, dtype: Any) -> tuple[Any, ...]:
+        is_single = dtype in (np.float32, np.float16)
+        kind = np.dtype(np.float32 if is_single else np.float64)
+        return CompiledPerceptron.key_of(self.coefs_, kind, self.activation, self.out_activation_)
 
-    def _adopt(self) -> CompiledPerceptron:
-        """The same; from now on `coefs_` and `intercepts_` are the network's own."""
-        found = self._network = self._take_network()
-        self.coefs_, self.intercepts_ = list(found.coefs), list(found.intercepts)
-        return found
+    def _network_for_use(self, X: Any) -> CompiledPerceptron:
+        """A network with the present weights, in the dtype of their products with X."""
+        key = self._key(np.result_type(X.dtype, *self.coefs_, *self.intercepts_))
+        own = self._network
+        if own is not None and own.key == key and own.holds(self.coefs_, self.intercepts_):
+            return own
+        if self._spare is None or self._spare.key != key:
+            self._spare = CompiledPerceptron(key)
+        self._spare.load(self.coefs_, self.intercepts_)
+        return self._spare
+
+    def _network_to_train(self, layer_units: list[int], dtype: Any) -> CompiledPerceptron:
+        """The network with the present weights; from now on `coefs_` and `intercepts_` are its own."""
+        if [coef.shape for coef in self.coefs_] != list(itertools.pairwise(layer_units)):
+            units = [self.coefs_[0].shape[0], *(coef.shape[1] for coef in self.coefs_)]
+            raise ValueError(
+                f"the weights are those of layers of {units} units, and hidden_layer_sizes and y ask for "
+                f"{layer_units}: a model goes on with the sizes that it has, so use warm_start=False, or a new one"
+            )
+        own, key, is_penalised = self._network, self._key(dtype), self.alpha > 0
+        is_own = own is not None and own.holds(self.coefs_, self.intercepts_)
+        if own is None or not is_own or own.key != key or own.is_penalised != is_penalised:
+            own = CompiledPerceptron(key, is_penalised=is_penalised)
+            own.load(self.coefs_, self.intercepts_)
+            self._network, self._spare = own, None
+            self.coefs_, self.intercepts_ = list(own.coefs), list(own.intercepts)
+        own.alpha = float(self.alpha)
+        return own
 
     def _initialize(self, y: np.ndarray, layer_units: list[int], dtype: Any) -> None:
         super()._initialize(y, layer_units, dtype)
-        self._network = self._training = None
+        self._network = self._spare = self._training = None
 
     def __getstate__(self) -> dict[str, Any]:
         # Compiled code and its memory stay here; arrays of their own travel.
         state = super().__getstate__().copy()
-        state.pop("_network", None)
+        for name in ("_network", "_spare"):
+            state.pop(name, None)
         for name in ("coefs_", "intercepts_"):
             if name in state:
-                state[name] = [np.ascontiguousarray(array) for array in state[name]]
-        return state
+                state[name] = [np.array(array, order="C") for array in state[name]]
+        return copy.deepcopy(state) if "_training" in state else state
 
     # ---------------------------------------------------------------- use
 
@@ -64,26 +91,21 @@ class _Compiled:
             return super()._forward_pass_fast(X, check_input)
         if check_input:
             X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
-        return self._take_network().outputs(X.tocsr() if hasattr(X, "tocsr") else X)
+        return self._network_for_use(X).outputs(X.tocsr() if hasattr(X, "tocsr") else X)
 
-    def _outputs_of_plain(self, X: Any) -> np.ndarray | None:
+    def _outputs_without_checks(self, X: Any) -> np.ndarray | None:
         """The outputs for an array that needs no conversion; None for anything else, which scikit-learn looks into.
 
         Its own checks take ten times as long as a sample does.
         """
-        network = self._network
-        if (
-            network is None
-            or type(X) is not np.ndarray
-            or X.ndim != 2
-            or X.dtype != network.dtype
-            or X.shape[1] != self.n_features_in_
-            or not len(X)
-            or hasattr(self, "feature_names_in_")
-            or not np.isfinite(X.sum())
-        ):
+        if type(X) is not np.ndarray or X.ndim != 2 or X.dtype not in (np.float32, np.float64) or not len(X):
             return None
-        return self._take_network().outputs(X)
+        if X.shape[1] != getattr(self, "n_features_in_", None) or hasattr(self, "feature_names_in_"):
+            return None
+        # A sum that overflows only goes the longer way.
+        if not hasattr(self, "coefs_") or not self._has_network() or not np.isfinite(X.sum()):
+            return None
+        return self._network_for_use(X).outputs(X)
 
     # ---------------------------------------------------------------- lbfgs
 
@@ -97,9 +119,10 @@ class _Compiled:
             self.intercepts_[i][...] = packed_parameters[start:end]
 
     def _fit_lbfgs(self, X: Any, y: np.ndarray, sample_weight: Any, *arguments: Any) -> None:
-        if self._has_network():
-            dtype = self._adopt().dtype
-            X = np.ascontiguousarray(X.toarray() if hasattr(X, "toarray") else X, dtype)
+        if self._has_network():  # in float64 always, as SciPy has the weights
+            self._network_to_train(arguments[-1], np.float64)
+            self._training = None
+            X = np.ascontiguousarray(X.toarray() if hasattr(X, "toarray") else X, np.float64)
         super()._fit_lbfgs(X, y, sample_weight, *arguments)
 
     def _loss_grad_lbfgs(
@@ -108,7 +131,8 @@ class _Compiled:
         if not self._has_network():
             return super()._loss_grad_lbfgs(packed_coef_inter, X, y, sample_weight, *arguments)
         self._unpack(packed_coef_inter)
-        network = self._take_network()
+        network = self._network
+        assert network is not None
         loss = network.gradient(X, network.targets(y), sample_weight)
         coefs, intercepts = network.gradients()
         return loss, np.concatenate([array.ravel() for array in (*coefs, *intercepts)])
@@ -116,15 +140,15 @@ class _Compiled:
     # ---------------------------------------------------------------- sgd, adam
 
     def _fit_stochastic(self, X: Any, y: np.ndarray, sample_weight: Any, *arguments: Any) -> None:
-        incremental = arguments[-1]
+        layer_units, incremental = arguments[-2:]
         if not self._has_network():
             super()._fit_stochastic(X, y, sample_weight, *arguments)
             return
         if self.early_stopping and incremental:
             raise ValueError("partial_fit does not support early_stopping=True")
-        network = self._adopt()
+        network = self._network_to_train(layer_units, np.result_type(*self.coefs_))
         if self._training is None or not incremental:
-            self._training, self._optimizer = Training(network, optimizer_of(self)), self._rates()
+            self._training, self._optimizer = Training(network, self), self._rates()
         X, y, sample_weight, held_out = self._split(X, y, sample_weight)
         batch_size = self._batch_size(X.shape[0])
         X = X.tocsr() if hasattr(X, "tocsr") else np.ascontiguousarray(X, network.dtype)
@@ -134,7 +158,7 @@ class _Compiled:
         except KeyboardInterrupt:
             warnings.warn("Training interrupted by user.", stacklevel=2)
         if self.early_stopping:
-            network.take(self._best_coefs, self._best_intercepts)
+            network.load(self._best_coefs, self._best_intercepts)
 
     def _rates(self) -> AdamOptimizer | SGDOptimizer:
         """scikit-learn's optimizer, for its learning rate alone."""
@@ -173,6 +197,7 @@ class _Compiled:
             )
         return int(np.clip(self.batch_size, 1, m))
 
+    # As `_fit_stochastic` of scikit-learn 1.9, whose words it has.
     def _run_epochs(self, epoch: Callable[..., float], m: int, held_out: tuple[Any, ...], epochs: int) -> None:
         order = np.arange(m) if self.shuffle else None
         self.n_iter_ = 0
@@ -204,7 +229,7 @@ class _Compiled:
             )
 
 
-class MLPClassifier(_Compiled, neural_network.MLPClassifier):
+class MLPClassifier(_CompiledMixin, neural_network.MLPClassifier):
     """`sklearn.neural_network.MLPClassifier`, with the same parameters and attributes, trained by fastnet.
 
     In float64 the losses of an epoch are scikit-learn's to 1e-6, and so are the predictions. X (m, n) in float32 is
@@ -221,7 +246,8 @@ class MLPClassifier(_Compiled, neural_network.MLPClassifier):
 
     def predict(self, X: Any) -> np.ndarray:
         """Labels (m,), or 0 and 1 for each of several answers, of X (m, n)."""
-        outputs = None if len(getattr(self, "classes_", ())) < 2 else self._outputs_of_plain(X)
+        is_usual = len(getattr(self, "classes_", ())) > 1 and not self._label_binarizer.sparse_input_
+        outputs = None if not is_usual else self._outputs_without_checks(X)
         if outputs is None:
             return super().predict(X)
         if self.out_activation_ == "softmax":
@@ -232,13 +258,13 @@ class MLPClassifier(_Compiled, neural_network.MLPClassifier):
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Probabilities (m, n_classes) of X (m, n), in the order of `classes_`."""
-        outputs = self._outputs_of_plain(X)
+        outputs = self._outputs_without_checks(X)
         if outputs is None:
             return super().predict_proba(X)
         return outputs if self.n_outputs_ > 1 else np.hstack([1 - outputs, outputs])
 
 
-class MLPRegressor(_Compiled, neural_network.MLPRegressor):
+class MLPRegressor(_CompiledMixin, neural_network.MLPRegressor):
     """`sklearn.neural_network.MLPRegressor`, with the same parameters and attributes, trained by fastnet.
 
     In float64 the losses of an epoch are scikit-learn's to 1e-6, and so are the predictions. X (m, n) in float32 is
@@ -255,7 +281,7 @@ class MLPRegressor(_Compiled, neural_network.MLPRegressor):
 
     def predict(self, X: Any) -> np.ndarray:
         """Numbers (m,) or (m, n_outputs) for X (m, n)."""
-        outputs = self._outputs_of_plain(X)
+        outputs = self._outputs_without_checks(X)
         if outputs is None:
             return super().predict(X)
         return outputs[:, 0] if self.n_outputs_ == 1 else outputs

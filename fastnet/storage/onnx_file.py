@@ -41,6 +41,8 @@ class _Graph:
         self.current = "X"
 
     def constant(self, name: str, value: Any, dtype: Any = np.float32) -> str:
+        if dtype is np.float32:
+            value = _in_float32(name, np.asarray(value))
         self.constants.append(self.from_array(np.array(value, dtype), name))
         return name
 
@@ -73,7 +75,7 @@ def _silu(graph: _Graph, layer: Layer) -> None:
 
 def _plain(operator: str, **settings: Callable[[Layer], float]) -> Callable[[_Graph, Layer], None]:
     def add(graph: _Graph, layer: Layer) -> None:
-        numbers: dict[str, Any] = {name: float(value(layer)) for name, value in settings.items()}
+        numbers: dict[str, Any] = {name: _number(name, value(layer)) for name, value in settings.items()}
         graph.add(operator, **numbers)
 
     return add
@@ -111,12 +113,12 @@ def _dense(graph: _Graph, given: _Given, names: dict[str, str]) -> None:
 def _batch_norm(graph: _Graph, given: _Given, names: dict[str, str]) -> None:
     layer: Any = given.node.layer
     four = (names[name] for name in ("gamma", "beta", "mean", "variance"))
-    graph.add("BatchNormalization", *four, epsilon=layer.epsilon)
+    graph.add("BatchNormalization", *four, epsilon=_number("epsilon", layer.epsilon))
 
 
 def _layer_norm(graph: _Graph, given: _Given, names: dict[str, str]) -> None:
     layer: Any = given.node.layer
-    graph.add("LayerNormalization", names["gamma"], names["beta"], axis=-1, epsilon=layer.epsilon)
+    graph.add("LayerNormalization", names["gamma"], names["beta"], axis=-1, epsilon=_number("epsilon", layer.epsilon))
 
 
 def _max_pool(graph: _Graph, given: _Given, names: dict[str, str]) -> None:
@@ -139,6 +141,14 @@ _LAYERS: dict[type[Layer], Callable[[_Graph, _Given, dict[str, str]], object]] =
     MaxPool1D: _max_pool,
     MaxPool2D: _max_pool,
 }
+
+
+def _number(name: str, value: float) -> float:
+    """A setting, as float32 holds it; ValueError if that is another one altogether."""
+    found = float(_in_float32(name, np.asarray(value)))
+    if value and not found:
+        raise ValueError(f"{name}={value:g} is 0 in float32, which ONNX files are written in")
+    return found
 
 
 def _in_float32(name: str, array: np.ndarray) -> np.ndarray:
@@ -166,7 +176,7 @@ def model_of(network: Trainable) -> Any:
     graph = _Graph(onnx)
     rescale = rescale_of(network.layers)
     if rescale.scale != 1:
-        graph.add("Mul", graph.constant("scale", rescale.scale))
+        graph.add("Mul", graph.constant("scale", _number("scale", rescale.scale)))
     if rescale.shift != 0:
         graph.add("Add", graph.constant("shift", rescale.shift))
     for given in _layers_of(network, shape):

@@ -88,6 +88,21 @@ def test_sequentials_of_pytorch(torch, seed):
     np.testing.assert_allclose(found, expected.softmax(dim=1).numpy(), rtol=1e-9, atol=1e-12)
 
 
+def test_a_module_that_stands_in_several_places(torch):
+    nn = torch.nn
+    relu, linear = nn.ReLU(), nn.Linear(7, 7)
+    model = nn.Sequential(linear, relu, linear, relu, nn.Linear(7, 2)).double()
+    with torch.no_grad():
+        expected = model(torch.tensor(X)).numpy()
+    np.testing.assert_allclose(fn.from_torch(model).predict(X), expected, rtol=1e-9)
+
+
+def hooked(nn):
+    model = nn.Sequential(nn.Linear(2, 3))
+    model[0].register_forward_hook(lambda module, inputs, outputs: 2 * outputs)
+    return model
+
+
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [
@@ -105,6 +120,11 @@ def test_sequentials_of_pytorch(torch, seed):
             ValueError,
             "module 2, LeakyReLU.*slope 0.01",
         ),
+        (hooked, ValueError, "module 0, Linear.*hooks"),
+        (lambda nn: nn.Sequential(nn.Linear(2, 3).half()), ValueError, "module 0, Linear.*call .float"),
+        (lambda nn: nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 2).double()), ValueError, "float32 and float64"),
+        (lambda nn: nn.Sequential(nn.Linear(2, 3), nn.Softplus(threshold=1)), ValueError, "module 1, Softplus"),
+        (lambda nn: nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3)), ValueError, "end with Dense"),
         (lambda nn: nn.Sequential(nn.LayerNorm(3), nn.Linear(3, 2)), ValueError, "begin with Linear"),
     ],
 )

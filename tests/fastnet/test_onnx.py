@@ -81,6 +81,8 @@ def test_what_cannot_be_written_is_refused(tmp_path):
     net.build(3).parameters["b1"][:] = 1e300
     with pytest.raises(ValueError, match="b1 holds"):
         net.to_onnx(tmp_path / "net.onnx")
+    with pytest.raises(ValueError, match="scale=1e-60 is 0 in float32"):
+        fn.Network([fn.Rescale(1e-60), fn.Dense(1)], dtype="float64").build(2).to_onnx(tmp_path / "net.onnx")
     assert not list(tmp_path.iterdir())
     net.build(3)
     with pytest.raises(FileNotFoundError, match="make it first"):

@@ -257,3 +257,76 @@ def test_ctrl_c_ends_between_steps_and_leaves_a_model(monkeypatch):
         model.fit(X, y)
     assert 1 <= model.n_iter_ < 50
     assert model.score(X, y) > 0.2
+
+
+def test_weights_that_are_put_in_place_of_others_change_none_of_these():
+    (_, found), X = both("diabetes")
+    own, before = found.coefs_, found.predict(X)
+    for _ in range(2):
+        found.coefs_ = [array + 0.1 for array in own]
+        assert not np.allclose(found.predict(X), before)
+        found.coefs_ = own
+        assert np.array_equal(found.predict(X), before)
+    found.coefs_ = [own[0][:, ::-1], own[1]]
+    assert np.array_equal(found.predict(X), found.predict(X))
+    kept = [array.copy() for array in own]
+    found.partial_fit(X, data("diabetes")[1])
+    assert all(np.array_equal(mine, array) for mine, array in zip(own, kept, strict=True))
+
+
+def test_copies_share_nothing():
+    X, y = data("diabetes")
+    model = fastnet.sklearn.MLPRegressor(random_state=0).partial_fit(X, y)
+    other = copy.copy(model)
+    before = other.predict(X)
+    for _ in range(20):
+        model.partial_fit(X, y)
+    assert np.array_equal(other.predict(X), before)
+    assert other._training.steps < model._training.steps
+
+
+def test_an_unpickled_model_keeps_its_network(monkeypatch):
+    from fastnet.sklearn import compiled
+
+    (_, found), X = both("wine")
+    again = pickle.loads(pickle.dumps(found))
+    again.predict(X)
+    monkeypatch.setattr(compiled, "Network", None)  # none is made any more
+    assert np.array_equal(again.predict(X), found.predict(X))
+    again.set_params(alpha=-1.0).predict(X)
+
+
+@pytest.mark.parametrize("method", ["partial_fit", "fit"])
+def test_other_sizes_than_the_weights_have_are_refused(method):
+    X, y = data("three outputs")
+    model = fastnet.sklearn.MLPRegressor(hidden_layer_sizes=(5,), warm_start=True, random_state=0, max_iter=3).fit(X, y)
+    with pytest.raises(ValueError, match=r"layers of \[10, 5, 3\] units, and .* ask for \[10, 5, 1\]"):
+        getattr(model, method)(X, y[:, 0])
+    with pytest.raises(ValueError, match=r"ask for \[10, 4, 3\]"):
+        getattr(model.set_params(hidden_layer_sizes=(4,)), method)(X, y)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_momentum_of_one_and_negative_weights():
+    (expected, found), X = both("iris", solver="sgd", momentum=1.0, learning_rate_init=1e-4)
+    assert_alike(expected, found, X)
+    (expected, found), X = both("iris", {"sample_weight": -np.ones(150)})
+    np.testing.assert_allclose(found.loss_curve_, expected.loss_curve_, rtol=1e-9)
+
+
+def test_sparse_answers_stay_sparse():
+    X, y = data("three answers")
+    model = fastnet.sklearn.MLPClassifier(max_iter=3, random_state=0).fit(X, scipy.sparse.csr_matrix(y))
+    assert scipy.sparse.issparse(model.predict(X))
+    assert scipy.sparse.issparse(model.predict(X.tolist()))
+
+
+def test_lbfgs_makes_float64_of_float32_as_there():
+    X, y = data("wine")
+    models = [
+        module.MLPClassifier(solver="lbfgs", max_iter=8, random_state=0).fit(X.astype(np.float32), y)
+        for module in (neural_network, fastnet.sklearn)
+    ]
+    for model in models:
+        assert model.coefs_[0].dtype == model.predict_proba(X[:2].astype(np.float32)).dtype == np.float64
+    np.testing.assert_allclose(models[1].loss_, models[0].loss_, rtol=1e-5)

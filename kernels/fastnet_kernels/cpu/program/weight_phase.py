@@ -91,7 +91,7 @@ def _run_task(job, scratch, index):
         gradients = vector(job.gradients, offset, count)
         if count == 0:
             continue
-        if j < piece.last_row and (l1 > 0 or l2 > 0):
+        if j < piece.last_row and (l1 != 0 or l2 != 0):
             penalty += _add_penalty(vector(job.parameters, offset, count), gradients, l1, l2)
         if job.mode == TRAIN:
             if np.isfinite(job.optimizer[CLIP_VALUE]):
