@@ -344,3 +344,17 @@ def test_pixels_that_no_window_has_get_nothing(pool, stride):
         cpu.max_pool1d_backward(np.ones_like(A), A_prev, A, pool, stride, found)
         reference.max_pool1d_backward(np.ones_like(A), A_prev, A, pool, stride, expected)
         np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("m", [63, 64, 1024, 1500])
+@pytest.mark.parametrize("is_in_place", [False, True])
+def test_losses_unit_by_unit(m, is_in_place):
+    """Where a unit's numbers of all samples are contiguous, more samples than one task takes among them."""
+    rng = np.random.default_rng(m)
+    A, Y = (np.asfortranarray(rng.standard_normal((m, 3))) for _ in range(2))
+    expected_L, expected, L = np.empty(m), np.empty((m, 3)), np.empty(m)
+    reference.squared_error(A, Y, expected_L, expected)
+    dA = A if is_in_place else np.empty_like(A, order="F")
+    cpu.squared_error(A, Y, L, dA)
+    np.testing.assert_allclose(L, expected_L, rtol=1e-14)
+    np.testing.assert_allclose(dA, expected, rtol=1e-14, atol=1e-300)

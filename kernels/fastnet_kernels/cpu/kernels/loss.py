@@ -1,7 +1,7 @@
 """The losses as public kernels: L (m,) and the derivative of the cost J = mean(L), on arrays of any strides."""
 
 from ...codes import ABSOLUTE_ERROR, HINGE, HUBER, LOG_LOSS, QUANTILE, SQUARED_ERROR
-from ..codegen.arrays import vector
+from ..codegen.arrays import matrix, vector
 from ..codegen.compiling import routine
 from ..codegen.kernel import kernel
 from ..codegen.matrix import as_column, as_matrix, place_of, row_of
@@ -18,7 +18,7 @@ from ..loss import (
     squared_error_columns,
     squared_error_of_one,
 )
-from ..partition import bounds, worth_threads
+from ..partition import bounds, n_blocks, worth_threads
 from .samples import (
     are_long_rows,
     block_in,
@@ -28,6 +28,9 @@ from .samples import (
     samples_together,
     write_samples,
 )
+
+_SAMPLES = 1024  # that a task takes where a unit's numbers are contiguous
+_FEW_SAMPLES = 64  # of fewer, runs of them are too short
 
 
 @routine
@@ -77,10 +80,35 @@ def _loss_task(task, loss, setting, m, n, is_long, Z, Y, L, dZ):
 
 
 @routine
+def _units_task(task, loss, setting, m, n, Z, Y, L, dZ):
+    """As `_loss_task`, where a unit's numbers of all samples are contiguous: unit after unit, as they lie."""
+    weight = Z.data.dtype.type(1) / Z.data.dtype.type(m)
+    first, last = bounds(task, m, _SAMPLES)
+    count = last - first
+    piece = take(2 * count * Z.data.itemsize)
+    total, l = numbers_in(piece, Z.data, 0, count), numbers_in(piece, Z.data, count, count)
+    for i in range(count):
+        total[i] = 0
+    for j in range(n):
+        z = matrix(Z.data, Z.offset + j * Z.column_stride + first, 1, count)
+        y = matrix(Y.data, Y.offset + j * Y.column_stride + first, 1, count)
+        dz = matrix(dZ.data, dZ.offset + j * dZ.column_stride + first, 1, count)
+        _loss_columns(loss, setting, z, y, l, dz, weight)
+        for i in range(count):
+            total[i] += l[i]
+    for i in range(count):
+        L.data[place_of(L, first + i)] = total[i]
+    give_back(piece)
+
+
+@routine
 def _loss(loss, setting, m, n, Z, Y, L, dZ):
+    is_shared = worth_threads(m * n * Z.data.itemsize, 6 if loss == LOG_LOSS else 3)
+    if Z.row_stride == 1 and Y.row_stride == 1 and dZ.row_stride == 1 and m >= _FEW_SAMPLES and n > 1:
+        run_tasks(n_blocks(m, _SAMPLES), is_shared, _units_task, (loss, setting, m, n, Z, Y, L, dZ))
+        return
     is_long = are_long_rows(n, Z) and are_long_rows(n, Y) and are_long_rows(n, dZ)
     arguments = loss, setting, m, n, is_long, Z, Y, L, dZ
-    is_shared = worth_threads(m * n * Z.data.itemsize, 6 if loss == LOG_LOSS else 3)
     run_tasks(n_sample_tasks(m, n, is_long, Z.data), is_shared, _loss_task, arguments)
 
 
