@@ -40,6 +40,7 @@ _TASKS = 4 * TARGET.balanced_threads
 _IOTA = np.arange(64)
 _AMX_EXTENT, _AMX_SCRATCH = TARGET.min_amx_extent, TARGET.amx_scratch
 _MEETING_BYTES = 1024  # between rows that meet in a few places of the first-level cache
+_CACHED_BYTES = TARGET.l2_bytes // 2
 _SHALLOW = 8  # the depth up to which panels would cost as much as the product
 
 _uses_amx = ctypes.c_int64(may_be_used())
@@ -211,6 +212,13 @@ def _is_for_dots(m, n, k, A, B):
     return A.column_stride == 1 and B.row_stride == 1 and by_dots <= by_panels
 
 
+@inner
+def _reads_b_as_it_lies(m, n, k, B):
+    """Whether B is not packed: where few rows use it, or it is shallow, or some rows do and it stays in cache."""
+    fits = k * n * B.data.itemsize <= _CACHED_BYTES and B.row_stride * B.data.itemsize % _MEETING_BYTES != 0
+    return B.column_stride == 1 and (m <= 4 * _MR or k <= _SHALLOW or (m <= 40 * _MR and fits))
+
+
 @routine
 def _product_by_rows(m, n, k, C, A, B, bias):
     """C = A B + bias, where rows of C are contiguous."""
@@ -221,7 +229,7 @@ def _product_by_rows(m, n, k, C, A, B, bias):
         rows, columns = min(m, _IOTA.size), _even(n, n_blocks(n, _TASKS) if is_shared else n, 1)
         count = n_blocks(m, rows) * n_blocks(n, columns)
         run_tasks(count, is_shared, _dot_task, (m, n, k, rows, columns, C, A, B, bias))
-    elif B.column_stride == 1 and (m <= 4 * _MR or k <= _SHALLOW):
+    elif _reads_b_as_it_lies(m, n, k, B):
         nr = PANEL_BYTES // C.data.itemsize
         columns = _even(n, n_blocks(n, _TASKS) if is_shared else n, nr)
         run_tasks(n_blocks(n, columns), is_shared, _unpacked_task, (m, n, k, m, columns, C, A, B, bias))
