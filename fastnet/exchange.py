@@ -8,7 +8,13 @@ from .data.targets import Classification
 from .layers import BatchNorm, Dense, Dropout, Layer, LayerNorm
 from .network import Network
 
-_OF_SKLEARN = {"identity": "linear", "logistic": "sigmoid", "tanh": "tanh", "relu": "relu", "softmax": "softmax"}
+SKLEARN_ACTIVATIONS = {
+    "identity": "linear",
+    "logistic": "sigmoid",
+    "tanh": "tanh",
+    "relu": "relu",
+    "softmax": "softmax",
+}
 
 
 def from_sklearn(model: Any) -> Network:
@@ -38,9 +44,11 @@ def from_sklearn(model: Any) -> Network:
         raise TypeError(f"{type(model).__name__} is no MLPClassifier or MLPRegressor: give one of these")
     if not hasattr(model, "coefs_"):
         raise ValueError(f"this {type(model).__name__} is not fitted yet: call fit first")
-    if model.out_activation_ not in _OF_SKLEARN:
+    if model.out_activation_ not in SKLEARN_ACTIVATIONS:
         raise ValueError(f"the model's output is {model.out_activation_}, as of loss='poisson': fastnet has none of it")
-    names = [_OF_SKLEARN[model.activation]] * (len(model.coefs_) - 1) + [_OF_SKLEARN[model.out_activation_]]
+    names = [SKLEARN_ACTIVATIONS[model.activation]] * (len(model.coefs_) - 1) + [
+        SKLEARN_ACTIVATIONS[model.out_activation_]
+    ]
     layers = [Dense(coef.shape[1], name, l2=float(model.alpha)) for coef, name in zip(model.coefs_, names, strict=True)]
     net = Network(layers, dtype=model.coefs_[0].dtype).build(model.coefs_[0].shape[0])
     for number, (coef, intercept) in enumerate(zip(model.coefs_, model.intercepts_, strict=True), start=1):

@@ -9,13 +9,13 @@ import numpy as np
 from fastnet_kernels import codes
 
 from ..data.samples import ROWS_AT_ONCE
+from ..exchange import SKLEARN_ACTIVATIONS
 from ..execution.device import NO_ORDER, Updates
 from ..layers import Dense
 from ..network import Network
 from ..optimizers import SGD, Adam, Optimizer
 from ..training.steps import SECONDS_A_CALL, clock
 
-ACTIVATIONS = {"identity": "linear", "logistic": "sigmoid", "tanh": "tanh", "relu": "relu", "softmax": "softmax"}
 _DENSE_BYTES = 1 << 26  # of a sparse matrix, made dense at a time
 
 
@@ -37,7 +37,7 @@ class CompiledPerceptron:
         shapes, dtype, activation, out_activation = key
         names = [activation] * (len(shapes) - 1) + [out_activation]
         layers = [
-            Dense(shape[1], ACTIVATIONS[name], l2=float(is_penalised))
+            Dense(shape[1], SKLEARN_ACTIVATIONS[name], l2=float(is_penalised))
             for shape, name in zip(shapes, names, strict=True)
         ]
         self.key, self.is_penalised, self.alpha = key, is_penalised, 0.0
@@ -191,15 +191,17 @@ class Training:
         shape: tuple[int, int] = X.shape
         m, n = shape
         is_sparse = hasattr(X, "toarray")
-        whole = None if is_sparse else MiniBatches(compiled, X, Y, sample_weight, None, batch_size)
+        # The same in every epoch, but for the order; with weights, a mini-batch's total depends on the order.
+        is_kept = not is_sparse and sample_weight is None
+        kept = MiniBatches(compiled, X, Y, None, None, batch_size) if is_kept else None
         rows = max(1, _DENSE_BYTES // (n * compiled.dtype.itemsize) // batch_size) * batch_size
 
         def pieces(order: np.ndarray | None) -> Iterator[MiniBatches]:
-            if whole is not None and sample_weight is None:
-                whole.take_order(order)
-                yield whole
+            if kept is not None:
+                kept.take_order(order)
+                yield kept
                 return
-            if not is_sparse:  # weights of mini-batches depend on the order
+            if not is_sparse:
                 yield MiniBatches(compiled, X, Y, sample_weight, order, batch_size)
                 return
             for start in range(0, m, rows):

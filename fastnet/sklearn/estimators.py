@@ -17,7 +17,8 @@ from sklearn.model_selection import train_test_split
 from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOptimizer
 from sklearn.utils.validation import validate_data
 
-from .compiled import ACTIVATIONS, CompiledPerceptron, Training
+from ..exchange import SKLEARN_ACTIVATIONS
+from .compiled import CompiledPerceptron, Training
 
 
 class _CompiledMixin:
@@ -34,7 +35,7 @@ class _CompiledMixin:
 
     def _has_network(self) -> bool:
         """Whether fastnet has what this one computes: it has no exponential output, which a Poisson loss needs."""
-        return self.out_activation_ in ACTIVATIONS
+        return self.out_activation_ in SKLEARN_ACTIVATIONS
 
     def _key(self, dtype: Any) -> tuple[Any, ...]:
         is_single = dtype in (np.float32, np.float16)

@@ -18,7 +18,7 @@ from ..codegen.scratch import give_back, numbers_in, take
 from ..codegen.tasks import run_tasks
 from ..layers.batch_norm import derivative, moments_of, normalised
 from ..partition import bounds, n_blocks, worth_threads
-from .column_sums import add_products, sum_distances
+from .column_sums import add_partial_sums, add_products, sum_distances
 from .samples import copy_by_units
 
 _L2_BYTES = TARGET.l2_bytes // 2
@@ -42,11 +42,6 @@ def _units_together(m, n, like):
 def _samples_together(m, units, like):
     """How many samples a chunk has: all of them, where they fit the cache."""
     return m if m * units * like.itemsize <= _L2_BYTES else max(_ROWS, n_blocks(m, _CHUNKS))
-
-
-@inner
-def _sum(total, a):
-    return total + a
 
 
 @inner
@@ -100,11 +95,6 @@ def _moments(A, first, last, j, mean, squares, origin, other, other_squares):
             map_numbers(_squares_from_mean, other_squares, (other_squares, other), (share,))
             map_numbers(_mean, other, (other, origin), (share,))
             _join(start - first, mean, squares, end - start, other, other_squares)
-
-
-@inner
-def _four_rows(M, i, j, n):
-    return row_of(M, i, j, n), row_of(M, i + 1, j, n), row_of(M, i + 2, j, n), row_of(M, i + 3, j, n)
 
 
 @inner
@@ -237,9 +227,7 @@ def _sums_task(task, m, n, units, samples, dA, A_prev, mean, sums):
 def _finish_sums(m, n, j, count, chunks, sums, gamma, inv_std, dgamma, dbeta, factor):
     """dgamma and dbeta from all chunks, for units from j on; in their place what `derivative` takes, and `factor`."""
     weighted, plain, share = vector(sums, j, count), vector(sums, n + j, count), sums.dtype.type(1 / m)
-    for chunk in range(1, chunks):
-        map_numbers(_sum, weighted, (weighted, vector(sums, 2 * chunk * n + j, count)), ())
-        map_numbers(_sum, plain, (plain, vector(sums, (2 * chunk + 1) * n + j, count)), ())
+    add_partial_sums(chunks, n, j, count, sums)
     for k in range(count):
         scale = inv_std[j + k]
         total = weighted[k] * scale

@@ -10,6 +10,7 @@ from numba.extending import intrinsic
 
 from ..codegen.arrays import vector
 from ..codegen.compiling import inner, routine
+from ..codegen.loops import map_numbers
 from ..codegen.matrix import part
 from ..codegen.processor import LINE_BYTES, VECTOR_BYTES
 from ..codegen.simd import Buffer, Operand, emit_prefetch, first_lanes, fused_multiply_add
@@ -105,3 +106,17 @@ def add_products(rows, X, A, origin, plain, weighted):
             x, a, start = part(X, i, j), part(A, i, j), vector(origin, j, n - j)
             sums, products = vector(plain, j, n - j), vector(weighted, j, n - j)
             _sum_strip(False, min(_ROWS, rows - i), n - j, x, a, start, sums, products)
+
+
+@inner
+def _sum(total, more):
+    return total + more
+
+
+@routine
+def add_partial_sums(pairs, n, j, count, sums):
+    """Sums of parts of the samples, two vectors (n,) each: add the others' to the first's, for columns from j on."""
+    for row in range(2):
+        total = vector(sums, row * n + j, count)
+        for pair in range(1, pairs):
+            map_numbers(_sum, total, (total, vector(sums, (2 * pair + row) * n + j, count)), ())

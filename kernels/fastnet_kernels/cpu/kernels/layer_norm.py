@@ -18,6 +18,7 @@ from ..layers.layer_norm import (
     normalised,
 )
 from ..partition import bounds, n_blocks, worth_threads
+from .column_sums import add_partial_sums
 from .samples import (
     are_long_rows,
     block_in,
@@ -108,11 +109,6 @@ def _samples_of_sum(m, n):
     return max(n_blocks(m, _SUMS), _SAMPLES_OF_SUM, 8192 // n)
 
 
-@inner
-def _sum(total, more):
-    return total + more
-
-
 @routine
 def _backward_task(task, m, n, is_long, dA, A_prev, gamma, mean, inv_std, means, sums, dA_prev):
     first, last = bounds(task, m, _samples_of_sum(m, n))
@@ -174,9 +170,7 @@ def _layer_norm_backward(m, n, dA, A_prev, gamma, mean, inv_std, means, dgamma, 
     elif n > 0:
         run_tasks(count, worth_threads(m * n * like.itemsize, 2), _backward_task, arguments)
     weighted, plain = vector(sums, 0, n), vector(sums, n, n)
-    for task in range(1, count):
-        map_numbers(_sum, weighted, (weighted, vector(sums, 2 * task * n, n)), ())
-        map_numbers(_sum, plain, (plain, vector(sums, (2 * task + 1) * n, n)), ())
+    add_partial_sums(count, n, 0, n, sums)
     for j in range(n):
         dgamma.data[place_of(dgamma, j)], dbeta.data[place_of(dbeta, j)] = weighted[j], plain[j]
     give_back(piece)
