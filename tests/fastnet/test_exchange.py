@@ -1,10 +1,14 @@
 """Networks taken over from scikit-learn and PyTorch predict what they did there."""
 
+import doctest
+import importlib
+
 import numpy as np
 import pytest
 
 import fastnet as fn
 
+MODULE = importlib.import_module("fastnet.exchange")
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((50, 7))
 
@@ -15,6 +19,15 @@ def perceptrons():
     from sklearn import neural_network
 
     return neural_network
+
+
+@pytest.mark.parametrize(("name", "package"), [("from_sklearn", "sklearn"), ("from_torch", "torch")])
+def test_examples(name, package):
+    """Of the docstrings, where there is what they import."""
+    pytest.importorskip(package)
+    (found,) = doctest.DocTestFinder(recurse=False).find(getattr(MODULE, name), name, module=MODULE)
+    assert found.examples
+    assert doctest.DocTestRunner().run(found).failed == 0
 
 
 def fitted(kind, y, **settings):
