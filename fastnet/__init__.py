@@ -13,7 +13,7 @@ from pathlib import Path as _Path
 
 from fastnet_kernels.distribution import warn_of_mixture as _warn_of_mixture
 
-from . import callbacks, datasets, losses, metrics, plots, schedules
+from . import callbacks, datasets, losses, metrics, plots, schedules, tables
 from .callbacks import CSVLogger, EarlyStopping, LearningRateLogger, ModelCheckpoint, TensorBoard
 from .exchange import from_sklearn, from_torch
 from .execution.cpu.device import set_num_threads
@@ -23,6 +23,7 @@ from .logistic import LogisticRegression
 from .network import Network, load
 from .optimizers import SGD, Adam, AdamW, RMSProp
 from .storage.model_file import ModelFileError
+from .tables import TableModel
 from .training.history import History
 from .training.steps import DivergenceError
 
@@ -51,6 +52,7 @@ __all__ = [
     "Network",
     "RMSProp",
     "Rescale",
+    "TableModel",
     "TensorBoard",
     "callbacks",
     "check_gradients",
@@ -64,6 +66,7 @@ __all__ = [
     "plots",
     "schedules",
     "set_num_threads",
+    "tables",
 ]
 
 if _typing.TYPE_CHECKING:

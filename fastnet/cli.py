@@ -10,6 +10,7 @@ from . import __doc__ as package_doc
 from . import __version__
 from .checks import positive_integer
 from .demo import demo
+from .tables.commands import add_commands
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,6 +32,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"fastnet-numba {__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
     _add_demo(commands)
+    add_commands(commands)
     _add_compare(commands)
     _add_info(commands)
     return parser
@@ -105,7 +107,7 @@ def _compare(options: Any) -> int:
             if getattr(options, name) is not None:
                 raise ValueError(f"--{name} does not go with --peers: choose --workloads")
     if options.plot is not None:
-        _check_plot(options.plot)
+        check_plot(options.plot)
     rounds = {} if options.rounds is None else {"rounds": options.rounds}
     if options.peers is not None:
         from .benchmarks.race import compare_peers
@@ -142,8 +144,8 @@ def _compare(options: Any) -> int:
     return 0
 
 
-def _check_plot(path: Path) -> None:
-    """Refuse what could not be drawn before anything is measured."""
+def check_plot(path: Path) -> None:
+    """ValueError or ImportError for what could not be drawn, before anything is begun."""
     try:
         import matplotlib
     except ImportError as error:

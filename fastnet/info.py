@@ -16,6 +16,7 @@ _PACKAGES = {
     "": ("numpy", "numba", "llvmlite", "safetensors", "tqdm"),
     "sklearn": ("scikit-learn",),
     "onnx": ("onnx",),
+    "tables": ("pyarrow",),
     "plot": ("matplotlib",),
     "cuda": ("numba-cuda",),
     "tensorboard": ("tensorboardX",),

@@ -21,6 +21,7 @@ from .layers.stack import checked_layers, checked_shape, nodes_of, output_units
 from .losses import Loss, loss_for
 from .metrics import Metric, named
 from .optimizers import SGD, Optimizer
+from .storage.model_file import ModelFileError
 from .storage.network_file import read, save
 from .storage.onnx_file import save_onnx
 from .storage.writing import AnyPath
@@ -418,10 +419,14 @@ class Network(Trainable):
         RuntimeError
             With `training`, while another thread trains the network.
         """
+        self.save_with_table(path, None, training=training)
+
+    def save_with_table(self, path: AnyPath, table: str | None, *, training: bool) -> None:
+        """Write the network as `save` does, and `table`, what is known of the columns of its inputs, as JSON."""
 
         def write() -> None:
             with self.reading():  # a training of another thread waits until all is written
-                save(self, path, Network, training=training)
+                save(self, path, Network, training=training, table=table)
 
         self.require_parameters()
         if training:
@@ -463,8 +468,9 @@ def load(path: AnyPath, *, device: str = "cpu") -> Network:
     FileNotFoundError, OSError
         If there is no such file, or it cannot be read.
     ModelFileError
-        A ValueError, if it is not a fastnet model, is damaged or cut short, or was written by a newer version of
-        fastnet. Nothing is made of the sizes that a file claims before they were found to be those of its tensors.
+        A ValueError, if it is not a fastnet model, is damaged or cut short, was written by a newer version of fastnet,
+        or is a model of a table, which `TableModel.load` reads. Nothing is made of the sizes that a file claims before
+        they were found to be those of its tensors.
     ValueError
         For an unknown device.
     RuntimeError
@@ -482,6 +488,11 @@ def load(path: AnyPath, *, device: str = "cpu") -> Network:
     >>> (again.parameters["W1"] == net.parameters["W1"]).all()
     np.True_
     """
-    network = read(path, device, Network)
+    network, table = read(path, device, Network)
+    if table is not None:
+        raise ModelFileError(
+            f"{os.fsdecode(path)} is a model of a table, whose columns have to be prepared: load it with "
+            "fastnet.TableModel.load, which has it as `network`"
+        )
     assert isinstance(network, Network)
     return network

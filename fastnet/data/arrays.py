@@ -52,7 +52,7 @@ def as_array(name: str, given: Any, *, wanted: str = "numbers, booleans or strin
         array: np.ndarray = np.asarray(given.data)
     elif isinstance(given, np.ndarray):
         array = np.asarray(given)
-    elif _is_frame(given):
+    elif is_frame(given):
         array = _from_frame(name, given, as_array)
     else:
         array = _converted(name, given)
@@ -71,9 +71,9 @@ def as_numbers(name: str, given: Any) -> np.ndarray:
     TypeError, ValueError
         As `as_array`, and for whatever is no real number, or is a category.
     """
-    if str(getattr(given, "dtype", "")) == "category":
+    if holds_categories(given):
         raise TypeError(f"{name} holds categories: {_ONE_COLUMN_EACH}")
-    array = _from_frame(name, given, as_numbers) if _is_frame(given) else as_array(name, given, wanted=_REAL_NUMBERS)
+    array = _from_frame(name, given, as_numbers) if is_frame(given) else as_array(name, given, wanted=_REAL_NUMBERS)
     if array.dtype.kind not in "buif":
         advice = f", and for categories {_ONE_COLUMN_EACH}" if array.dtype.kind == "U" else ""
         raise TypeError(f"{name} holds {kind_of(array)}: give {_REAL_NUMBERS}{hint_for(array)}{advice}")
@@ -115,25 +115,37 @@ def _converted(name: str, given: Any) -> np.ndarray:
 # ---------------------------------------------------------------- data frames
 
 
-def _is_frame(given: Any) -> bool:
-    """Whether it is a data frame of pandas or polars, or one that looks like theirs."""
-    return hasattr(given, "__array__") and hasattr(given, "columns") and hasattr(given, "dtypes")
+def is_frame(given: Any) -> bool:
+    """Whether it is a table of pandas, polars or Arrow, or one that looks like theirs."""
+    return hasattr(given, "__array__") and hasattr(given, "columns") and (hasattr(given, "dtypes") or _is_arrow(given))
 
 
-def _columns(frame: Any) -> list[tuple[Any, Any]]:
-    """Names and columns; in pandas several may have one name."""
+def _is_arrow(given: Any) -> bool:
+    return hasattr(given, "column_names") and hasattr(given, "schema")
+
+
+def columns_of(frame: Any) -> list[tuple[Any, Any]]:
+    """Names and columns; in pandas and Arrow several may have one name."""
+    if _is_arrow(frame):
+        return list(zip(frame.column_names, frame.columns, strict=True))
     if hasattr(frame, "items"):
         return list(frame.items())
     return [(column.name, column) for column in frame.get_columns()]
 
 
+def holds_categories(column: Any) -> bool:
+    """Whether a column is of categories that are numbered, whatever they are."""
+    kind = str(getattr(column, "dtype", getattr(column, "type", "")))
+    return kind in ("category", "Categorical") or kind.startswith(("Enum", "dictionary"))
+
+
 def _from_frame(name: str, frame: Any, as_column: Callable[[str, Any], np.ndarray]) -> np.ndarray:
     """(m, n), at once where NumPy makes numbers of it, or else from columns whose kinds differ."""
-    if not any(str(dtype) == "category" for dtype in set(frame.dtypes)):
+    if not any(holds_categories(values) for _, values in columns_of(frame)):
         whole = np.asarray(frame)
         if whole.dtype.kind in "buif":
             return whole
-    columns = [as_column(f"{name}[{column!r}]", values) for column, values in _columns(frame)]
+    columns = [as_column(f"{name}[{column!r}]", values) for column, values in columns_of(frame)]
     kinds = {column.dtype.kind == "U" for column in columns}
     if len(kinds) != 1:
         raise TypeError(f"{name} has columns of strings and of numbers: give strings alone, or numbers alone")

@@ -1,7 +1,7 @@
 """Arrays of Python objects, such as lists and data frames make them, as arrays of booleans, numbers or strings."""
 
 import numbers
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -23,6 +23,16 @@ _REFUSED = {
     "complex": "give real numbers; real and imaginary parts can be two columns",
     "sequence": "give every sample the same number of values, in one array (np.stack makes it)",
 }
+
+
+def missing_among(values: Iterable[Any]) -> list[bool]:
+    """Which of some objects stand for nothing: None, NaN, pandas' NA and NaT."""
+    by_class: dict[type, str] = {}
+    return [
+        (kind := by_class.setdefault(type(value), _kind(type(value)))) == "missing"
+        or (kind == "number" and _is_nan(value))
+        for value in values
+    ]
 
 
 def _is_nan(value: Any) -> bool:

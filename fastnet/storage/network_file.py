@@ -28,13 +28,18 @@ from .model_file import ModelFileError, Tensor, Tensors, reading, shortened, tak
 from .training_state import describe, restore
 from .writing import AnyPath
 
-FORMAT_VERSION = 4
+FORMAT_VERSION = 5  # of files with a table; others are of the version before, which older fastnets read
 Make = Callable[..., Trainable]  # `fastnet.Network`, which imports this module
 _LAYERS: dict[str, Any] = {kind.__name__: kind for kind in KINDS}
 
 
-def save(network: Trainable, path: AnyPath, make: Make, *, training: bool = False) -> None:
-    """Write `network` to `path`, whole or not at all, with what `training` needs to go on if that is asked for."""
+def save(
+    network: Trainable, path: AnyPath, make: Make, *, training: bool = False, table: str | None = None
+) -> None:  # fmt: skip
+    """Write `network` to `path`, whole or not at all, with what `training` needs to go on if that is asked for.
+
+    `table` is what is known of the columns that the inputs come from, as JSON.
+    """
     labels = network.task.classes if isinstance(network.task, Classification) else None
     description = {
         "layers": [{"layer": type(layer).__name__, **dataclasses.asdict(layer)} for layer in network.layers],
@@ -51,7 +56,10 @@ def save(network: Trainable, path: AnyPath, make: Make, *, training: bool = Fals
         of_training, more = describe(network.training, network)
         arrays |= more
     try:
-        metadata = {"format": "fastnet", "version": str(FORMAT_VERSION), "network": json.dumps(description)}
+        version = FORMAT_VERSION if table is not None else FORMAT_VERSION - 1
+        metadata = {"format": "fastnet", "version": str(version), "network": json.dumps(description)}
+        if table is not None:
+            metadata["table"] = table
         if of_training is not None:
             metadata["training"] = json.dumps(of_training)
         _Model(metadata, {name: Tensor.of(array) for name, array in arrays.items()}, make)
@@ -60,8 +68,11 @@ def save(network: Trainable, path: AnyPath, make: Make, *, training: bool = Fals
     write(path, metadata, arrays)
 
 
-def read(path: AnyPath, device: str, make: Make) -> Trainable:
-    """The network in a file, made by `make`, to be run on `device`; for what is raised see `fastnet.load`."""
+def read(path: AnyPath, device: str, make: Make) -> tuple[Trainable, str | None]:
+    """The network in a file, made by `make`, to be run on `device`, and what the file says of a table.
+
+    For what is raised see `fastnet.load`.
+    """
     device_for(device, np.dtype(np.float32))  # before anything is read
     given = os.fsdecode(path)
     with reading(given) as (metadata, tensors):
@@ -79,7 +90,7 @@ def read(path: AnyPath, device: str, make: Make) -> Trainable:
         except (TypeError, ValueError) as error:
             raise ModelFileError(f"{given} is a damaged fastnet model ({shortened(error)}): save it again") from error
     network.device = device_for(device, network.dtype)
-    return network
+    return network, metadata.get("table")
 
 
 class _Model:

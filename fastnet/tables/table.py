@@ -1,0 +1,277 @@
+"""A table in memory: columns of numbers or of categories, by name."""
+
+import os
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+
+import numpy as np
+
+from ..data.arrays import as_array, columns_of, holds_categories, is_frame
+from ..data.objects import missing_among
+
+NUMBER: Literal["number"] = "number"
+CATEGORY: Literal["category"] = "category"
+Kind = Literal["number", "category"]
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """A column of numbers: float64 (m,), NaN where one is missing."""
+
+    values: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @property
+    def is_missing(self) -> np.ndarray:
+        """(m,) booleans."""
+        found: np.ndarray = np.isnan(self.values)
+        return found
+
+    @property
+    def are_whole(self) -> bool:
+        """Whether all that are there are whole numbers, which float64 holds exactly."""
+        known = self.values[~self.is_missing]
+        return bool((np.abs(known) <= 2.0**53).all() and (known == np.floor(known)).all())
+
+    def take(self, rows: np.ndarray) -> Self:
+        """Some of the rows: by index, or by a mask."""
+        return type(self)(self.values[rows])
+
+    def texts(self) -> list[str]:
+        """Each number as text, empty where it is missing."""
+        whole = self.are_whole
+        shown = (f"{value:.0f}" if whole else repr(value) for value in self.values.tolist())
+        return ["" if gone else text for gone, text in zip(self.is_missing.tolist(), shown, strict=True)]
+
+
+@dataclass(frozen=True)
+class Categories:
+    """A column of texts: for each row the index of its text in `names`, int32 (m,), -1 where it is missing."""
+
+    codes: np.ndarray
+    names: Sequence[str]
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    @classmethod
+    def of(cls, texts: Sequence[str]) -> Self:
+        """From a text for each row."""
+        names, codes = np.unique(np.asarray(texts, str), return_inverse=True)
+        return cls(codes.reshape(-1).astype(np.int32), names.tolist())
+
+    @property
+    def is_missing(self) -> np.ndarray:
+        """(m,) booleans."""
+        found: np.ndarray = self.codes < 0
+        return found
+
+    def take(self, rows: np.ndarray) -> Self:
+        """Some of the rows: by index, or by a mask."""
+        return type(self)(self.codes[rows], self.names)
+
+    def counts(self) -> np.ndarray:
+        """How often each name occurs."""
+        found: np.ndarray = np.bincount(self.codes[self.codes >= 0], minlength=len(self.names))
+        return found
+
+    def codes_among(self, names: Sequence[str]) -> np.ndarray:
+        """(m,) indices among other `names`, and -1 for a text that is not there or missing."""
+        index = {name: code for code, name in enumerate(names)}
+        places = np.array([*(index.get(name, -1) for name in self.names), -1], np.int32)
+        found: np.ndarray = places[self.codes]
+        return found
+
+    def texts(self) -> list[str]:
+        """The text of each row, empty where it is missing."""
+        names = [*self.names, ""]
+        return [names[code] for code in self.codes.tolist()]
+
+
+Column = Numbers | Categories
+
+
+class Table(Mapping[str, Column]):
+    """Columns of one length by name, in order: a mapping.
+
+    Parameters
+    ----------
+    columns : mapping of str to Numbers or Categories
+    place : callable, optional
+        How messages call a row, given its index: of a file "line 17", else "row 16".
+
+    Raises
+    ------
+    ValueError
+        Without a column or a row, or for columns of several lengths.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastnet.tables import Categories, Numbers, Table
+    >>> table = Table({"age": Numbers(np.array([41.0, np.nan])), "sex": Categories.of(["f", "m"])})
+    >>> table
+    Table(2 rows: age (number), sex (category))
+    >>> table.take(np.array([1]))["sex"].texts()
+    ['m']
+    """
+
+    def __init__(self, columns: Mapping[str, Column], place: Callable[[int], str] = "row {}".format) -> None:
+        self._columns, self.place = dict(columns), place
+        lengths = {name: len(column) for name, column in self._columns.items()}
+        if not lengths:
+            raise ValueError("the table has no columns: give one at least")
+        if len(set(lengths.values())) > 1:
+            raise ValueError(f"the columns have {lengths} rows: give each as many")
+        self.n_rows = next(iter(lengths.values()))
+        if not self.n_rows:
+            raise ValueError(f"the table ({', '.join(lengths)}) has no rows: give one at least")
+
+    def __getitem__(self, name: str) -> Column:
+        return self._columns[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._columns)
+
+    def __len__(self) -> int:
+        """The number of columns: it is a mapping of these. `n_rows` has the other."""
+        return len(self._columns)
+
+    def take(self, rows: np.ndarray) -> "Table":
+        """A table of some of the rows: by index, or by a mask."""
+        chosen, place = np.arange(self.n_rows)[rows], self.place
+        columns = {name: column.take(rows) for name, column in self.items()}
+        return Table(columns, lambda row: place(int(chosen[row])))
+
+    def require(self, names: Iterable[str]) -> None:
+        """Raise ValueError for columns that are not there; it names all of them."""
+        require("the table", names, self)
+
+    def __repr__(self) -> str:
+        kinds = (f"{name} ({kind_of(column)})" for name, column in self.items())
+        return f"Table({self.n_rows} rows: {', '.join(kinds)})"
+
+
+def kind_of(column: Column) -> Kind:
+    """What a column holds, in a word."""
+    return NUMBER if isinstance(column, Numbers) else CATEGORY
+
+
+def listed(names: Sequence[object], most: int = 12) -> str:
+    """Names of columns, for a message."""
+    shown = ", ".join(repr(name) for name in names[:most])
+    return shown + (f", ... ({len(names)} in all)" if len(names) > most else "")
+
+
+def as_table(
+    given: Any, *, kinds: Mapping[str, Kind] | None = None, only: Collection[str] | None = None,
+    ignore: Collection[str] = (),
+) -> Table:  # fmt: skip
+    """A data frame of pandas or polars, an Arrow table, or a mapping of columns by name, as a `Table`.
+
+    Numbers become numbers; strings, booleans and categories become categories. NaN, None and the like are missing.
+
+    Parameters
+    ----------
+    given : data frame, Arrow table, mapping of str to array-like (m,), Table, or path
+        A path is read as `read_table` does.
+    kinds : mapping of str to "number" or "category", optional
+        What columns are whatever they look like.
+    only, ignore : collection of str, optional
+        The columns that are wanted, if not all, and those that are not.
+
+    Raises
+    ------
+    TypeError
+        For what is no table, and for columns of other values, such as dates.
+    ValueError
+        For columns of `only` that are not there, a name that is no string or occurs twice, and infinite numbers.
+
+    Examples
+    --------
+    >>> import fastnet as fn
+    >>> fn.tables.as_table({"age": [41, 35], "sex": ["f", None]})
+    Table(2 rows: age (number), sex (category))
+    """
+    if isinstance(given, str | os.PathLike):
+        from .reading import read_table
+
+        return read_table(given, kinds=kinds, only=only, ignore=ignore)
+    if isinstance(given, Table):
+        given.require(only or ())
+        return Table({name: given[name] for name in given if is_wanted(name, only, ignore)}, given.place)
+    if is_frame(given):
+        pairs = columns_of(given)
+    elif isinstance(given, Mapping):
+        pairs = list(given.items())
+    else:
+        raise TypeError(
+            f"the table is a {type(given).__name__}: give a data frame, a mapping of columns by name, or a path"
+        )
+    require("the table", only or (), [name for name, _ in pairs])
+    columns: dict[str, Column] = {}
+    for name, values in pairs:
+        if not isinstance(name, str):
+            raise ValueError(f"a column is called {name!r}, a {type(name).__name__}: give names that are strings")
+        if name in columns:
+            raise ValueError(f"two columns are called {name!r}: give each a name of its own")
+        if is_wanted(name, only, ignore):
+            columns[name] = _column(f"column {name!r}", values, (kinds or {}).get(name))
+    return Table(columns)
+
+
+def require(what: str, names: Iterable[str], there: Iterable[str]) -> None:
+    """Raise ValueError for names of columns that are not there; it says all of them."""
+    there = list(there)
+    lacking = [name for name in names if name not in there]
+    if lacking:
+        raise ValueError(f"{what} lacks {listed(lacking)}: it has {listed(there)}")
+
+
+def is_wanted(name: str, only: Collection[str] | None, ignore: Collection[str]) -> bool:
+    """Whether a column is among those asked for."""
+    return (only is None or name in only) and name not in ignore
+
+
+def _column(name: str, given: Any, kind: Kind | None) -> Column:
+    if isinstance(given, list | tuple):
+        given = np.array(given, object)  # else NumPy makes strings of numbers beside some
+    values = np.ma.asarray(given) if isinstance(given, np.ma.MaskedArray) else np.asarray(given)
+    if values.ndim != 1:
+        raise ValueError(f"{name} has shape {values.shape}: give one value a row")
+    is_missing = np.ma.getmaskarray(values).copy()
+    if values.dtype.kind in "OT":
+        is_missing |= np.array(missing_among(values.astype(object).tolist()), bool)
+    elif values.dtype.kind == "f":
+        is_missing |= np.isnan(np.asarray(values))
+    elif values.dtype.kind not in "buiU":
+        raise TypeError(f"{name} holds {values.dtype}: give numbers, booleans or strings, or leave the column out")
+    there = as_array(name, np.asarray(values)[~is_missing])
+    if there.dtype.kind in "bU" or holds_categories(given):
+        if kind == NUMBER and len(there):
+            raise ValueError(f"{name} holds {there[0]!r} in row {int((~is_missing).argmax())}: give numbers")
+        return _categories(there.astype(str), is_missing)
+    numbers = np.full(len(values), np.nan)
+    numbers[~is_missing] = there
+    if np.isinf(numbers).any():
+        raise ValueError(f"{name} holds infinity in row {int(np.isinf(numbers).argmax())}: give finite numbers")
+    return as_categories(Numbers(numbers)) if kind == CATEGORY else Numbers(numbers)
+
+
+def _categories(texts: np.ndarray, is_missing: np.ndarray) -> Categories:
+    """From the texts that are there, and which rows have none."""
+    names, found = np.unique(texts, return_inverse=True)
+    codes = np.full(len(is_missing), -1, np.int32)
+    codes[~is_missing] = found.reshape(-1)
+    return Categories(codes, names.tolist())
+
+
+def as_categories(column: Column) -> Categories:
+    """The same column with its numbers taken for names."""
+    if isinstance(column, Categories):
+        return column
+    texts, is_missing = np.array(column.texts()), column.is_missing
+    return _categories(texts[~is_missing], is_missing)
