@@ -3,7 +3,7 @@
 import contextlib
 import math
 import numbers
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -74,8 +74,11 @@ def all_finite(numbers: np.ndarray) -> bool:
     return all(np.isfinite(numbers[start : start + _SLICE]).all() for start in range(0, numbers.size, _SLICE))
 
 
-def finite(name: str, array: np.ndarray, original: np.ndarray) -> None:
-    """Raise ValueError unless all numbers of `array` (m, ...), a copy of `original`, are finite."""
+def finite(name: str, array: np.ndarray, original: np.ndarray, columns: Sequence[str] | None = None) -> None:
+    """Raise ValueError unless all numbers of `array` (m, ...), a copy of `original`, are finite.
+
+    It says in which column, by its name where `columns` are given.
+    """
     with np.errstate(over="ignore", invalid="ignore"):
         if np.isfinite(array.sum()):  # as good as always, and several times faster than looking at each number
             return
@@ -86,7 +89,8 @@ def finite(name: str, array: np.ndarray, original: np.ndarray) -> None:
             place = np.argwhere(bad)[0]
             row = start + int(place[0])
             value = original[(row, *place[1:])]
-            at = f"row {row}" if array[0].size == 1 else f"row {row}, column {int(place[-1])}"
+            column = int(place[-1]) if columns is None else repr(columns[int(place[-1])])
+            at = f"row {row}" if array[0].size == 1 and columns is None else f"row {row}, column {column}"
             if np.isfinite(value):
                 raise ValueError(
                     f"{name} holds {value} in {at}, which is too large for {array.dtype}: "

@@ -10,6 +10,7 @@ from . import __doc__ as package_doc
 from . import __version__
 from .checks import positive_integer
 from .demo import demo
+from .picture_files import check_plot
 from .tables.commands import add_commands
 
 
@@ -142,23 +143,6 @@ def _compare(options: Any) -> int:
         for path in pictures.draw(records, options.plot):
             progress(f"picture  {path}")
     return 0
-
-
-def check_plot(path: Path) -> None:
-    """ValueError or ImportError for what could not be drawn, before anything is begun."""
-    try:
-        import matplotlib
-    except ImportError as error:
-        raise ImportError("--plot needs matplotlib: pip install 'fastnet-numba[plot]'") from error
-
-    matplotlib.use("Agg")
-    from matplotlib.figure import Figure
-
-    if not path.parent.is_dir():
-        raise ValueError(f"--plot {path}: there is no folder {path.parent}; make it first")
-    known = Figure().canvas.get_supported_filetypes()
-    if path.suffix[1:] not in known:
-        raise ValueError(f"--plot {path}: unknown kind of picture; end the name with .png, .svg or .pdf")
 
 
 def _integers(text: str) -> list[int]:

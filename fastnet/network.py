@@ -362,7 +362,7 @@ class Network(Trainable):
             device=self.device.name,
         )  # fmt: skip
         with self.reading(), np.errstate(over="ignore"):
-            twin.task = self.task
+            twin.task, twin.feature_names = self.task, self.feature_names
             twin.rng = copy.deepcopy(self.rng)
             if self.input_shape is not None:
                 twin.allocate_untrained(self.input_shape)

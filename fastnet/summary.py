@@ -13,7 +13,7 @@ def table_of(network: Executor) -> str:
     shape, number = network.input_shape, 0
     nodes = iter([] if shape is None else nodes_of(network.layers, shape))
     shown = "(m, ?)" if shape is None else shown_shape(shape)
-    rows.append(("input", shown, "0", ""))
+    rows.append(("input", shown, "0", shortened(", ".join(network.feature_names or ()))))
     for layer in network.layers:
         kind, count = type(layer).__name__, "0"
         if layer.kind >= 0:
@@ -38,6 +38,15 @@ def table_of(network: Executor) -> str:
     )
     loss = network.loss_and_setting.name
     return "\n".join([lines[0], rule, *lines[1:], rule, f"loss {loss}, {total} parameters of {network.dtype}{end}"])
+
+
+def shortened(text: str, most: int = 48) -> str:
+    """A text, or as many of its words as there is room for.
+
+    >>> shortened("age, sex, town", 12)
+    'age, sex ...'
+    """
+    return text if len(text) <= most else text[: most - 3].rpartition(", ")[0] + " ..."
 
 
 def summary_of(network: Executor, workspace_bytes: int, batch_size: int) -> str:

@@ -133,6 +133,17 @@ def columns_of(frame: Any) -> list[tuple[Any, Any]]:
     return [(column.name, column) for column in frame.get_columns()]
 
 
+def names_of(given: Any) -> tuple[str, ...] | None:
+    """The names of a data frame's columns; None where they are no strings, and for anything else.
+
+    >>> names_of([[1.0, 2.0]])
+    """
+    if not is_frame(given):
+        return None
+    names = tuple(name for name, _ in columns_of(given))
+    return names if all(isinstance(name, str) for name in names) else None
+
+
 def holds_categories(column: Any) -> bool:
     """Whether a column is of categories that are numbered, whatever they are."""
     kind = str(getattr(column, "dtype", getattr(column, "type", "")))

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from ..checks import finite
-from .arrays import as_numbers
+from .arrays import as_numbers, names_of
 
 ROWS_AT_ONCE = 1024  # of a prediction: enough to use all cores, few enough for a small workspace
 
@@ -16,29 +16,42 @@ def is_converted_one_by_one(X: Any, dtype: np.dtype) -> bool:
 
 
 def as_rows(
-    X: Any, dtype: np.dtype, shape: tuple[int, ...] | None = None, *, must_be_finite: bool = True
+    X: Any,
+    dtype: np.dtype,
+    shape: tuple[int, ...] | None = None,
+    *,
+    names: tuple[str, ...] | None = None,
+    must_be_finite: bool = True,
 ) -> np.ndarray:
     """X (m, ...) as rows (m, n_0), C-contiguous, in uint8 where it was uint8 (or boolean), else in `dtype`.
 
     Images (m, h, w, c) are flattened. Nothing is copied that has the right form already. `shape` is that of the samples
-    a network was built for: of one extent, (n,), it stands for all samples of so many numbers.
+    a network was built for: of one extent, (n,), it stands for all samples of so many numbers. `names` are those of the
+    columns it was trained with: a data frame is to have them too, in this order.
 
     Raises
     ------
     TypeError
         If X does not hold real numbers, or is no array.
     ValueError
-        If values are missing or masked, or X is empty, of rank 0 or 1, not finite, or has samples of another shape.
-        Unless they `must_be_finite`, the numbers of an array are not looked at.
+        If values are missing or masked, or X is empty, of rank 0 or 1, not finite, or has samples of another shape, or
+        columns of other names. Unless they `must_be_finite`, the numbers of an array are not looked at.
     """
-    return as_samples(X, dtype, shape, must_be_finite=must_be_finite)[0]
+    return as_samples(X, dtype, shape, names=names, must_be_finite=must_be_finite)[0]
 
 
 def as_samples(
-    X: Any, dtype: np.dtype, shape: tuple[int, ...] | None = None, *, must_be_finite: bool = True
+    X: Any,
+    dtype: np.dtype,
+    shape: tuple[int, ...] | None = None,
+    *,
+    names: tuple[str, ...] | None = None,
+    must_be_finite: bool = True,
 ) -> tuple[np.ndarray, tuple[int, ...]]:
     """Rows of X, as `as_rows` makes them, and the shape of a sample, such as (h, w, c)."""
     is_plain = type(X) is np.ndarray and X.dtype.kind in "buif"
+    if not is_plain and names is not None:
+        _check_names(names_of(X), names)
     given = X if is_plain else as_numbers("X", X)
     if given.ndim < 2:
         raise ValueError(
@@ -69,5 +82,22 @@ def as_samples(
         with np.errstate(over="ignore"):
             rows = np.ascontiguousarray(flat, dtype=dtype)
     if must_be_finite:
-        finite("X", rows, flat)
+        finite("X", rows, flat, None if is_plain else names_of(X))
     return rows, found
+
+
+def _check_names(given: tuple[str, ...] | None, names: tuple[str, ...]) -> None:
+    """Raise ValueError for a data frame whose columns are others than in training, or in another order."""
+    if given is None or given == names:
+        return
+    lacking, more = ([name for name in a if name not in b] for a, b in ((names, given), (given, names)))
+    what = "in another order" if not lacking and not more and len(given) == len(names) else "other ones"
+    differences = "".join(
+        f"; {verb} {', '.join(map(repr, some[:8]))}{', ...' if len(some) > 8 else ''}"
+        for verb, some in (("it lacks", lacking), ("it has also", more))
+        if some
+    )
+    raise ValueError(
+        f"X has columns that are {what} than in training{differences}: give X[list(net.feature_names)], or an array "
+        "for columns without names"
+    )

@@ -34,6 +34,7 @@ class Executor:
     dtype: np.dtype
     device: Device
     input_shape: Shape | None  # of the samples it is built for, without their number; None before it is built
+    feature_names: tuple[str, ...] | None = None  # of the data frame that it was trained on
     buffer: np.ndarray  # all parameters
     gradient_buffer: np.ndarray
     _graph: Graph
@@ -218,7 +219,8 @@ class Executor:
         shape = self.input_shape
         if shape is None:
             self.require_parameters()
-        rows, _ = as_samples(X, self.dtype, shape, must_be_finite=False)  # the program notices it on its way
+        # That they are finite, the program notices on its way.
+        rows, _ = as_samples(X, self.dtype, shape, names=self.feature_names, must_be_finite=False)
         with self._contexts.reading():
             if self.input_shape != shape:  # another thread has built the network anew
                 raise ValueError(f"X has samples of shape {shape}: the network has just been built for others")

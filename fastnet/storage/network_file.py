@@ -28,7 +28,7 @@ from .model_file import ModelFileError, Tensor, Tensors, reading, shortened, tak
 from .training_state import describe, restore
 from .writing import AnyPath
 
-FORMAT_VERSION = 5  # of files with a table; others are of the version before, which older fastnets read
+FORMAT_VERSION = 5  # of files with names of columns; others are of the version before, which older fastnets read
 Make = Callable[..., Trainable]  # `fastnet.Network`, which imports this module
 _LAYERS: dict[str, Any] = {kind.__name__: kind for kind in KINDS}
 
@@ -50,13 +50,16 @@ def save(
         "input_shape": list(network.input_shape or ()),
         "labels": None if labels is None else labels_to_json(labels),
     }
+    if network.feature_names is not None:
+        description["feature_names"] = list(network.feature_names)
     arrays = dict(network.parameters)
     of_training = None
     if training and network.training is not None:
         of_training, more = describe(network.training, network)
         arrays |= more
     try:
-        version = FORMAT_VERSION if table is not None else FORMAT_VERSION - 1
+        is_new = table is not None or network.feature_names is not None
+        version = FORMAT_VERSION if is_new else FORMAT_VERSION - 1
         metadata = {"format": "fastnet", "version": str(version), "network": json.dumps(description)}
         if table is not None:
             metadata["table"] = table
@@ -104,6 +107,7 @@ class _Model:
             raise ValueError("the description of the network is missing")
         description = parsed("network", metadata["network"])
         self.network, self.shape = _network(description, int(version), make)
+        self.names = _feature_names(description, self.shape)
         slots = slots_of(nodes_of(self.network.layers, self.shape), self.network.dtype)
         self.parameters = {slot.name: take(tensors, slot.name, self.network.dtype, slot.shape) for slot in slots}
         self.training = None
@@ -116,6 +120,7 @@ class _Model:
     def made(self) -> Trainable:
         """The network, with its parameters."""
         self.network.allocate_untrained(self.shape)
+        self.network.feature_names = self.names
         for name, parameter in self.network.parameters.items():
             parameter[...] = self.parameters[name].read()
         self.network.training = self.training
@@ -128,7 +133,12 @@ def _network(description: Any, version: int, make: Make) -> tuple[Trainable, Sha
     """A network without parameters, and the shape of its samples."""
     inputs = "n_inputs" if version < 4 else "input_shape"
     names = ("layers", "loss", "loss_setting", "dtype", "seed", inputs, "labels")
-    given = fields("network", description, names, optional=("loss_setting",) if version == 1 else ())
+    given = fields(
+        "network",
+        description,
+        (*names, "feature_names"),
+        ("feature_names", *(["loss_setting"] if version == 1 else [])),
+    )
     layers = [_layer(f"layers[{i}]", layer, version) for i, layer in enumerate(sequence("layers", given["layers"]))]
     network = make(
         layers,
@@ -143,6 +153,16 @@ def _network(description: Any, version: int, make: Make) -> tuple[Trainable, Sha
         network.task = dataclasses.replace(network.task, classes=labels)
     shape = given[inputs] if version < 4 else sequence(inputs, given[inputs])
     return network, checked_shape(network.layers, shape, inputs)
+
+
+def _feature_names(description: dict[str, Any], shape: Shape) -> tuple[str, ...] | None:
+    """The names of the columns that the network was trained with, if there are any."""
+    if "feature_names" not in description:
+        return None
+    names = sequence("network.feature_names", description["feature_names"])
+    if not all(isinstance(name, str) for name in names) or (len(names),) != shape:
+        raise ValueError(f"network.feature_names are no {shape} texts")
+    return tuple(names)
 
 
 def _layer(where: str, given: Any, version: int) -> Layer:

@@ -16,6 +16,7 @@ from ..callbacks import EarlyStopping
 from ..execution.cpu.device import set_num_threads
 from ..network import load
 from ..optimizers import Adam
+from ..picture_files import check_plot
 from ..storage.model_file import ModelFileError
 from ..storage.writing import check_writable, replacing
 from .describing import columns_text, model_text, report
@@ -146,8 +147,6 @@ def _train(options: Any) -> int:
         raise ValueError(f"--held-out {options.held_out}: give a share from 0 to less than 1")
     check_writable(options.output)
     if options.plot is not None:
-        from ..cli import check_plot
-
         check_plot(options.plot)
     if options.threads is not None:
         set_num_threads(options.threads)
@@ -199,7 +198,7 @@ def _predict(options: Any) -> int:
         raise ValueError(f"--probabilities are of labels, and {options.model} predicts numbers: leave it out")
     # As names, so that an id comes out as it went in.
     kept: dict[str, Kind] = {each: "category" for each in options.keep if each not in kinds}
-    table = _read(options, options.table, kept | kinds, only={*kinds, *kept})
+    table = _read(options, options.table, kept | kinds, only=[*kinds, *kept])
     columns: list[tuple[str, Sequence[Any]]] = [(each, table[each].texts()) for each in options.keep]
     predicted = model.predict(table)
     columns.append((f"predicted {name}" if name in options.keep else name, _shown(predicted, model)))

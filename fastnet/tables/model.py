@@ -20,8 +20,9 @@ from ..storage.model_file import ModelFileError, shortened
 from ..storage.network_file import read
 from ..storage.writing import AnyPath
 from ..training.history import History
+from .conversion import as_table
 from .preprocessing import Preprocessing
-from .table import CATEGORY, Kind, Table, as_table
+from .table import CATEGORY, Kind, Table
 from .target import REGRESSION, Target, Task
 
 

@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .columns_read import ColumnRead, MostlyTextError
-from .table import CATEGORY, Kind, Table, as_table, is_wanted, listed, require
+from .frames import table_of_frame
+from .table import CATEGORY, Kind, Table, is_wanted, listed, require
 
 # As pandas and spreadsheets write what is missing, and "?" as older data sets do.
 MISSING = frozenset(
@@ -170,7 +171,7 @@ def _from_parquet(
         names = source.schema_arrow.names
         require(os.fspath(path), only or (), names)
         wanted = [name for name in names if is_wanted(name, only, ignore)]
-        return as_table(source.read(wanted), kinds=kinds)
+        return table_of_frame(source.read(wanted), kinds, None, ())
 
 
 # ---------------------------------------------------------------- CSV

@@ -1,14 +1,10 @@
 """A table in memory: columns of numbers or of categories, by name."""
 
-import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 import numpy as np
-
-from ..data.arrays import as_array, columns_of, holds_categories, is_frame
-from ..data.objects import missing_among
 
 NUMBER: Literal["number"] = "number"
 CATEGORY: Literal["category"] = "category"
@@ -166,63 +162,6 @@ def listed(names: Sequence[object], most: int = 12) -> str:
     return shown + (f", ... ({len(names)} in all)" if len(names) > most else "")
 
 
-def as_table(
-    given: Any, *, kinds: Mapping[str, Kind] | None = None, only: Collection[str] | None = None,
-    ignore: Collection[str] = (),
-) -> Table:  # fmt: skip
-    """A data frame of pandas or polars, an Arrow table, or a mapping of columns by name, as a `Table`.
-
-    Numbers become numbers; strings, booleans and categories become categories. NaN, None and the like are missing.
-
-    Parameters
-    ----------
-    given : data frame, Arrow table, mapping of str to array-like (m,), Table, or path
-        A path is read as `read_table` does.
-    kinds : mapping of str to "number" or "category", optional
-        What columns are whatever they look like.
-    only, ignore : collection of str, optional
-        The columns that are wanted, if not all, and those that are not.
-
-    Raises
-    ------
-    TypeError
-        For what is no table, and for columns of other values, such as dates.
-    ValueError
-        For columns of `only` that are not there, a name that is no string or occurs twice, and infinite numbers.
-
-    Examples
-    --------
-    >>> import fastnet as fn
-    >>> fn.tables.as_table({"age": [41, 35], "sex": ["f", None]})
-    Table(2 rows: age (number), sex (category))
-    """
-    if isinstance(given, str | os.PathLike):
-        from .reading import read_table
-
-        return read_table(given, kinds=kinds, only=only, ignore=ignore)
-    if isinstance(given, Table):
-        given.require(only or ())
-        return Table({name: given[name] for name in given if is_wanted(name, only, ignore)}, given.place)
-    if is_frame(given):
-        pairs = columns_of(given)
-    elif isinstance(given, Mapping):
-        pairs = list(given.items())
-    else:
-        raise TypeError(
-            f"the table is a {type(given).__name__}: give a data frame, a mapping of columns by name, or a path"
-        )
-    require("the table", only or (), [name for name, _ in pairs])
-    columns: dict[str, Column] = {}
-    for name, values in pairs:
-        if not isinstance(name, str):
-            raise ValueError(f"a column is called {name!r}, a {type(name).__name__}: give names that are strings")
-        if name in columns:
-            raise ValueError(f"two columns are called {name!r}: give each a name of its own")
-        if is_wanted(name, only, ignore):
-            columns[name] = _column(f"column {name!r}", values, (kinds or {}).get(name))
-    return Table(columns)
-
-
 def require(what: str, names: Iterable[str], there: Iterable[str]) -> None:
     """Raise ValueError for names of columns that are not there; it says all of them."""
     there = list(there)
@@ -236,32 +175,7 @@ def is_wanted(name: str, only: Collection[str] | None, ignore: Collection[str]) 
     return (only is None or name in only) and name not in ignore
 
 
-def _column(name: str, given: Any, kind: Kind | None) -> Column:
-    if isinstance(given, list | tuple):
-        given = np.array(given, object)  # else NumPy makes strings of numbers beside some
-    values = np.ma.asarray(given) if isinstance(given, np.ma.MaskedArray) else np.asarray(given)
-    if values.ndim != 1:
-        raise ValueError(f"{name} has shape {values.shape}: give one value a row")
-    is_missing = np.ma.getmaskarray(values).copy()
-    if values.dtype.kind in "OT":
-        is_missing |= np.array(missing_among(values.astype(object).tolist()), bool)
-    elif values.dtype.kind == "f":
-        is_missing |= np.isnan(np.asarray(values))
-    elif values.dtype.kind not in "buiU":
-        raise TypeError(f"{name} holds {values.dtype}: give numbers, booleans or strings, or leave the column out")
-    there = as_array(name, np.asarray(values)[~is_missing])
-    if there.dtype.kind in "bU" or holds_categories(given):
-        if kind == NUMBER and len(there):
-            raise ValueError(f"{name} holds {there[0]!r} in row {int((~is_missing).argmax())}: give numbers")
-        return _categories(there.astype(str), is_missing)
-    numbers = np.full(len(values), np.nan)
-    numbers[~is_missing] = there
-    if np.isinf(numbers).any():
-        raise ValueError(f"{name} holds infinity in row {int(np.isinf(numbers).argmax())}: give finite numbers")
-    return as_categories(Numbers(numbers)) if kind == CATEGORY else Numbers(numbers)
-
-
-def _categories(texts: np.ndarray, is_missing: np.ndarray) -> Categories:
+def categories_of(texts: np.ndarray, is_missing: np.ndarray) -> Categories:
     """From the texts that are there, and which rows have none."""
     names, found = np.unique(texts, return_inverse=True)
     codes = np.full(len(is_missing), -1, np.int32)
@@ -274,4 +188,4 @@ def as_categories(column: Column) -> Categories:
     if isinstance(column, Categories):
         return column
     texts, is_missing = np.array(column.texts()), column.is_missing
-    return _categories(texts[~is_missing], is_missing)
+    return categories_of(texts[~is_missing], is_missing)

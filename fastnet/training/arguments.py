@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..data.arrays import as_numbers
+from ..data.arrays import as_numbers, names_of
 from ..data.samples import ROWS_AT_ONCE, as_rows, as_samples, is_converted_one_by_one
 from ..data.targets import Task, as_targets, sample_weights
 from ..execution.device import Batches
@@ -29,6 +29,7 @@ class Arrays:
     task: Task
     one_by_one: bool
     shape: Shape  # of the samples that the network is, or would be, built for
+    names: tuple[str, ...] | None  # of the columns, where X is a data frame
 
     @property
     def samples(self) -> Any:
@@ -44,12 +45,13 @@ def checked_arrays(
     given = as_numbers("X", X) if one_by_one else X
     if one_by_one and given.ndim < 2:
         as_rows(given, network.dtype)  # which says what is wrong
-    rows, shape = as_samples(given[:1] if one_by_one else X, network.dtype, network.input_shape)
+    known = network.feature_names
+    rows, shape = as_samples(given[:1] if one_by_one else X, network.dtype, network.input_shape, names=known)
     y = as_targets(y, len(given))
     task = task.learn(y)
     Y = task.encode(y, network.dtype)
     weights = sample_weights(task, Y, sample_weight, class_weight, network.dtype)
-    return Arrays(given, rows, Y, weights, task, one_by_one, network.shape_to_be(shape))
+    return Arrays(given, rows, Y, weights, task, one_by_one, network.shape_to_be(shape), names_of(X) or known)
 
 
 def source_of(
@@ -64,7 +66,7 @@ def source_of(
 
 def validation_of(
     network: Trainable, data: Any, metrics: dict[str, Metric], samples: tuple[Any, np.ndarray] | None, task: Task,
-    shape: Shape,
+    shape: Shape, names: tuple[str, ...] | None,
 ) -> Validation | None:  # fmt: skip
     """What is to be measured after each epoch: on validation data, or metrics on the training's own `samples`.
 
@@ -74,7 +76,7 @@ def validation_of(
         return Validation(None, samples, metrics) if metrics else None
     if not isinstance(data, tuple | list) or len(data) != 2:
         raise TypeError(f"validation_data is a {type(data).__name__} and no pair: give (X, y)")
-    rows = as_rows(data[0], network.dtype, shape)
+    rows = as_rows(data[0], network.dtype, shape, names=names)
     Y = task.encode(as_targets(data[1], len(rows)), network.dtype)
     return Validation(network.as_batches(rows, Y, ROWS_AT_ONCE), (rows.reshape(len(rows), *shape), Y), metrics)
 

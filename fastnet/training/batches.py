@@ -73,7 +73,7 @@ def stream_of_arrays(
                     raise ValueError(
                         f"augment made {len(given)} samples of {len(chosen)}: return as many as were given"
                     )
-            rows = as_rows(given, network.dtype, network.input_shape)
+            rows = as_rows(given, network.dtype, network.input_shape, names=network.feature_names)
             batch = network.as_batches(rows, Y[chosen], None, weights[chosen] if weights.size else weights)
             yield replace(batch, batch_size=batch_size)  # of the last one too: so it is computed as arrays' are
 
@@ -155,7 +155,7 @@ def encoded(network: Trainable, batch: Any, class_weight: Any) -> Encoded:
     if not isinstance(batch, tuple | list) or len(batch) not in (2, 3):
         raise TypeError("a mini-batch of the iterable is no pair: give (X, y), or (X, y, sample_weight)")
     X, y, *rest = batch
-    rows, shape = as_samples(X, network.dtype, network.input_shape)
+    rows, shape = as_samples(X, network.dtype, network.input_shape, names=network.feature_names)
     targets = as_targets(y, len(rows))
     task = network.task.learn(targets)
     Y = task.encode(targets, network.dtype)

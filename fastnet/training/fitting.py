@@ -62,7 +62,7 @@ def fit(
                 )
             training = network.training if resume else None
             source, first = stream_of_batches(network, X, class_weight, steps_per_epoch, training)
-            task, shape, samples, Y = first.task, first.shape, None, first.Y
+            task, shape, samples, Y, names = first.task, first.shape, None, first.Y, network.feature_names
             if training is None:  # in the middle one sample may come
                 check_batch_sizes(network.layers, len(Y), None)
         else:
@@ -75,17 +75,17 @@ def fit(
                 network, network.task, X, y, sample_weight, class_weight, is_changed=augment is not None
             )
             check_batch_sizes(network.layers, len(found.Y), batch_size)
-            task, shape, Y = found.task, found.shape, found.Y
+            task, shape, Y, names = found.task, found.shape, found.Y, found.names
             samples = found.samples, Y
             source = source_of(network, found, batch_size, shuffle, augment)
-        validation = validation_of(network, validation_data, measured, samples, task, shape)
+        validation = validation_of(network, validation_data, measured, samples, task, shape, names)
         _check_metrics(network, measured, task, validation, Y)
         if resume:
             _check_unfinished(network, source)
         history = _history_to_be(network, resume, task, validation, measured)
         _check_schedule(optimizer, source, epochs, history)
         check_all(callbacks, history)
-        _begin(network, task, shape, source, validation, optimizer)
+        _begin(network, task, shape, names, source, validation, optimizer)
         if resume and network.training is not None:
             _take_up(network, network.training)
             network.training.history = history
@@ -113,7 +113,7 @@ def partial_fit(network: Trainable, X: Any, y: Any, optimizer: Optimizer, classe
         training = network.training
         history = History(["cost", task.metric, "seconds"]) if training is None else training.history
         _check_schedule(optimizer, stream, 1, history)
-        _begin(network, found.task, found.shape, batches, None, optimizer)
+        _begin(network, found.task, found.shape, found.names, batches, None, optimizer)
         if training is None or not training.fits(optimizer, network.buffer):
             training = network.training = _new_training(network, optimizer, History(["cost", task.metric, "seconds"]))
         if training.unfinished is not None:  # its steps have been made, and count
@@ -197,26 +197,28 @@ def _history_to_be(
 
 
 def _begin(
-    network: Trainable, task: Task, shape: Shape, source: Batches | Stream, validation: Validation | None,
-    optimizer: Optimizer,
+    network: Trainable, task: Task, shape: Shape, names: tuple[str, ...] | None, source: Batches | Stream,
+    validation: Validation | None, optimizer: Optimizer,
 ) -> None:  # fmt: skip
     """The first change: a network without parameters gets them. It is undone if kernels cannot be loaded."""
     if not any(layer.is_trainable for layer in network.layers):
         raise ValueError("no layer is trainable: call unfreeze()")
     if network.input_shape is not None:
         network.require_finite_parameters()
-    is_new, before, rng_state = network.input_shape is None, network.task, network.rng.bit_generator.state
+    is_new, rng_state = network.input_shape is None, network.rng.bit_generator.state
+    before = network.task, network.feature_names
     try:
         network.task = task
         if is_new:
             network.alone(lambda: network.draw_parameters(shape))
+        network.feature_names = names
         network.prepare(optimizer.settings())
         if isinstance(source, Batches):
             network.prepare_for(source, repeats=source.steps == 1)
         if validation is not None and validation.batches is not None:
             network.prepare_for(validation.batches)
     except BaseException:
-        network.task = before
+        network.task, network.feature_names = before
         if is_new:
             network.input_shape, network.rng.bit_generator.state = None, rng_state
         raise

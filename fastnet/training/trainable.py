@@ -54,6 +54,7 @@ class Trainable(Executor):
         Raises ValueError or TypeError for a shape that the layers cannot take.
         """
         self.allocate_untrained(checked_shape(self.layers, shape), self.rng)
+        self.feature_names = None
 
     def allocate_untrained(self, shape: Shape, rng: np.random.Generator | None = None) -> None:
         """Make the parameters as `Executor.allocate` does; nothing is left of a training."""
@@ -89,7 +90,7 @@ class Trainable(Executor):
     def encoded(self, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
         """X as rows and y as Y, checked."""
         self.require_parameters()
-        rows = as_rows(X, self.dtype, self.input_shape)
+        rows = as_rows(X, self.dtype, self.input_shape, names=self.feature_names)
         return rows, self.task.encode(as_targets(y, len(rows)), self.dtype)
 
     def measure(self, batches: Batches) -> dict[str, float]:
