@@ -89,7 +89,7 @@ def test_data_frames_of_pandas():
         with pytest.raises((ValueError, TypeError), match=message):
             rows(frame.assign(c=column))
     for kind in ("Float64", "Int64"):
-        with pytest.raises(ValueError, match=r"in row 5, column 1|X\['b'\] holds .* in row 5"):
+        with pytest.raises(ValueError, match=r"in row 5, column 'b'|X\['b'\] holds .* in row 5"):
             rows(frame.astype(kind).mask(NUMBERS > 10))
     with pytest.raises(ValueError, match="empty"):
         rows(pd.DataFrame())
@@ -101,8 +101,8 @@ def test_data_frames_of_polars():
     np.testing.assert_array_equal(rows(frame), np.column_stack([NUMBERS[:, 0], NUMBERS[:, 1] > 5]))
     for column, message in (
         (["red", "blue"] * 3, r"X\['c'\] holds strings"),
-        ([True, None] * 3, r"X\['c'\] holds None in row 1|nan in row 1, column 2"),
-        ([1, None] * 3, "nan in row 1, column 2"),
+        ([True, None] * 3, r"X\['c'\] holds None in row 1|nan in row 1, column 'c'"),
+        ([1, None] * 3, "nan in row 1, column 'c'"),
     ):
         with pytest.raises((ValueError, TypeError), match=message):
             rows(frame.with_columns(c=pl.Series(column)))

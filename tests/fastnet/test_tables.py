@@ -197,7 +197,7 @@ def test_a_column_is_what_at_least_half_of_it_is(csv):
         ("a\n1\n", "lacks 'b', 'c': it has 'a'", {"only": ["b", "a", "c"]}),
         ("a\n1\n", "no columns", {"ignore": ["a"]}),
         ("ä\n1\n".encode("latin-1"), "is no text in utf-8.*give its encoding", {}),
-        (gzip.compress(b"a\n1\n" * 9999)[:-20], "damaged or cut short", {}),
+        (gzip.compress(b"a\n1\n" * 9999, mtime=0)[:-20], "damaged or cut short", {}),
         ("a\n1\n", "encoding='klingon' is not known", {"encoding": "klingon"}),
         ("a\n1\n", "delimiter=';;'", {"delimiter": ";;"}),
         ("a\n1\n", "decimal=';'", {"decimal": ";"}),
