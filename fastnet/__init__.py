@@ -18,7 +18,18 @@ from .callbacks import CSVLogger, EarlyStopping, LearningRateLogger, ModelCheckp
 from .exchange import from_sklearn, from_torch
 from .execution.cpu.device import set_num_threads
 from .gradient_check import check_gradients
-from .layers import BatchNorm, Dense, Dropout, LayerNorm, MaxPool1D, MaxPool2D, Rescale
+from .layers import (
+    BatchNorm,
+    Conv1D,
+    Conv2D,
+    Dense,
+    Dropout,
+    Flatten,
+    LayerNorm,
+    MaxPool1D,
+    MaxPool2D,
+    Rescale,
+)
 from .logistic import LogisticRegression
 from .network import Network, load
 from .optimizers import SGD, Adam, AdamW, RMSProp
@@ -37,10 +48,13 @@ __all__ = [
     "AdamW",
     "BatchNorm",
     "CSVLogger",
+    "Conv1D",
+    "Conv2D",
     "Dense",
     "DivergenceError",
     "Dropout",
     "EarlyStopping",
+    "Flatten",
     "History",
     "LayerNorm",
     "LearningRateLogger",

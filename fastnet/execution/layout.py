@@ -1,5 +1,6 @@
 """Where each parameter lies in one flat buffer, and how workspaces are cut: what all plans have in common."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,7 +18,10 @@ _CONFLICT = 2048  # bytes: rows this far apart, or a multiple of it, compete for
 
 @dataclass(frozen=True)
 class ParameterSlot:
-    """Where one parameter lies in the flat buffer: a matrix's rows are `stride` elements apart."""
+    """Where one parameter lies in the flat buffer: its rows, of all extents but the first, are `stride` elements apart.
+
+    A vector is one row.
+    """
 
     name: str
     shape: tuple[int, ...]
@@ -27,7 +31,7 @@ class ParameterSlot:
 
     @property
     def end(self) -> int:
-        return self.offset + (self.shape[0] * self.stride if len(self.shape) == 2 else self.shape[0])
+        return self.offset + (self.shape[0] * self.stride if len(self.shape) > 1 else self.shape[0])
 
     @property
     def is_trained(self) -> bool:
@@ -35,7 +39,10 @@ class ParameterSlot:
 
     def view(self, buffer: np.ndarray) -> np.ndarray:
         flat = buffer[self.offset : self.end]
-        return flat.reshape(-1, self.stride)[:, : self.shape[1]] if len(self.shape) == 2 else flat
+        if len(self.shape) == 1:
+            return flat
+        rows = flat.reshape(-1, self.stride)[:, : math.prod(self.shape[1:])]
+        return rows.reshape(self.shape)  # a view: extents are only split
 
 
 def padded_ld(size: int, dtype: np.dtype) -> int:
@@ -56,8 +63,9 @@ def slots_by_node(nodes: Sequence[Node], dtype: np.dtype) -> list[list[Parameter
         for parameter in node.layer.parameters(node.input_shape):
             shape = parameter.shape
             stride = 0
-            if len(shape) == 2:
-                stride = padded_ld(shape[1], dtype) if shape[0] > 1 else shape[1]
+            if len(shape) > 1:
+                row = math.prod(shape[1:])
+                stride = padded_ld(row, dtype) if shape[0] > 1 else row
             slot = ParameterSlot(f"{parameter.name}{node.number}", shape, stride, offset, parameter)
             offset = slot.end
             slots.append(slot)

@@ -3,21 +3,38 @@
 from .activations import ACTIVATIONS
 from .base import Layer, Node, Parameter, Shape
 from .batch_norm import BatchNorm
-from .dense import INITIALISATIONS, Dense
+from .conv import Conv1D, Conv2D
+from .dense import Dense
 from .dropout import Dropout
+from .flatten import Flatten
 from .layer_norm import LayerNorm
 from .max_pool import MaxPool1D, MaxPool2D
 from .rescale import Rescale
+from .weighted import INITIALISATIONS
 
-KINDS: tuple[type[Layer], ...] = (Dense, BatchNorm, LayerNorm, Dropout, MaxPool1D, MaxPool2D, Rescale)
+KINDS: tuple[type[Layer], ...] = (
+    Dense,
+    Conv1D,
+    Conv2D,
+    BatchNorm,
+    LayerNorm,
+    Dropout,
+    MaxPool1D,
+    MaxPool2D,
+    Flatten,
+    Rescale,
+)
 
 __all__ = [
     "ACTIVATIONS",
     "INITIALISATIONS",
     "KINDS",
     "BatchNorm",
+    "Conv1D",
+    "Conv2D",
     "Dense",
     "Dropout",
+    "Flatten",
     "Layer",
     "LayerNorm",
     "MaxPool1D",

@@ -37,6 +37,7 @@ class Layer:
     kind: ClassVar[int] = -1  # its code in `fastnet_kernels.codes`; below 0: it computes nothing by itself
     begins_number: ClassVar[bool] = False  # whether it is a layer l of the course, with parameters W[l] and b[l]
     is_dense: ClassVar[bool] = False  # whether it is Z = A_prev W^T + b over all features, whose products plans choose
+    wgrad: ClassVar[int] = codes.WGRAD_NONE  # how dW is summed, where that is no choice of plans
     reads_samples: ClassVar[bool] = False  # whether it can be the first of a plan, which reads samples by itself
     flattens: ClassVar[bool] = False  # whether it takes samples of any shape for as many features
     is_normalisation: ClassVar[bool] = False
@@ -58,6 +59,10 @@ class Layer:
     def statistics_size(self, units: int, samples: int, blocks: int) -> int:
         """Numbers of the workspace for what it measures of a mini-batch, in so many blocks of samples."""
         return 0
+
+    def uses_of_weights(self, shape: Shape) -> int:
+        """How often each number of its matrices is multiplied for a sample of `shape`."""
+        return 1
 
     def describe(self, row: np.ndarray, settings: np.ndarray, shape: Shape) -> None:
         """Fill in its own columns of the plan's tables `layers` and `settings`."""
@@ -146,9 +151,15 @@ class Node:
         """Numbers of its matrices."""
         return sum(math.prod(p.shape) for p in self.layer.parameters(self.input_shape) if len(p.shape) > 1)
 
+    @lazy
+    def n_products(self) -> int:
+        """Multiply-adds of a sample on its way forward."""
+        return self.n_weights * self.layer.uses_of_weights(self.input_shape)
+
     def describe(self, row: np.ndarray, settings: np.ndarray) -> None:
         """What the tables of every plan say of it."""
         row[codes.KIND], row[codes.N_IN], row[codes.N_OUT] = self.layer.kind, self.n_in, self.n_out
+        row[codes.PRODUCTS] = self.n_products
         self.layer.describe(row, settings, self.input_shape)
 
 

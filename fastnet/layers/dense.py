@@ -2,28 +2,18 @@
 
 import math
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
 from fastnet_kernels import codes
 
-from ..checks import flag, known, positive_integer, real_number
-from .activations import ACTIVATIONS, LIKE_RELU, ActivatedLayer
+from ..checks import positive_integer
 from .base import Parameter, Shape
-
-# Standard deviation of the first random weights, by the number of inputs n of a unit.
-INITIALISATIONS = {
-    "he": lambda n: math.sqrt(2 / n),
-    "xavier": lambda n: math.sqrt(1 / n),
-    "small": lambda n: 0.01,
-    "zeros": lambda n: 0.0,
-}
+from .weighted import WeightedLayer
 
 
 @dataclass(frozen=True, repr=False)
-class Dense(ActivatedLayer):
+class Dense(WeightedLayer):
     """A fully connected layer: Z = A_prev W^T + b, A = g(Z).
 
     Parameters
@@ -76,45 +66,18 @@ class Dense(ActivatedLayer):
     trainable: bool = True
 
     def __post_init__(self) -> None:
-        known("activation", self.activation, ACTIVATIONS)
-        if self.init is not None:
-            known("init", self.init, INITIALISATIONS)
-        numbers = {name: real_number(name, getattr(self, name), at_least=0) for name in ("slope", "alpha", "l1", "l2")}
-        self._set_checked(units=positive_integer("units", self.units), **numbers)
-        flag("trainable", self.trainable)
-
-    @property
-    def initialisation(self) -> str:
-        """`init`, or the default for the activation."""
-        return self.init or ("he" if self.activation in LIKE_RELU else "xavier")
-
-    @property
-    def has_penalty(self) -> bool:
-        return self.trainable and (self.l1 > 0 or self.l2 > 0)
+        self._set_checked(units=positive_integer("units", self.units))
+        self.check_settings()
 
     @property
     def fixed_units(self) -> int:
         return self.units
 
-    def penalty(self, parameter: Callable[[str], np.ndarray]) -> float:
-        W = parameter("W").astype(np.float64)
-        return self.l1 * float(np.abs(W).sum()) + self.l2 / 2 * float((W * W).sum())
-
     def output_shape(self, shape: Shape) -> Shape:
         return (self.units,)
 
     def parameters(self, shape: Shape) -> list[Parameter]:
-        n_inputs = math.prod(shape)
-
-        def draw(rng: np.random.Generator) -> np.ndarray:
-            return rng.standard_normal((self.units, n_inputs)) * INITIALISATIONS[self.initialisation](n_inputs)
-
-        W = Parameter("W", (self.units, n_inputs), codes.W_OFFSET, is_trained=self.trainable, draw=draw)
-        return [W, Parameter("b", (self.units,), codes.B_OFFSET, is_trained=self.trainable)]
-
-    def describe(self, row: np.ndarray, settings: np.ndarray, shape: Shape) -> None:
-        super().describe(row, settings, shape)
-        settings[codes.L1], settings[codes.L2] = (self.l1, self.l2) if self.trainable else (0.0, 0.0)
+        return self.weights_and_biases((self.units, math.prod(shape)))
 
     def check_place(self, place: int, *, is_last: bool) -> None:
         if self.activation == "softmax" and not is_last:
@@ -130,9 +93,3 @@ class Dense(ActivatedLayer):
                 "there were one; use init='he' or 'xavier'",
                 stacklevel=4,  # the line that makes the network
             )
-
-    def shown_settings(self) -> str:
-        extra = {"leaky_relu": f"slope {self.slope:g}", "elu": f"alpha {self.alpha:g}"}
-        shown = [self.activation, f"init {self.initialisation}", *filter(None, [extra.get(self.activation)])]
-        shown += [f"{name} {value:g}" for name, value in (("l1", self.l1), ("l2", self.l2)) if value]
-        return ", ".join(shown + ["frozen"] * (not self.trainable))

@@ -66,7 +66,8 @@ class _MaxPool(Layer):
         """A signal is an image of one row."""
         one = (1,) * (2 - self.axes)
         row[[codes.HEIGHT, codes.WIDTH]] = *one, *shape[: self.axes]
-        row[[codes.POOL_HEIGHT, codes.POOL_WIDTH]] = *one, *self.window
+        row[[codes.OUT_HEIGHT, codes.OUT_WIDTH]] = *one, *self.output_shape(shape)[: self.axes]
+        row[[codes.WINDOW_HEIGHT, codes.WINDOW_WIDTH]] = *one, *self.window
         row[[codes.STRIDE_Y, codes.STRIDE_X]] = *one, *self.steps
 
     def shown_settings(self) -> str:

@@ -85,14 +85,13 @@ def nodes_of(layers: Sequence[Layer], shape: Shape) -> list[Node]:
     """
     found, number = [], 0
     for place, layer in enumerate(layers, start=1):
-        if layer.kind < 0:
-            continue
-        number += layer.begins_number
         try:
             output = layer.output_shape(shape)
         except ValueError as error:
             raise ValueError(f"layer {place}, {layer!r}, does not fit: {error}") from None
-        found.append(Node(layer, number, shape, output))
+        if layer.kind >= 0:
+            number += layer.begins_number
+            found.append(Node(layer, number, shape, output))
         shape = output
     return found
 

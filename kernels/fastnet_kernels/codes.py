@@ -5,7 +5,7 @@ from typing import Annotated, NamedTuple
 import numpy as np
 
 # Kinds of layer.
-KINDS = DENSE, BATCH_NORM, LAYER_NORM, DROPOUT, INPUT, MAX_POOL = range(6)
+KINDS = DENSE, BATCH_NORM, LAYER_NORM, DROPOUT, INPUT, MAX_POOL, CONV = range(7)
 
 # Activations. Softmax is for the output layer only; the derivatives of ELU, SOFTPLUS, SILU, GELU and HARD_SILU need Z.
 LINEAR, SIGMOID, TANH, RELU, LEAKY_RELU, SOFTMAX, ELU, HARD_SIGMOID, SOFTPLUS, SILU, GELU, HARD_SILU = range(12)
@@ -31,6 +31,7 @@ COMPONENT_NAMES = {
     DROPOUT: "Dropout",
     INPUT: "first layers that are not dense",
     MAX_POOL: "max pooling",
+    CONV: "convolutions",
     RARE_ACTIVATIONS: "rarer activations",
     RARE_LOSSES: "rarer losses, sample weights and label smoothing",
     OPTIMIZERS: "optimizers, clipping and penalties",
@@ -62,7 +63,8 @@ WGRAD_GEMM = 0  # by gemm, with A_prev gathered as panels, a sample a row
 WGRAD_DOT = 1  # in dot products of two units' numbers: small layers
 WGRAD_ROWS = 2  # from the samples' own rows: few samples, or few units of the first layer
 WGRAD_FUSED = 3  # in the data phase, while a block of samples is in cache: a single layer of few units
-WGRAD_NONE = 4  # there is no dW: of a normalisation gamma and beta have gradients, which are sums of its own
+WGRAD_TAPS = 4  # of a convolution: in dot products over all pixels that a number of W is multiplied with
+WGRAD_NONE = 5  # there is no dW: of a normalisation gamma and beta have gradients, which are sums of its own
 
 # Columns of Plan.layers. Offsets count elements from the start of their buffer: W, b and the running statistics are in
 # the parameters, all else is in the workspace. Of a normalisation W is gamma, and b beta.
@@ -87,13 +89,21 @@ _OF_LAYER = (
     USES_AMX,  # whether AMX makes the layer's products
     INPUT_TAIL,  # how many inputs, the last ones, would leave most of a panel empty: their dW is dot products
     INPUT_TAIL_OFFSET,  # A_prev of these once more, as DZ_ROWS_OFFSET has dZ
-    HEIGHT,  # of pooling: of the image, before the layer
+    HEIGHT,  # of pooling and of convolutions: of the image, before the layer
     WIDTH,
-    POOL_HEIGHT,  # of a window
-    POOL_WIDTH,
+    OUT_HEIGHT,  # behind it
+    OUT_WIDTH,
+    WINDOW_HEIGHT,  # of a window
+    WINDOW_WIDTH,
     STRIDE_Y,  # how far down the next window is
     STRIDE_X,
-) = range(26)
+    PAD_Y,  # rows of zeros above the image
+    PAD_X,
+    DILATION_Y,  # from one row of a window to the next
+    DILATION_X,
+    GROUPS,  # of channels, each of which is convolved by itself
+    PRODUCTS,  # multiply-adds of a sample
+) = range(34)
 LAYER_COLUMNS = len(_OF_LAYER)
 
 # Columns of Plan.settings, real numbers of a layer.

@@ -1,6 +1,7 @@
 """The plan that a CPU's compiled program reads: where what is computed lies, and how it is cut into tasks."""
 
 import itertools
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -39,6 +40,8 @@ def _tasks_of(
     wgrad, n_in, n_out = strategy.wgrad[l], node.n_in, node.n_out
     if wgrad == codes.WGRAD_NONE:  # gamma; beta goes with it
         return [(l, 0, n_out, 0, 1)]
+    if wgrad == codes.WGRAD_TAPS:
+        return _tasks_of_window(l, node, target)
     if wgrad == codes.WGRAD_DOT:
         return [(l, 0, n_in, 0, n_out)]
     if strategy.layout == codes.SAMPLE_MAJOR:
@@ -53,6 +56,17 @@ def _tasks_of(
         columns = target.amx_panels * panel  # what is made of dZ serves all columns of a task: so they are wide
     pieces = _shared_pieces(n_in, columns, panel, target)
     return [(l, *piece, *rows) for rows in _even_pieces(n_out, -(-n_out // target.max_task_rows)) for piece in pieces]
+
+
+def _tasks_of_window(l: int, node: Node, target: Target) -> list[tuple[int, int, int, int, int]]:
+    """A convolution's W in pieces of whole rows of its windows, of which threads have like shares."""
+    (filters, *window), threads = node.layer.parameters(node.input_shape)[0].shape, target.balanced_threads
+    height, row = window[0], math.prod(window[1:])
+    columns = [(tap * row, (tap + 1) * row) for tap in range(height)]
+    if filters >= 4 * threads or height < threads:  # tiles of dot products have four rows
+        pieces = threads * -(-filters // (threads * target.max_conv_task_rows))
+        return [(l, 0, height * row, *rows) for rows in _even_pieces(filters, pieces)]
+    return [(l, *piece, 0, filters) for piece in columns]
 
 
 def _is_online(graph: Graph, batch_size: int, strategy: Strategy, target: Target) -> bool:

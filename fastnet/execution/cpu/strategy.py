@@ -61,7 +61,7 @@ def choose_strategy(
         blocks = -(-vectors // (2 * min(most_panels, target.max_block_panels)))
         block_rows = lanes * -(-vectors // blocks)
     else:
-        pays = is_cut_for_threads(sum(node.n_weights for node in nodes), batch_size, target)
+        pays = is_cut_for_threads(sum(node.n_products for node in nodes), batch_size, target)
         is_shared = pays and not stays and not any(uses_amx)
         block_rows = lanes * (_vectors_of_block(vectors, target) if is_shared else min(vectors, 2))
 
@@ -73,7 +73,7 @@ def choose_strategy(
         return bool(by_dot < by_gemm)
 
     wgrad = [
-        codes.WGRAD_NONE
+        node.layer.wgrad
         if not node.is_dense
         else codes.WGRAD_DOT
         if not by_amx and dot_is_cheaper(node.n_in, node.n_out)
@@ -140,12 +140,12 @@ def _read_inputs(
     return inputs, codes.WGRAD_ROWS if reads_rows else codes.WGRAD_GEMM
 
 
-def is_cut_for_threads(n_parameters: int, m: int, target: Target) -> bool:
+def is_cut_for_threads(n_products: int, m: int, target: Target) -> bool:
     """Whether a step of m samples is large enough to be cut so that threads have like shares.
 
     By shapes alone, so that the bits are the same on any number of threads; `threads` says how many take part.
     """
-    return bool(6 * n_parameters * m >= target.min_parallel_operations)
+    return bool(6 * n_products * m >= target.min_parallel_operations)
 
 
 def _vectors_of_block(vectors: int, target: Target) -> int:

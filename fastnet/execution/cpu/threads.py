@@ -35,9 +35,8 @@ class Work(NamedTuple):
 
 def work_of(plan: codes.Plan, n_parameters: int, m: int, *, trains: bool) -> Work:
     """The work of a step of m samples, by the plan's table of layers."""
-    is_dense = plan.layers[:, codes.KIND] == codes.DENSE
-    weights = plan.layers[:, codes.N_IN] * plan.layers[:, codes.N_OUT] * is_dense
-    forward, backward = 2.0 * m * int(weights.sum()), 2.0 * m * int(weights[1:].sum())
+    products = plan.layers[:, codes.PRODUCTS]
+    forward, backward = 2.0 * m * int(products.sum()), 2.0 * m * int(products[1:].sum())
     activations = m * int(plan.layers[:, codes.N_OUT].sum())
     blocks = max(1, -(-m // plan.block_rows))
     if trains:

@@ -64,6 +64,7 @@ class Target(NamedTuple):
     gemv_columns: int = 1024  # of gemv_t: of the target and four rows they stay in the first-level cache
     packed_depth: int = 512  # rows of a large W that are packed at a time
     packed_numbers: int = 1 << 18  # that a packed piece of W takes at the most, gaps between its tiles included
+    conv_chunk_bytes: int = 1 << 18  # of dZ and A of some rows of pixels, which stay in cache while dW is summed
     dot_samples: int = 4  # whose features stay in the first-level cache while W is read
     backward_numbers: int = 1 << 14  # of W, which stay in cache for all samples of a SAMPLE_MAJOR mini-batch
     # Of W: a call for each row would take longer than its numbers, of which AVX-512 changes 16 at a time in float32; so
@@ -100,6 +101,7 @@ class Target(NamedTuple):
 
     # Tasks of the weight phase.
     max_task_rows: int = 1024
+    max_conv_task_rows: int = 64
     max_cached_panels: int = 16  # a task, of inputs that stay packed: while one is read, the next one is prefetched
     min_cached_tasks: int = 16
     task_columns: int = 1024  # of partial sums, and of samples' rows: a page of memory of each

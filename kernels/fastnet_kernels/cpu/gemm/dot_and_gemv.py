@@ -20,7 +20,7 @@ DOTS_AT_ONCE = _DOT_NR[0]  # of rows of B, for which a row of A is read once
 
 
 @inner
-def _largest(sizes, limit):
+def largest_of(sizes, limit):
     """The largest of the falling `sizes` that is at most `limit`."""
     for size in sizes:
         if size <= limit:
@@ -33,10 +33,10 @@ def _gemm_dot(m, n, k, alpha, C, A, B, rescale):
     """C[i, j] += alpha sum_p A[i, p] B[j, p], where A is read as `rescale` says, in tiles of MR rows and NR columns."""
     j = 0
     while j < n:
-        nr = _largest(_DOT_NR, n - j)
+        nr = largest_of(_DOT_NR, n - j)
         i = 0
         while i < m:
-            mr = _largest(_DOT_MR, m - i)
+            mr = largest_of(_DOT_MR, m - i)
             tile = moved(C, i * C.row_stride + j * C.column_stride)
             rows = Rows(A.data, A.offset, A.row_stride, vector(A.index, i, mr))
             dot_micro_kernel(mr, nr, k, alpha, tile, rows, moved(B, j * B.row_stride), rescale)

@@ -18,7 +18,7 @@ _MR, _MR_NARROW = TARGET.mr, TARGET.mr_narrow
 
 
 @inner
-def _even_height(left, heights):
+def even_height(left, heights):
     """Height of the next tile: tiles of like height, since a low one does not keep the units busy."""
     wanted = n_blocks(left, n_blocks(left, heights[0]))
     height = 1
@@ -41,7 +41,7 @@ def gemm(m, n, k, alpha, C, S, A, B, b_next):
     for j in range(0, whole, nr):
         i = prefetched = 0
         while i < m:
-            mr = _even_height(m - i, _MR)
+            mr = even_height(m - i, _MR)
             upcoming = b_next + prefetched if b_next != NO_PREFETCH and prefetched < nr * k else NO_PREFETCH
             tile, factors = moved(C, i * C.row_stride + j), moved(A, i * A.row_stride)
             start = moved(S, i * S.row_stride + j)
@@ -51,7 +51,7 @@ def gemm(m, n, k, alpha, C, S, A, B, b_next):
     for j in range(whole, n, lanes):
         i = 0
         while i < m:
-            mr = _even_height(m - i, _MR_NARROW)
+            mr = even_height(m - i, _MR_NARROW)
             tile, factors = moved(C, i * C.row_stride + j), moved(A, i * A.row_stride)
             start = moved(S, i * S.row_stride + j)
             gemm_micro_kernel_narrow(mr, min(lanes, n - j), k, alpha, tile, start, factors, moved(B, j))
@@ -74,7 +74,7 @@ def gemm_gathered(m, n, k, alpha, C, A, B):
     for j in range(0, n, lanes):
         i = 0
         while i < m:
-            mr = _even_height(m - i, _MR_NARROW)
+            mr = even_height(m - i, _MR_NARROW)
             tile, factors = moved(C, i * C.row_stride + j), moved(A, i * A.row_stride)
             some = Rows(B.data, B.offset + j, B.row_stride, B.index)
             gemm_micro_kernel_narrow(mr, min(lanes, n - j), k, alpha, tile, tile, factors, some)

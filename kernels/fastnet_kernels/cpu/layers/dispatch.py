@@ -10,6 +10,7 @@ from ...codes import (
     A_OFFSET,
     B_OFFSET,
     BATCH_NORM,
+    CONV,
     DENSE,
     DROPOUT,
     DZ_OFFSET,
@@ -27,7 +28,7 @@ from ...codes import (
 from ..codegen.arrays import vector
 from ..codegen.compiling import inner
 from ..step.workspace import numbers_of
-from . import batch_norm, dense, dropout, input, layer_norm, max_pool
+from . import batch_norm, conv, dense, dropout, input, layer_norm, max_pool
 
 
 @inner
@@ -52,6 +53,8 @@ def forward(job, scratch, l, first_block, last_block):
         dropout.forward(job, l, first_block, last_block)
     elif kind == MAX_POOL:
         max_pool.forward(job, l, first_block, last_block)
+    elif kind == CONV:
+        conv.forward(job, l, first_block, last_block)
     elif kind == INPUT:
         input.forward(job, first_block, last_block)
     else:
@@ -72,6 +75,8 @@ def backward(job, scratch, l, first_block, last_block):
         dropout.backward(job, l, first_block, last_block)
     elif kind == MAX_POOL:
         max_pool.backward(job, l, first_block, last_block)
+    elif kind == CONV:
+        conv.backward(job, scratch, l, first_block, last_block)
     else:
         _fill_with_nan(job, l - 1, DZ_OFFSET, first_block, last_block)
 
@@ -87,6 +92,8 @@ def weight_gradient(job, scratch, alpha, changed, task):
         batch_norm.weight_gradient(job, alpha, changed, l)
     elif kind == LAYER_NORM:
         layer_norm.weight_gradient(job, alpha, changed, l)
+    elif kind == CONV:
+        conv.weight_gradient(job, alpha, changed, task)
     else:
         gradients = vector(changed, job.plan.layers[l, W_OFFSET], job.plan.layers[l, N_OUT])
         gradients[:] = math.nan
@@ -99,7 +106,7 @@ def parameters_of(plan, piece, j):
     A normalisation has one task, of one row: gamma, and then beta.
     """
     l = piece.layer
-    if plan.layers[l, KIND] == DENSE:
+    if plan.layers[l, KIND] == DENSE or plan.layers[l, KIND] == CONV:
         return dense.parameters_of(plan, piece, j)
     return plan.layers[l, W_OFFSET if j < piece.last_row else B_OFFSET], plan.layers[l, N_OUT]
 

@@ -10,11 +10,11 @@ from ...codes import (
     HEIGHT,
     MAX_POOL,
     N_IN,
-    POOL_HEIGHT,
-    POOL_WIDTH,
     STRIDE_X,
     STRIDE_Y,
     WIDTH,
+    WINDOW_HEIGHT,
+    WINDOW_WIDTH,
 )
 from ..codegen.arrays import ON_STACK, image, numbers_on_stack, vector
 from ..codegen.compiling import inner, routine
@@ -129,8 +129,8 @@ def _behind(job, l, column, block):
     plan = job.plan
     height, width = plan.layers[l, HEIGHT], plan.layers[l, WIDTH]
     n = plan.layers[l, N_IN] // (height * width) * plan.block_rows
-    height = (height - plan.layers[l, POOL_HEIGHT]) // plan.layers[l, STRIDE_Y] + 1
-    width = (width - plan.layers[l, POOL_WIDTH]) // plan.layers[l, STRIDE_X] + 1
+    height = (height - plan.layers[l, WINDOW_HEIGHT]) // plan.layers[l, STRIDE_Y] + 1
+    width = (width - plan.layers[l, WINDOW_WIDTH]) // plan.layers[l, STRIDE_X] + 1
     return image(job.workspace, offset_of(plan, l, column, block), height, width, n)
 
 
@@ -140,7 +140,7 @@ def forward(job, l, first_block, last_block):
     row = job.plan.layers[l]
     for block in range(first_block, last_block):
         A_prev, A = _before(job, l, A_OFFSET, block), _behind(job, l, A_OFFSET, block)
-        pool(A_prev, row[POOL_HEIGHT], row[POOL_WIDTH], row[STRIDE_Y], row[STRIDE_X], A)
+        pool(A_prev, row[WINDOW_HEIGHT], row[WINDOW_WIDTH], row[STRIDE_Y], row[STRIDE_X], A)
 
 
 @routine(component=MAX_POOL)
@@ -150,5 +150,5 @@ def backward(job, l, first_block, last_block):
     for block in range(first_block, last_block):
         pool_backward(
             _behind(job, l, DZ_OFFSET, block), _before(job, l, A_OFFSET, block), _behind(job, l, A_OFFSET, block),
-            row[POOL_HEIGHT], row[POOL_WIDTH], row[STRIDE_Y], row[STRIDE_X], _before(job, l, DZ_OFFSET, block),
+            row[WINDOW_HEIGHT], row[WINDOW_WIDTH], row[STRIDE_Y], row[STRIDE_X], _before(job, l, DZ_OFFSET, block),
         )  # fmt: skip

@@ -8,11 +8,11 @@ from ...codes import (
     HEIGHT,
     N_IN,
     N_OUT,
-    POOL_HEIGHT,
-    POOL_WIDTH,
     STRIDE_X,
     STRIDE_Y,
     WIDTH,
+    WINDOW_HEIGHT,
+    WINDOW_WIDTH,
 )
 from ..codegen.arrays import flat
 from ..codegen.compiling import cuda, formula, inner, kernel
@@ -128,7 +128,7 @@ def _windows_of(job, l):
     row = job.layers[l]
     height, width = row[HEIGHT], row[WIDTH]
     channels = row[N_IN] // (height * width)
-    return Windows(height, width, channels, row[POOL_HEIGHT], row[POOL_WIDTH], row[STRIDE_Y], row[STRIDE_X])
+    return Windows(height, width, channels, row[WINDOW_HEIGHT], row[WINDOW_WIDTH], row[STRIDE_Y], row[STRIDE_X])
 
 
 @inner

@@ -1,0 +1,213 @@
+"""Convolutions."""
+
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from fastnet_kernels import codes
+
+from ..checks import known, positive_integer, whole_number
+from .base import Parameter, Shape, shown_shape
+from .weighted import WeightedLayer
+
+_PADDINGS = ("valid", "same")
+
+
+@dataclass(frozen=True, repr=False)
+class _Conv(WeightedLayer):
+    """What both kinds share: windows along the first one or two extents of a sample, and W (filters, ..., channels)."""
+
+    kind: ClassVar[int] = codes.CONV
+    wgrad: ClassVar[int] = codes.WGRAD_TAPS
+    begins_number: ClassVar[bool] = True
+    uses_shape: ClassVar[bool] = True
+    axes: ClassVar[int]  # along which windows lie
+    takes: ClassVar[dict[int, str]]  # shapes of X that fit, by the rank of a sample
+
+    filters: int
+    kernel_size: Any
+    stride: Any = 1
+    padding: Any = "valid"
+    dilation: Any = 1
+    groups: int = 1
+    activation: str = "linear"
+    init: str | None = None
+    slope: float = 0.01
+    alpha: float = 1.0
+    l1: float = 0.0
+    l2: float = 0.0
+    trainable: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("filters", "groups"):
+            self._set_checked(**{name: positive_integer(name, getattr(self, name))})
+        for name in ("kernel_size", "stride", "dilation"):
+            self._set_checked(**{name: self._extents(name, getattr(self, name), 1)})
+        if isinstance(self.padding, str):
+            known("padding", self.padding, _PADDINGS)
+        else:
+            self._set_checked(padding=self._extents("padding", self.padding, 0))
+        if self.filters % self.groups:
+            raise ValueError(f"filters={self.filters} are not whole {self.groups} groups: give a multiple of groups")
+        self.check_settings()
+
+    def _extents(self, name: str, value: object, at_least: int) -> int | Shape:
+        """One whole number, or one for each axis."""
+        if self.axes == 1 or not isinstance(value, tuple | list):
+            return whole_number(name, value, at_least)
+        if len(value) != self.axes:
+            raise ValueError(f"{name}={value!r} has {len(value)} entries: give a whole number, or {self.axes} of them")
+        return tuple(whole_number(f"{name}[{i}]", each, at_least) for i, each in enumerate(value))
+
+    def _each(self, given: Any) -> Shape:
+        return given if isinstance(given, tuple) else (given,) * self.axes
+
+    @property
+    def window(self) -> Shape:
+        """How large a window is along each axis."""
+        return self._each(self.kernel_size)
+
+    @property
+    def steps(self) -> Shape:
+        """How far the next window is along each axis."""
+        return self._each(self.stride)
+
+    @property
+    def reach(self) -> Shape:
+        """From a window's first number to behind its last one, along each axis."""
+        sizes = zip(self.window, self._each(self.dilation), strict=True)
+        return tuple((size - 1) * step + 1 for size, step in sizes)
+
+    def _around(self, shape: Shape) -> list[tuple[int, int]]:
+        """How many zeros there are before and behind a sample, along each axis."""
+        if self.padding == "valid":
+            return [(0, 0)] * self.axes
+        if not isinstance(self.padding, str):
+            return [(pad, pad) for pad in self._each(self.padding)]
+        sizes = zip(shape, self.reach, self.steps, strict=False)
+        # Of an odd number the larger half stands behind, as in Keras.
+        wanted = [max(0, (-(-extent // step) - 1) * step + reach - extent) for extent, reach, step in sizes]
+        return [(pad // 2, pad - pad // 2) for pad in wanted]
+
+    def _channels(self, shape: Shape) -> int:
+        return shape[self.axes] if len(shape) > self.axes else 1
+
+    def output_shape(self, shape: Shape) -> Shape:
+        if len(shape) not in self.takes:
+            fits = " or ".join(self.takes.values())
+            raise ValueError(
+                f"it takes {fits}, and gets {shown_shape(shape)}: give samples of that shape to fit or build, and put "
+                "Dense behind it"
+            )
+        channels = self._channels(shape)
+        if channels % self.groups:
+            raise ValueError(f"{channels} channels are not whole {self.groups} groups: give groups that divide them")
+        extents = []
+        for extent, reach, step, (before, behind) in zip(
+            shape, self.reach, self.steps, self._around(shape), strict=False
+        ):
+            if extent + before + behind < reach:
+                raise ValueError(
+                    f"its windows reach over {_by(self.reach)} numbers, further than a sample of {shown_shape(shape)} "
+                    "with its padding: give a smaller kernel_size or dilation, or padding='same'"
+                )
+            extents.append((extent + before + behind - reach) // step + 1)
+        return (*extents, self.filters)
+
+    def parameters(self, shape: Shape) -> list[Parameter]:
+        return self.weights_and_biases((self.filters, *self.window, self._channels(shape) // self.groups))
+
+    def uses_of_weights(self, shape: Shape) -> int:
+        return math.prod(self.output_shape(shape)[: self.axes])
+
+    def describe(self, row: np.ndarray, settings: np.ndarray, shape: Shape) -> None:
+        """A signal is an image of one row."""
+        super().describe(row, settings, shape)
+        one, none = (1,) * (2 - self.axes), (0,) * (2 - self.axes)
+        row[[codes.HEIGHT, codes.WIDTH]] = *one, *shape[: self.axes]
+        row[[codes.OUT_HEIGHT, codes.OUT_WIDTH]] = *one, *self.output_shape(shape)[: self.axes]
+        row[[codes.WINDOW_HEIGHT, codes.WINDOW_WIDTH]] = *one, *self.window
+        row[[codes.STRIDE_Y, codes.STRIDE_X]] = *one, *self.steps
+        row[[codes.PAD_Y, codes.PAD_X]] = *none, *(before for before, _ in self._around(shape))
+        row[[codes.DILATION_Y, codes.DILATION_X]] = *one, *self._each(self.dilation)
+        row[codes.GROUPS] = self.groups
+
+    def check_place(self, place: int, *, is_last: bool) -> None:
+        if self.activation == "softmax":
+            raise ValueError(f"layer {place} is a convolution and softmax: softmax is for the output layer only")
+
+    def shown_settings(self) -> str:
+        padding = self.padding if isinstance(self.padding, str) else _by(self._each(self.padding))
+        shown = [f"windows {_by(self.window)}", f"padding {padding}"]
+        shown += [f"stride {_by(self.steps)}"] * (set(self.steps) != {1})
+        shown += [f"dilation {_by(self._each(self.dilation))}"] * (set(self._each(self.dilation)) != {1})
+        shown += [f"{self.groups} groups"] * (self.groups > 1)
+        return ", ".join([*shown, super().shown_settings()])
+
+
+def _by(extents: Shape) -> str:
+    """2 x 3, for people."""
+    return " x ".join(map(str, extents))
+
+
+@dataclass(frozen=True, repr=False)
+class Conv2D(_Conv):
+    """A convolution of images: samples (h, w, c) become (h', w', filters), A = g(Z).
+
+    Z[y, x, o] = b[o] + sum over (dy, dx, i) of W[o, dy, dx, i] A_prev[y stride + dy dilation - pad, ..., i], where what
+    is beyond the edge counts as 0 (LeCun et al., 1989; Goodfellow, Bengio and Courville, Deep Learning, 9). Samples
+    (h, w) have one channel.
+
+    Parameters
+    ----------
+    filters : int
+        Channels behind it: W is (filters, kernel height, kernel width, channels / groups), b is (filters,).
+    kernel_size : int or pair of int
+        Height and width of a window.
+    stride : int or pair of int
+        Rows and columns from one window to the next.
+    padding : "valid", "same", int or pair of int
+        "valid": none, so that h' = (h - reach) // stride + 1, where reach = (kernel height - 1) dilation + 1. "same":
+        so many zeros around that h' = ceil(h / stride), of an odd number one more behind than before. A number: so many
+        on every side.
+    dilation : int or pair of int
+        From one number of a window to the next.
+    groups : int
+        The channels are cut into as many groups, and the filters too, which see only theirs.
+    activation, init, slope, alpha, l1, l2, trainable
+        As of `Dense`; n_prev, by which first weights are scaled, is the numbers of W a filter.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For settings that cannot be; and by `fit` and `build`, if samples are no images, smaller than a window, or have
+        channels that the groups do not divide.
+
+    Examples
+    --------
+    >>> import fastnet as fn
+    >>> fn.Conv2D(16, 3, padding="same", activation="relu").output_shape((28, 28, 1))
+    (28, 28, 16)
+    """
+
+    axes: ClassVar[int] = 2
+    takes: ClassVar[dict[int, str]] = {3: "images (m, h, w, c)", 2: "(m, h, w)"}
+
+
+@dataclass(frozen=True, repr=False)
+class Conv1D(_Conv):
+    """A convolution of signals: samples (t, c) become (t', filters), A = g(Z).
+
+    As `Conv2D` of images of one row: kernel_size, stride, padding and dilation are one whole number each, or "valid" or
+    "same", and W is (filters, kernel_size, channels / groups).
+
+    Examples
+    --------
+    >>> import fastnet as fn
+    >>> fn.Conv1D(64, 3, stride=2, padding=1).output_shape((128, 9))
+    (64, 64)
+    """
+
+    axes: ClassVar[int] = 1
+    takes: ClassVar[dict[int, str]] = {2: "signals (m, t, c)"}

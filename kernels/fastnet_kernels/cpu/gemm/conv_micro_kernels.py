@@ -1,0 +1,114 @@
+"""The micro-kernels of convolutions: those of products, with a sum over the taps of a window around the sum over k.
+
+A tap is one number of a window's place, (y, x). Its numbers of the other operand lie a fixed way from those of the tap
+before, so two strides take the place of a matrix of windows, which is never made.
+
+    conv_micro_kernel       C[r, v] = start[r] + sum over taps and k of A[r, k, tap] B[k, v, tap], v one or two vectors
+    conv_dot_micro_kernel   C[i, j] += alpha sum over pixels and lanes of A[i, pixel] B[j, pixel]
+"""
+
+from numba.core import cgutils, types
+from numba.extending import intrinsic
+
+from ..codegen.processor import TARGET
+from ..codegen.simd import Operand, broadcast, first_lanes, scheduling_barrier, sums_of_lanes
+from .micro_kernels import _choose, _number, _row_pointers, _Rows, _times
+
+_OFFSET = types.intp
+MR = TARGET.mr
+
+
+@intrinsic
+def conv_micro_kernel(
+    typing_context, mr, vectors, k, columns, a_column, b_column, rows, a_row, b_row, c_second, b_second, C, start, A, B
+):
+    """C[i, j] = start[i] + sum_q sum_p sum_t A[i, t + q a_row + p a_column] B[t + q b_row + p b_column, j].
+
+    For i < mr, q < rows, p < columns, t < k, and j in one vector, or in `vectors` = 2, of which the second lies `b_second`
+    behind the first in B and `c_second` in C. `start` is a `Matrix` of one column; the rows of C and B are contiguous.
+    """
+
+    def generate(context, builder, signature, arguments):
+        mr, vectors, k, columns, a_column, b_column, rows, a_row, b_row, c_second, b_second, *_ = arguments
+        C, start, A, B = (Operand(context, builder, signature.args[i], arguments[i]) for i in (11, 12, 13, 14))
+
+        def emit(h, width):
+            cells = B.zeros(width * h)
+            for r in range(h):
+                number = start.load(start.at(start.offset, _times(builder, _number(r), start.row_stride)))
+                for v in range(width):
+                    builder.store(broadcast(builder, B.vector, number), cells[width * r + v])
+            pointers, first = _Rows(builder, A, h), B.at(B.offset)
+            with cgutils.for_range(builder, rows) as row_loop, cgutils.for_range(builder, columns) as column_loop:
+                a, b = (
+                    builder.add(_times(builder, row_loop.index, down), _times(builder, column_loop.index, across))
+                    for down, across in ((a_row, a_column), (b_row, b_column))
+                )
+                with cgutils.for_range(builder, k) as loop:
+                    row = B.step(first, builder.add(b, _times(builder, loop.index, B.row_stride)))
+                    loaded = [B.load_vector(B.step(row, b_second) if v else row) for v in range(width)]
+                    numbers = pointers.after(builder.add(a, _times(builder, loop.index, A.column_stride)))
+                    for r, number in enumerate(numbers):
+                        factor, sums = broadcast(builder, B.vector, A.load(number)), cells[width * r : width * (r + 1)]
+                        for cell, vector in zip(sums, loaded, strict=True):
+                            B.accumulate(cell, factor, vector)
+                        if width > 1:
+                            scheduling_barrier(builder, sums)
+            for r, target in enumerate(_row_pointers(builder, C, h)):
+                for v in range(width):
+                    C.store_vector(builder.load(cells[width * r + v]), C.step(target, c_second) if v else target)
+
+        _choose(builder, [mr, vectors], [MR, (2, 1)], emit)
+        return context.get_dummy_value()
+
+    return types.void(*[_OFFSET] * 11, C, start, A, B), generate
+
+
+@intrinsic
+def conv_dot_micro_kernel(typing_context, mr, nr, k, columns, a_column, b_column, rows, a_row, b_row, alpha, C, A, B):
+    """C[i, j] += alpha sum_q sum_p sum_t A[i, t + q a_row + p a_column] B[j, t + q b_row + p b_column].
+
+    For i < mr, j < nr, q < rows, p < columns and t < k. All are `Matrix`es; the rows of A and B are contiguous.
+    """
+
+    def generate(context, builder, signature, arguments):
+        mr, nr, k, columns, a_column, b_column, rows, a_row, b_row, alpha, *_ = arguments
+        C, A, B = (Operand(context, builder, signature.args[i], arguments[i]) for i in (10, 11, 12))
+        lanes = _number(B.lanes)
+        whole, rest = builder.sdiv(k, lanes), builder.srem(k, lanes)
+        mask, has_rest = first_lanes(builder, B.vector, rest), builder.icmp_signed("!=", rest, _number(0))
+
+        def emit(h, w):
+            cells = B.zeros(h * w)
+            lines, others = _row_pointers(builder, A, h), _row_pointers(builder, B, w)
+
+            def step(a, b, mask=None):
+                loaded = [A.load_vector(A.step(line, a), mask) for line in lines]
+                for j, other in enumerate(others):
+                    numbers = B.load_vector(B.step(other, b), mask)
+                    for i in range(h):
+                        B.accumulate(cells[i * w + j], loaded[i], numbers)
+
+            with cgutils.for_range(builder, rows) as row_loop, cgutils.for_range(builder, columns) as column_loop:
+                a, b = (
+                    builder.add(_times(builder, row_loop.index, down), _times(builder, column_loop.index, across))
+                    for down, across in ((a_row, a_column), (b_row, b_column))
+                )
+                with cgutils.for_range(builder, whole) as loop:
+                    at = _times(builder, loop.index, lanes)
+                    step(builder.add(a, at), builder.add(b, at))
+                with builder.if_then(has_rest):
+                    at = _times(builder, whole, lanes)
+                    step(builder.add(a, at), builder.add(b, at), mask)
+            sums = sums_of_lanes(builder, [builder.load(cell) for cell in cells])
+            for i in range(h):
+                for j in range(w):
+                    total = builder.fmul(alpha, sums[i * w + j])
+                    line = builder.add(C.offset, _times(builder, _number(i), C.row_stride))
+                    target = C.at(line, _times(builder, _number(j), C.column_stride))
+                    C.store(builder.fadd(C.load(target), total), target)
+
+        _choose(builder, [mr, nr], [TARGET.dot_mr, TARGET.dot_nr], emit)
+        return context.get_dummy_value()
+
+    return types.void(*[_OFFSET] * 9, C[0].dtype, C, A, B), generate

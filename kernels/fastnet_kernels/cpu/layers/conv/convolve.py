@@ -1,0 +1,152 @@
+"""The loop of a convolution, forward and backward: tiles of some channels of one or two pixels, for a vector of samples.
+
+Going back is the same as going forward, with the taps the other way round: dA_prev[q, i] is the sum over taps and
+channels o of W[o, tap, i] dZ[p, o], for those pixels p of the output that see q.
+"""
+
+from typing import NamedTuple
+
+from ....codes import A_OFFSET, B_OFFSET, CONV, DZ_OFFSET, GROUPS, LDW, N_IN, N_OUT, W_OFFSET
+from ...codegen.compiling import inner, routine
+from ...codegen.matrix import Matrix, moved
+from ...codegen.processor import VECTOR_BYTES
+from ...gemm.conv_micro_kernels import MR, conv_micro_kernel
+from ...gemm.macro_kernel import even_height
+from ...partition import n_blocks
+from ...step.workspace import count_of, units_of
+from .taps import axes_of, steps_backward, taps_backward, taps_forward
+
+
+class Side(NamedTuple):
+    """One image of a convolution: (height, width, channels) of a vector or more of samples, a channel a row."""
+
+    rows: Matrix
+    height: int
+    width: int
+    channels: int
+
+
+class Window(NamedTuple):
+    """W as one direction reads it: number [r, k] of tap (y, x) of a group, in a `Matrix` that the first three move."""
+
+    numbers: Matrix
+    by_y: int
+    by_x: int
+    by_group: int
+
+
+@inner
+def _is_like(run, other):
+    return run.first == other.first and run.count == other.count
+
+
+@routine(component=CONV)
+def convolve(is_backward, y_axis, x_axis, groups, window, start, source, target, vectors):
+    """All of `target`, from `source`: start[r] + the sums over taps and channels, for some vectors of samples.
+
+    Where the last vector has none beside it, the tile's second one is that of the next pixel which has the same taps.
+    """
+    B, C, lanes = source.rows, target.rows, VECTOR_BYTES // target.rows.data.itemsize
+    n, k = target.channels // groups, source.channels // groups
+    if is_backward:
+        (tap_y, down), (tap_x, across) = steps_backward(y_axis), steps_backward(x_axis)
+        down, across, neighbour, between = -down, -across, x_axis.stride, 1
+    else:
+        tap_y, tap_x, down, across = 1, 1, y_axis.dilation, x_axis.dilation
+        neighbour, between = 1, x_axis.stride
+    pixel, source_pixel = target.channels * C.row_stride, source.channels * B.row_stride
+    # The taps of a row and their channels are one run, where nothing lies between.
+    is_run = not is_backward and groups == 1 and x_axis.dilation == 1
+    for y in range(target.height):
+        rows = taps_backward(y_axis, y, tap_y, -down) if is_backward else taps_forward(y_axis, y)
+        for group in range(groups):
+            i = 0
+            while i < n:
+                mr = even_height(n - i, MR)
+                for first in range(min(neighbour, target.width)):
+                    for v in range(0, vectors, 2):
+                        has_second = v + 1 < vectors
+                        x = first
+                        while x < target.width:
+                            run = taps_backward(x_axis, x, tap_x, -across) if is_backward else taps_forward(x_axis, x)
+                            wide, c_second, b_second = 1 + has_second, lanes, lanes
+                            if not has_second and x + neighbour < target.width:
+                                x_next = x + neighbour
+                                following = (
+                                    taps_backward(x_axis, x_next, tap_x, -across)
+                                    if is_backward
+                                    else taps_forward(x_axis, x_next)
+                                )
+                                if _is_like(run, following):
+                                    wide, c_second, b_second = 2, neighbour * pixel, between * source_pixel
+                            A = moved(
+                                window.numbers,
+                                group * window.by_group
+                                + i * window.numbers.row_stride
+                                + rows.first * window.by_y
+                                + run.first * window.by_x,
+                            )
+                            place = (rows.pixel * source.width + run.pixel) * source_pixel
+                            numbers = moved(B, place + group * k * B.row_stride + v * lanes)
+                            channel = group * n + i
+                            tile = moved(C, (y * target.width + x) * pixel + channel * C.row_stride + v * lanes)
+                            conv_micro_kernel(
+                                mr, wide, run.count * k if is_run else k, 1 if is_run else run.count,
+                                tap_x * window.by_x, across * source_pixel,
+                                rows.count if run.count else 0, tap_y * window.by_y,
+                                down * source.width * source_pixel,
+                                c_second, b_second, tile, moved(start, channel * start.row_stride), A, numbers,
+                            )  # fmt: skip
+                            x += neighbour * (1 + (wide > 1 and not has_second))
+                i += mr
+
+
+@inner
+def _vectors_of(job, block):
+    """How many vectors of a block hold samples."""
+    return n_blocks(count_of(job, block), VECTOR_BYTES // job.workspace.itemsize)
+
+
+@inner
+def _before(job, l, column, block, axes):
+    height, width = axes[0].extent, axes[1].extent
+    return Side(units_of(job, l - 1, column, block), height, width, job.plan.layers[l, N_IN] // (height * width))
+
+
+@inner
+def _behind(job, l, column, block, axes):
+    height, width = axes[0].out_extent, axes[1].out_extent
+    return Side(units_of(job, l, column, block), height, width, job.plan.layers[l, N_OUT] // (height * width))
+
+
+@inner
+def _window_of(job, l, axes, channels_in, channels_out, is_backward):
+    """W (n, window_height, window_width, channels of a group), a row each, from either direction."""
+    plan = job.plan
+    groups, stride = plan.layers[l, GROUPS], plan.layers[l, LDW]
+    k = channels_in // groups
+    numbers = Matrix(
+        job.parameters, plan.layers[l, W_OFFSET], 1 if is_backward else stride, stride if is_backward else 1
+    )
+    return Window(numbers, axes[1].window * k, k, channels_out // groups * stride)
+
+
+@routine(component=CONV)
+def forward(job, l, first_block, last_block):
+    """Z of convolution l, for some blocks, from A of the layer below."""
+    axes, b = axes_of(job.plan.layers[l]), Matrix(job.parameters, job.plan.layers[l, B_OFFSET], 1, 1)
+    for block in range(first_block, last_block):
+        source, target = _before(job, l, A_OFFSET, block, axes), _behind(job, l, A_OFFSET, block, axes)
+        window = _window_of(job, l, axes, source.channels, target.channels, 0)
+        convolve(0, axes[0], axes[1], job.plan.layers[l, GROUPS], window, b, source, target, _vectors_of(job, block))
+
+
+@routine(component=CONV)
+def backward(job, scratch, l, first_block, last_block):
+    """dA of the layer below convolution l, for some blocks, from dZ."""
+    axes, zero = axes_of(job.plan.layers[l]), Matrix(scratch, 0, 0, 1)
+    scratch[0] = 0
+    for block in range(first_block, last_block):
+        source, target = _behind(job, l, DZ_OFFSET, block, axes), _before(job, l, DZ_OFFSET, block, axes)
+        window = _window_of(job, l, axes, target.channels, source.channels, 1)
+        convolve(1, axes[0], axes[1], job.plan.layers[l, GROUPS], window, zero, source, target, _vectors_of(job, block))

@@ -1,0 +1,108 @@
+"""Which numbers of a window meet which pixels: along one axis of an image, for one pixel of the other image.
+
+Pixel p of the output sees pixel p * stride - pad + tap * dilation of the input, for each tap of the window that is not
+beyond the edge. The other way round, pixel q of the input is seen by (q + pad - tap * dilation) / stride, where that is
+whole and a pixel of the output.
+"""
+
+import math
+from typing import NamedTuple
+
+from ....codes import (
+    DILATION_X,
+    DILATION_Y,
+    HEIGHT,
+    OUT_HEIGHT,
+    OUT_WIDTH,
+    PAD_X,
+    PAD_Y,
+    STRIDE_X,
+    STRIDE_Y,
+    WIDTH,
+    WINDOW_HEIGHT,
+    WINDOW_WIDTH,
+)
+from ...codegen.compiling import inner
+from ...partition import n_blocks
+
+
+class Axis(NamedTuple):
+    """One axis of a convolution: extents of both images, and how windows lie."""
+
+    extent: int  # of the input
+    out_extent: int
+    window: int
+    stride: int
+    pad: int  # zeros before the input
+    dilation: int
+
+
+class Run(NamedTuple):
+    """Taps that lie the same step apart, as do the pixels that they meet."""
+
+    first: int  # tap
+    count: int
+    pixel: int  # that the first one meets
+
+
+@inner
+def axes_of(row):
+    """The axes y and x of a convolution, from its row of `Plan.layers`."""
+    y = Axis(row[HEIGHT], row[OUT_HEIGHT], row[WINDOW_HEIGHT], row[STRIDE_Y], row[PAD_Y], row[DILATION_Y])
+    x = Axis(row[WIDTH], row[OUT_WIDTH], row[WINDOW_WIDTH], row[STRIDE_X], row[PAD_X], row[DILATION_X])
+    return y, x
+
+
+@inner
+def taps_forward(axis, pixel):
+    """Of a pixel of the output: the taps that meet pixels of the input, `dilation` apart."""
+    start = pixel * axis.stride - axis.pad
+    if start >= 0 and start + (axis.window - 1) * axis.dilation < axis.extent:
+        return Run(0, axis.window, start)
+    first = n_blocks(max(0, -start), axis.dilation)
+    last = min(axis.window, n_blocks(max(0, axis.extent - start), axis.dilation))
+    return Run(first, max(0, last - first), start + first * axis.dilation)
+
+
+@inner
+def steps_backward(axis):
+    """From tap to tap of those that meet pixels of the output, and how far back the next pixel is."""
+    tap_step = axis.stride // math.gcd(axis.stride, axis.dilation)
+    return tap_step, tap_step * axis.dilation // axis.stride
+
+
+@inner
+def taps_backward(axis, pixel, tap_step, pixel_step):
+    """Of a pixel of the input: the taps by which pixels of the output see it, in `steps_backward`."""
+    start = pixel + axis.pad
+    if axis.stride == 1 and start < axis.out_extent and start - (axis.window - 1) * axis.dilation >= 0:
+        return Run(0, axis.window, start)
+    tap = 0
+    while tap < tap_step and (start - tap * axis.dilation) % axis.stride != 0:
+        tap += 1
+    if tap == tap_step:
+        return Run(0, 0, 0)
+    seen = (start - tap * axis.dilation) // axis.stride
+    while seen >= axis.out_extent:
+        tap, seen = tap + tap_step, seen - pixel_step
+    count = 0
+    while tap + count * tap_step < axis.window and seen - count * pixel_step >= 0:
+        count += 1
+    return Run(tap, count, seen)
+
+
+@inner
+def pixels_of_tap(axis, tap):
+    """First and last (exclusive) pixel of the output for which a tap meets a pixel of the input."""
+    start = tap * axis.dilation - axis.pad
+    first = n_blocks(max(0, -start), axis.stride)
+    last = min(axis.out_extent, n_blocks(max(0, axis.extent - start), axis.stride))
+    return min(first, axis.out_extent), max(last, min(first, axis.out_extent))
+
+
+@inner
+def pixels_of_all_taps(axis):
+    """First and last (exclusive) pixel of the output whose whole window lies in the input."""
+    first, _ = pixels_of_tap(axis, 0)
+    _, last = pixels_of_tap(axis, axis.window - 1)
+    return first, max(first, last)
