@@ -41,7 +41,7 @@ def _tasks_of(
     if wgrad == codes.WGRAD_NONE:  # gamma; beta goes with it
         return [(l, 0, n_out, 0, 1)]
     if wgrad == codes.WGRAD_TAPS:
-        return _tasks_of_window(l, node, target)
+        return _tasks_of_window(l, node, target, panel)
     if wgrad == codes.WGRAD_DOT:
         return [(l, 0, n_in, 0, n_out)]
     if strategy.layout == codes.SAMPLE_MAJOR:
@@ -58,14 +58,28 @@ def _tasks_of(
     return [(l, *piece, *rows) for rows in _even_pieces(n_out, -(-n_out // target.max_task_rows)) for piece in pieces]
 
 
-def _tasks_of_window(l: int, node: Node, target: Target) -> list[tuple[int, int, int, int, int]]:
+def _has_window(node: Node) -> bool:
+    return node.layer.wgrad == codes.WGRAD_TAPS
+
+
+def _scratch_of_window(node: Node, block_rows: int, target: Target, panel: int, dtype: np.dtype) -> int:
+    """Of a convolution's weight gradient: dZ of some rows of pixels, transposed, and the sums of a task."""
+    filters, *window = node.layer.parameters(node.input_shape)[0].shape
+    width, padded = node.output_shape[-2], -(-min(filters, target.max_conv_task_rows) // panel) * panel
+    at_once = max(1, target.conv_chunk_bytes // (width * block_rows * dtype.itemsize))
+    rows = min(math.prod(node.output_shape[:-1]) // width, at_once)
+    return padded * (rows * width * block_rows + math.prod(window))
+
+
+def _tasks_of_window(l: int, node: Node, target: Target, panel: int) -> list[tuple[int, int, int, int, int]]:
     """A convolution's W in pieces of whole rows of its windows, of which threads have like shares."""
     (filters, *window), threads = node.layer.parameters(node.input_shape)[0].shape, target.balanced_threads
     height, row = window[0], math.prod(window[1:])
     columns = [(tap * row, (tap + 1) * row) for tap in range(height)]
-    if filters >= 4 * threads or height < threads:  # tiles of dot products have four rows
+    lanes = panel // 2
+    if filters >= threads * lanes or height < threads:
         pieces = threads * -(-filters // (threads * target.max_conv_task_rows))
-        return [(l, 0, height * row, *rows) for rows in _even_pieces(filters, pieces)]
+        return [(l, 0, height * row, *rows) for rows in _even_pieces(filters, pieces, lanes)]
     return [(l, *piece, 0, filters) for piece in columns]
 
 
@@ -155,6 +169,7 @@ def _chunks(
         columns * samples,
         target.packed_numbers if any(strategy.packs_w) else 0,
         panel // 2 // target.tail_share * max(node.n_in for node in graph.nodes),
+        *(_scratch_of_window(node, blocks.rows, target, panel, dtype) for node in graph.nodes if _has_window(node)),
     )
     amx_offset = -(-size // step) * step
     scratch = -(-(amx_offset + target.amx_scratch * uses_amx) // step) * step

@@ -10,8 +10,8 @@ before, so two strides take the place of a matrix of windows, which is never mad
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-from ..codegen.processor import TARGET
-from ..codegen.simd import Operand, broadcast, first_lanes, scheduling_barrier, sums_of_lanes
+from ..codegen.processor import LINE_BYTES, TARGET
+from ..codegen.simd import Operand, broadcast, emit_prefetch, first_lanes, scheduling_barrier, sums_of_lanes
 from .micro_kernels import _choose, _number, _row_pointers, _Rows, _times
 
 _OFFSET = types.intp
@@ -24,28 +24,38 @@ def conv_micro_kernel(
 ):
     """C[i, j] = start[i] + sum_q sum_p sum_t A[i, t + q a_row + p a_column] B[t + q b_row + p b_column, j].
 
+    Where `start` is None, C itself is added to.
+
     For i < mr, q < rows, p < columns, t < k, and j in one vector, or in `vectors` = 2, of which the second lies `b_second`
     behind the first in B and `c_second` in C. `start` is a `Matrix` of one column; the rows of C and B are contiguous.
     """
 
     def generate(context, builder, signature, arguments):
         mr, vectors, k, columns, a_column, b_column, rows, a_row, b_row, c_second, b_second, *_ = arguments
-        C, start, A, B = (Operand(context, builder, signature.args[i], arguments[i]) for i in (11, 12, 13, 14))
+        C, A, B = (Operand(context, builder, signature.args[i], arguments[i]) for i in (11, 13, 14))
+        begins = not isinstance(start, types.NoneType)
+        line = _number(LINE_BYTES // A.size)
+        first_of = Operand(context, builder, signature.args[12], arguments[12]) if begins else None
 
         def emit(h, width):
             cells = B.zeros(width * h)
-            for r in range(h):
-                number = start.load(start.at(start.offset, _times(builder, _number(r), start.row_stride)))
-                for v in range(width):
-                    builder.store(broadcast(builder, B.vector, number), cells[width * r + v])
+            if first_of:
+                for r in range(h):
+                    number = first_of.at(first_of.offset, _times(builder, _number(r), first_of.row_stride))
+                    vector = broadcast(builder, B.vector, first_of.load(number))
+                    for cell in cells[width * r : width * (r + 1)]:
+                        builder.store(vector, cell)
             pointers, first = _Rows(builder, A, h), B.at(B.offset)
             with cgutils.for_range(builder, rows) as row_loop, cgutils.for_range(builder, columns) as column_loop:
                 a, b = (
                     builder.add(_times(builder, row_loop.index, down), _times(builder, column_loop.index, across))
                     for down, across in ((a_row, a_column), (b_row, b_column))
                 )
+                following = A.at(A.offset, builder.add(a, a_column))
                 with cgutils.for_range(builder, k) as loop:
                     row = B.step(first, builder.add(b, _times(builder, loop.index, B.row_stride)))
+                    if not first_of:  # what is read of A for the next tap, where its rows lie side by side
+                        emit_prefetch(builder, A.step(following, _times(builder, loop.index, line)))
                     loaded = [B.load_vector(B.step(row, b_second) if v else row) for v in range(width)]
                     numbers = pointers.after(builder.add(a, _times(builder, loop.index, A.column_stride)))
                     for r, number in enumerate(numbers):
@@ -56,7 +66,9 @@ def conv_micro_kernel(
                             scheduling_barrier(builder, sums)
             for r, target in enumerate(_row_pointers(builder, C, h)):
                 for v in range(width):
-                    C.store_vector(builder.load(cells[width * r + v]), C.step(target, c_second) if v else target)
+                    place = C.step(target, c_second) if v else target
+                    total = builder.load(cells[width * r + v])
+                    C.store_vector(total if first_of else builder.fadd(total, C.load_vector(place)), place)
 
         _choose(builder, [mr, vectors], [MR, (2, 1)], emit)
         return context.get_dummy_value()

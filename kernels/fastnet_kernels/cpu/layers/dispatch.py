@@ -93,7 +93,7 @@ def weight_gradient(job, scratch, alpha, changed, task):
     elif kind == LAYER_NORM:
         layer_norm.weight_gradient(job, alpha, changed, l)
     elif kind == CONV:
-        conv.weight_gradient(job, alpha, changed, task)
+        conv.weight_gradient(job, scratch, alpha, changed, task)
     else:
         gradients = vector(changed, job.plan.layers[l, W_OFFSET], job.plan.layers[l, N_OUT])
         gradients[:] = math.nan

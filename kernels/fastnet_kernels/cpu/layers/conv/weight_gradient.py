@@ -1,26 +1,21 @@
 """The weight gradient of a convolution, dW[o, tap, i] = the sum over samples and pixels of dZ[p, o] A_prev[q, i].
 
-For a tap q is a fixed way from p, so that dW is dot products of rows that lie side by side, over all pixels for which
-the tap is not beyond the edge. No operand is transposed or copied.
+For a tap q is a fixed way from p. With as many filters as a vector has lanes, dZ of some rows of pixels is transposed, a
+sample a row, and the sum is a product like that of the other directions; with fewer it is dot products of dZ's and A's
+own rows, which lie side by side. Either way A is read where it lies.
 """
 
-from ....codes import (
-    A_OFFSET,
-    B_OFFSET,
-    CONV,
-    DZ_OFFSET,
-    GROUPS,
-    LDW,
-    N_IN,
-    N_OUT,
-    W_OFFSET,
-)
+from typing import NamedTuple
+
+from ....codes import A_OFFSET, B_OFFSET, CONV, DZ_OFFSET, GROUPS, LDW, N_IN, N_OUT, W_OFFSET
 from ...codegen.arrays import vector
 from ...codegen.compiling import inner, routine
-from ...codegen.matrix import Matrix, moved
-from ...codegen.processor import TARGET
-from ...gemm.conv_micro_kernels import conv_dot_micro_kernel
+from ...codegen.matrix import Matrix, Rows, moved, unscaled
+from ...codegen.processor import TARGET, VECTOR_BYTES
+from ...gemm.conv_micro_kernels import MR, conv_dot_micro_kernel, conv_micro_kernel
 from ...gemm.dot_and_gemv import largest_of
+from ...gemm.load_convert import transpose
+from ...gemm.macro_kernel import even_height
 from ...partition import n_blocks
 from ...step.workspace import count_of, offset_of, piece_of, units_of
 from .taps import axes_of, pixels_of_all_taps, pixels_of_tap
@@ -29,9 +24,20 @@ _DOT_MR, _DOT_NR = TARGET.dot_mr, TARGET.dot_nr
 _CHUNK_BYTES = TARGET.conv_chunk_bytes
 
 
+class Pixels(NamedTuple):
+    """The pixels of one sum: how many, and from one to the next in dZ and in A, down and across."""
+
+    rows: int
+    columns: int
+    dz_down: int
+    dz_across: int
+    a_down: int
+    a_across: int
+
+
 @inner
-def _add_tiles(m, n, count, rows, columns, dz_strides, a_strides, alpha, dW, dZ, A):
-    """dW (m, n) += alpha * the sums over some pixels, `rows` and `columns` of them, of `count` samples each."""
+def _add_dots(m, n, count, pixels, alpha, dW, dZ, A):
+    """dW (m, n) += alpha * the sums over pixels and `count` samples, a filter of dZ and a channel of A a row."""
     j = 0
     while j < n:
         nr = largest_of(_DOT_NR, n - j)
@@ -39,19 +45,49 @@ def _add_tiles(m, n, count, rows, columns, dz_strides, a_strides, alpha, dW, dZ,
         while i < m:
             mr = largest_of(_DOT_MR, m - i)
             conv_dot_micro_kernel(
-                mr, nr, count, columns, dz_strides[1], a_strides[1], rows, dz_strides[0], a_strides[0], alpha,
-                moved(dW, i * dW.row_stride + j), moved(dZ, i * dZ.row_stride), moved(A, j * A.row_stride),
+                mr, nr, count, pixels.columns, pixels.dz_across, pixels.a_across, pixels.rows, pixels.dz_down,
+                pixels.a_down, alpha, moved(dW, i * dW.row_stride + j), moved(dZ, i * dZ.row_stride),
+                moved(A, j * A.row_stride),
             )  # fmt: skip
             i += mr
         j += nr
 
 
 @inner
+def _add_product(m, n, count, pixels, panel_stride, G, A, T):
+    """G (n, m) += the sums over pixels and `count` samples; T has panels of two vectors of filters, a sample a row."""
+    lanes = VECTOR_BYTES // T.data.itemsize
+    for j in range(0, m, 2 * lanes):
+        i = 0
+        while i < n:
+            mr = even_height(n - i, MR)
+            conv_micro_kernel(
+                mr, 2 if m - j > lanes else 1, count, pixels.columns, pixels.a_across, pixels.dz_across, pixels.rows,
+                pixels.a_down, pixels.dz_down, lanes, lanes, moved(G, i * G.row_stride + j), None,
+                moved(A, i * A.row_stride), moved(T, j // (2 * lanes) * panel_stride),
+            )  # fmt: skip
+            i += mr
+
+
+@inner
+def _transpose(job, T, panel_stride, dz, filters, pixels, channels, count):
+    """dZ of some pixels and filters as panels of two vectors of filters, a row a sample of a pixel."""
+    size, width = job.plan.block_rows, T.row_stride
+    lanes = width // 2
+    for j in range(0, filters, lanes):
+        panel = T.offset + j // width * panel_stride + j % width
+        for pixel in range(pixels):
+            for s in range(0, count, lanes):
+                units = Rows(job.workspace, dz + (pixel * channels + j) * size + s, size, job.plan.iota)
+                target = Matrix(T.data, panel + (pixel * size + s) * width, width, 1)
+                transpose(target, units, 0, None, unscaled(T.data))
+
+
+@inner
 def _add_bias(job, alpha, changed, l, first_row, last_row, pixels):
     """db[rows] += alpha * the sum of dZ over all samples and pixels."""
     plan = job.plan
-    size, n = plan.block_rows, plan.layers[l, N_OUT]
-    channels = n // pixels
+    size, channels = plan.block_rows, plan.layers[l, N_OUT] // pixels
     for o in range(first_row, last_row):
         total = alpha * 0
         for block in range(n_blocks(job.m, size)):
@@ -63,56 +99,105 @@ def _add_bias(job, alpha, changed, l, first_row, last_row, pixels):
         changed[plan.layers[l, B_OFFSET] + o] += alpha * total
 
 
+class Part(NamedTuple):
+    """Taps of a row of the window, from `tap` on, for some columns of pixels of the output."""
+
+    tap: int
+    taps: int
+    first: int
+    last: int
+
+
+@inner
+def _count_parts(axis, is_run):
+    return 1 + 2 * axis.window if is_run else axis.window
+
+
+@inner
+def _part_of(axis, is_run, index):
+    """Where they are a run: all taps, for the pixels that they all meet; and each tap for what it meets on either side."""
+    if not is_run:
+        first, last = pixels_of_tap(axis, index)
+        return Part(index, 1, first, last)
+    inner_first, inner_last = pixels_of_all_taps(axis)
+    if index == 0:
+        return Part(0, axis.window, inner_first, inner_last)
+    tap = (index - 1) // 2
+    first, last = pixels_of_tap(axis, tap)
+    return Part(tap, 1, first, min(inner_first, last)) if index % 2 else Part(tap, 1, max(first, inner_last), last)
+
+
 @routine(component=CONV)
-def weight_gradient(job, alpha, changed, task):
+def weight_gradient(job, scratch, alpha, changed, task):
     """changed[...] += alpha * the derivatives of some rows of W, for some rows of the window, and the first's of b."""
     plan, piece = job.plan, piece_of(task)
     l, size = piece.layer, plan.block_rows
     y_axis, x_axis = axes_of(plan.layers[l])
-    pixels, groups, stride = y_axis.out_extent * x_axis.out_extent, plan.layers[l, GROUPS], plan.layers[l, LDW]
-    channels_in, channels = plan.layers[l, N_IN] // (y_axis.extent * x_axis.extent), plan.layers[l, N_OUT] // pixels
+    height, width = y_axis.out_extent, x_axis.out_extent
+    groups, stride, lanes = plan.layers[l, GROUPS], plan.layers[l, LDW], VECTOR_BYTES // scratch.itemsize
+    channels_in, channels = (
+        plan.layers[l, N_IN] // (y_axis.extent * x_axis.extent),
+        plan.layers[l, N_OUT] // (height * width),
+    )
     k, n = channels_in // groups, channels // groups
-    row = x_axis.window * k  # numbers of W for a row of the window
-    if piece.first_column == 0:
-        _add_bias(job, alpha, changed, l, piece.first_row, piece.last_row, pixels)
+    row, filters = x_axis.window * k, piece.last_row - piece.first_row  # numbers of W for a row of the window
+    first_tap, last_tap = piece.first_column // row, piece.last_column // row
+    if first_tap == 0:
+        _add_bias(job, alpha, changed, l, piece.first_row, piece.last_row, height * width)
+    is_product = n >= lanes
     # Rows of pixels at a time: so much of dZ and A stays in cache for all taps.
-    numbers = x_axis.out_extent * ((piece.last_row - piece.first_row) + x_axis.stride * y_axis.stride * channels_in)
-    at_once = max(1, _CHUNK_BYTES // (numbers * size * job.workspace.itemsize))
-    dz_strides = x_axis.out_extent * channels * size, channels * size
-    a_strides = y_axis.stride * x_axis.extent * channels_in * size, x_axis.stride * channels_in * size
-    inner_first, inner_last = pixels_of_all_taps(x_axis)
-    is_run = groups == 1 and x_axis.dilation == 1 and inner_last > inner_first
-    for block in range(n_blocks(job.m, size)):
-        count = count_of(job, block)
-        dZ_rows, A_rows = units_of(job, l, DZ_OFFSET, block), units_of(job, l - 1, A_OFFSET, block)
-        for start in range(0, y_axis.out_extent, at_once):
-            for tap_y in range(piece.first_column // row, piece.last_column // row):
-                first_y, last_y = pixels_of_tap(y_axis, tap_y)
-                first_y, last_y = max(first_y, start), min(last_y, start + at_once)
-                if last_y <= first_y:
-                    continue
-                source_y = first_y * y_axis.stride - y_axis.pad + tap_y * y_axis.dilation
-                for group in range(piece.first_row // n, n_blocks(piece.last_row, n)):
-                    o, last_o = max(piece.first_row, group * n), min(piece.last_row, (group + 1) * n)
-                    dW = Matrix(changed, plan.layers[l, W_OFFSET] + o * stride + tap_y * row, stride, 1)
-                    # All taps of a row at once for the pixels that they all meet, and each for what it meets besides.
-                    for tap_x in range(-1 if is_run else 0, x_axis.window):
-                        first_x, last_x = pixels_of_tap(x_axis, max(0, tap_x))
-                        if tap_x < 0:
-                            first_x, last_x = inner_first, inner_last
-                        for side in range(2):
-                            x, last = first_x, last_x
-                            if tap_x >= 0 and is_run:
-                                x, last = (inner_last, last_x) if side else (first_x, min(inner_first, last_x))
-                            elif side:
-                                continue
-                            if last <= x:
-                                continue
-                            at = max(0, tap_x)
-                            source_x = x * x_axis.stride - x_axis.pad + at * x_axis.dilation
-                            dZ = moved(dZ_rows, ((first_y * x_axis.out_extent + x) * channels + o) * size)
-                            place = (source_y * x_axis.extent + source_x) * channels_in + group * k
-                            _add_tiles(
-                                last_o - o, row if tap_x < 0 else k, count, last_y - first_y, last - x, dz_strides,
-                                a_strides, alpha, moved(dW, at * k), dZ, moved(A_rows, place * size),
-                            )  # fmt: skip
+    numbers = width * (filters + x_axis.stride * y_axis.stride * channels_in)
+    at_once = min(height, max(1, _CHUNK_BYTES // (numbers * size * scratch.itemsize)))
+    panel_stride, ldg = at_once * width * size * 2 * lanes, n_blocks(min(n, filters), lanes) * lanes
+    panels = n_blocks(min(n, filters), 2 * lanes)
+    T, sums = Matrix(scratch, 0, 2 * lanes, 1), panels * panel_stride
+    columns = piece.last_column - piece.first_column
+    a_down, a_across = y_axis.stride * x_axis.extent * channels_in * size, x_axis.stride * channels_in * size
+    is_run = groups == 1 and x_axis.dilation == 1 and pixels_of_all_taps(x_axis)[1] > pixels_of_all_taps(x_axis)[0]
+    for group in range(piece.first_row // n, n_blocks(piece.last_row, n)):
+        o, last_o = max(piece.first_row, group * n), min(piece.last_row, (group + 1) * n)
+        w = plan.layers[l, W_OFFSET] + o * stride + piece.first_column
+        if is_product:
+            zeros = vector(scratch, sums, columns * ldg)
+            for i in range(zeros.size):
+                zeros[i] = 0
+        for block in range(n_blocks(job.m, size)):
+            count = count_of(job, block)
+            dZ_rows, A_rows = units_of(job, l, DZ_OFFSET, block), units_of(job, l - 1, A_OFFSET, block)
+            for start in range(0, height, at_once):
+                end = min(height, start + at_once)
+                if is_product:
+                    dz = dZ_rows.offset + (start * width * channels + o) * size
+                    _transpose(job, T, panel_stride, dz, last_o - o, (end - start) * width, channels, count)
+                for tap_y in range(first_tap, last_tap):
+                    first_y, last_y = pixels_of_tap(y_axis, tap_y)
+                    first_y, last_y = max(first_y, start), min(last_y, end)
+                    source_y = first_y * y_axis.stride - y_axis.pad + tap_y * y_axis.dilation
+                    for index in range(_count_parts(x_axis, is_run)):
+                        part = _part_of(x_axis, is_run, index)
+                        if last_y <= first_y or part.last <= part.first:
+                            continue
+                        source_x = part.first * x_axis.stride - x_axis.pad + part.tap * x_axis.dilation
+                        A = moved(A_rows, ((source_y * x_axis.extent + source_x) * channels_in + group * k) * size)
+                        column = (tap_y - first_tap) * row + part.tap * k
+                        if is_product:
+                            across = size * 2 * lanes
+                            pixels = Pixels(
+                                last_y - first_y, part.last - part.first, width * across, across, a_down, a_across
+                            )
+                            place = ((first_y - start) * width + part.first) * across
+                            G = Matrix(scratch, sums + column * ldg, ldg, 1)
+                            _add_product(last_o - o, part.taps * k, count, pixels, panel_stride, G, A, moved(T, place))
+                        else:
+                            across = channels * size
+                            pixels = Pixels(
+                                last_y - first_y, part.last - part.first, width * across, across, a_down, a_across
+                            )
+                            dZ = moved(dZ_rows, (first_y * width + part.first) * across + o * size)
+                            dW = Matrix(changed, w + column, stride, 1)
+                            _add_dots(last_o - o, part.taps * k, count, pixels, alpha, dW, dZ, A)
+        if is_product:
+            for i in range(last_o - o):
+                target = vector(changed, w + i * stride, columns)
+                for j in range(columns):
+                    target[j] += alpha * scratch[sums + j * ldg + i]
