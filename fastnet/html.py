@@ -31,7 +31,7 @@ def table(
 
     Examples
     --------
-    >>> "<th style=\"text-align: left\">layer</th>" in table(["layer"], [["Dense"]], aligned="l", caption="")
+    >>> "1 &lt; 2</td>" in table(["layer"], [["1 < 2"]], aligned="l", caption="")
     True
     """
     styles = [f'style="text-align: {_ALIGN[letter]}"' for letter in aligned]

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from html import escape
 from typing import Any
 
 from .. import html
@@ -93,7 +94,7 @@ class History(dict[str, list[float]]):
 
     def _repr_html_(self) -> str:
         if not self.epochs:
-            return html.escape(repr(self))
+            return escape(repr(self))
         names = [name for name, values in self.items() if name != "seconds" and values]
         return html.table(
             ["", "first", "best", "last"],

@@ -24,6 +24,7 @@ def test_what_is_no_html_is_escaped():
     assert re.findall(r">([^<>]+)<", page) == ["&lt;b&gt;", "&lt;", "&amp;"]
 
 
+@pytest.mark.filterwarnings("ignore:lbfgs failed to converge")
 def test_estimators_have_diagrams_before_and_after_fit():
     pytest.importorskip("sklearn", minversion="1.9")
     from sklearn.pipeline import make_pipeline
@@ -33,8 +34,8 @@ def test_estimators_have_diagrams_before_and_after_fit():
 
     X = np.random.default_rng(0).standard_normal((40, 3))
     for estimator in (MLPClassifier, MLPRegressor):
-        model = estimator(hidden_layer_sizes=(4,), solver="lbfgs", max_iter=2)
-        for whole in (model, make_pipeline(StandardScaler(), model)):
+        model, step = (estimator(hidden_layer_sizes=(4,), solver="lbfgs", max_iter=2) for _ in range(2))
+        for whole in (model, make_pipeline(StandardScaler(), step)):
             before = whole._repr_html_()
             whole.fit(X, np.arange(40) % 2)
             after = whole._repr_html_()
