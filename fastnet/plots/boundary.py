@@ -8,7 +8,7 @@ import numpy as np
 from ..data.arrays import as_array
 from ..data.samples import as_rows
 from .arguments import labels_of
-from .figures import axes_on, shortened, text_width
+from .figures import axes_on, image_on, shortened, text_width
 from .palette import class_styles
 
 _ACROSS = 300  # places in each direction
@@ -108,8 +108,7 @@ def _draw_labels(
     colors, markers = class_styles(k)
     extent = (grid[0].min(), grid[0].max(), grid[1].min(), grid[1].max())
     # Pixel by pixel: contours between the first and the third label would pass through the second.
-    ax.imshow(
-        where, cmap=ListedColormap(colors), vmin=-0.5, vmax=k - 0.5, extent=extent, origin="lower", aspect="auto",
+    image_on(ax, where, cmap=ListedColormap(colors), vmin=-0.5, vmax=k - 0.5, extent=extent, origin="lower", aspect="auto",
         interpolation="nearest", alpha=_PALE,
     )  # fmt: skip
     ink = rcParams["text.color"]
@@ -141,7 +140,7 @@ def _draw_numbers(
     low, high = min(values.min(), truth.min()), max(values.max(), truth.max())
     extent = (grid[0].min(), grid[0].max(), grid[1].min(), grid[1].max())
     options = {"cmap": "viridis", "vmin": low, "vmax": high}
-    image = ax.imshow(values, extent=extent, origin="lower", aspect="auto", interpolation="bilinear", **options)
+    image = image_on(ax, values, extent=extent, origin="lower", aspect="auto", interpolation="bilinear", **options)
     ax.scatter(*X.T, c=truth, edgecolors=rcParams["text.color"], linewidths=0.6, s=22, **options)
     ax.get_figure().colorbar(image, ax=ax, label="predicted; points: y")
     ax.set_xlim(*extent[:2])

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..checks import known
 from .arguments import labels_of, require_one_kind
-from .figures import axes_on, points_of, shortened, text_width
+from .figures import axes_on, image_on, points_of, shortened, text_width
 from .palette import readable_on, sequential
 
 _CELL, _TALLEST = 26.0, 1000.0  # points: of a cell at least, and of all of them at the most
@@ -70,7 +70,7 @@ def confusion_matrix(
     around = 60 + longest  # labels, titles of the axes
     is_own, ax = ax is None, axes_on(ax, (max(side + around, 200) / 72, max(side + around, 200) / 72))
     most = 1.0 if normalize in ("true", "pred") else max(float(np.nanmax(numbers)), 1e-9)
-    image = ax.imshow(numbers, cmap=sequential(ax), vmin=0, vmax=most, interpolation="nearest")
+    image = image_on(ax, numbers, cmap=sequential(ax), vmin=0, vmax=most, interpolation="nearest")
     ax.set_xlabel("predicted")
     ax.set_ylabel("true")
     _name_cells(ax, shown, longest / 10, side / k if is_own else None)

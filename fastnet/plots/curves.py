@@ -53,7 +53,8 @@ def history(history: Mapping[str, Sequence[float]], names: str | Sequence[str] =
         axes = list(axes_row(ax, len(panels), 1, len(panels), (6.4, 1.2 + 2.4 * len(panels)), sharex=True))
     for each, (name, lists) in zip(axes, panels.items(), strict=True):
         _draw(each, name, {label: np.asarray(history[label], float) for label in lists}, _direction(history, name))
-        each.label_outer()
+        if ax is None:
+            each.label_outer()
     return axes[0] if len(axes) == 1 else np.array(axes)
 
 

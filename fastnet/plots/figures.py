@@ -52,6 +52,12 @@ def axes_row(ax: Any, rows: int, columns: int, count: int, size: tuple[float, fl
     return given
 
 
+def image_on(ax: Any, pixels: Any, **options: Any) -> Any:
+    """`ax.imshow(pixels, **options)`, without the grid that some styles would draw over it."""
+    ax.grid(False)
+    return ax.imshow(pixels, **options)
+
+
 def points_of(ax: Any) -> tuple[float, float]:
     """Width and height of axes, in points, after everything in their figure has found its place."""
     figure = ax.get_figure()

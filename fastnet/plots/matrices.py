@@ -7,7 +7,7 @@ import numpy as np
 
 from ..checks import positive_integer
 from ..layers.stack import nodes_of
-from .figures import axes_on
+from .figures import axes_on, image_on
 from .palette import diverging
 
 _MOST_ROWS = 12  # of images whose units are named
@@ -44,7 +44,7 @@ def weights(net: Any, layer: int = 1, *, shape: Any = None, ax: Any = None) -> A
     >>> import fastnet as fn
     >>> net = fn.Network([fn.Dense(16, "relu"), fn.Dense(10, "softmax")]).build(64)
     >>> fn.plots.weights(net, shape=(8, 8)).get_title()
-    'W1: 16 units of 8 x 8 inputs'
+    'W1 (16, 64)'
     >>> fn.plots.weights(net, layer=2).get_xlabel()
     'input'
     """
@@ -61,12 +61,10 @@ def weights(net: Any, layer: int = 1, *, shape: Any = None, ax: Any = None) -> A
     most = float(np.abs(W).max()) or 1.0
     from matplotlib.ticker import MaxNLocator
 
-    image = ax.imshow(
-        drawn, cmap=diverging(ax), vmin=-most, vmax=most, interpolation="nearest",
+    image = image_on(ax, drawn, cmap=diverging(ax), vmin=-most, vmax=most, interpolation="nearest",
         aspect="equal" if is_images else "auto",
     )  # fmt: skip
-    by = " x ".join(map(str, extents if is_images else [W.shape[1]]))
-    ax.set_title(f"W{number}: {len(W):,} unit{'s' * (len(W) > 1)} of {by} inputs")
+    ax.set_title(f"W{number} {W.shape}")
     if is_images:
         _frame(ax, corners, drawn.shape, columns)
     else:

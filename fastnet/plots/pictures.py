@@ -7,7 +7,7 @@ import numpy as np
 
 from ..data.arrays import as_numbers
 from .arguments import labels_of, require_one_kind
-from .figures import axes_row, shortened, text_width
+from .figures import axes_row, image_on, shortened, text_width
 from .palette import WRONG, background_of, is_dark
 
 _IN_A_ROW = 12
@@ -68,7 +68,7 @@ def images(images: Any, predicted: Any = None, true: Any = None, *, ax: Any = No
     for each, image, title, is_wrong in zip(axes, pixels, titles, are_wrong, strict=True):
         color = {"color": WRONG[is_dark(background_of(each))], "fontweight": "bold"} if is_wrong else {}
         options = {"cmap": "gray", "vmin": pixels.min(), "vmax": pixels.max()} if image.ndim == 2 else {}
-        each.imshow(image, **options)
+        image_on(each, image, **options)
         each.set_title(title, fontsize=size, **color)
         each.axis("off")
     return axes

@@ -127,6 +127,19 @@ def test_axes_must_be_axes(draw):
         draw("here")
 
 
+def test_grids_of_styles_are_not_drawn_over_images():
+    with plt.style.context("ggplot"):
+        for name, draw in PICTURES.items():
+            ax = draw(None)
+            if ax.images:
+                assert not ax.xaxis.get_gridlines()[0].get_visible(), name
+
+
+def test_a_history_among_other_axes_has_all_labels():
+    upper = Figure().subplots(2, 1)[0]
+    assert fn.plots.history(HISTORY, ax=upper).get_xlabel() == "epoch"
+
+
 def test_black_or_white_can_be_read_on_every_colour():
     for color in itertools.product(np.linspace(0, 1, 9), repeat=3):
         assert contrast(palette.readable_on(color), color) >= 4.5
@@ -350,7 +363,7 @@ def test_an_image_a_unit():
 
 def test_shapes_are_known_where_the_network_knows_them():
     net = images_net()
-    assert fn.plots.weights(net).get_title() == "W1: 6 units of 4 x 4 x 2 inputs"
+    assert fn.plots.weights(net).get_title() == "W1 (6, 32)"
     drawn = fn.plots.weights(net).images[0].get_array()
     W = net.parameters["W1"].reshape(6, 4, 4, 2)
     np.testing.assert_array_equal(drawn[:4, :4], W[0, ..., 0])

@@ -66,9 +66,8 @@ def test_what_is_not_shown_says_nothing(capsys):
 
 
 NOTEBOOK = """
-import sys, types, warnings
+import sys, types
 
-warnings.simplefilter("error")
 kernel = types.SimpleNamespace(config={"IPKernelApp": {}})
 sys.modules |= {"IPython": types.SimpleNamespace(get_ipython=lambda: kernel), "ipykernel": object(), "ipywidgets": None}
 from fastnet.training.progress import progress_bar
