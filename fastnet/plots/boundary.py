@@ -108,7 +108,8 @@ def _draw_labels(
     colors, markers = class_styles(k)
     extent = (grid[0].min(), grid[0].max(), grid[1].min(), grid[1].max())
     # Pixel by pixel: contours between the first and the third label would pass through the second.
-    image_on(ax, where, cmap=ListedColormap(colors), vmin=-0.5, vmax=k - 0.5, extent=extent, origin="lower", aspect="auto",
+    image_on(
+        ax, where, cmap=ListedColormap(colors), vmin=-0.5, vmax=k - 0.5, extent=extent, origin="lower", aspect="auto",
         interpolation="nearest", alpha=_PALE,
     )  # fmt: skip
     ink = rcParams["text.color"]

@@ -59,19 +59,13 @@ def weights(net: Any, layer: int = 1, *, shape: Any = None, ax: Any = None) -> A
         drawn, size = W, (6.4, 4.8)
     ax = axes_on(ax, size)
     most = float(np.abs(W).max()) or 1.0
-    from matplotlib.ticker import MaxNLocator
-
-    image = image_on(ax, drawn, cmap=diverging(ax), vmin=-most, vmax=most, interpolation="nearest",
-        aspect="equal" if is_images else "auto",
-    )  # fmt: skip
+    aspect = "equal" if is_images else "auto"
+    image = image_on(ax, drawn, cmap=diverging(ax), vmin=-most, vmax=most, interpolation="nearest", aspect=aspect)
     ax.set_title(f"W{number} {W.shape}")
     if is_images:
-        _frame(ax, corners, drawn.shape, columns)
+        _frame(ax, corners, columns)
     else:
-        for axis in (ax.xaxis, ax.yaxis):
-            axis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-        ax.set_xlabel("input")
-        ax.set_ylabel("unit")
+        _count(ax)
     ax.get_figure().colorbar(image, ax=ax, label="weight")
     return ax
 
@@ -121,7 +115,7 @@ def _mosaic(images: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
     return np.ma.masked_invalid(whole), corners, columns
 
 
-def _frame(ax: Any, corners: np.ndarray, shape: tuple[int, ...], columns: int) -> None:
+def _frame(ax: Any, corners: np.ndarray, columns: int) -> None:
     """Put a frame around each image, and say at each row, or at those that there is room for, which units it has."""
     from matplotlib import rcParams
     from matplotlib.collections import LineCollection
@@ -142,3 +136,13 @@ def _frame(ax: Any, corners: np.ndarray, shape: tuple[int, ...], columns: int) -
     ax.set_ylabel("units")
     ax.spines[:].set_visible(False)
     ax.tick_params(length=0)
+
+
+def _count(ax: Any) -> None:
+    """Number inputs and units."""
+    from matplotlib.ticker import MaxNLocator
+
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    ax.set_xlabel("input")
+    ax.set_ylabel("unit")
