@@ -314,7 +314,7 @@ class Training:
         self, compiled: CompiledPerceptron, given: MiniBatches, rates: np.ndarray, costs: np.ndarray,
         scores: np.ndarray, penalties: np.ndarray,
     ) -> float:  # fmt: skip
-        """Run the steps, in calls of about 50 ms, between which Ctrl-C can come; returns seconds, NaN if it diverges."""
+        """Run the steps, in calls of about 50 ms, between which Ctrl-C can come; returns seconds, or NaN for NaN."""
         network, batches, before, seconds = compiled.network, given.batches, self.steps, 0.0
         for first, last in given.runs:
             if given.one_by_one:

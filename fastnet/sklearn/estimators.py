@@ -76,13 +76,14 @@ class MLPClassifier(CompiledMixin, neural_network.MLPClassifier):
     )
 
     def __init__(
-        self, hidden_layer_sizes: Any = (100,), activation: str = "relu", *,
-        solver: str = "adam", alpha: float = 0.0001, batch_size: Any = "auto", learning_rate: Any = "constant",
-        learning_rate_init: float = 0.001, power_t: float = 0.5, max_iter: int = 200, shuffle: bool = True, random_state: Any = None, tol: float = 1e-4,
-        verbose: Any = False, warm_start: bool = False, momentum: float = 0.9, nesterovs_momentum: bool = True,
-        early_stopping: bool = False, validation_fraction: float = 0.1, beta_1: float = 0.9, beta_2: float = 0.999,
-        epsilon: float = 1e-8, n_iter_no_change: float = 10, max_fun: int = 15000, class_weight: Any = None,
-        dropout: Any = 0.0, batch_norm: bool = False, layers: Any = None, callbacks: Any = None, metrics: Any = None,
+        self, hidden_layer_sizes: Any = (100,), activation: str = "relu", *, solver: str = "adam",
+        alpha: float = 0.0001, batch_size: Any = "auto", learning_rate: Any = "constant",
+        learning_rate_init: float = 0.001, power_t: float = 0.5, max_iter: int = 200, shuffle: bool = True,
+        random_state: Any = None, tol: float = 1e-4, verbose: Any = False, warm_start: bool = False,
+        momentum: float = 0.9, nesterovs_momentum: bool = True, early_stopping: bool = False,
+        validation_fraction: float = 0.1, beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-8,
+        n_iter_no_change: float = 10, max_fun: int = 15000, class_weight: Any = None, dropout: Any = 0.0,
+        batch_norm: bool = False, layers: Any = None, callbacks: Any = None, metrics: Any = None,
         dtype: str | None = None, device: str = "cpu", n_threads: int | None = None,
     ) -> None:  # fmt: skip
         super().__init__(
@@ -180,12 +181,13 @@ class MLPRegressor(CompiledMixin, neural_network.MLPRegressor):
     def __init__(
         self, loss: str = "squared_error", hidden_layer_sizes: Any = (100,), activation: str = "relu", *,
         solver: str = "adam", alpha: float = 0.0001, batch_size: Any = "auto", learning_rate: Any = "constant",
-        learning_rate_init: float = 0.001, power_t: float = 0.5, max_iter: int = 200, shuffle: bool = True, random_state: Any = None, tol: float = 1e-4,
-        verbose: Any = False, warm_start: bool = False, momentum: float = 0.9, nesterovs_momentum: bool = True,
-        early_stopping: bool = False, validation_fraction: float = 0.1, beta_1: float = 0.9, beta_2: float = 0.999,
-        epsilon: float = 1e-8, n_iter_no_change: float = 10, max_fun: int = 15000,
-        dropout: Any = 0.0, batch_norm: bool = False, layers: Any = None, callbacks: Any = None, metrics: Any = None,
-        dtype: str | None = None, device: str = "cpu", n_threads: int | None = None,
+        learning_rate_init: float = 0.001, power_t: float = 0.5, max_iter: int = 200, shuffle: bool = True,
+        random_state: Any = None, tol: float = 1e-4, verbose: Any = False, warm_start: bool = False,
+        momentum: float = 0.9, nesterovs_momentum: bool = True, early_stopping: bool = False,
+        validation_fraction: float = 0.1, beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-8,
+        n_iter_no_change: float = 10, max_fun: int = 15000, dropout: Any = 0.0, batch_norm: bool = False,
+        layers: Any = None, callbacks: Any = None, metrics: Any = None, dtype: str | None = None, device: str = "cpu",
+        n_threads: int | None = None,
     ) -> None:  # fmt: skip
         super().__init__(
             loss=loss, hidden_layer_sizes=hidden_layer_sizes, activation=activation, solver=solver, alpha=alpha,

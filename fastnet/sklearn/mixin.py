@@ -6,7 +6,8 @@ What is overridden are private functions of scikit-learn 1.9: another version is
 import copy
 import itertools
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -46,8 +47,9 @@ class CompiledMixin:
     second network for each use, and never into arrays that somebody may hold.
     """
 
-    normalisations_: dict[str, np.ndarray]
+    normalisations_: Mapping[str, np.ndarray] = MappingProxyType({})
     history_: History
+    _best_normalisations: Mapping[str, np.ndarray] = MappingProxyType({})
     _network: CompiledPerceptron | None = None
     _spare: CompiledPerceptron | None = None
     _training: Training | None = None
@@ -77,7 +79,7 @@ class CompiledMixin:
         return key.layers(hidden)
 
     @property
-    def _weights(self) -> tuple[list[np.ndarray], list[np.ndarray], dict[str, np.ndarray]]:
+    def _weights(self) -> tuple[list[np.ndarray], list[np.ndarray], Mapping[str, np.ndarray]]:
         """All parameters, as `CompiledPerceptron` takes them."""
         return self.coefs_, self.intercepts_, self.normalisations_
 
@@ -295,8 +297,8 @@ class CompiledMixin:
         dtype = np.result_type(*self.coefs_)
         if self.dtype not in (None, dtype):
             raise ValueError(
-                f"the weights are {dtype}, and dtype={self.dtype!r} asks for others: a model goes on with those that it "
-                "has, so use warm_start=False, or a new one"
+                f"the weights are {dtype}, and dtype={self.dtype!r} asks for others: a model goes on with those that "
+                "it has, so use warm_start=False, or a new one"
             )
         looked_at, units = is_observed(self, schedule), [X.shape[1], *hidden_sizes(self), self.n_outputs_]
         self._batch = batch_size
