@@ -49,6 +49,7 @@ class CompiledMixin:
 
     normalisations_: Mapping[str, np.ndarray] = MappingProxyType({})
     history_: History
+    _best_coefs: list[np.ndarray] | None = None  # of early stopping
     _best_normalisations: Mapping[str, np.ndarray] = MappingProxyType({})
     _network: CompiledPerceptron | None = None
     _spare: CompiledPerceptron | None = None
@@ -390,6 +391,12 @@ class CompiledMixin:
             )
         return int(np.clip(self.batch_size, 1, m))
 
+    def _update_no_improvement_count(self, early_stopping: bool, *held_out: Any) -> None:
+        before = self._best_coefs
+        super()._update_no_improvement_count(early_stopping, *held_out)
+        if self._best_coefs is not before:
+            self._best_normalisations = {name: array.copy() for name, array in self.normalisations_.items()}
+
     # As `_fit_stochastic` of scikit-learn 1.9, whose words it has.
     def _run_epochs(
         self, train: Callable[..., Epoch], rates: Rates | None, m: int, held_out: tuple[Any, ...], observers: Observers,
@@ -409,10 +416,7 @@ class CompiledMixin:
             self.loss_curve_.append(self.loss_)
             if self.verbose:
                 print(f"Iteration {self.n_iter_}, loss = {self.loss_:.8f}")
-            best = self._best_coefs
             self._update_no_improvement_count(self.early_stopping, *held_out)
-            if self._best_coefs is not best:
-                self._best_normalisations = {name: array.copy() for name, array in self.normalisations_.items()}
             stopped_by = observers.epoch_ends(epoch)
             if stopped_by is not None:
                 if self.verbose:
