@@ -1,6 +1,7 @@
 """A fastnet network with the weights of an estimator: what scikit-learn computes in NumPy, by the compiled program."""
 
 import contextlib
+import dataclasses
 import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,6 +17,7 @@ from ..layers import Dense, Layer
 from ..network import Network
 from ..optimizers import SGD, Adam, Optimizer
 from ..training.steps import SECONDS_A_CALL, clock
+from .keywords import hidden_layers
 
 _DENSE_BYTES = 1 << 26  # of a sparse matrix, made dense at a time
 
@@ -34,12 +36,21 @@ class Key(NamedTuple):
     activation: str  # by scikit-learn's names, of the hidden layers
     out_activation: str
     batch_norm: bool
+    dropout: tuple[float, ...]  # the rate behind each hidden layer
     hidden: tuple[Layer, ...] | None  # the hidden layers, where they are given
     device: str
 
-    def layers(self, hidden: Sequence[Layer]) -> list[Layer]:
-        """Hidden layers, and the output layer."""
-        return [*hidden, Dense(self.shapes[-1][1], SKLEARN_ACTIVATIONS[self.out_activation])]
+    def layers(self, l2: float) -> list[Layer]:
+        """All layers, with the penalty l2 on the weights of those that are Dense; 0 leaves them as they are."""
+        hidden = self.hidden
+        if hidden is None:
+            sizes = [shape[1] for shape in self.shapes[:-1]]
+            hidden = hidden_layers(sizes, self.activation, batch_norm=self.batch_norm, rates=self.dropout)
+        output = Dense(self.shapes[-1][1], SKLEARN_ACTIVATIONS[self.out_activation])
+        return [
+            dataclasses.replace(layer, l2=l2) if layer.is_dense and l2 else layer  # type: ignore[call-arg]
+            for layer in (*hidden, output)
+        ]
 
 
 class CompiledPerceptron:
@@ -50,11 +61,11 @@ class CompiledPerceptron:
     layers have a penalty l2, of whatever size, and each step its factor.
     """
 
-    def __init__(self, key: Key, layers: Sequence[Layer], *, l2: float = 0.0, seed: int = 0) -> None:
-        """A network of `layers`, which have the penalty `l2`, with first weights of `seed`."""
+    def __init__(self, key: Key, *, l2: float = 0.0, seed: int = 0) -> None:
+        """A network with first weights of `seed`, whose Dense layers have the penalty l2."""
         self.key, self.l2, self.alpha = key, l2, 0.0
         self.is_regression = key.out_activation == "identity"
-        self.network = Network(layers, dtype=key.dtype, device=key.device, seed=seed).build(key.shapes[0][0])
+        self.network = Network(key.layers(l2), dtype=key.dtype, device=key.device, seed=seed).build(key.shapes[0][0])
         parameters = self.network.parameters
         numbers = range(1, len(key.shapes) + 1)
         self.coefs = [parameters[f"W{number}"].T for number in numbers]

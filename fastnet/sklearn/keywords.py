@@ -1,7 +1,6 @@
 """The estimators' further keywords: which values they take, what they mean, and which do not go together."""
 
 import contextlib
-import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any
@@ -61,7 +60,7 @@ def dropout_rates(estimator: Any) -> list[float]:
     return [Dropout(rate).rate for rate in rates]
 
 
-def layers_between(
+def hidden_layers(
     units: Sequence[int], activation: str, *, batch_norm: bool, rates: Sequence[float] = ()
 ) -> tuple[Layer, ...]:
     """The hidden layers of so many units, with an activation by scikit-learn's name; a rate of Dropout behind each."""
@@ -71,11 +70,6 @@ def layers_between(
         if rates and rates[index]:
             found.append(Dropout(rates[index]))
     return tuple(found)
-
-
-def with_penalty(layers: Sequence[Layer], l2: float) -> list[Layer]:
-    """The same layers, with the penalty `l2` on the weights of those that are Dense; 0 leaves them as they are."""
-    return [dataclasses.replace(layer, l2=l2) if layer.is_dense and l2 else layer for layer in layers]  # type: ignore[call-arg]
 
 
 # ---------------------------------------------------------------- checks, which change nothing

@@ -31,10 +31,8 @@ from .keywords import (
     dropout_rates,
     given_layers,
     hidden_sizes,
-    layers_between,
     schedule_of,
     threads,
-    with_penalty,
 )
 from .observers import Observers, is_observed
 
@@ -70,14 +68,16 @@ class CompiledMixin:
         kind = np.dtype(np.float32 if is_single else np.float64)
         shapes = tuple(coef.shape for coef in self.coefs_)
         has_batch_norm = self._hidden is None and bool(self.normalisations_)
-        return Key(shapes, kind, self.activation, self.out_activation_, has_batch_norm, self._hidden, self.device)
-
-    def _layers(self, key: Key) -> list[Layer]:
-        hidden = key.hidden
-        if hidden is None:
-            sizes = [shape[1] for shape in key.shapes[:-1]]
-            hidden = layers_between(sizes, key.activation, batch_norm=key.batch_norm, rates=self._dropout)
-        return key.layers(hidden)
+        return Key(
+            shapes,
+            kind,
+            self.activation,
+            self.out_activation_,
+            has_batch_norm,
+            self._dropout,
+            self._hidden,
+            self.device,
+        )
 
     @property
     def _weights(self) -> tuple[list[np.ndarray], list[np.ndarray], Mapping[str, np.ndarray]]:
@@ -98,7 +98,7 @@ class CompiledMixin:
         if own is not None and own.key == key and own.holds(*self._weights):
             return own
         if self._spare is None or self._spare.key != key:
-            self._spare = CompiledPerceptron(key, self._layers(key))
+            self._spare = CompiledPerceptron(key)
         self._spare.load(*self._weights)
         return self._spare
 
@@ -116,10 +116,9 @@ class CompiledMixin:
             )
         self._hidden, self._dropout = given_layers(self), tuple(dropout_rates(self))
         key = self._key(dtype)._replace(batch_norm=self.batch_norm)
-        layers = with_penalty(self._layers(key), l2)
         own = self._network
-        if own is None or not own.holds(*self._weights) or own.key != key or own.network.layers != layers:
-            own = CompiledPerceptron(key, layers, l2=l2)
+        if own is None or not own.holds(*self._weights) or own.key != key or own.l2 != l2:
+            own = CompiledPerceptron(key, l2=l2)
             try:
                 own.load(*self._weights)
             except ValueError as error:
@@ -145,7 +144,7 @@ class CompiledMixin:
         if not self._has_network():
             raise AttributeError("fastnet has no exponential output, as of loss='poisson': there is no network_")
         key = self._key(np.result_type(*self.coefs_))
-        found = CompiledPerceptron(key, with_penalty(self._layers(key), self._l2))
+        found = CompiledPerceptron(key, l2=self._l2)
         found.load(*self._weights)
         found.network.task = self._task(found.network.task)
         return found.network
@@ -167,7 +166,7 @@ class CompiledMixin:
         if self._hidden is not None or self.batch_norm:
             key = self._key(dtype)._replace(batch_norm=self.batch_norm)
             seed = self._random_state.randint(1 << 31) if self.layers is not None else 0
-            drawn = CompiledPerceptron(key, self._layers(key), seed=seed)
+            drawn = CompiledPerceptron(key, seed=seed)
             if self.layers is not None:  # which have their own ways to begin
                 self.coefs_, self.intercepts_ = drawn.coefs, drawn.intercepts
                 self._best_coefs, self._best_intercepts = ([a.copy() for a in b] for b in self._weights[:2])
