@@ -259,6 +259,9 @@ class Training:
         Where a loss is NaN or infinite all weights are NaN from then on, and the estimator's `fit` refuses them at its
         end.
         """
+        # What joblib has mapped from a file cannot be written to.
+        self.settings = np.require(self.settings, requirements="W")
+        self.states = np.require(self.states[0], requirements="W"), np.require(self.states[1], requirements="W")
         compiled.network.prepare(self.settings)
         shape: tuple[int, int] = X.shape
         m, n = shape
