@@ -218,8 +218,6 @@ class CompiledMixin:
         for name in ("coefs_", "intercepts_"):
             if name in state:
                 state[name] = [np.array(array, order="C") for array in state[name]]
-        if "normalisations_" in state:
-            state["normalisations_"] = {name: array.copy() for name, array in state["normalisations_"].items()}
         return copy.deepcopy(state) if "_training" in state else state
 
     # ---------------------------------------------------------------- use

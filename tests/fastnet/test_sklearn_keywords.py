@@ -163,6 +163,24 @@ def test_dropout_is_of_training_alone():
     np.testing.assert_allclose(nearly.loss_curve_[0], plain.loss_curve_[0], rtol=0.02)
 
 
+@pytest.mark.parametrize("rate", [0.0, 0.5])
+def test_what_dropout_leaves_out_is_of_the_random_state(rate):
+    models = [MLPClassifier(dropout=rate, random_state=seed).partial_fit(X, y, classes=KINDS) for seed in (0, 1)]
+    models[1].coefs_, models[1].intercepts_ = models[0].coefs_, models[0].intercepts_
+    losses = [model.set_params(shuffle=False).partial_fit(X, y).loss_ for model in reversed(models)]
+    assert (losses[0] == losses[1]) == (rate == 0)
+
+
+@pytest.mark.parametrize("make", [copy.copy, copy.deepcopy])
+def test_copies_share_no_normalisations(make):
+    model = MLPClassifier(batch_norm=True, random_state=0, max_iter=3).fit(X, y)
+    other, before = make(model), model.predict_proba(X)
+    for _ in range(5):
+        model.partial_fit(X, y)
+    assert np.array_equal(other.predict_proba(X), before)
+    assert not np.array_equal(model.predict_proba(X), before)
+
+
 def test_batch_norm_stands_before_the_activation_and_begins_with_scikit_learns_weights():
     model, recorder = recorded(MLPClassifier((6, 5), "tanh", batch_norm=True, dropout=[0, 0.5], random_state=0), X, y)
     shown = "[Dense(6), BatchNorm(activation='tanh'), Dense(5), BatchNorm(activation='tanh'), Dropout(0.5), Dense(3, "
