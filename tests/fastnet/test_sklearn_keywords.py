@@ -37,6 +37,11 @@ EVERYTHING = {
 LAYERS = [fn.Dense(9, "gelu"), fn.BatchNorm("silu"), fn.Dense(7, "elu"), fn.LayerNorm(), fn.Dense(5, "tanh")]
 
 
+def names(given):
+    """Of keywords, for the id of a test: the same in each process."""
+    return "-".join(given) if isinstance(given, dict) else "refused"
+
+
 class Recorder:
     """Keeps the network as it is before the first epoch, and after each."""
 
@@ -444,7 +449,7 @@ def test_network_is_a_network_of_its_own(tmp_path):
         ({"solver": "lbfgs", "learning_rate": fn.schedules.constant(0.1)}, "no epochs: leave learning_rate out"),
         ({"solver": "lbfgs", "dtype": "float32"}, "lbfgs.*float64"),
     ],
-    ids=str,
+    ids=names,
 )
 def test_what_does_not_go_together_is_refused_and_changes_nothing(settings, message):
     model = MLPClassifier(max_iter=3, random_state=0).fit(X, y == "barolo")
@@ -461,7 +466,7 @@ def test_what_does_not_go_together_is_refused_and_changes_nothing(settings, mess
     "settings",
     [{"layers": []}, {"dropout": 0.1}, {"batch_norm": True}, {"metrics": ["r2"]}, {"callbacks": [print]},
      {"device": "cuda"}, {"learning_rate": abs}],
-    ids=str,
+    ids=names,
 )  # fmt: skip
 def test_a_poisson_loss_has_none_of_what_scikit_learn_has_not(settings):
     with pytest.raises(ValueError, match=r"loss='poisson' is trained by scikit-learn's own code"):
