@@ -27,7 +27,7 @@ def main(path: str = "planar.png") -> dict[str, float]:
         net.fit(X, y, epochs=10_000, batch_size=None, optimizer=fn.SGD(1.2))
         accuracy[name] = net.evaluate(X, y)["accuracy"]
         print(f"{name}: {accuracy[name]:.1%}")
-        fn.plots.plot_boundary(net.predict, X, y, ax=ax)
+        fn.plots.decision_boundary(net, X, y, ax=ax)
         ax.set_title(f"{name}: {accuracy[name]:.1%}")
     figure.tight_layout()
     figure.savefig(path, dpi=120)

@@ -73,7 +73,7 @@ def _make_folder(folder: Path) -> None:
 
 
 def _draw(net: Network, history: History, X: np.ndarray, y: np.ndarray, output: Path) -> None:
-    from .plots import plot_images
+    from . import plots
 
     axes = history.plot()
     axes.set_title("cost by epoch")
@@ -82,5 +82,6 @@ def _draw(net: Network, history: History, X: np.ndarray, y: np.ndarray, output: 
     predicted = net.predict(X)
     right, wrong = np.flatnonzero(predicted == y), np.flatnonzero(predicted != y)
     chosen = np.concatenate([right[:8], wrong[:4]])
-    plot_images(X[chosen].reshape(-1, 8, 8), predicted[chosen], y[chosen]).savefig(digits_path, dpi=120)
+    pictures = plots.images(X[chosen].reshape(-1, 8, 8), predicted[chosen], y[chosen])
+    pictures[0].figure.savefig(digits_path, dpi=120)
     print(f"pictures  {cost_path}, {digits_path}")

@@ -20,7 +20,7 @@ SKLEARN_ACTIVATIONS = {
 def from_sklearn(model: Any) -> Network:
     """The network of a fitted MLPClassifier or MLPRegressor: layers, weights, labels, and the penalty alpha as `l2`.
 
-    It predicts what the model does, in the dtype of its weights.
+    It predicts what the model does, in the dtype of its weights. Of fastnet's own estimators it is their `network_`.
 
     Raises
     ------
@@ -46,6 +46,9 @@ def from_sklearn(model: Any) -> Network:
         raise ValueError(f"this {type(model).__name__} is not fitted yet: call fit first")
     if model.out_activation_ not in SKLEARN_ACTIVATIONS:
         raise ValueError(f"the model's output is {model.out_activation_}, as of loss='poisson': fastnet has none of it")
+    if hasattr(model, "network_"):  # which may have other layers than Dense
+        found: Network = model.network_
+        return found
     names = [SKLEARN_ACTIVATIONS[model.activation]] * (len(model.coefs_) - 1) + [
         SKLEARN_ACTIVATIONS[model.out_activation_]
     ]

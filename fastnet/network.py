@@ -25,7 +25,7 @@ from .storage.model_file import ModelFileError
 from .storage.network_file import read, save
 from .storage.onnx_file import save_onnx
 from .storage.writing import AnyPath
-from .summary import summary_of, table_of
+from .summary import html_of, summary_of, table_of
 from .training import fitting
 from .training.batches import Augment
 from .training.claims import TrainingClaim
@@ -458,6 +458,9 @@ class Network(Trainable):
 
     def __str__(self) -> str:
         return table_of(self)
+
+    def _repr_html_(self) -> str:
+        return html_of(self)
 
 
 def load(path: AnyPath, *, device: str = "cpu") -> Network:

@@ -1,43 +1,76 @@
-"""The texts of `print(network)` and `Network.summary()`."""
+"""What is said of a network: the texts of `print(network)` and `Network.summary()`, and the table in a notebook."""
 
 import math
+from typing import NamedTuple
 
+from . import html
 from .execution.executor import Executor
-from .layers.base import shown_shape
+from .layers.base import Shape, shown_shape
 from .layers.stack import nodes_of, uses_shape
 
+_HEADER = ("layer", "output", "parameters", "settings")
 
-def table_of(network: Executor) -> str:
-    """Layers, shapes and parameters; before the network is built with "?" for what depends on its inputs."""
-    rows = [("layer", "output", "parameters", "settings")]
+
+class LayerRow(NamedTuple):
+    """What is said of the inputs or of a layer, with "?" for what depends on inputs that nobody knows yet."""
+
+    layer: str  # with its number l, or as many blanks
+    output: str
+    parameters: str
+    settings: str
+    shape: Shape | None  # of a sample behind it
+
+    @property
+    def cells(self) -> tuple[str, str, str, str]:
+        """A text for each column of the table."""
+        return self[:4]
+
+
+def rows_of(network: Executor) -> list[LayerRow]:
+    """The inputs, and every layer with its shape, parameters and settings."""
     shape, number = network.input_shape, 0
     nodes = iter([] if shape is None else nodes_of(network.layers, shape))
     shown = "(m, ?)" if shape is None else shown_shape(shape)
-    rows.append(("input", shown, "0", shortened(", ".join(network.feature_names or ()))))
+    names = shortened(", ".join(network.feature_names or ()))
+    rows = [LayerRow("input", shown, "0", names, shape)]
     for layer in network.layers:
         kind, count = type(layer).__name__, "0"
         if layer.kind >= 0:
             node = next(nodes, None)
             number += layer.begins_number
             if node is not None:
-                shown = shown_shape(node.output_shape)
+                shape, shown = node.output_shape, shown_shape(node.output_shape)
                 count = f"{sum(math.prod(parameter.shape) for parameter in layer.parameters(node.input_shape)):,}"
             else:
                 shown, count = f"(m, {layer.fixed_units})" if layer.fixed_units else shown, "?"
             kind = f"{number} {kind}" if layer.begins_number else f"{' ' * len(str(number))} {kind}"
-        rows.append((kind, shown, count, layer.shown_settings()))
+        rows.append(LayerRow(kind, shown, count, layer.shown_settings(), shape))
+    return rows
+
+
+def totals_of(network: Executor) -> str:
+    """The loss, and how many parameters of which dtype there are, or how to make them."""
+    loss = network.loss_and_setting.name
+    if network.input_shape is None:
+        how = f"build({'shape' if uses_shape(network.layers) else 'n_inputs'})"
+        return f"loss {loss}, no parameters of {network.dtype} yet: fit(X, y) makes them, or {how}"
+    total = sum(array.size for array in network.parameters.values())
+    return f"loss {loss}, {total:,} parameters of {network.dtype}"
+
+
+def table_of(network: Executor) -> str:
+    """Layers, shapes and parameters, as text."""
+    rows = [_HEADER, *(row.cells for row in rows_of(network))]
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     lines = [f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]:>{widths[2]}}  {row[3]}".rstrip() for row in rows]
     rule = "-" * max(map(len, lines))
-    is_built = shape is not None
-    total = f"{sum(array.size for array in network.parameters.values()):,}" if is_built else "no"
-    end = (
-        ""
-        if is_built
-        else f" yet: fit(X, y) makes them, or build({'shape' if uses_shape(network.layers) else 'n_inputs'})"
-    )
-    loss = network.loss_and_setting.name
-    return "\n".join([lines[0], rule, *lines[1:], rule, f"loss {loss}, {total} parameters of {network.dtype}{end}"])
+    return "\n".join([lines[0], rule, *lines[1:], rule, totals_of(network)])
+
+
+def html_of(network: Executor) -> str:
+    """The same as a table of HTML."""
+    cells = [[cell.strip() for cell in row.cells] for row in rows_of(network)]
+    return html.table(_HEADER, cells, aligned="llrl", caption=totals_of(network))
 
 
 def shortened(text: str, most: int = 48) -> str:

@@ -217,7 +217,7 @@ class Classification(Task):
             y = self._from_one_hot(y)
         if y.ndim != 1:
             raise ValueError(f"{name} has shape {y.shape}: give labels (m,)")
-        return _integers(name, y) if y.dtype.kind in "iuf" else y
+        return whole_labels(name, y) if y.dtype.kind in "iuf" else y
 
     def _from_one_hot(self, y: np.ndarray) -> np.ndarray:
         if y.shape[1] != self.n_units or y.dtype.kind == "U" or not ((y == 0) | (y == 1)).all():
@@ -335,7 +335,7 @@ def as_targets(y: Any, m: int) -> np.ndarray:
     return targets
 
 
-def _integers(name: str, y: np.ndarray) -> np.ndarray:
+def whole_labels(name: str, y: np.ndarray) -> np.ndarray:
     """Labels (m,) that are numbers as int64, without a change of their values."""
     if y.dtype.kind == "f":
         advice = {

@@ -2,8 +2,10 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from html import escape
 from typing import Any
 
+from .. import html
 from ..metrics import direction
 
 
@@ -90,11 +92,35 @@ class History(dict[str, list[float]]):
         last = ", ".join(f"{name}={values[-1]:.4g}" for name, values in self.items() if name != "seconds" and values)
         return f"History({self.epochs} epochs; last: {last})"
 
+    def _repr_html_(self) -> str:
+        if not self.epochs:
+            return escape(repr(self))
+        names = [name for name, values in self.items() if name != "seconds" and values]
+        return html.table(
+            ["", "first", "best", "last"],
+            [[name, f"{self[name][0]:.4g}", self._best(name), f"{self[name][-1]:.4g}"] for name in names],
+            aligned="lrrr",
+            caption=f"{self.epochs} epochs" + f", {_sum(self['seconds']):.3g} s" * ("seconds" in self),
+            drawings=[html.sparkline(self[name]) for name in names],
+        )
+
+    def _best(self, name: str) -> str:
+        """The best number of a list and the first epoch that has it; nothing where nobody knows which way is better."""
+        direction, epochs = self.direction(name), [i for i, value in enumerate(self[name]) if not math.isnan(value)]
+        if direction is None or not epochs:
+            return ""
+        best = (min if direction == "min" else max)(epochs, key=self[name].__getitem__)
+        return f"{self[name][best]:.4g} (epoch {best + 1})"
+
     def plot(self, names: str | Sequence[str] = "cost", *, ax: Any = None) -> Any:
-        """Draw lists by epoch with matplotlib (extra `[plot]`), each with its "validation_" twin; returns the axes.
+        """Draw lists by epoch with matplotlib (extra `[plot]`), as `fastnet.plots.history` does; returns the axes.
 
         Raises ValueError for a name that is not in the history.
         """
-        from ..plots import plot_history
+        from ..plots import history
 
-        return plot_history(self, names, ax=ax)
+        return history(self, names, ax=ax)
+
+
+def _sum(seconds: Iterable[float]) -> float:
+    return sum(value for value in seconds if not math.isnan(value))

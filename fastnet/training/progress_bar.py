@@ -1,10 +1,16 @@
 """A tqdm bar that shows whole measurements, as many as the terminal has room for."""
 
 import sys
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tqdm.auto import tqdm
+from tqdm import TqdmWarning
+
+with warnings.catch_warnings():
+    # In a notebook without ipywidgets tqdm warns, and the bar is text: that is good enough.
+    warnings.simplefilter("ignore", TqdmWarning)
+    from tqdm.auto import tqdm
 
 _RUNNING = "{desc} |{bar}| <{remaining}"
 _DONE = "{desc} |{bar}| {elapsed}"
@@ -27,13 +33,22 @@ class ProgressBar(tqdm):  # type: ignore[misc]
         """Stop where it stands, and say why on a line of its own."""
         is_shown = not self.disable
         self.close()
+        if self._is_widget:
+            self.disp(bar_style="info", check_delay=False)  # tqdm has made it red, as of an error
         if is_shown:
             print(reason, file=sys.stderr, flush=True)
+
+    @property
+    def _is_widget(self) -> bool:
+        """Whether it is shown in a notebook that has ipywidgets."""
+        return hasattr(self, "container")
 
     @property
     def format_dict(self) -> dict[str, Any]:
         """What tqdm makes its text of: the first measurements, whole, as many as the terminal has room for."""
         found: dict[str, Any] = super().format_dict
+        if self._is_widget:
+            found["ncols"] = None  # of the terminal that the notebook was started from
         form = _ENDLESS if self.total is None else _DONE if self.n >= self.total else _RUNNING
         for count in range(len(self.measured), -1, -1):
             measured = "".join(f" {text}" for text in self.measured[:count]).replace("{", "{{").replace("}", "}}")

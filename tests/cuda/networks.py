@@ -384,6 +384,25 @@ def test_a_model_moves_between_devices_and_goes_on(tmp_path):
     assert fn.load(tmp_path / "a.safetensors", device="cuda").device.name == "cuda"
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")  # that so few epochs have not converged
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_estimators(solver):
+    pytest.importorskip("sklearn", minversion="1.9")
+    from fastnet.sklearn import MLPClassifier
+
+    rng = np.random.default_rng(0)
+    X, y, weights = rng.standard_normal((8, 3)), np.arange(8) % 2, rng.uniform(0.5, 2, 8)
+    settings = {"solver": solver, "hidden_layer_sizes": (4,), "max_iter": 1, "max_fun": 1, "random_state": 0}
+    if solver == "adam":
+        settings |= {"batch_norm": True, "dropout": 0.2, "metrics": ["f1"], "batch_size": 5}
+    cpu, gpu = (MLPClassifier(device=device, **settings).fit(X, y, weights) for device in ("cpu", "cuda"))
+    np.testing.assert_allclose(gpu.loss_, cpu.loss_, rtol=1e-9)
+    for mine, expected in zip(gpu.coefs_, cpu.coefs_, strict=True):
+        np.testing.assert_allclose(mine, expected, rtol=1e-7, atol=1e-9)
+    np.testing.assert_allclose(gpu.predict_proba(X), cpu.predict_proba(X), rtol=1e-7)
+    assert gpu.network_.device.name == "cuda"
+
+
 def test_streams_and_one_step_at_a_time():
     layers = [Dense(4, "relu"), Dense(3, "softmax")]
     X, y = data(layers, 9, 3)

@@ -45,7 +45,8 @@ def one_thread():
 @pytest.mark.usefixtures("one_thread")
 def test_python(page, tmp_path, monkeypatch):
     """The blocks of a page, in order, as one session in an empty folder."""
-    there = {"": True, "a GPU": False, "scikit-learn": importlib.util.find_spec("sklearn") is not None}
+    extras = {"scikit-learn": "sklearn", "matplotlib": "matplotlib"}
+    there = {"": True, "a GPU": False} | {name: bool(importlib.util.find_spec(extras[name])) for name in extras}
     blocks = [code for needed, code in BLOCK.findall(page.read_text()) if there[needed]]
     monkeypatch.chdir(tmp_path)
     session = {}

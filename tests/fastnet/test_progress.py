@@ -2,6 +2,8 @@
 
 import io
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -61,3 +63,36 @@ def test_what_is_not_shown_says_nothing(capsys):
     bar.show(67, 100, MEASURED)
     bar.end("stopped early")
     assert capsys.readouterr() == ("", "")
+
+
+NOTEBOOK = """
+import sys, types
+
+kernel = types.SimpleNamespace(config={"IPKernelApp": {}})
+names = {"IPython": types.SimpleNamespace(get_ipython=lambda: kernel), "ipywidgets": None}
+sys.modules |= names | dict.fromkeys(["ipykernel", "ipykernel.zmqshell"], types.SimpleNamespace())
+from fastnet.training.progress import progress_bar
+
+with progress_bar(10, is_shown=True) as bar:
+    bar.update(10)
+    bar.show(1, 1, {"cost": [0.5]})
+"""
+
+
+def test_a_notebook_without_widgets_has_text_and_no_warning():
+    found = subprocess.run([sys.executable, "-c", NOTEBOOK], capture_output=True, text=True, check=True)
+    assert "epoch 1/1" in found.stderr
+    assert "cost=0.5" in found.stderr
+    assert "Warning" not in found.stderr
+
+
+def test_a_widget_has_all_measurements_and_no_colour_of_errors():
+    """However narrow the terminal is that the notebook was started from, and where training ends early."""
+    shown = []
+    with ProgressBar(total=100, ncols=40, file=io.StringIO()) as bar:
+        bar.container, bar.disp = None, lambda **options: shown.append(options)
+        bar.update(67)
+        bar.show(67, 100, MEASURED)
+        assert re.findall(r"\S+=\S+", str(bar)) == ITEMS
+        bar.end("stopped early")
+    assert shown[-1]["bar_style"] == "info"
