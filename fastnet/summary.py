@@ -44,6 +44,9 @@ def rows_of(network: Executor) -> list[LayerRow]:
             else:
                 shown, count = f"(m, {layer.fixed_units})" if layer.fixed_units else shown, "?"
             kind = f"{number} {kind}" if layer.begins_number else f"{' ' * len(str(number))} {kind}"
+        elif shape is not None:  # it computes nothing, and its output may have another shape
+            shape = layer.output_shape(shape)
+            kind, shown = f"{' ' * len(str(number))} {kind}" if number else kind, shown_shape(shape)
         rows.append(LayerRow(kind, shown, count, layer.shown_settings(), shape))
     return rows
 

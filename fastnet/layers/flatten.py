@@ -9,7 +9,7 @@ from .base import Layer, Shape
 
 @dataclass(frozen=True, repr=False)
 class Flatten(Layer):
-    """Takes samples of any shape for their numbers, pixel by pixel and in each channel by channel: (h, w, c) to (h w c,).
+    """Takes samples of any shape for their numbers, pixel by pixel, in each channel by channel: (h, w, c) to (h w c,).
 
     Nothing is computed. `Dense` does it by itself; a normalisation of all numbers needs it before.
 

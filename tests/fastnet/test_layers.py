@@ -51,6 +51,16 @@ FIRST = {
     "layer norm": [fn.Rescale(0.5, 1), fn.LayerNorm("gelu")],
     "dropout": [fn.Dropout(0.3)],
     "max pooling": [fn.Dropout(0.3), fn.MaxPool2D((2, 1), 1), fn.MaxPool1D(2), fn.Dense(5, "tanh")],
+    "convolutions": [
+        fn.Conv2D(5, 2, padding=1, activation="tanh"),
+        fn.Conv2D(4, (3, 1), groups=1, l2=0.1),
+        fn.Dropout(0.1),
+    ],
+    "convolutions of a signal": [
+        fn.Conv1D(6, 2, padding="same", groups=3, activation="gelu"),
+        fn.Conv1D(4, 3, stride=2),
+    ],
+    "frozen convolution": [fn.Conv2D(5, 2, trainable=False), fn.Conv2D(3, 2, padding="same", activation="tanh")],
     "frozen batch norm": [fn.BatchNorm(trainable=False), fn.Dropout(0.2), fn.Dense(5, "tanh"), fn.BatchNorm()],
 }
 

@@ -76,6 +76,12 @@ LAYERS = [
     [fn.Dense(17, "relu", l2=1e-3), fn.Dropout(0.3), fn.Dense(3, "softmax")],
     [fn.Rescale(0.5), fn.Dense(33), fn.BatchNorm("tanh"), fn.Dropout(0.1), fn.Dense(3, "softmax")],
     [fn.Dense(15, "gelu"), fn.LayerNorm(), fn.Dense(15, "elu", l1=1e-4), fn.Dense(3, "softmax")],
+    [
+        fn.Conv2D(6, 2, padding="same", activation="relu", l2=1e-3),
+        fn.MaxPool2D(2, 1),
+        fn.Flatten(),
+        fn.Dense(3, "softmax"),
+    ],
     [fn.Dropout(0.1), fn.MaxPool2D(2, 1), fn.MaxPool1D(2), fn.Dense(15, "tanh"), fn.Dense(3, "softmax")],
 ]
 

@@ -25,6 +25,11 @@ NETWORKS = {
                    None, CLASSES),
     "dropout": ([fn.Dense(17, "tanh"), fn.Dropout(0.4), fn.Dense(9, "tanh"), fn.Dropout(0.2), SOFTMAX], None, CLASSES),
     "max pooling": ([fn.MaxPool2D((2, 1), 1), fn.MaxPool1D(2), fn.Dense(5, "tanh"), SOFTMAX], None, CLASSES),
+    "convolutions": ([fn.Conv2D(4, 2, padding=1, activation="tanh", l1=0.1), fn.MaxPool2D(2, 1),
+                      fn.Conv2D(6, (3, 2), stride=2, padding="same", dilation=2, groups=2), fn.Flatten(), SOFTMAX],
+                     None, CLASSES),
+    "convolutions of a signal": ([fn.Conv1D(4, 2, padding=1, activation="gelu"), fn.Conv1D(3, 3, stride=2), SOFTMAX],
+                                 None, CLASSES),
     "smoothed labels": ([fn.Dense(3, "tanh"), SOFTMAX], fn.losses.cross_entropy(0.2), CLASSES),
     "smoothed answers": ([fn.Dense(1, "sigmoid")], fn.losses.log_loss(0.2), CLASSES > 1),
     "hinge": ([fn.Dense(1)], "hinge", CLASSES > 1),
@@ -94,5 +99,5 @@ def test_three_steps_are_like_its(name):
 
 def test_every_kind_is_tried():
     tried = {type(layer).__name__ for layers, *_ in NETWORKS.values() for layer in layers}
-    assert tried == set(network.KINDS)
+    assert tried - {"Flatten"} == set(network.KINDS)  # which computes nothing
     assert set(kinds.KINDS) <= tried

@@ -74,7 +74,8 @@ def _scratch_of_window(node: Node, block_rows: int, target: Target, panel: int, 
 def _tasks_of_window(l: int, node: Node, target: Target, panel: int) -> list[tuple[int, int, int, int, int]]:
     """A convolution's W in pieces of whole rows of its windows, of which threads have like shares."""
     (filters, *window), threads = node.layer.parameters(node.input_shape)[0].shape, target.balanced_threads
-    height, row = window[0], math.prod(window[1:])
+    height = window[0] if len(window) == 3 else 1  # a signal is an image of one row
+    row = math.prod(window) // height
     columns = [(tap * row, (tap + 1) * row) for tap in range(height)]
     lanes = panel // 2
     if filters >= threads * lanes or height < threads:

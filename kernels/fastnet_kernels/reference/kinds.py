@@ -11,6 +11,7 @@ import math
 import numpy as np
 
 from .batch_norm import batch_norm, batch_norm_backward
+from .conv import Windows, conv2d_backward_data, conv2d_backward_weights, conv2d_forward
 from .dense import dense_backward, dense_forward
 from .dropout import dropout
 from .layer_norm import layer_norm, layer_norm_backward
@@ -103,7 +104,7 @@ def backward_dropout(layer, dZ, A_prev, saved):
 def _images(layer, A, of):
     """A (m, n) as images (m, h, w, c); a signal (t, c) is an image of one row, and (h, w) has one channel."""
     shape = layer[of]
-    return A.reshape(len(A), *((1, *shape) if layer["kind"] == "MaxPool1D" else (*shape, 1)[:3]))
+    return A.reshape(len(A), *((1, *shape) if layer["kind"].endswith("1D") else (*shape, 1)[:3]))
 
 
 def _windows(layer):
@@ -130,6 +131,42 @@ def backward_max_pool(layer, dA, A_prev, A):
     return dA_prev.reshape(A_prev.shape), {}
 
 
+def _convolution(layer):
+    """How a convolution's windows lie, W of four extents, and the images before and behind it for arrays (m, n)."""
+    is_signal, W = layer["kind"] == "Conv1D", layer["W"]
+    one, none = ((1,), (0,)) if is_signal else ((), ())
+    axes = 2 - len(one)
+    stride, dilation = (tuple(np.broadcast_to(layer[name], axes)) for name in ("stride", "dilation"))
+    window, shape, padding = W.shape[1:-1], layer["input_shape"][:axes], layer["padding"]
+    if padding == "same":
+        reach = [(size - 1) * step + 1 for size, step in zip(window, dilation, strict=True)]
+        beyond = [(-(-n // step) - 1) * step + size - n for n, step, size in zip(shape, stride, reach, strict=True)]
+        pad = tuple(max(0, n) // 2 for n in beyond)
+    else:
+        pad = (0,) * axes if padding == "valid" else tuple(np.broadcast_to(padding, axes))
+    windows = Windows(*one, *stride, *none, *pad, *one, *dilation, layer["groups"])
+    return windows, W[:, np.newaxis] if is_signal else W
+
+
+def forward_conv(layer, A_prev, training):
+    """Z (m, n): every window of A_prev, which is an image, times every filter."""
+    windows, W = _convolution(layer)
+    Z = np.empty((len(A_prev), math.prod(layer["output_shape"])), A_prev.dtype)
+    given, made = _images(layer, A_prev, "input_shape"), _images(layer, Z, "output_shape")
+    conv2d_forward(given, W, layer["b"], windows, made)
+    return Z, None
+
+
+def backward_conv(layer, dZ, A_prev, saved):
+    """dA_prev (m, n_prev), and dW with the derivative of the penalty, db (n,)."""
+    windows, W = _convolution(layer)
+    dZ, given = _images(layer, dZ, "output_shape"), _images(layer, A_prev, "input_shape")
+    (dA_prev,) = outputs_of(conv2d_backward_data, dZ, W, windows, like=[given])
+    dW, db = outputs_of(conv2d_backward_weights, dZ, given, windows, like=(W, layer["b"]))
+    dW += layer.get("l1", 0) * np.sign(W) + layer.get("l2", 0) * W
+    return dA_prev.reshape(A_prev.shape), {"W": dW.reshape(layer["W"].shape), "b": db}
+
+
 def forward_rescale(layer, A_prev, training):
     """Z (m, n) = scale A_prev + shift."""
     return layer["scale"] * A_prev + layer["shift"], None
@@ -142,6 +179,8 @@ def backward_rescale(layer, dZ, A_prev, saved):
 
 KINDS = {
     "Dense": (forward_dense, backward_dense),
+    "Conv1D": (forward_conv, backward_conv),
+    "Conv2D": (forward_conv, backward_conv),
     "BatchNorm": (forward_batch_norm, backward_batch_norm),
     "LayerNorm": (forward_layer_norm, backward_layer_norm),
     "Dropout": (forward_dropout, backward_dropout),

@@ -26,8 +26,9 @@ def conv_micro_kernel(
 
     Where `start` is None, C itself is added to.
 
-    For i < mr, q < rows, p < columns, t < k, and j in one vector, or in `vectors` = 2, of which the second lies `b_second`
-    behind the first in B and `c_second` in C. `start` is a `Matrix` of one column; the rows of C and B are contiguous.
+    For i < mr, q < rows, p < columns, t < k, and j in one vector, or in `vectors` = 2, of which the second lies
+    `b_second` behind the first in B and `c_second` in C. `start` is a `Matrix` of one column; the rows of C and B are
+    contiguous.
     """
 
     def generate(context, builder, signature, arguments):

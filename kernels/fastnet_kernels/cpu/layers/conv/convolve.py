@@ -1,4 +1,4 @@
-"""The loop of a convolution, forward and backward: tiles of some channels of one or two pixels, for a vector of samples.
+"""The loop of a convolution, both ways: tiles of some channels of one or two pixels, for a vector of samples.
 
 Going back is the same as going forward, with the taps the other way round: dA_prev[q, i] is the sum over taps and
 channels o of W[o, tap, i] dZ[p, o], for those pixels p of the output that see q.

@@ -1,8 +1,8 @@
 """The weight gradient of a convolution, dW[o, tap, i] = the sum over samples and pixels of dZ[p, o] A_prev[q, i].
 
-For a tap q is a fixed way from p. With as many filters as a vector has lanes, dZ of some rows of pixels is transposed, a
-sample a row, and the sum is a product like that of the other directions; with fewer it is dot products of dZ's and A's
-own rows, which lie side by side. Either way A is read where it lies.
+For a tap q is a fixed way from p. With as many filters as a vector has lanes, dZ of some rows of pixels is transposed,
+a sample a row, and the sum is a product like that of the other directions; with fewer it is dot products of dZ's and
+A's own rows, which lie side by side. Either way A is read where it lies.
 """
 
 from typing import NamedTuple
@@ -115,7 +115,7 @@ def _count_parts(axis, is_run):
 
 @inner
 def _part_of(axis, is_run, index):
-    """Where they are a run: all taps, for the pixels that they all meet; and each tap for what it meets on either side."""
+    """Of a run: all taps, for the pixels that they all meet; and then each tap for what it meets on either side."""
     if not is_run:
         first, last = pixels_of_tap(axis, index)
         return Part(index, 1, first, last)
