@@ -15,7 +15,7 @@ from fastnet_kernels.distribution import warn_of_mixture as _warn_of_mixture
 
 from . import callbacks, datasets, losses, metrics, plots, schedules
 from .callbacks import CSVLogger, EarlyStopping, LearningRateLogger, ModelCheckpoint, TensorBoard
-from .exchange import from_sklearn, from_torch
+from .exchange import from_onnx, from_sklearn, from_torch, to_torch
 from .execution.cpu.device import set_num_threads
 from .gradient_check import check_gradients
 from .layers import BatchNorm, Dense, Dropout, LayerNorm, MaxPool1D, MaxPool2D, Rescale
@@ -56,6 +56,7 @@ __all__ = [
     "check_gradients",
     "compare",
     "datasets",
+    "from_onnx",
     "from_sklearn",
     "from_torch",
     "load",
@@ -64,6 +65,7 @@ __all__ = [
     "plots",
     "schedules",
     "set_num_threads",
+    "to_torch",
 ]
 
 if _typing.TYPE_CHECKING:
