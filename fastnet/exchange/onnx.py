@@ -24,7 +24,7 @@ from ..storage.onnx.patterns import Step, steps_to
 from ..storage.writing import AnyPath
 from .assembly import Assembly
 
-_MOST_NUMBERS = 1 << 24  # of a sample, whose shape is a mere claim until a parameter has it
+_MOST_NUMBERS = 1 << 22  # of a sample, whose shape is a mere claim until a parameter has it
 _FLOATS = {1: "float32", 11: "float64"}  # of `onnx.TensorProto`
 
 

@@ -217,8 +217,8 @@ def test_regressors_and_several_answers_of_skl2onnx(skl2onnx, tmp_path):
 def saved(path, nodes, constants=(), *, shape=("m", 4), outputs=("Y",), dtype=np.float32, opset=17):
     """A file of a graph that takes "X" and makes "Y".
 
-    A node is "Add _ W > Z", operator, inputs and outputs, or a pair of that and its attributes: "_" is the first output of
-    the node before, and the last node's is Y unless it has others.
+    A node is "Add _ W > Z", operator, inputs and outputs, or a pair of that and its attributes: "_" is the first output
+    of the node before, and the last node's is Y unless it has others.
     """
     made, before = [], "X"
     for i, node in enumerate(nodes):
