@@ -45,7 +45,9 @@ def one_thread():
 @pytest.mark.usefixtures("one_thread")
 def test_python(page, tmp_path, monkeypatch):
     """The blocks of a page, in order, as one session in an empty folder."""
-    there = {"": True, "a GPU": False, "scikit-learn": importlib.util.find_spec("sklearn") is not None}
+    modules = {"scikit-learn": "sklearn", "PyTorch": "torch", "onnx": "onnx"}
+    there = {name: importlib.util.find_spec(module) is not None for name, module in modules.items()}
+    there |= {"": True, "a GPU": False}
     blocks = [code for needed, code in BLOCK.findall(page.read_text()) if there[needed]]
     monkeypatch.chdir(tmp_path)
     session = {}
