@@ -15,7 +15,7 @@ from fastnet_kernels.distribution import warn_of_mixture as _warn_of_mixture
 
 from . import callbacks, datasets, losses, metrics, plots, schedules, tables
 from .callbacks import CSVLogger, EarlyStopping, LearningRateLogger, ModelCheckpoint, TensorBoard
-from .exchange import from_sklearn, from_torch
+from .exchange import from_onnx, from_sklearn, from_torch, to_torch
 from .execution.cpu.device import set_num_threads
 from .gradient_check import check_gradients
 from .layers import BatchNorm, Dense, Dropout, LayerNorm, MaxPool1D, MaxPool2D, Rescale
@@ -58,6 +58,7 @@ __all__ = [
     "check_gradients",
     "compare",
     "datasets",
+    "from_onnx",
     "from_sklearn",
     "from_torch",
     "load",
@@ -67,6 +68,7 @@ __all__ = [
     "schedules",
     "set_num_threads",
     "tables",
+    "to_torch",
 ]
 
 if _typing.TYPE_CHECKING:
