@@ -5,7 +5,7 @@ ONNX has channels before rows and columns, (m, c, h, w): images stay (m, h, w, c
 
 import json
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,7 +18,8 @@ from ...training.trainable import Trainable
 from ..writing import AnyPath, replacing
 from .package import onnx_package
 
-_OPSET, _IR_VERSION = 17, 8  # LayerNormalization is in this one, and ONNX Runtime reads both from 1.12 on
+# LayerNormalization is in opset 17, and ONNX Runtime reads all of these from 1.12 on.
+_OPSETS, _IR_VERSION = {"": 17, "ai.onnx.ml": 3}, 8
 _MOST_BYTES = 1 << 31  # of a protocol buffer
 
 
@@ -202,22 +203,32 @@ def model_of(network: Trainable) -> Any:
         raise ValueError("the network has parameters of more than 2 GB, which an ONNX file cannot hold: use save")
     graph = Graph(onnx)
     n_outputs = add_network(graph, network)
+    samples = onnx.helper.make_tensor_value_info("X", onnx.TensorProto.FLOAT, ["m", *shape])
+    return finished(graph, [samples], n_outputs, metadata_of(network))
+
+
+def finished(graph: Graph, inputs: Sequence[Any], n_outputs: int, metadata: Mapping[str, str]) -> Any:
+    """A checked `onnx.ModelProto` of what has been added to a graph, whose last node makes (m, n_outputs), "output"."""
+    onnx = onnx_package()
     graph.add("Identity")
     graph.nodes[-1].output[0] = "output"
-    float32, describe = onnx.TensorProto.FLOAT, onnx.helper.make_tensor_value_info
-    made = onnx.helper.make_graph(
-        graph.nodes, "fastnet", [describe("X", float32, ["m", *shape])],
-        [describe("output", float32, ["m", n_outputs])], graph.constants,
-    )  # fmt: skip
-    opset = onnx.helper.make_opsetid("", _OPSET)
-    model = onnx.helper.make_model(made, opset_imports=[opset], ir_version=_IR_VERSION, producer_name="fastnet")
-    onnx.helper.set_model_props(model, metadata_of(network))
+    output = onnx.helper.make_tensor_value_info("output", onnx.TensorProto.FLOAT, ["m", n_outputs])
+    made = onnx.helper.make_graph(graph.nodes, "fastnet", inputs, [output], graph.constants)
+    domains = {node.domain for node in graph.nodes}
+    opsets = [onnx.helper.make_opsetid(domain, _OPSETS[domain]) for domain in sorted({"", *domains})]
+    model = onnx.helper.make_model(made, opset_imports=opsets, ir_version=_IR_VERSION, producer_name="fastnet")
+    onnx.helper.set_model_props(model, dict(metadata))
     onnx.checker.check_model(model, full_check=True)
     return model
 
 
-def save_onnx(network: Trainable, path: AnyPath) -> None:
-    """Write `model_of` the network to a file, which is replaced whole or not at all."""
-    content = model_of(network).SerializeToString()
+def write_model(model: Any, path: AnyPath) -> None:
+    """Write an `onnx.ModelProto` to a file, which is replaced whole or not at all."""
+    content = model.SerializeToString()
     with replacing(path) as file:
         file.write(content)
+
+
+def save_onnx(network: Trainable, path: AnyPath) -> None:
+    """Write `model_of` the network to a file."""
+    write_model(model_of(network), path)
