@@ -223,8 +223,8 @@ class TableModel:
         """Write columns, network and target to an ONNX file, for ONNX Runtime and others: for predictions, in float32.
 
         Each column is an input of its name, (m, 1): of numbers in float32, NaN where one is missing, or of texts, empty
-        where one is missing. The output "output" is as of `Network.to_onnx`, of a regression in units of the target. What
-        is raised is as there; RuntimeError before `fit`.
+        where one is missing. The output "output" is as of `Network.to_onnx`, of a regression in units of the target.
+        What is raised is as there; RuntimeError before `fit`.
         """
         target = self.target
         with self.network.reading():
