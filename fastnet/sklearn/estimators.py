@@ -17,7 +17,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOptimizer
 from sklearn.utils.validation import validate_data
 
-from ..exchange import SKLEARN_ACTIVATIONS
+from ..exchange.scikit_learn import SKLEARN_ACTIVATIONS
 from .compiled import CompiledPerceptron, Training
 
 
