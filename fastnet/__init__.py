@@ -15,7 +15,6 @@ from fastnet_kernels.distribution import warn_of_mixture as _warn_of_mixture
 
 from . import callbacks, datasets, losses, metrics, plots, schedules, tables
 from .callbacks import CSVLogger, EarlyStopping, LearningRateLogger, ModelCheckpoint, TensorBoard
-from .exchange import from_sklearn, from_torch
 from .execution.cpu.device import set_num_threads
 from .gradient_check import check_gradients
 from .layers import (
@@ -72,6 +71,7 @@ __all__ = [
     "check_gradients",
     "compare",
     "datasets",
+    "from_onnx",
     "from_sklearn",
     "from_torch",
     "load",
@@ -81,20 +81,31 @@ __all__ = [
     "schedules",
     "set_num_threads",
     "tables",
+    "to_torch",
 ]
 
 if _typing.TYPE_CHECKING:
     from .benchmarks.comparison import compare
+    from .exchange.onnx import from_onnx
+    from .exchange.pytorch import from_torch, to_torch
+    from .exchange.scikit_learn import from_sklearn
 else:
+    _LATER = {
+        "compare": "benchmarks.comparison",
+        "from_onnx": "exchange.onnx",
+        "from_sklearn": "exchange.scikit_learn",
+        "from_torch": "exchange.pytorch",
+        "to_torch": "exchange.pytorch",
+    }
 
     def __getattr__(name):
-        """`compare`, once it is asked for: few programs do, and it brings every kernel as a subject of measurement."""
-        if name != "compare":
+        """What few programs ask for, once they do: `compare` brings every kernel as a subject of measurement."""
+        if name not in _LATER:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        from .benchmarks.comparison import compare
+        import importlib
 
-        globals()[name] = compare
-        return compare
+        globals()[name] = getattr(importlib.import_module(f".{_LATER[name]}", __name__), name)
+        return globals()[name]
 
 
 def __dir__() -> list[str]:

@@ -62,10 +62,10 @@ def _add_demo(commands: Any) -> None:
 def _add_compare(commands: Any) -> None:
     parser = commands.add_parser(
         "compare",
-        help="time kernels in every backend, or whole trainings against peers",
+        help="time kernels in every backend, whole trainings against peers, or fits against scikit-learn's",
         description="Time every kernel in NumPy (reference), on the CPU, where there is one on the GPU, and in PyTorch "
         "where it is installed, against the limit of this machine; or, with --peers, whole trainings against PyTorch, "
-        "JAX and others.",
+        "JAX and others; or, with --estimators, fits of fastnet.sklearn's estimators against scikit-learn's own.",
     )
     names = {"type": lambda text: text.split(","), "metavar": "A,B,..."}
     parser.add_argument("--kernels", **names, help="which kernels (default all)")
@@ -75,13 +75,18 @@ def _add_compare(commands: Any) -> None:
     parser.add_argument(
         "--peers", nargs="?", const=[], **names, help="compare with peers, all or these (extra [peers])"
     )
+    parser.add_argument(
+        "--estimators", nargs="?", const=[], **names, help="fits against scikit-learn's, of all data sets or these"
+    )
     parser.add_argument("--workloads", **names, help="with --peers: which workloads, or fits, say (default all)")
     parser.add_argument("--sweep", type=int, metavar="N", help="with --peers: N random shapes instead")
-    parser.add_argument("--dtype", default="float32", help="float32 (default) or float64")
+    parser.add_argument("--dtype", help="float32 (default) or float64 (default with --estimators)")
     parser.add_argument(
         "--threads", type=_integers, metavar="1,2,...", help="each number of threads in turn, as far as there are"
     )
-    parser.add_argument("--rounds", type=int, help="samples of each contestant (default 15; 7 with --peers)")
+    parser.add_argument(
+        "--rounds", type=int, help="samples of each contestant (default 15; 7 with --peers, 5 with --estimators)"
+    )
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print JSON instead of a table")
     form.add_argument("--csv", action="store_true", help="print CSV instead of a table")
@@ -103,23 +108,33 @@ def _compare(options: Any) -> int:
                 "--sweep chooses the workloads: leave --workloads out, or name random-0, random-1, ... there"
             )
         options.workloads = [f"random-{number}" for number in range(positive_integer("sweep", options.sweep))]
-    if options.peers is not None:
+    if options.peers is not None and options.estimators is not None:
+        raise ValueError("--peers and --estimators are two comparisons: choose one")
+    for chosen, instead in (("peers", "choose --workloads"), ("estimators", "give it names of data sets")):
         for name in ("kernels", "shapes", "backends", "layouts"):
-            if getattr(options, name) is not None:
-                raise ValueError(f"--{name} does not go with --peers: choose --workloads")
+            if getattr(options, chosen) is not None and getattr(options, name) is not None:
+                raise ValueError(f"--{name} does not go with --{chosen}: {instead}")
     if options.plot is not None:
         check_plot(options.plot)
-    rounds = {} if options.rounds is None else {"rounds": options.rounds}
-    if options.peers is not None:
+    given = {name: getattr(options, name) for name in ("rounds", "dtype") if getattr(options, name) is not None}
+    to_text = tables.kernels_text
+    if options.estimators is not None:
+        from .benchmarks.estimators import compare_estimators
+
+        to_text = tables.estimators_text
+        records = compare_estimators(
+            options.estimators or None, threads=options.threads or [1], progress=progress, **given
+        )
+    elif options.peers is not None:
         from .benchmarks.race import compare_peers
 
+        to_text = tables.peers_text
         records = compare_peers(
             options.workloads,
             options.peers or None,
-            dtype=options.dtype,
             threads=options.threads or [1],
             progress=progress,
-            **rounds,
+            **given,
         )
     else:
         from .benchmarks.comparison import compare
@@ -127,14 +142,12 @@ def _compare(options: Any) -> int:
         records = compare(
             options.kernels,
             options.shapes,
-            dtype=options.dtype,
             threads=options.threads,
             backends=options.backends,
             layouts=options.layouts or ["C"],
             progress=progress,
-            **rounds,
+            **given,
         )
-    to_text = tables.kernels_text if options.peers is None else tables.peers_text
     write = tables.as_json if options.json else tables.as_csv if options.csv else to_text
     print(write(records))
     if options.plot is not None:

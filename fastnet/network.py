@@ -23,7 +23,7 @@ from .metrics import Metric, named
 from .optimizers import SGD, Optimizer
 from .storage.model_file import ModelFileError
 from .storage.network_file import read, save
-from .storage.onnx_file import save_onnx
+from .storage.onnx.writing import save_onnx
 from .storage.writing import AnyPath
 from .summary import html_of, summary_of, table_of
 from .training import fitting
@@ -438,8 +438,8 @@ class Network(Trainable):
         """Write the network to an ONNX file, for ONNX Runtime and others: for predictions, in float32.
 
         Its input "X" is (m, *input_shape), its output "output" (m, n_L): the last layer's activations, as of
-        `predict_proba` for softmax; a sigmoid unit's is a column. The labels are in the file's metadata, as JSON. It
-        needs the extra [onnx].
+        `predict_proba` for softmax; a sigmoid unit's is a column. The file's metadata has the loss and the labels, as
+        JSON. `fastnet.from_onnx` reads it. It needs the extra [onnx].
 
         Raises
         ------

@@ -79,7 +79,7 @@ def html_of(network: Executor) -> str:
 def shortened(text: str, most: int = 48) -> str:
     """A text, or as many of its words as there is room for.
 
-    >>> shortened("age, sex, town", 12)
+    >>> shortened("age, sex, town", 13)
     'age, sex ...'
     """
     return text if len(text) <= most else text[: most - 3].rpartition(", ")[0] + " ..."

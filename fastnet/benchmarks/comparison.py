@@ -3,7 +3,7 @@
 import contextlib
 import importlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -134,7 +134,7 @@ def compare(
     modules = _chosen(backends, layouts, progress)
     records = []
     for count in counts:
-        with _threads(count, modules):
+        with on_threads(count, modules):
             for name, shape, layout in plan:
                 progress(f"{name} {'x'.join(map(str, shape))}{'' if layout == 'C' else f', {layout}'}")
                 case = make_case(name, shape, dtype, layout=layout)
@@ -207,8 +207,8 @@ def _error(backend: str, module: Any, case: Case, exact: Sequence[np.ndarray]) -
 
 
 @contextlib.contextmanager
-def _threads(count: int, modules: Mapping[str, Any]) -> Iterator[None]:
-    """Numba, PyTorch, and NumPy's BLAS where that can be done, on `count` threads."""
+def on_threads(count: int, modules: Mapping[str, Any] = MappingProxyType({})) -> Iterator[None]:
+    """Numba, PyTorch if it is among the modules, and NumPy's BLAS where that can be done, on `count` threads."""
     numba = imported("numba")
     before = numba.get_num_threads()
     numba.set_num_threads(count)

@@ -50,6 +50,8 @@ _TITLES = {
     "updates": "Updates of the parameters",
     "steps": "Trainings, a step, and inferences, a call",
     "fits": "Whole fits: 20 epochs of Adam",
+    "estimators": "Whole fits of scikit-learn's perceptrons, with their defaults",
+    "rows": "A prediction of one row",
 }
 
 
@@ -100,7 +102,8 @@ def _shared_out(pieces: Sequence[Sequence[Case]], count: int) -> list[list[Case]
 
 def draw(records: Sequence[Record], path: Path) -> list[Path]:
     """Write a picture a kind, and return the paths: `path` for a single picture, else with the kind in its name."""
-    found = _kernels(records) if "kernel" in records[0] else _peers(records)
+    of_kind = _kernels if "kernel" in records[0] else _estimators if "estimator" in records[0] else _peers
+    found = of_kind(records)
     pictures = {}
     for kind, picture in found.items():
         parts = picture.parts()
@@ -138,6 +141,22 @@ def _peers(records: Sequence[Record]) -> dict[str, Picture]:
         case = picture.panels.setdefault(_threads(record), {}).setdefault((record["workload"], about), {})
         if record["agrees"]:
             case[record["peer"]] = record["seconds"] / size
+    return found
+
+
+def _estimators(records: Sequence[Record]) -> dict[str, Picture]:
+    found: dict[str, Picture] = {}
+    for record in records:
+        for kind, name, unit, size in (
+            ("estimators", "seconds", "seconds", 1.0),
+            ("rows", "row_seconds", "microseconds", 1e-6),
+        ):
+            title, label = f"{_TITLES[kind]}, {record['dtype']}", f"{unit}, logarithmic (shorter is better)"
+            picture = found.setdefault(kind, Picture(title, label, False, {}))
+            about = f"{record['samples']}x{record['features']}"
+            case = picture.panels.setdefault(_threads(record), {}).setdefault((record["data"], about), {})
+            if record["agrees"]:
+                case[record["estimator"]] = record[name] / size
     return found
 
 
@@ -220,14 +239,20 @@ def _draw_panel(
     height: int,
 ) -> None:
     """The bars of one panel, each with its number at its end."""
-    numbers = [value for group in values.values() for value in group.values()]
+    # Of all panels: bars begin at the axis in each of them.
+    from matplotlib.ticker import LogLocator
+
+    numbers = [value for panel in picture.panels.values() for group in panel.values() for value in group.values()]
     if picture.shares:
         ax.set_xlim(0, 114)
         ax.set_xticks(range(0, 101, 20))
     else:
         ax.set_xscale("log")
         ax.set_xlim(min(numbers, default=1) / 2, max(numbers, default=1) * 4)
+        if max(numbers, default=1) < 20 * min(numbers, default=1):  # else there might be a single power of ten
+            ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         ax.xaxis.set_major_formatter(lambda value, _: f"{value:,g}")
+        ax.xaxis.set_minor_formatter("")
     start = ax.get_xlim()[0]
     for case, top in zip(cases, tops, strict=True):
         for place, name in enumerate(picture.contestants):

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from .estimators import OURS, THEIRS
 from .race import best_ratios, geometric_mean
 from .workloads import find_workload, group_of
 
@@ -94,6 +95,45 @@ def _peers_table(records: Sequence[Record], threads: int, unit: str, size: float
         text += f"\ngeometric mean of the best peer's time over fastnet's, {what}: {geometric_mean(trained):.2f}x"
         text += f"; slowest {min(trained):.2f}x, {sum(ratio < 1 for ratio in trained)} of {len(trained)} below 1x"
     return text
+
+
+def estimators_text(records: Sequence[Record]) -> str:
+    """A line a data set and number of threads: fits and predictions of both, how much sooner fastnet's are there."""
+    heads = ["data", "threads", "scikit-learn", "fastnet", "ratio", "of limit", "losses differ by"]
+    rows = [[*heads, "score", "fastnet's", "one row", "fastnet's", "ratio"]]
+    ratios: dict[int, list[tuple[float, float]]] = {}
+    for theirs in records:
+        if theirs["estimator"] != THEIRS:
+            continue
+        key = theirs["data"], theirs["threads"]
+        ours = next(r for r in records if r["estimator"] == OURS and (r["data"], r["threads"]) == key)
+        agrees = ours["agrees"]
+        if agrees:
+            ratios.setdefault(theirs["threads"], []).append((theirs["ratio"], theirs["row_ratio"]))
+        rows.append(
+            [
+                f"{theirs['data']} {theirs['samples']}x{theirs['features']}, {theirs['epochs']} epochs",
+                str(theirs["threads"]),
+                readable_time(theirs["seconds"]),
+                readable_time(ours["seconds"]),
+                f"{theirs['ratio']:.2f}x" if agrees else "void",
+                f"{ours['fraction']:.0%}",
+                f"{ours['difference']:.1e}",
+                f"{theirs['score']:.4f}",
+                f"{ours['score']:.4f}",
+                readable_time(theirs["row_seconds"]),
+                readable_time(ours["row_seconds"]),
+                f"{theirs['row_ratio']:.1f}x" if agrees else "void",
+            ]
+        )
+    lines = [as_text(rows)]
+    for threads, found in ratios.items():
+        fits, predictions = (geometric_mean(values) for values in zip(*found, strict=True))
+        lines.append(
+            f"geometric mean of scikit-learn's time over fastnet's, {threads} thread{'s' * (threads > 1)}: "
+            f"a fit {fits:.2f}x, a predict of one row {predictions:.1f}x; slowest fit {min(found)[0]:.2f}x"
+        )
+    return "\n".join(lines)
 
 
 def _time(record: Record, size: float) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from fastnet_kernels import codes
 
 from ..data.samples import ROWS_AT_ONCE
-from ..exchange import SKLEARN_ACTIVATIONS
+from ..exchange.scikit_learn import SKLEARN_ACTIVATIONS
 from ..execution.device import NO_ORDER, Updates
 from ..layers import Dense, Layer
 from ..network import Network

@@ -11,7 +11,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from ..callbacks import checked
 from ..checks import real_number
-from ..exchange import SKLEARN_ACTIVATIONS
+from ..exchange.scikit_learn import SKLEARN_ACTIVATIONS
 from ..layers import BatchNorm, Dense, Dropout, Layer
 from ..layers.stack import checked_layers
 from ..schedules import Schedule, as_schedule

@@ -18,7 +18,7 @@ from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOpti
 from sklearn.utils.validation import validate_data
 
 from ..data.targets import Classification, Task
-from ..exchange import SKLEARN_ACTIVATIONS
+from ..exchange.scikit_learn import SKLEARN_ACTIVATIONS
 from ..layers import Layer
 from ..network import Network
 from ..schedules import Schedule, checked_rates

@@ -21,6 +21,7 @@ from ..storage.network_file import read
 from ..storage.writing import AnyPath
 from ..training.history import History
 from .conversion import as_table
+from .onnx_file import save_table_onnx
 from .preprocessing import Preprocessing
 from .table import CATEGORY, Kind, Table
 from .target import REGRESSION, Target, Task
@@ -217,6 +218,17 @@ class TableModel:
         """
         table = {"target": self.target.to_json(), "columns": self.preprocessing.to_json()}
         self.network.save_with_table(path, json.dumps(table), training=training)
+
+    def to_onnx(self, path: AnyPath) -> None:
+        """Write columns, network and target to an ONNX file, for ONNX Runtime and others: for predictions, in float32.
+
+        Each column is an input of its name, (m, 1): of numbers in float32, NaN where one is missing, or of texts, empty
+        where one is missing. The output "output" is as of `Network.to_onnx`, of a regression in units of the target.
+        What is raised is as there; RuntimeError before `fit`.
+        """
+        target = self.target
+        with self.network.reading():
+            save_table_onnx(path, self.network, self.preprocessing, target)
 
     @classmethod
     def load(cls, path: AnyPath, *, device: str = "cpu") -> "TableModel":

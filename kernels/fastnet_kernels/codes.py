@@ -234,6 +234,7 @@ class Plan(NamedTuple):
     scores: int
     partials: int
     of_tasks: int
+    zeros: int  # as many as a block has rows, which nothing writes to
     scratch: int
     scratch_size: int
     amx_scratch: int

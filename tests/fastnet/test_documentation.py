@@ -45,8 +45,9 @@ def one_thread():
 @pytest.mark.usefixtures("one_thread")
 def test_python(page, tmp_path, monkeypatch):
     """The blocks of a page, in order, as one session in an empty folder."""
-    extras = {"scikit-learn": "sklearn", "matplotlib": "matplotlib"}
-    there = {"": True, "a GPU": False} | {name: bool(importlib.util.find_spec(extras[name])) for name in extras}
+    modules = {"scikit-learn": "sklearn", "matplotlib": "matplotlib", "PyTorch": "torch", "onnx": "onnx"}
+    there = {name: importlib.util.find_spec(module) is not None for name, module in modules.items()}
+    there |= {"": True, "a GPU": False}
     blocks = [code for needed, code in BLOCK.findall(page.read_text()) if there[needed]]
     monkeypatch.chdir(tmp_path)
     session = {}

@@ -1,14 +1,16 @@
 """Networks taken over from scikit-learn and PyTorch predict what they did there."""
 
 import doctest
-import importlib
+import pickle
+import sys
 
 import numpy as np
 import pytest
+from drawn import as_trained
 
 import fastnet as fn
+from fastnet.layers.activations import ACTIVATIONS
 
-MODULE = importlib.import_module("fastnet.exchange")
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((50, 7))
 
@@ -21,11 +23,15 @@ def perceptrons():
     return neural_network
 
 
-@pytest.mark.parametrize(("name", "package"), [("from_sklearn", "sklearn"), ("from_torch", "torch")])
+@pytest.mark.parametrize(
+    ("name", "package"),
+    [("from_sklearn", "sklearn"), ("from_torch", "torch"), ("to_torch", "torch"), ("from_onnx", "onnx")],
+)
 def test_examples(name, package):
     """Of the docstrings, where there is what they import."""
     pytest.importorskip(package)
-    (found,) = doctest.DocTestFinder(recurse=False).find(getattr(MODULE, name), name, module=MODULE)
+    function = getattr(fn, name)
+    (found,) = doctest.DocTestFinder(recurse=False).find(function, name, module=sys.modules[function.__module__])
     assert found.examples
     assert doctest.DocTestRunner().run(found).failed == 0
 
@@ -138,9 +144,84 @@ def hooked(nn):
         (lambda nn: nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 2).double()), ValueError, "float32 and float64"),
         (lambda nn: nn.Sequential(nn.Linear(2, 3), nn.Softplus(threshold=1)), ValueError, "module 1, Softplus"),
         (lambda nn: nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3)), ValueError, "end with Dense"),
-        (lambda nn: nn.Sequential(nn.LayerNorm(3), nn.Linear(3, 2)), ValueError, "begin with Linear"),
+        (lambda nn: nn.Sequential(nn.MaxPool2d(2), nn.Linear(3, 2)), ValueError, "module 0, MaxPool2d.*input_shape="),
+        (lambda nn: nn.Sequential(nn.Linear(2, 3), nn.LogSoftmax(1)), ValueError, "module 1, LogSoftmax.*'softmax'"),
+        (lambda nn: nn.Sequential(nn.Flatten()), ValueError, "no layers with parameters"),
     ],
 )
 def test_sequentials_that_are_refused(torch, make, error, message):
     with pytest.raises(error, match=message):
         fn.from_torch(make(torch.nn))
+
+
+# ---------------------------------------------------------------- back to PyTorch
+
+
+SETTINGS = {"leaky_relu": {"slope": 0.2}, "elu": {"alpha": 0.7}}
+NETWORKS = {
+    "activations": ([fn.Dense(6, name, **SETTINGS.get(name, {})) for name in ACTIVATIONS if name != "softmax"], (7,)),
+    "norms": (
+        [
+            *[fn.Rescale(0.5, -0.25), fn.BatchNorm(momentum=0.3), fn.Dense(6), fn.LayerNorm("gelu", epsilon=1e-2)],
+            *[fn.Dropout(0.3), fn.Dense(5, trainable=False), fn.BatchNorm("elu", trainable=False), fn.Dense(4)],
+            fn.LayerNorm("leaky_relu"),
+        ],
+        (7,),
+    ),
+    "LayerNorm first": ([fn.LayerNorm("tanh")], (7,)),
+    "images": ([fn.Rescale(1 / 255), fn.MaxPool2D((2, 3), stride=1), fn.Dropout(0.1), fn.MaxPool2D(2)], (7, 8, 3)),
+    "one channel": ([fn.MaxPool2D(2), fn.MaxPool2D(2, stride=(1, 2))], (9, 8)),
+    "signals": ([fn.MaxPool1D(3, stride=2), fn.Dense(5, "relu")], (12, 4)),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_to_torch_and_back(torch, name, dtype):
+    layers, shape = NETWORKS[name]
+    net = as_trained(fn.Network([*layers, fn.Dense(3, "softmax")], dtype=dtype).build(shape), RNG)
+    X = RNG.standard_normal((11, *shape)).astype(dtype)
+    module = fn.to_torch(net)
+    channels_first = np.moveaxis(X, -1, 1) if name in ("images", "signals") else X
+    with torch.no_grad():
+        found = module(torch.tensor(np.ascontiguousarray(channels_first))).numpy()
+    assert found.dtype == dtype
+    limit = 1e-12 if dtype == "float64" else 1e-6
+    np.testing.assert_allclose(found, net.outputs(X), rtol=limit, atol=limit)
+    again = fn.from_torch(module, input_shape=None if len(shape) == 1 else shape)
+    assert repr(again) == repr(net)
+    assert again.input_shape == net.input_shape
+    for key, array in net.parameters.items():
+        assert np.array_equal(again.parameters[key], array), key
+
+
+def test_a_module_owns_its_parameters_and_can_be_pickled(torch):
+    net = fn.Network([fn.Rescale(2.0), fn.Dense(1)]).build(2)
+    module = fn.to_torch(net)
+    net.parameters["W1"][...] = 7
+    assert (module[1].weight != 7).all()
+    assert list(module.state_dict()) == ["1.weight", "1.bias"]
+    assert not module.training
+    again = pickle.loads(pickle.dumps(module))
+    with torch.no_grad():
+        assert torch.equal(again(torch.ones(1, 2)), module(torch.ones(1, 2)))
+
+
+def test_logarithms_of_probabilities(torch):
+    module = torch.nn.Sequential(torch.nn.Linear(7, 3), torch.nn.LogSoftmax(1)).double()
+    with torch.no_grad():
+        expected = module(torch.tensor(X)).exp().numpy()
+    np.testing.assert_allclose(fn.from_torch(module, output="softmax").predict_proba(X), expected, atol=1e-12)
+
+
+def test_to_torch_refuses(torch):
+    with pytest.raises(TypeError, match="dict is no fastnet"):
+        fn.to_torch({})
+    with pytest.raises(ValueError, match="no parameters yet"):
+        fn.to_torch(fn.Network([fn.Dense(1)]))
+
+
+def test_parameters_that_do_not_fit_take_no_memory(torch):
+    nn = torch.nn
+    with pytest.raises(ValueError, match=r"W2 is \(1000000, 1\)"):
+        fn.from_torch(nn.Sequential(nn.Linear(1, 10**6), nn.Linear(1, 10**6), nn.Linear(1, 1)))

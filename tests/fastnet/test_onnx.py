@@ -4,14 +4,12 @@ import json
 
 import numpy as np
 import pytest
+from drawn import as_trained, random_network
 
 import fastnet as fn
-from fastnet.layers.activations import ACTIVATIONS
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
-
-HIDDEN = [name for name in ACTIVATIONS if name != "softmax"]
 
 
 def outputs_of(path, X):
@@ -21,43 +19,12 @@ def outputs_of(path, X):
     return found
 
 
-def random_network(rng):
-    """Layers of all kinds and the shape of a sample."""
-    layers, shape = [], (int(rng.integers(1, 40)),)
-    if rng.random() < 0.3:
-        layers.append(fn.Rescale(float(rng.uniform(0.1, 2)), float(rng.choice([0, -0.5]))))
-    kind = rng.integers(0, 4)
-    if kind == 1:
-        shape = (int(rng.integers(3, 12)), int(rng.integers(1, 5)))
-        layers.append(fn.MaxPool1D(int(rng.integers(1, 4)), stride=int(rng.integers(1, 3))))
-    if kind > 1:
-        shape = tuple(rng.integers(3, 9, 2).tolist()) + ((int(rng.integers(1, 4)),) if kind == 3 else ())
-        layers.append(fn.MaxPool2D((int(rng.integers(1, 4)), 2), stride=int(rng.integers(1, 3))))
-    for _ in range(rng.integers(0, 4)):
-        activation = str(rng.choice(HIDDEN))
-        settings = {"slope": float(rng.uniform(0, 0.5)), "alpha": float(rng.uniform(0.5, 2))}
-        norm = rng.integers(0, 3)
-        units = int(rng.integers(1, 40))
-        if norm == 0:
-            layers.append(fn.Dense(units, activation, **settings))
-        else:
-            kind_of_norm = fn.BatchNorm if norm == 1 else fn.LayerNorm
-            layers += [fn.Dense(units), kind_of_norm(activation, epsilon=float(rng.choice([1e-5, 1e-2])))]
-        if rng.random() < 0.3:
-            layers.append(fn.Dropout(0.3))
-    last = str(rng.choice(["softmax", "sigmoid", "linear"]))
-    return [*layers, fn.Dense(int(rng.integers(2, 10)), last)], shape
-
-
 @pytest.mark.parametrize("seed", range(200))
 def test_random_networks_predict_the_same(seed, tmp_path):
     rng = np.random.default_rng(seed)
     layers, shape = random_network(rng)
     dtype = "float64" if seed % 4 == 0 else "float32"
-    net = fn.Network(layers, dtype=dtype, seed=seed).build(shape)
-    for name, array in net.parameters.items():  # what a training would have left
-        array[...] = rng.uniform(0.3, 1.5, array.shape) if name.startswith(("gamma", "variance")) else array
-        array[...] += rng.normal(0, 0.1, array.shape) if name.startswith(("b", "mean")) else 0
+    net = as_trained(fn.Network(layers, dtype=dtype, seed=seed).build(shape), rng)
     X = rng.standard_normal((int(rng.integers(1, 9)), *shape))
     net.to_onnx(tmp_path / "net.onnx")
     found = outputs_of(tmp_path / "net.onnx", X)

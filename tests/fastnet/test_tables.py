@@ -535,3 +535,38 @@ def test_damaged_tables_in_files_are_refused(tmp_path):
         write(path, metadata | {"table": text}, arrays)
         with pytest.raises(fn.ModelFileError, match="damaged fastnet model"):
             fn.TableModel.load(path)
+
+
+@pytest.mark.parametrize("target", ["price", "dear", "town"])
+def test_onnx_files_prepare_the_columns(target, tmp_path):
+    onnx, onnxruntime = pytest.importorskip("onnx"), pytest.importorskip("onnxruntime")
+    model = fn.TableModel(target, hidden=[8, fn.BatchNorm("gelu")], dtype="float64")
+    model.fit(people(), epochs=5, verbose=False)
+    path = tmp_path / "model.onnx"
+    model.to_onnx(path)
+    onnx.checker.check_model(onnx.load(path), full_check=True)
+    new = {name: values for name, values in people(33, 4).items() if name != target}
+    if "town" in new:
+        new["town"][:3] = ["", "Rome", "Ulm"]
+    table = as_table(
+        {
+            name: [value or None if isinstance(value, str) else value for value in values.tolist()]
+            for name, values in new.items()
+        }
+    )
+    feed = {}
+    for name in model.preprocessing.kinds:
+        column = table[name]
+        is_number = isinstance(column, Numbers)
+        feed[name] = (column.values.astype(np.float32) if is_number else np.array(column.texts(), object))[
+            :, np.newaxis
+        ]
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    assert {each.name for each in session.get_inputs()} == set(feed)
+    (found,) = session.run(["output"], feed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        expected = model.predict(table) if target == "price" else model.predict_proba(table)
+    if target == "dear":
+        expected = expected[:, 1]
+    np.testing.assert_allclose(found.reshape(expected.shape), expected, rtol=1e-4, atol=1e-5)

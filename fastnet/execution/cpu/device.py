@@ -77,6 +77,7 @@ class ExecutionContext:
     rows: np.ndarray  # of a mini-batch
     idle: list[Any] = field(default_factory=list)  # where it goes when nobody uses it
     shares: dict[tuple[int, int, bool], Share] = field(default_factory=dict)  # by mode, samples and `plain`
+    lasts: set[int] = field(default_factory=lambda: {0})  # samples of last mini-batches that all is loaded for
     # The single mini-batch that the run before has trained on: a plan that keeps inputs has left them in the workspace.
     inputs_of: Callable[[], Batches | None] = _no_batches
 
@@ -161,8 +162,9 @@ class CPU:
 
     def prepare_last(self, context: ExecutionContext, batches: Batches) -> None:
         left = batches.m % batches.batch_size
-        if left:
+        if left not in context.lasts:
             self.prepare(components.of_tail(context.plan, left, self.target, self.panel // 2))
+            context.lasts.add(left)
 
     def execute(
         self,
@@ -182,8 +184,7 @@ class CPU:
     ) -> int:
         if self._run is None:
             self.prepare()
-        if batches.m % batches.batch_size:
-            self.prepare_last(context, batches)
+        self.prepare_last(context, batches)
         updates = updates or self._no_updates
         plain = updates.states[0].size == 0
         workers = self._workers(context, mode, parameters.size, min(batches.batch_size, batches.m), plain=plain)

@@ -238,6 +238,7 @@ def make_plan(
         scores=workspace.take(m),
         partials=workspace.take(partials),
         of_tasks=workspace.take(2 * len(tasks) + 1),
+        zeros=workspace.take(rows),
         scratch=workspace.take(chunks.scratch * workers),
         scratch_size=chunks.scratch,
         amx_scratch=chunks.amx_offset,

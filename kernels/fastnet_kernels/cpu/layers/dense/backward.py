@@ -54,10 +54,13 @@ def _dense_backward_packed(job, scratch, l, first_block, last_block):
 def _dense_backward(job, scratch, l, first_block, last_block):
     """dA_prev = W^T dZ of a dense layer, for some blocks."""
     plan, workspace = job.plan, job.workspace
+    is_added = plan.layout == SAMPLE_MAJOR or plan.layers[l, USES_AMX] or plan.layers[l, PACKS_W]
     for block in range(first_block, last_block):
-        dA_prev = numbers_of(job, l - 1, DZ_OFFSET, block)
-        for j in range(dA_prev.size):
-            dA_prev[j] = 0
+        # Columns that gemm leaves out are 0, too: products of whole blocks read them.
+        if is_added or columns_of(job, l, block) < plan.block_rows:
+            dA_prev = numbers_of(job, l - 1, DZ_OFFSET, block)
+            for j in range(dA_prev.size):
+                dA_prev[j] = 0
     n, n_in, one = plan.layers[l, N_OUT], plan.layers[l, N_IN], workspace.dtype.type(1)
     if plan.layout == SAMPLE_MAJOR:
         _dense_backward_rows(job, l)
@@ -68,9 +71,10 @@ def _dense_backward(job, scratch, l, first_block, last_block):
     elif plan.layers[l, PACKS_W]:
         _dense_backward_packed(job, scratch, l, first_block, last_block)
     else:
+        zeros = Matrix(workspace, plan.zeros, 0, 1)  # the same row for all of them
         for block in range(first_block, last_block):
             dA, dZ = units_of(job, l - 1, DZ_OFFSET, block), units_of(job, l, DZ_OFFSET, block)
-            gemm(n_in, columns_of(job, l, block), n, one, dA, dA, transposed_weights_of(job, l), dZ, NO_PREFETCH)
+            gemm(n_in, columns_of(job, l, block), n, one, dA, zeros, transposed_weights_of(job, l), dZ, NO_PREFETCH)
 
 
 @inner

@@ -5,40 +5,32 @@ ONNX has channels before rows and columns, (m, c, h, w): images stay (m, h, w, c
 
 import json
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..data.targets import Classification
-from ..layers import BatchNorm, Dense, Dropout, Layer, LayerNorm, MaxPool1D, MaxPool2D, Shape
-from ..layers.base import Node
-from ..layers.stack import nodes_of, rescale_of
-from ..training.trainable import Trainable
-from .writing import AnyPath, replacing
+from ...data.targets import Classification
+from ...layers import BatchNorm, Dense, Dropout, Layer, LayerNorm, MaxPool1D, MaxPool2D, Shape
+from ...layers.base import Node
+from ...layers.stack import nodes_of, rescale_of
+from ...training.trainable import Trainable
+from ..writing import AnyPath, replacing
+from .package import onnx_package
 
-_OPSET, _IR_VERSION = 17, 8  # LayerNormalization is in this one, and ONNX Runtime reads both from 1.12 on
+# LayerNormalization is in opset 17, and ONNX Runtime reads all of these from 1.12 on.
+_OPSETS, _IR_VERSION = {"": 17, "ai.onnx.ml": 3}, 8
 _MOST_BYTES = 1 << 31  # of a protocol buffer
 
 
-def _onnx() -> Any:
-    try:
-        import onnx
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            "ONNX files need the package onnx: pip install 'fastnet-numba[onnx]'", name="onnx"
-        ) from error
-    return onnx
+class Graph:
+    """Nodes that are added one after the other, each to the output of the one before, the first to `current`."""
 
-
-class _Graph:
-    """Nodes that are added one after the other, each to the output of the one before."""
-
-    def __init__(self, onnx: Any) -> None:
+    def __init__(self, onnx: Any, current: str = "X") -> None:
         self.helper, self.from_array = onnx.helper, onnx.numpy_helper.from_array
         self.nodes: list[Any] = []
         self.constants: list[Any] = []
-        self.current = "X"
+        self.current = current
 
     def constant(self, name: str, value: Any, dtype: Any = np.float32) -> str:
         if dtype is np.float32:
@@ -58,7 +50,7 @@ class _Graph:
         self.add("Reshape", self.constant(f"shape_{len(self.nodes)}", (-1, *shape), np.int64))
 
 
-def _gelu(graph: _Graph, layer: Layer) -> None:
+def _gelu(graph: Graph, layer: Layer) -> None:
     """z (1 + erf(z / sqrt(2))) / 2: an operator of its own is in newer versions only."""
     z = graph.current
     graph.add("Mul", graph.constant(f"root_{len(graph.nodes)}", math.sqrt(0.5)))
@@ -68,20 +60,20 @@ def _gelu(graph: _Graph, layer: Layer) -> None:
     graph.add("Mul", graph.constant(f"half_{len(graph.nodes)}", 0.5))
 
 
-def _silu(graph: _Graph, layer: Layer) -> None:
+def _silu(graph: Graph, layer: Layer) -> None:
     z = graph.current
     graph.add("Mul", of=[z, graph.add("Sigmoid")])
 
 
-def _plain(operator: str, **settings: Callable[[Layer], float]) -> Callable[[_Graph, Layer], None]:
-    def add(graph: _Graph, layer: Layer) -> None:
+def _plain(operator: str, **settings: Callable[[Layer], float]) -> Callable[[Graph, Layer], None]:
+    def add(graph: Graph, layer: Layer) -> None:
         numbers: dict[str, Any] = {name: _number(name, value(layer)) for name, value in settings.items()}
         graph.add(operator, **numbers)
 
     return add
 
 
-_ACTIVATIONS: dict[str, Callable[[_Graph, Any], object]] = {
+_ACTIVATIONS: dict[str, Callable[[Graph, Any], object]] = {
     "linear": lambda graph, layer: None,
     "sigmoid": _plain("Sigmoid"),
     "tanh": _plain("Tanh"),
@@ -104,24 +96,32 @@ class _Given(NamedTuple):
     parameters: dict[str, np.ndarray]
 
 
-def _dense(graph: _Graph, given: _Given, names: dict[str, str]) -> None:
+def _dense(graph: Graph, given: _Given, names: dict[str, str]) -> None:
     if len(given.node.input_shape) > 1:
         graph.reshape((given.node.n_in,))
     graph.add("Gemm", names["W"], names["b"], transB=1)
 
 
-def _batch_norm(graph: _Graph, given: _Given, names: dict[str, str]) -> None:
+def _batch_norm(graph: Graph, given: _Given, names: dict[str, str]) -> None:
     layer: Any = given.node.layer
     four = (names[name] for name in ("gamma", "beta", "mean", "variance"))
-    graph.add("BatchNormalization", *four, epsilon=_number("epsilon", layer.epsilon))
+    # momentum is the share of what was remembered there, and that of the mini-batch here.
+    settings = {"epsilon": _number("epsilon", layer.epsilon), "momentum": 1 - layer.momentum}
+    graph.add("BatchNormalization", *four, **settings)
 
 
-def _layer_norm(graph: _Graph, given: _Given, names: dict[str, str]) -> None:
+def _layer_norm(graph: Graph, given: _Given, names: dict[str, str]) -> None:
     layer: Any = given.node.layer
     graph.add("LayerNormalization", names["gamma"], names["beta"], axis=-1, epsilon=_number("epsilon", layer.epsilon))
 
 
-def _max_pool(graph: _Graph, given: _Given, names: dict[str, str]) -> None:
+def _dropout(graph: Graph, given: _Given, names: dict[str, str]) -> None:
+    """Nothing is left out of predictions: it is for whoever goes on training."""
+    layer: Any = given.node.layer
+    graph.add("Dropout", graph.constant(f"rate_{len(graph.nodes)}", layer.rate))
+
+
+def _max_pool(graph: Graph, given: _Given, names: dict[str, str]) -> None:
     layer: Any = given.node.layer
     shape = given.node.input_shape
     one = (1,) * (2 - layer.axes)
@@ -133,11 +133,11 @@ def _max_pool(graph: _Graph, given: _Given, names: dict[str, str]) -> None:
     graph.reshape(given.node.output_shape)
 
 
-_LAYERS: dict[type[Layer], Callable[[_Graph, _Given, dict[str, str]], object]] = {
+_LAYERS: dict[type[Layer], Callable[[Graph, _Given, dict[str, str]], object]] = {
     Dense: _dense,
     BatchNorm: _batch_norm,
     LayerNorm: _layer_norm,
-    Dropout: lambda graph, given, names: None,  # nothing is left out of predictions
+    Dropout: _dropout,
     MaxPool1D: _max_pool,
     MaxPool2D: _max_pool,
 }
@@ -166,42 +166,69 @@ def _layers_of(network: Trainable, shape: Shape) -> Iterator[_Given]:
         yield _Given(node, {name: _in_float32(f"{name}{node.number}", array) for name, array in arrays.items()})
 
 
-def model_of(network: Trainable) -> Any:
-    """The network as an `onnx.ModelProto`; ValueError before it is built, and for what such a file cannot hold."""
-    network.require_parameters()
-    shape, onnx = network.input_shape, _onnx()
-    assert shape is not None
-    if network.buffer.size * 4 >= _MOST_BYTES:
-        raise ValueError("the network has parameters of more than 2 GB, which an ONNX file cannot hold: use save")
-    graph = _Graph(onnx)
+def add_network(graph: Graph, network: Trainable) -> int:
+    """Add the nodes of a built network to `graph.current`, samples (m, *input_shape); returns how many outputs it has.
+
+    Raises ValueError for what an ONNX file cannot hold.
+    """
+    assert network.input_shape is not None
     rescale = rescale_of(network.layers)
     if rescale.scale != 1:
         graph.add("Mul", graph.constant("scale", _number("scale", rescale.scale)))
     if rescale.shift != 0:
         graph.add("Add", graph.constant("shift", rescale.shift))
-    for given in _layers_of(network, shape):
+    for given in _layers_of(network, network.input_shape):
         layer, number = given.node.layer, given.node.number
         names = {name: graph.constant(f"{name}{number}", array) for name, array in given.parameters.items()}
         _LAYERS[type(layer)](graph, given, names)
         _ACTIVATIONS[layer.activation_name](graph, layer)
+    return given.node.n_out
+
+
+def metadata_of(network: Trainable) -> dict[str, str]:
+    """What outputs mean: the loss, its setting and, of a classification, the labels, each as JSON."""
+    loss = network.loss_and_setting
+    found = {"loss": json.dumps(loss.name), "loss_setting": json.dumps(loss.setting)}
+    if isinstance(network.task, Classification):
+        found["labels"] = json.dumps(network.task.labels.tolist())
+    return found
+
+
+def model_of(network: Trainable) -> Any:
+    """The network as an `onnx.ModelProto`; ValueError before it is built, and for what such a file cannot hold."""
+    network.require_parameters()
+    shape, onnx = network.input_shape, onnx_package()
+    assert shape is not None
+    if network.buffer.size * 4 >= _MOST_BYTES:
+        raise ValueError("the network has parameters of more than 2 GB, which an ONNX file cannot hold: use save")
+    graph = Graph(onnx)
+    n_outputs = add_network(graph, network)
+    samples = onnx.helper.make_tensor_value_info("X", onnx.TensorProto.FLOAT, ["m", *shape])
+    return finished(graph, [samples], n_outputs, metadata_of(network))
+
+
+def finished(graph: Graph, inputs: Sequence[Any], n_outputs: int, metadata: Mapping[str, str]) -> Any:
+    """A checked `onnx.ModelProto` of what has been added to a graph, whose last node makes (m, n_outputs), "output"."""
+    onnx = onnx_package()
     graph.add("Identity")
     graph.nodes[-1].output[0] = "output"
-    n_outputs = given.node.n_out
-    float32, describe = onnx.TensorProto.FLOAT, onnx.helper.make_tensor_value_info
-    made = onnx.helper.make_graph(
-        graph.nodes, "fastnet", [describe("X", float32, ["m", *shape])],
-        [describe("output", float32, ["m", n_outputs])], graph.constants,
-    )  # fmt: skip
-    opset = onnx.helper.make_opsetid("", _OPSET)
-    model = onnx.helper.make_model(made, opset_imports=[opset], ir_version=_IR_VERSION, producer_name="fastnet")
-    if isinstance(network.task, Classification):
-        onnx.helper.set_model_props(model, {"labels": json.dumps(network.task.labels.tolist())})
+    output = onnx.helper.make_tensor_value_info("output", onnx.TensorProto.FLOAT, ["m", n_outputs])
+    made = onnx.helper.make_graph(graph.nodes, "fastnet", inputs, [output], graph.constants)
+    domains = {node.domain for node in graph.nodes}
+    opsets = [onnx.helper.make_opsetid(domain, _OPSETS[domain]) for domain in sorted({"", *domains})]
+    model = onnx.helper.make_model(made, opset_imports=opsets, ir_version=_IR_VERSION, producer_name="fastnet")
+    onnx.helper.set_model_props(model, dict(metadata))
     onnx.checker.check_model(model, full_check=True)
     return model
 
 
-def save_onnx(network: Trainable, path: AnyPath) -> None:
-    """Write `model_of` the network to a file, which is replaced whole or not at all."""
-    content = model_of(network).SerializeToString()
+def write_model(model: Any, path: AnyPath) -> None:
+    """Write an `onnx.ModelProto` to a file, which is replaced whole or not at all."""
+    content = model.SerializeToString()
     with replacing(path) as file:
         file.write(content)
+
+
+def save_onnx(network: Trainable, path: AnyPath) -> None:
+    """Write `model_of` the network to a file."""
+    write_model(model_of(network), path)

@@ -1,0 +1,87 @@
+"""Networks from the layers of other libraries, put together one after the other."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..execution.layout import slots_of
+from ..layers import BatchNorm, Dense, Layer, LayerNorm, Shape
+from ..layers.stack import checked_shape, nodes_of
+from ..losses import Loss
+from ..network import Network
+
+_USUAL = {"slope": 0.01, "alpha": 1.0}  # of the activations of a normalisation, which has no settings for them
+
+
+@dataclass
+class Part:
+    """A layer to be: its class, its settings, and its parameters by their names, but those that stay as they start."""
+
+    kind: type[Layer]
+    settings: dict[str, Any]
+    arrays: dict[str, np.ndarray]
+
+    @property
+    def is_activated(self) -> bool:
+        return "activation" in self.settings
+
+
+class Assembly:
+    """Layers in a row with their parameters, to become a network; ValueError where they cannot."""
+
+    def __init__(self) -> None:
+        self.parts: list[Part] = []
+
+    def add(self, kind: type[Layer], settings: dict[str, Any], arrays: dict[str, np.ndarray] | None = None) -> Part:
+        """One more layer."""
+        self.parts.append(Part(kind, settings, arrays or {}))
+        return self.parts[-1]
+
+    @property
+    def open_part(self) -> Part | None:
+        """The last layer, if it has a gain and a bias, and no activation yet."""
+        last = self.parts[-1] if self.parts else None
+        return (
+            last if last is not None and last.kind in (Dense, BatchNorm, LayerNorm) and not last.is_activated else None
+        )
+
+    def activate(self, settings: dict[str, Any]) -> None:
+        """Give the last layer its activation, and the settings of that."""
+        last = self.open_part
+        if last is None:
+            raise ValueError("here an activation follows a dense layer or a normalisation directly")
+        if last.kind is not Dense:
+            if any(settings.get(name, usual) != usual for name, usual in _USUAL.items()):
+                raise ValueError("behind a normalisation LeakyReLU has slope 0.01 here, and ELU alpha 1")
+            settings = {"activation": settings["activation"]}
+        last.settings.update(settings)
+
+    def network(self, shape: Shape, output: str | None, loss: Loss | None = None) -> Network:
+        """The network for samples of `shape`; `output` is an activation of the last layer, which has none."""
+        if not self.parts or self.parts[-1].kind is not Dense:
+            raise ValueError("it does not end with a dense layer and its activation: fastnet's networks end with Dense")
+        if output is not None:
+            if self.parts[-1].is_activated:
+                raise ValueError(f"output={output!r}: there is an activation at the end already, so leave it out")
+            self.parts[-1].settings["activation"] = output
+        dtypes = sorted({str(array.dtype) for part in self.parts for array in part.arrays.values()})
+        if len(dtypes) > 1:
+            raise ValueError(f"it has parameters of {' and '.join(dtypes)}: make them float32 or float64, all of them")
+        net = Network([part.kind(**part.settings) for part in self.parts], loss=loss, dtype=dtypes[0])
+        given: dict[str, np.ndarray] = {}
+        number = 0
+        for part in self.parts:
+            number += part.kind.begins_number
+            given |= {f"{name}{number}": array for name, array in part.arrays.items()}
+        shape = checked_shape(net.layers, shape)
+        slots = slots_of(nodes_of(net.layers, shape), net.dtype)
+        for slot in slots:  # before there is memory for them
+            if slot.name in given and given[slot.name].shape != slot.shape:
+                raise ValueError(
+                    f"{slot.name} is {given[slot.name].shape}, and {slot.shape} would fit the layer before it"
+                )
+        net.allocate_untrained(shape)
+        for slot in slots:
+            net.parameters[slot.name][...] = given.get(slot.name, slot.parameter.value)
+        return net

@@ -1,0 +1,171 @@
+"""The layers of an ONNX file so far, and how the value behind them lies.
+
+ONNX has channels before rows and columns. Which unit of a layer a number of a tensor is, is kept beside it, so that
+columns of the next W can be put in order.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..checks import all_finite
+from ..layers import Dense, Rescale, Shape
+from ..losses import Loss
+from ..network import Network
+from ..storage.onnx.graph import Graph
+from .assembly import Assembly
+
+_MOST_NUMBERS = 1 << 22  # of a sample, whose shape is a mere claim until a parameter has it
+
+
+class Reader:
+    """The layers so far, and how the value behind them lies.
+
+    `shape` is that of a sample behind the last layer here, and `order` (of the shape of a sample there) says of each
+    number which unit it is here; both are None as long as nobody has said how many features there are. `affine` is a
+    scale and a shift that are part of no layer yet.
+    """
+
+    def __init__(self, graph: Graph, output: str | None) -> None:
+        self.graph, self.output = graph, output
+        self.assembly = Assembly()
+        self.shape: Shape | None = None
+        self.order: np.ndarray | None = None
+        self.input_shape: Shape | None = None
+        self.affine: tuple[np.ndarray, np.ndarray] | None = None
+        self.casts: set[str] = set()
+        given = graph.input_shape
+        if given is not None and len(given) < 2:
+            raise ValueError(f"the input {graph.input} has {len(given)} axes: samples (m, n) or images are supported")
+        self.batch = given[0] if given is not None else None
+        if given is not None:
+            extents = tuple(extent for extent in given[1:] if extent is not None)
+            if len(extents) == len(given) - 1:
+                self.begin_with(extents)
+
+    def begin_with(self, shape: Shape) -> None:
+        """Samples of this shape, or as many features."""
+        if min(shape) < 1 or math.prod(shape) > _MOST_NUMBERS:
+            raise ValueError(f"samples of shape {shape} are not supported: {_MOST_NUMBERS} numbers at the most")
+        self.input_shape = self.shape = shape
+        self.order = ordered(shape)
+
+    def known_order(self, n: int | None = None) -> np.ndarray:
+        """`order`; if it is unknown yet, that of n features."""
+        if self.order is None:
+            if n is None:
+                raise ValueError("the file does not say what shape samples have: export it with fixed sizes")
+            self.begin_with((n,))
+        assert self.order is not None
+        return self.order
+
+    def features(self, n: int) -> np.ndarray:
+        """`order` of n features (m, n); ValueError for others."""
+        order = self.known_order(n)
+        if order.shape != (n,):
+            raise ValueError(f"it takes features (m, {n}), and gets (m, {', '.join(map(str, order.shape))})")
+        return order
+
+    def vector(self, constant: np.ndarray | None) -> np.ndarray:
+        """A constant that is added to or multiplied with each sample: one number (), or one a unit (n,)."""
+        if constant is None or constant.dtype.kind not in "fi":
+            raise ValueError("it takes no constant of numbers")
+        if not np.isfinite(constant).all():
+            raise ValueError("its constant holds NaN or infinity")
+        if constant.size == 1 and self.order is None:
+            return np.array(exact(constant))
+        order = self.known_order(constant.shape[-1] if constant.ndim else None)
+        shape = (1, *order.shape)
+        if constant.ndim > len(shape) or np.broadcast_shapes(constant.shape, shape) != shape:
+            raise ValueError(f"it takes a constant of shape {constant.shape} and samples of shape {order.shape}")
+        if constant.size == 1:
+            return np.array(exact(constant))
+        found = np.empty(order.size)
+        found[order.ravel()] = np.broadcast_to(constant, shape).ravel()
+        return found
+
+    def scale_and_shift(self, scale: np.ndarray, shift: np.ndarray) -> None:
+        """scale * x + shift: part of the layer before it, if that has no activation, else of the one behind it."""
+        part = self.assembly.open_part
+        if part is None:
+            before = self.affine or (np.array(1.0), np.array(0.0))
+            self.affine = (scale * before[0], scale * before[1] + shift)
+            return
+        gain, bias = ("W", "b") if part.kind is Dense else ("gamma", "beta")
+        by_row = scale[:, None] if scale.ndim and part.kind is Dense else scale
+        part.arrays[gain] = as_dtype(part.arrays[gain] * by_row, part.arrays[gain].dtype)
+        part.arrays[bias] = as_dtype(part.arrays[bias] * scale + shift, part.arrays[bias].dtype)
+
+    def rescale_first(self) -> None:
+        """What is done alike to all inputs is a layer of its own."""
+        if self.affine is not None and not self.assembly.parts and self.affine[0].ndim == self.affine[1].ndim == 0:
+            self.assembly.add(Rescale, {"scale": float(self.affine[0]), "shift": float(self.affine[1])})
+            self.affine = None
+
+    def refuse_affine(self) -> None:
+        """ValueError for a scale and a shift that belong to no layer here."""
+        self.rescale_first()
+        if self.affine is not None:
+            raise ValueError("before it numbers are scaled or shifted: that is supported before a dense layer only")
+
+    def add_dense(self, W: np.ndarray, b: np.ndarray) -> None:
+        order = self.features(W.shape[1])
+        self.rescale_first()
+        W = in_place(W, order)
+        if self.affine is not None:
+            scale, shift = self.affine
+            b = as_dtype(b + W.astype(np.float64) @ np.broadcast_to(shift, W.shape[1]), W.dtype)
+            W, self.affine = as_dtype(W * scale, W.dtype), None
+        self.assembly.add(Dense, {"units": len(W)}, {"W": W, "b": b})
+        self.now_has((len(W),), ordered((len(W),)))
+
+    def now_has(self, shape: Shape, order: np.ndarray) -> None:
+        self.shape, self.order = shape, order
+
+    def reshape(self, shape: Sequence[int]) -> None:
+        order = self.known_order()
+        if math.prod(shape) != order.size:
+            raise ValueError(f"it makes {tuple(shape)} of samples of shape {order.shape}: samples stay apart here")
+        self.order = order.reshape(shape)
+
+    def network(self, loss: Loss | None) -> Network:
+        if self.affine is not None:
+            raise ValueError("it ends with a scale and a shift behind an activation, which fastnet has no layer for")
+        if self.order is not None and self.order.ndim > 1 and self.order.size > 1:
+            raise ValueError(
+                f"its outputs have shape (m, {', '.join(map(str, self.order.shape))}): give a model of (m, n)"
+            )
+        net = self.assembly.network(self.input_shape or (1,), self.output, loss)
+        if not all_finite(net.buffer):
+            raise ValueError(f"scales and shifts make weights of it that are too large for {net.dtype}")
+        if self.casts - {str(net.dtype)}:
+            raise ValueError(f"it computes in {' and '.join(sorted(self.casts))}, with parameters of {net.dtype}")
+        return net
+
+
+def shortest(number: Any) -> float:
+    """A number as it was written before it became float32: 0.01, and not 0.00999999977..."""
+    return float(str(np.float32(number)))
+
+
+def ordered(shape: Shape) -> np.ndarray:
+    return np.arange(math.prod(shape), dtype=np.int32).reshape(shape)
+
+
+def exact(constant: np.ndarray) -> float:
+    value = constant.reshape(())
+    return shortest(value) if constant.dtype == np.float32 else float(value)
+
+
+def as_dtype(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    with np.errstate(over="ignore"):
+        return array.astype(dtype)
+
+
+def in_place(array: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """Columns where the units are that they belong to."""
+    found = np.empty_like(array)
+    found[..., order] = array
+    return found
