@@ -8,7 +8,7 @@ A's own rows, which lie side by side. Either way A is read where it lies.
 from typing import NamedTuple
 
 from ....codes import A_OFFSET, B_OFFSET, CONV, DZ_OFFSET, GROUPS, LDW, N_IN, N_OUT, W_OFFSET
-from ...codegen.arrays import vector
+from ...codegen.arrays import ON_STACK, numbers_on_stack, vector
 from ...codegen.compiling import inner, routine
 from ...codegen.matrix import Matrix, Rows, moved, unscaled
 from ...codegen.processor import TARGET, VECTOR_BYTES
@@ -21,7 +21,7 @@ from ...step.workspace import count_of, offset_of, piece_of, units_of
 from .taps import axes_of, pixels_of_all_taps, pixels_of_tap
 
 _DOT_MR, _DOT_NR = TARGET.dot_mr, TARGET.dot_nr
-_CHUNK_BYTES = TARGET.conv_chunk_bytes
+_CHUNK_BYTES, _LONG_ROW = TARGET.conv_chunk_bytes, TARGET.conv_long_row
 
 
 class Pixels(NamedTuple):
@@ -88,14 +88,21 @@ def _add_bias(job, alpha, changed, l, first_row, last_row, pixels):
     """db[rows] += alpha * the sum of dZ over all samples and pixels."""
     plan = job.plan
     size, channels = plan.block_rows, plan.layers[l, N_OUT] // pixels
+    some = numbers_on_stack(job.workspace)  # sums over pixels, of some samples each for itself
     for o in range(first_row, last_row):
         total = alpha * 0
         for block in range(n_blocks(job.m, size)):
             count, dz = count_of(job, block), offset_of(plan, l, DZ_OFFSET, block) + o * size
-            for pixel in range(pixels):
-                numbers = vector(job.workspace, dz + pixel * channels * size, count)
-                for i in range(count):
-                    total += numbers[i]
+            for start in range(0, count, ON_STACK):
+                sums = vector(some, 0, min(ON_STACK, count - start))
+                for i in range(sums.size):
+                    sums[i] = 0
+                for pixel in range(pixels):
+                    numbers = vector(job.workspace, dz + pixel * channels * size + start, sums.size)
+                    for i in range(sums.size):
+                        sums[i] += numbers[i]
+                for i in range(sums.size):
+                    total += sums[i]
         changed[plan.layers[l, B_OFFSET] + o] += alpha * total
 
 
@@ -144,7 +151,8 @@ def weight_gradient(job, scratch, alpha, changed, task):
     first_tap, last_tap = piece.first_column // row, piece.last_column // row
     if first_tap == 0:
         _add_bias(job, alpha, changed, l, piece.first_row, piece.last_row, height * width)
-    is_product = n >= lanes
+    # Few numbers of W a row make low tiles, which have to pay for the transposition, in each task anew.
+    is_product = n >= lanes and (row >= _LONG_ROW or last_tap - first_tap == y_axis.window)
     # Rows of pixels at a time: so much of dZ and A stays in cache for all taps.
     numbers = width * (filters + x_axis.stride * y_axis.stride * channels_in)
     at_once = min(height, max(1, _CHUNK_BYTES // (numbers * size * scratch.itemsize)))
