@@ -40,7 +40,8 @@ class Network(Trainable):
 
     Parameters
     ----------
-    layers : sequence of Dense, BatchNorm, LayerNorm, Dropout, MaxPool1D and MaxPool2D, with Rescale possibly first
+    layers : sequence of Dense, Conv1D, Conv2D, BatchNorm, LayerNorm, Dropout, MaxPool1D, MaxPool2D and Flatten, with \
+Rescale possibly first
         The last one, the output layer, is Dense; it alone may be softmax.
     loss : str or Loss, optional
         "log_loss" (for sigmoid outputs), "cross_entropy" (softmax), "hinge" (linear, for two classes), or for numbers
@@ -82,7 +83,7 @@ class Network(Trainable):
         if chosen.name == "hinge" and units > 1:
             raise ValueError(f"loss='hinge' is for two classes, with one linear unit: this output layer has {units}")
         seed, checked = whole_number("seed", seed), float_dtype("dtype", dtype)
-        super().__init__(layers, chosen, checked, device_for(device, checked), task, seed)
+        super().__init__(layers, chosen, checked, device_for(device, checked, layers), task, seed)
 
     def build(self, n_inputs: int | Sequence[int]) -> "Network":
         """Make the parameters for samples of `n_inputs` features, or of a shape (h, w, c): W random by each layer's
@@ -330,7 +331,8 @@ class Network(Trainable):
     def to(self, device: str) -> "Network":
         """Run on "cpu" or "cuda" from now on; returns the network. Parameters and the state of training stay.
 
-        Raises ValueError for an unknown device, and RuntimeError for one that cannot be used here.
+        Raises ValueError for an unknown device, or one that does not have all of its layers, and RuntimeError for one
+        that cannot be used here.
 
         Examples
         --------
@@ -338,7 +340,7 @@ class Network(Trainable):
         >>> fn.Network([fn.Dense(1)]).to("cpu").device.name
         'cpu'
         """
-        found = device_for(device, self.dtype)
+        found = device_for(device, self.dtype, self.layers)
 
         def move() -> None:
             self.device = found
@@ -391,7 +393,7 @@ class Network(Trainable):
         self.claim = TrainingClaim()
         self._contexts = ContextPool(self.strategy, self._make_context)
         try:
-            self.device = device_for(state["device"], self.dtype)
+            self.device = device_for(state["device"], self.dtype, self.layers)
         except RuntimeError as error:
             warnings.warn(f"{error}: this copy of a network from a GPU runs on the CPU", stacklevel=2)
             self.device = device_for("cpu", self.dtype)

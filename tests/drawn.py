@@ -18,6 +18,11 @@ def random_network(rng):
     if kind > 1:
         shape = tuple(rng.integers(3, 9, 2).tolist()) + ((int(rng.integers(1, 4)),) if kind == 3 else ())
         layers.append(fn.MaxPool2D((int(rng.integers(1, 4)), 2), stride=int(rng.integers(1, 3))))
+    if kind > 1 and rng.random() < 0.5:
+        same = str(rng.choice(["same", "valid"]))
+        layers.append(fn.Conv2D(int(rng.integers(1, 20)), 2 if same == "same" else 1, padding=same, activation="gelu"))
+    if kind == 1 and rng.random() < 0.5:
+        layers.insert(len(layers) - 1, fn.Conv1D(5, 3, stride=2, padding=2, dilation=2))
     for _ in range(rng.integers(0, 4)):
         activation = str(rng.choice(HIDDEN))
         settings = {"slope": float(rng.uniform(0, 0.5)), "alpha": float(rng.uniform(0.5, 2))}

@@ -10,7 +10,20 @@ from typing import Any
 import numpy as np
 
 from ..checks import positive_integer
-from ..layers import BatchNorm, Dense, Dropout, Layer, LayerNorm, MaxPool1D, MaxPool2D, Node, Rescale, Shape
+from ..layers import (
+    BatchNorm,
+    Conv1D,
+    Conv2D,
+    Dense,
+    Dropout,
+    Layer,
+    LayerNorm,
+    MaxPool1D,
+    MaxPool2D,
+    Node,
+    Rescale,
+    Shape,
+)
 from ..layers.stack import nodes_of, rescale_of
 from ..network import Network
 from .assembly import Assembly
@@ -253,6 +266,8 @@ _LAYERS: dict[type[Layer], Callable[[Any, Node], Any]] = {
     BatchNorm: lambda nn, node: nn.BatchNorm1d(node.n_in, eps=_of(node).epsilon, momentum=_of(node).momentum),
     LayerNorm: lambda nn, node: nn.LayerNorm(node.n_in, eps=_of(node).epsilon),
     Dropout: lambda nn, node: nn.Dropout(_of(node).rate),
+    Conv1D: lambda nn, node: _convolution("Conv1d")(nn, node),
+    Conv2D: lambda nn, node: _convolution("Conv2d")(nn, node),
     MaxPool1D: lambda nn, node: nn.MaxPool1d(_of(node).window, _of(node).steps),
     MaxPool2D: lambda nn, node: nn.MaxPool2d(_of(node).window, _of(node).steps),
 }
@@ -283,10 +298,30 @@ def _of(node: Node) -> Any:
     return node.layer
 
 
+def _convolution(kind: str) -> Callable[[Any, Node], Any]:
+    def make(nn: Any, node: Node) -> Any:
+        layer = _of(node)
+        channels = node.input_shape[layer.axes] if len(node.input_shape) > layer.axes else 1
+        return getattr(nn, kind)(
+            channels, layer.filters, layer.window, stride=layer.steps, dilation=layer.gaps, groups=layer.groups
+        )
+
+    return make
+
+
+def _zeros_around(nn: Any, node: Node) -> Any:
+    """The padding before a convolution, which may be other ones before and behind."""
+    around = [pad for pair in reversed(_of(node).around(node.input_shape)) for pad in pair]
+    if not any(around):
+        return nn.Identity()
+    return nn.ConstantPad1d(around, 0.0) if _of(node).axes == 1 else nn.ZeroPad2d(around)
+
+
 def _modules(torch: Any, nodes: Sequence[Node], parameters: dict[str, np.ndarray]) -> Iterator[Any]:
     """Those of each layer, and what brings samples into shape between them."""
     shape = nodes[0].input_shape
-    if len(shape) == 2 and type(nodes[0].layer) is not MaxPool1D:
+    are_signals = any(getattr(node.layer, "axes", 0) == 1 for node in nodes)
+    if len(shape) == 2 and not are_signals:
         yield torch.nn.Unflatten(1, (1, shape[0]))
     for node in nodes:
         shape = node.input_shape
@@ -294,8 +329,11 @@ def _modules(torch: Any, nodes: Sequence[Node], parameters: dict[str, np.ndarray
         arrays = {each.name: parameters[f"{each.name}{node.number}"] for each in node.layer.parameters(shape)}
         if type(node.layer) is Dense and len(shape) > 1:
             yield torch.nn.Flatten()
-            has_channels = len(shape) == 3 or any(type(each.layer) is MaxPool1D for each in nodes)
+            has_channels = len(shape) == 3 or are_signals
             arrays["W"] = _channels_first(arrays["W"], shape) if has_channels else arrays["W"]
+        if isinstance(node.layer, Conv1D | Conv2D):
+            arrays["W"] = np.moveaxis(arrays["W"], -1, 1)
+            yield _zeros_around(torch.nn, node)
         for name, array in arrays.items():
             tensor = getattr(module, _TORCH_NAMES[name])
             tensor.data = torch.from_numpy(np.ascontiguousarray(array))

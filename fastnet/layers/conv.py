@@ -74,12 +74,17 @@ class _Conv(WeightedLayer):
         return self._each(self.stride)
 
     @property
+    def gaps(self) -> Shape:
+        """From one number of a window to the next, along each axis."""
+        return self._each(self.dilation)
+
+    @property
     def reach(self) -> Shape:
         """From a window's first number to behind its last one, along each axis."""
-        sizes = zip(self.window, self._each(self.dilation), strict=True)
+        sizes = zip(self.window, self.gaps, strict=True)
         return tuple((size - 1) * step + 1 for size, step in sizes)
 
-    def _around(self, shape: Shape) -> list[tuple[int, int]]:
+    def around(self, shape: Shape) -> list[tuple[int, int]]:
         """How many zeros there are before and behind a sample, along each axis."""
         if self.padding == "valid":
             return [(0, 0)] * self.axes
@@ -105,7 +110,7 @@ class _Conv(WeightedLayer):
             raise ValueError(f"{channels} channels are not whole {self.groups} groups: give groups that divide them")
         extents = []
         for extent, reach, step, (before, behind) in zip(
-            shape, self.reach, self.steps, self._around(shape), strict=False
+            shape, self.reach, self.steps, self.around(shape), strict=False
         ):
             if extent + before + behind < reach:
                 raise ValueError(
@@ -129,8 +134,8 @@ class _Conv(WeightedLayer):
         row[[codes.OUT_HEIGHT, codes.OUT_WIDTH]] = *one, *self.output_shape(shape)[: self.axes]
         row[[codes.WINDOW_HEIGHT, codes.WINDOW_WIDTH]] = *one, *self.window
         row[[codes.STRIDE_Y, codes.STRIDE_X]] = *one, *self.steps
-        row[[codes.PAD_Y, codes.PAD_X]] = *none, *(before for before, _ in self._around(shape))
-        row[[codes.DILATION_Y, codes.DILATION_X]] = *one, *self._each(self.dilation)
+        row[[codes.PAD_Y, codes.PAD_X]] = *none, *(before for before, _ in self.around(shape))
+        row[[codes.DILATION_Y, codes.DILATION_X]] = *one, *self.gaps
         row[codes.GROUPS] = self.groups
 
     def check_place(self, place: int, *, is_last: bool) -> None:
@@ -141,7 +146,7 @@ class _Conv(WeightedLayer):
         padding = self.padding if isinstance(self.padding, str) else _by(self._each(self.padding))
         shown = [f"windows {_by(self.window)}", f"padding {padding}"]
         shown += [f"stride {_by(self.steps)}"] * (set(self.steps) != {1})
-        shown += [f"dilation {_by(self._each(self.dilation))}"] * (set(self._each(self.dilation)) != {1})
+        shown += [f"dilation {_by(self.gaps)}"] * (set(self.gaps) != {1})
         shown += [f"{self.groups} groups"] * (self.groups > 1)
         return ", ".join([*shown, super().shown_settings()])
 

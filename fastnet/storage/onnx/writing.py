@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...data.targets import Classification
-from ...layers import BatchNorm, Dense, Dropout, Layer, LayerNorm, MaxPool1D, MaxPool2D, Shape
+from ...layers import BatchNorm, Conv1D, Conv2D, Dense, Dropout, Layer, LayerNorm, MaxPool1D, MaxPool2D, Shape
 from ...layers.base import Node
 from ...layers.stack import nodes_of, rescale_of
 from ...training.trainable import Trainable
@@ -121,16 +121,30 @@ def _dropout(graph: Graph, given: _Given, names: dict[str, str]) -> None:
     graph.add("Dropout", graph.constant(f"rate_{len(graph.nodes)}", layer.rate))
 
 
-def _max_pool(graph: Graph, given: _Given, names: dict[str, str]) -> None:
+def _add_to_images(graph: Graph, given: _Given, operator: str, *constants: str, **settings: Any) -> None:
+    """A node that takes (m, c, h, w), of the images before a layer; a signal is an image of one row."""
     layer: Any = given.node.layer
     shape = given.node.input_shape
     one = (1,) * (2 - layer.axes)
-    channels = shape[layer.axes :] or (1,)
-    graph.reshape((*one, *shape[: layer.axes], *channels))
+    graph.reshape((*one, *shape[: layer.axes], *(shape[layer.axes :] or (1,))))
     graph.add("Transpose", perm=(0, 3, 1, 2))
-    graph.add("MaxPool", kernel_shape=(*one, *layer.window), strides=(*one, *layer.steps))
+    graph.add(operator, *constants, kernel_shape=(*one, *layer.window), strides=(*one, *layer.steps), **settings)
     graph.add("Transpose", perm=(0, 2, 3, 1))
     graph.reshape(given.node.output_shape)
+
+
+def _max_pool(graph: Graph, given: _Given, names: dict[str, str]) -> None:
+    _add_to_images(graph, given, "MaxPool")
+
+
+def _conv(graph: Graph, given: _Given, names: dict[str, str]) -> None:
+    layer: Any = given.node.layer
+    W, one = given.parameters["W"], (1,) * (2 - layer.axes)
+    filters = graph.constant(f"filters_{given.node.number}", np.moveaxis(W.reshape(len(W), *one, *W.shape[1:]), -1, 1))
+    around = [(0, 0)] * len(one) + layer.around(given.node.input_shape)
+    pads = [before for before, _ in around] + [behind for _, behind in around]
+    settings = {"pads": pads, "dilations": (*one, *layer.gaps), "group": layer.groups}
+    _add_to_images(graph, given, "Conv", filters, names["b"], **settings)
 
 
 _LAYERS: dict[type[Layer], Callable[[Graph, _Given, dict[str, str]], object]] = {
@@ -138,6 +152,8 @@ _LAYERS: dict[type[Layer], Callable[[Graph, _Given, dict[str, str]], object]] = 
     BatchNorm: _batch_norm,
     LayerNorm: _layer_norm,
     Dropout: _dropout,
+    Conv1D: _conv,
+    Conv2D: _conv,
     MaxPool1D: _max_pool,
     MaxPool2D: _max_pool,
 }
@@ -179,7 +195,9 @@ def add_network(graph: Graph, network: Trainable) -> int:
         graph.add("Add", graph.constant("shift", rescale.shift))
     for given in _layers_of(network, network.input_shape):
         layer, number = given.node.layer, given.node.number
-        names = {name: graph.constant(f"{name}{number}", array) for name, array in given.parameters.items()}
+        # The filters of a convolution are a constant of its own, in another order.
+        arrays = {name: array for name, array in given.parameters.items() if array.ndim < 3}
+        names = {name: graph.constant(f"{name}{number}", array) for name, array in arrays.items()}
         _LAYERS[type(layer)](graph, given, names)
         _ACTIVATIONS[layer.activation_name](graph, layer)
     return given.node.n_out
