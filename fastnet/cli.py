@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(run(options))
     except BrokenPipeError:
         raise  # an OSError that is nobody's fault
-    except (ValueError, TypeError, OSError, ImportError, RuntimeError) as error:
+    except (ValueError, TypeError, OSError, ImportError, RuntimeError, ArithmeticError) as error:
         parser.error(str(error))
 
 

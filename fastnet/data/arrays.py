@@ -98,7 +98,7 @@ def _converted(name: str, given: Any) -> np.ndarray:
         raise TypeError(f"{name} is a tensor that records its gradient: give {name}.detach()")
     is_list = isinstance(given, list | tuple)
     try:
-        array = np.asarray(given)
+        array = np.asarray(decoded(given))
         if is_list and array.dtype.kind in "US":
             array = np.asarray(given, dtype=object)
     except (ValueError, TypeError, RuntimeError) as error:
@@ -131,6 +131,11 @@ def columns_of(frame: Any) -> list[tuple[Any, Any]]:
     if hasattr(frame, "items"):
         return list(frame.items())
     return [(column.name, column) for column in frame.get_columns()]
+
+
+def decoded(given: Any) -> Any:
+    """A column of Arrow whose texts are numbered, as the texts; NumPy would take what is missing for the last one."""
+    return given.cast(given.type.value_type) if str(getattr(given, "type", "")).startswith("dictionary") else given
 
 
 def names_of(given: Any) -> tuple[str, ...] | None:

@@ -18,9 +18,11 @@ SKLEARN_ACTIVATIONS = {
 
 
 def from_sklearn(model: Any) -> Network:
-    """The network of a fitted MLPClassifier or MLPRegressor: layers, weights, labels, and the penalty alpha as `l2`.
+    """The network of a fitted MLPClassifier or MLPRegressor: layers, weights, labels, and the penalty.
 
-    It predicts what the model does, in the dtype of its weights. Of fastnet's own estimators it is their `network_`.
+    It predicts what the model does, in the dtype of its weights. scikit-learn divides the penalty by the samples of a
+    mini-batch, so `l2` is alpha over these; after L-BFGS, which does not say how many there were, it is 0. Of fastnet's
+    own estimators it is their `network_`.
 
     Raises
     ------
@@ -52,10 +54,21 @@ def from_sklearn(model: Any) -> Network:
     names = [SKLEARN_ACTIVATIONS[model.activation]] * (len(model.coefs_) - 1) + [
         SKLEARN_ACTIVATIONS[model.out_activation_]
     ]
-    layers = [Dense(coef.shape[1], name, l2=float(model.alpha)) for coef, name in zip(model.coefs_, names, strict=True)]
+    l2 = _penalty_of(model)
+    layers = [Dense(coef.shape[1], name, l2=l2) for coef, name in zip(model.coefs_, names, strict=True)]
     net = Network(layers, dtype=model.coefs_[0].dtype).build(model.coefs_[0].shape[0])
     for number, (coef, intercept) in enumerate(zip(model.coefs_, model.intercepts_, strict=True), start=1):
         net.parameters[f"W{number}"][...], net.parameters[f"b{number}"][...] = coef.T, intercept
     if isinstance(net.task, Classification):
         net.task = net.task.with_classes(np.asarray(model.classes_))
     return net
+
+
+def _penalty_of(model: Any) -> float:
+    """`l2` for which a mini-batch costs what it did in the model's training."""
+    if model.solver == "lbfgs" or not model.n_iter_:
+        return 0.0
+    alpha: float = model.alpha
+    samples = max(1, round(model.t_ / model.n_iter_))
+    batch = min(200, samples) if model.batch_size == "auto" else min(int(model.batch_size), samples)
+    return float(alpha / batch)

@@ -31,6 +31,8 @@ class ColumnRead:
     def __init__(self, kind: Kind | None, missing: Collection[str], decimal: str = ".") -> None:
         self.kind, self.is_sure = kind, kind is not None
         self.missing, self.decimal = missing, decimal
+        # Where a number may stand for nothing, each is to be looked at.
+        self._reads_at_once = decimal == "." and not any(map(_is_number, missing))
         self.bad: list[BadCell] = []
         self._chunks: list[np.ndarray] = []
         self._codes: dict[str, int] = dict.fromkeys(missing, -1)
@@ -82,7 +84,7 @@ class ColumnRead:
 
     def _numbers(self, texts: Sequence[str], first_row: int) -> tuple[np.ndarray, list[BadCell]]:
         """Numbers (m,), NaN for what is missing or bad."""
-        if self.decimal == ".":
+        if self._reads_at_once:
             with contextlib.suppress(ValueError):
                 values = np.array(texts, np.float64)
                 if np.isfinite(values).all() and "_" not in "".join(texts):  # which Python takes for a part of a number
@@ -108,3 +110,11 @@ class ColumnRead:
             return math.nan if "_" in word else float(word)
         except ValueError:
             return math.nan
+
+
+def _is_number(word: str) -> bool:
+    """Of numbers that can be read: NaN is none."""
+    try:
+        return math.isfinite(float(word))
+    except ValueError:
+        return False

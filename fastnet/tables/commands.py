@@ -3,6 +3,7 @@
 import argparse
 import csv
 import io
+import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -14,17 +15,17 @@ import numpy as np
 
 from ..callbacks import EarlyStopping
 from ..execution.cpu.device import set_num_threads
-from ..network import load
+from ..network import Network, load
 from ..optimizers import Adam
 from ..picture_files import check_plot
-from ..storage.model_file import ModelFileError
+from ..storage.network_file import read
 from ..storage.writing import check_writable, replacing
 from .describing import columns_text, model_text, report
 from .model import TableModel
 from .reading import MISSING, read_table
 from .splitting import split
 from .table import Kind, Table
-from .target import CLASSIFICATION, REGRESSION, Target
+from .target import CLASSIFICATION, REGRESSION, Target, Task
 
 
 def add_commands(commands: Any) -> None:
@@ -64,6 +65,20 @@ def _read(options: Any, path: Path, kinds: dict[str, Kind], **more: Any) -> Tabl
     )  # fmt: skip
 
 
+def _check_suffix(path: Path, expected: Sequence[str], what: str, else_do: str) -> None:
+    """Refuse a name that says the file is something else than what is written."""
+    if path.suffix not in expected:
+        raise ValueError(f"--output {path} will be {what}: end its name with {expected[0]}; {else_do}")
+
+
+def _check_apart(path: Path, **others: Path) -> None:
+    """Refuse a path that cannot be written to, or that would take the place of another file that the command names."""
+    for name, other in others.items():
+        if os.path.realpath(path) == os.path.realpath(other):
+            raise ValueError(f"{path} is the {name} as well, which would be lost: give another name")
+    check_writable(path)
+
+
 def _with_target(table: Table, target: str, options: Any) -> Table:
     """The rows that have the target; where others may not be left out, training says what is wrong."""
     table.require([target])
@@ -79,7 +94,7 @@ def _with_target(table: Table, target: str, options: Any) -> Table:
 def _plain_warnings() -> Iterator[None]:
     """Warnings as a line each, on the error output."""
     with warnings.catch_warnings():
-        warnings.simplefilter("always", UserWarning)
+        warnings.simplefilter("once", UserWarning)  # a table is prepared for its predictions and for its report
         warnings.showwarning = lambda message, *_, **__: print(f"warning: {message}", file=sys.stderr)
         yield
 
@@ -135,24 +150,31 @@ def _plainly(run: Callable[[Any], int]) -> Callable[[Any], int]:
     return with_plain_warnings
 
 
-def _train(options: Any) -> int:
-    model = TableModel(
+def _model(options: Any, task: Task | None, ignore: Sequence[str]) -> TableModel:
+    return TableModel(
         options.target, hidden=options.hidden, activation=options.activation, dropout=options.dropout,
-        batch_norm=options.batch_norm, task=options.task, categories=options.categories, ignore=options.ignore,
+        batch_norm=options.batch_norm, task=task, categories=options.categories, ignore=ignore,
         seed=options.seed, dtype=options.dtype, device=options.device,
     )  # fmt: skip
+
+
+def _train(options: Any) -> int:
+    model = _model(options, options.task, options.ignore)
     optimizer = Adam(options.learning_rate)
     patience = [] if options.patience is None else [EarlyStopping(patience=options.patience)]
     if not 0 <= options.held_out < 1:
         raise ValueError(f"--held-out {options.held_out}: give a share from 0 to less than 1")
-    check_writable(options.output)
+    _check_suffix(options.output, (".safetensors", ""), "a model", "to_onnx of fastnet.TableModel writes ONNX files")
+    _check_apart(options.output, table=options.table)
     if options.plot is not None:
+        _check_apart(options.plot, table=options.table, output=options.output)
         check_plot(options.plot)
     if options.threads is not None:
         set_num_threads(options.threads)
 
     table = _with_target(_read(options, options.table, model.kinds(), ignore=options.ignore), options.target, options)
     target = Target.of(table, options.target, options.task)
+    model = _model(options, target.task, ())  # a task that fewer rows could see otherwise; the ignored are gone
     by = options.target if target.task == CLASSIFICATION else None
     train, held = (table, None) if options.held_out == 0 else split(table, options.held_out, by=by, seed=options.seed)
     rest, watched = (train, None) if not patience else split(train, 0.1, by=by, seed=options.seed)
@@ -163,10 +185,10 @@ def _train(options: Any) -> int:
     )  # fmt: skip
     model.save(options.output)
 
-    print(columns_text(rest, model), end="\n\n")
+    print(columns_text(table, model), end="\n\n")
     print(model.network, end="\n\n")
     print(f"{len(history['cost'])} epochs on {rest.n_rows:,} rows in {sum(history['seconds']):.2f} s")
-    print(f"\n{'held out' if held is not None else 'trained on'}: {report(model, held or rest)}")
+    print(f"\n{'held out' if held is not None else 'of the training'}: {report(model, held or rest)}")
     if options.plot is not None:
         _draw(model, history, held or rest, options.plot)
         print(f"\npicture  {options.plot}")
@@ -191,15 +213,16 @@ def _add_predict(commands: Any) -> None:
 
 
 def _predict(options: Any) -> int:
+    _check_suffix(options.output, (".csv", ".txt", ""), "a CSV file", "compress or convert it afterwards")
+    _check_apart(options.output, model=options.model, table=options.table)
     model = TableModel.load(options.model)
-    check_writable(options.output)
     name, kinds = model.target.name, model.kinds(with_target=False)
     if options.probabilities and model.target.task == REGRESSION:
         raise ValueError(f"--probabilities are of labels, and {options.model} predicts numbers: leave it out")
-    # As names, so that an id comes out as it went in.
+    # What is no input as a text, so that an id comes out as it went in.
     kept: dict[str, Kind] = {each: "category" for each in options.keep if each not in kinds}
     table = _read(options, options.table, kept | kinds, only=[*kinds, *kept])
-    columns: list[tuple[str, Sequence[Any]]] = [(each, table[each].texts()) for each in options.keep]
+    columns: list[tuple[str, Sequence[Any]]] = [(each, table[each].texts()) for each in dict.fromkeys(options.keep)]
     predicted = model.predict(table)
     columns.append((f"predicted {name}" if name in options.keep else name, _shown(predicted, model)))
     if options.probabilities:
@@ -252,14 +275,8 @@ def _add_summary(commands: Any) -> None:
 
 
 def _summary(options: Any) -> int:
-    try:
-        network = load(options.model)
-    except ModelFileError as error:
-        if "TableModel" not in str(error):
-            raise
-        print(model_text(TableModel.load(options.model)))
-    else:
-        print(network.summary())
+    _, table = read(options.model, "cpu", Network)
+    print(load(options.model).summary() if table is None else model_text(TableModel.load(options.model)))
     return 0
 
 

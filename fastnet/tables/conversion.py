@@ -6,7 +6,7 @@ from typing import Any
 
 from .frames import table_of_frame
 from .reading import read_table
-from .table import Kind, Table, is_wanted
+from .table import CATEGORY, Kind, Table, as_categories, check_kinds, check_names, is_wanted
 
 
 def as_table(
@@ -31,7 +31,8 @@ def as_table(
     TypeError
         For what is no table, and for columns of other values, such as dates.
     ValueError
-        For columns of `only` that are not there, a name that is no string or occurs twice, and infinite numbers.
+        For columns of `only` or `ignore` that are not there, other kinds, a name that is no string or occurs twice, and
+        infinite numbers.
 
     Examples
     --------
@@ -39,9 +40,19 @@ def as_table(
     >>> fn.tables.as_table({"age": [41, 35], "sex": ["f", None]})
     Table(2 rows: age (number), sex (category))
     """
+    check_kinds(kinds)
+    check_names("only", only)
+    check_names("ignore", ignore)
     if isinstance(given, str | os.PathLike):
         return read_table(given, kinds=kinds, only=only, ignore=ignore)
     if isinstance(given, Table):
-        given.require(only or ())
-        return Table({name: given[name] for name in given if is_wanted(name, only, ignore)}, given.place)
+        given.require([*(only or ()), *ignore])
+        return Table(
+            {
+                name: as_categories(column) if (kinds or {}).get(name) == CATEGORY else column
+                for name, column in given.items()
+                if is_wanted(name, only, ignore)
+            },
+            given.place,
+        )
     return table_of_frame(given, kinds, only, ignore)

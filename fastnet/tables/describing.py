@@ -85,7 +85,7 @@ def report(model: TableModel, table: Table) -> str:
     found = model.evaluate(table)
     lines = [f"accuracy {found['accuracy']:.1%}, cost {found['cost']:.4f}, on {table.n_rows:,} rows"]
     frequent = float(np.unique(truth, return_counts=True)[1].max()) / len(truth)
-    lines.append(f"always saying the most frequent label: {frequent:.1%}")
+    lines.append(f"the most frequent label is that of {frequent:.1%} of them")
     lines += ["", confusion_text(truth, model.predict(table), model.labels)]
     return "\n".join(lines)
 

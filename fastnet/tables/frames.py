@@ -5,9 +5,20 @@ from typing import Any
 
 import numpy as np
 
-from ..data.arrays import as_array, columns_of, holds_categories, is_frame
+from ..data.arrays import as_array, columns_of, decoded, holds_categories, is_frame
 from ..data.objects import missing_among
-from .table import CATEGORY, NUMBER, Column, Kind, Numbers, Table, as_categories, categories_of, is_wanted, require
+from .table import (
+    CATEGORY,
+    NUMBER,
+    Column,
+    Kind,
+    Numbers,
+    Table,
+    categories_of,
+    is_wanted,
+    names_of_numbers,
+    require,
+)
 
 
 def table_of_frame(
@@ -19,7 +30,7 @@ def table_of_frame(
             f"the table is a {type(given).__name__}: give a data frame, a mapping of columns by name, or a path"
         )
     pairs = columns_of(given) if is_frame(given) else list(given.items())
-    require("the table", only or (), [name for name, _ in pairs])
+    require("the table", [*(only or ()), *ignore], [name for name, _ in pairs])
     columns: dict[str, Column] = {}
     for name, values in pairs:
         if not isinstance(name, str):
@@ -32,9 +43,10 @@ def table_of_frame(
 
 
 def _column(name: str, given: Any, kind: Kind | None) -> Column:
+    is_category = kind == CATEGORY or holds_categories(given)
     if isinstance(given, list | tuple):
         given = np.array(given, object)  # else NumPy makes strings of numbers beside some
-    values = np.ma.asarray(given) if isinstance(given, np.ma.MaskedArray) else np.asarray(given)
+    values = _values(name, decoded(given), is_category)
     if values.ndim != 1:
         raise ValueError(f"{name} has shape {values.shape}: give one value a row")
     is_missing = np.ma.getmaskarray(values).copy()
@@ -44,13 +56,35 @@ def _column(name: str, given: Any, kind: Kind | None) -> Column:
         is_missing |= np.isnan(np.asarray(values))
     elif values.dtype.kind not in "buiU":
         raise TypeError(f"{name} holds {values.dtype}: give numbers, booleans or strings, or leave the column out")
+    if values.dtype.kind == "U":
+        is_missing |= np.asarray(values) == ""
     there = as_array(name, np.asarray(values)[~is_missing])
-    if there.dtype.kind in "bU" or holds_categories(given):
-        if kind == NUMBER and len(there):
-            raise ValueError(f"{name} holds {there[0]!r} in row {int((~is_missing).argmax())}: give numbers")
-        return categories_of(there.astype(str), is_missing)
+    if there.dtype.kind == "U":  # of objects
+        is_empty = there == ""
+        is_missing[np.flatnonzero(~is_missing)[is_empty]] = True
+        there = there[~is_empty]
+    if kind == NUMBER and there.dtype.kind in "bU" and len(there):
+        raise ValueError(f"{name} holds {str(there[0])!r} in row {int((~is_missing).argmax())}: give numbers")
+    if there.dtype.kind in "bU":
+        return categories_of(there.astype(str), is_missing, are_booleans=there.dtype.kind == "b")
+    if is_category and kind != NUMBER:
+        return categories_of(np.array(names_of_numbers(there), str), is_missing)
     numbers = np.full(len(values), np.nan)
     numbers[~is_missing] = there
     if np.isinf(numbers).any():
         raise ValueError(f"{name} holds infinity in row {int(np.isinf(numbers).argmax())}: give finite numbers")
-    return as_categories(Numbers(numbers)) if kind == CATEGORY else Numbers(numbers)
+    return Numbers(numbers)
+
+
+def _values(name: str, given: Any, is_category: bool) -> np.ndarray:
+    """A column as an array, or a masked one."""
+    if isinstance(given, np.ma.MaskedArray):
+        return np.ma.asarray(given)
+    try:
+        values = np.asarray(given)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise type(error)(f"{name} is no array ({error}): give a NumPy array of it") from error
+    to_list = getattr(given, "to_pylist", None) or getattr(given, "to_list", None)
+    if is_category and values.dtype.kind == "f" and to_list is not None:
+        return np.array(to_list(), object)  # whole numbers with gaps, which NumPy makes floats of
+    return values

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from ..callbacks import Callback
-from ..checks import positive_integer, whole_number
+from ..checks import known, positive_integer, whole_number
 from ..data.targets import Classification, Regression
 from ..layers import BatchNorm, Dense, Dropout, Layer
 from ..metrics import Metric
@@ -23,8 +23,8 @@ from ..training.history import History
 from .conversion import as_table
 from .onnx_file import save_table_onnx
 from .preprocessing import Preprocessing
-from .table import CATEGORY, Kind, Table
-from .target import REGRESSION, Target, Task
+from .table import CATEGORY, Kind, Table, check_names
+from .target import CLASSIFICATION, REGRESSION, Target, Task
 
 
 class TableModel:
@@ -84,9 +84,12 @@ class TableModel:
         batch_norm: bool = False, task: Task | None = None, categories: Collection[str] = (),
         ignore: Collection[str] = (), seed: int = 0, dtype: DTypeLike = "float32", device: str = "cpu",
     ) -> None:  # fmt: skip
+        if not isinstance(target, str):
+            raise TypeError(f"target={target!r} is a {type(target).__name__}: give the name of a column")
+        if task is not None:
+            known("task", task, (CLASSIFICATION, REGRESSION))
         for name, given in (("categories", categories), ("ignore", ignore)):
-            if isinstance(given, str):
-                raise TypeError(f"{name}={given!r} is a text: give a list of names, [{given!r}]")
+            check_names(name, given)
         if target in ignore:
             raise ValueError(f"ignore has the target {target!r}: leave it out there")
         self._hidden = list(_layers_of(hidden, activation, dropout, batch_norm))
@@ -121,7 +124,9 @@ class TableModel:
     def _table(self, given: Any, *, with_target: bool = True) -> Table:
         """A table with the columns that this model looks at, of the kinds that it knows them by."""
         kinds = self.kinds(with_target=with_target)
-        return as_table(given, kinds=kinds, only=None if self._target is None else kinds, ignore=self._ignore)
+        if self._target is None:
+            return as_table(given, kinds=kinds, ignore=self._ignore)
+        return as_table(given, kinds=kinds, only=kinds)
 
     # ---------------------------------------------------------------- training
 
@@ -148,8 +153,8 @@ class TableModel:
         given = self._table(table)
         target = self._target or Target.of(given, self._target_name, self._task)
         y = target.values(given)
-        given.require(self._categories)
         if self._target is None:
+            given.require(self._categories)
             columns = {name: column for name, column in given.items() if name != target.name}
             preprocessing = Preprocessing.of(Table(columns, given.place), keep=self._categories)
             network = self._network(target.output_layer(y))
@@ -177,7 +182,7 @@ class TableModel:
     # ---------------------------------------------------------------- use
 
     def predict(self, table: Any) -> np.ndarray:
-        """Labels (m,), strings or int64, or numbers (m,) in float64.
+        """Labels (m,), strings, int64 or booleans, or numbers (m,) in float64.
 
         The table may lack the target, and have other columns, which are not looked at. ValueError for one that lacks
         a column that the model was trained with; a category that was not there is a warning.
@@ -220,11 +225,12 @@ class TableModel:
         self.network.save_with_table(path, json.dumps(table), training=training)
 
     def to_onnx(self, path: AnyPath) -> None:
-        """Write columns, network and target to an ONNX file, for ONNX Runtime and others: for predictions, in float32.
+        """Write columns, network and target to an ONNX file, for ONNX Runtime and others: for predictions.
 
-        Each column is an input of its name, (m, 1): of numbers in float32, NaN where one is missing, or of texts, empty
-        where one is missing. The output "output" is as of `Network.to_onnx`, of a regression in units of the target.
-        What is raised is as there; RuntimeError before `fit`.
+        Each column is an input of its name, (m, 1): of numbers in float64, NaN where one is missing, or of texts, empty
+        where one is missing. The output "output" is as of `Network.to_onnx`, and of a regression in units of the
+        target, in float64. What is raised is as there; also ValueError for a column whose name the file needs for
+        itself, and RuntimeError before `fit`.
         """
         target = self.target
         with self.network.reading():
@@ -290,5 +296,9 @@ def _check_together(network: Network, target: Target, preprocessing: Preprocessi
     kind = Regression if target.task == REGRESSION else Classification
     if not isinstance(network.task, kind):
         raise ValueError(f"the network is for no {target.task}")
+    if isinstance(network.task, Classification):
+        expected = "b" if target.are_booleans else "U" if target.kind == CATEGORY else "i"
+        if network.labels.dtype.kind != expected or (target.mean, target.scale) != (0, 1):
+            raise ValueError(f"the labels are {network.labels.dtype}, and the target is {target}")
     if target.name in preprocessing.kinds:
         raise ValueError(f"the target {target.name!r} is among the columns that it is found from")

@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+import numpy as np
+
 from ..storage.onnx.package import onnx_package
 from ..storage.onnx.writing import Graph, add_network, finished, metadata_of, write_model
 from ..storage.writing import AnyPath
@@ -12,13 +14,21 @@ from .target import REGRESSION, Target
 
 
 def _add_number(graph: Graph, each: NumberInput, column: str, at: int) -> list[str]:
-    """Inputs (m, 1) from a column of numbers (m, 1), NaN where one is missing."""
+    """Inputs (m, 1) from a column of numbers (m, 1), NaN where one is missing.
+
+    In float64: times and ids are large, and would be all the same in float32.
+    """
+    float32 = onnx_package().TensorProto.FLOAT
+    fill, mean, scale = (
+        graph.constant(f"{name}_{at}", getattr(each, name), np.float64) for name in ("fill", "mean", "scale")
+    )
     is_missing = graph.add("IsNaN", of=[column])
-    graph.add("Where", of=[is_missing, graph.constant(f"fill_{at}", each.fill), column])
-    graph.add("Sub", graph.constant(f"mean_{at}", each.mean))
-    made = [graph.add("Div", graph.constant(f"scale_{at}", each.scale))]
+    graph.add("Where", of=[is_missing, fill, column])
+    graph.add("Sub", mean)
+    graph.add("Div", scale)
+    made = [graph.add("Cast", to=float32)]
     if each.marks_missing:
-        made.append(graph.add("Cast", of=[is_missing], to=onnx_package().TensorProto.FLOAT))
+        made.append(graph.add("Cast", of=[is_missing], to=float32))
     return made
 
 
@@ -36,7 +46,7 @@ def model_of_table(network: Trainable, preprocessing: Preprocessing, target: Tar
     inputs, made = [], []
     for at, each in enumerate(preprocessing.inputs):
         is_number = isinstance(each, NumberInput)
-        kind = onnx.TensorProto.FLOAT if is_number else onnx.TensorProto.STRING
+        kind = onnx.TensorProto.DOUBLE if is_number else onnx.TensorProto.STRING
         inputs.append(describe(each.name, kind, ["m", 1]))
         if isinstance(each, NumberInput):
             made += _add_number(graph, each, each.name, at)
@@ -46,9 +56,14 @@ def model_of_table(network: Trainable, preprocessing: Preprocessing, target: Tar
     metadata = metadata_of(network) | {"target": json.dumps(target.name)}
     n_outputs = add_network(graph, network)
     if target.task == REGRESSION:
-        graph.add("Mul", graph.constant("target_scale", target.scale))
-        graph.add("Add", graph.constant("target_mean", target.mean))
-    return finished(graph, inputs, n_outputs, metadata)
+        graph.add("Cast", to=onnx.TensorProto.DOUBLE)
+        graph.add("Mul", graph.constant("target_scale", target.scale, np.float64))
+        graph.add("Add", graph.constant("target_mean", target.mean, np.float64))
+    taken = {"output", "", *(each.name for each in graph.constants), *(each.output[0] for each in graph.nodes)}
+    for each in preprocessing.inputs:
+        if each.name in taken:
+            raise ValueError(f"column {each.name!r} has a name that an ONNX file needs for itself: rename the column")
+    return finished(graph, inputs, n_outputs, metadata, is_double=target.task == REGRESSION)
 
 
 def save_table_onnx(path: AnyPath, network: Trainable, preprocessing: Preprocessing, target: Target) -> None:

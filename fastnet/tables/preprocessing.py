@@ -7,11 +7,21 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..checks import real_number
+from ..checks import known, real_number
 from ..storage.json_checks import fields, mapping, sequence
 from .table import CATEGORY, NUMBER, Categories, Column, Kind, Numbers, Table, as_categories, listed
 
 MOST_CATEGORIES = 100  # of a column: the most frequent ones
+
+
+def mean_and_scale(values: np.ndarray) -> tuple[float, float]:
+    """Mean and standard deviation of numbers (m,); 1 for the latter where they differ by no more than rounding.
+
+    They are divided by the largest first: their squares could overflow.
+    """
+    largest = float(np.abs(values).max()) or 1.0
+    mean, scale = (float(found) * largest for found in ((values / largest).mean(), (values / largest).std()))
+    return mean, scale if scale > 4 * np.finfo(np.float64).eps * largest else 1.0
 
 
 @dataclass(frozen=True)
@@ -32,13 +42,7 @@ class NumberInput:
     def of(cls, name: str, column: Numbers) -> "NumberInput":
         """With the mean and the standard deviation of a column, and its median for what is missing."""
         there = column.values[~column.is_missing]
-        # Of numbers divided by the largest: their squares would overflow first.
-        largest = float(np.abs(there).max()) or 1.0
-        mean, scale = (float(found) * largest for found in ((there / largest).mean(), (there / largest).std()))
-        # A column that never changes says nothing; nor does one whose changes are rounding.
-        if not scale > 4 * np.finfo(np.float64).eps * largest:
-            scale = 1.0
-        return cls(name, mean, scale, float(np.median(there)), len(there) < len(column))
+        return cls(name, *mean_and_scale(there), float(np.median(there)), len(there) < len(column))
 
     @property
     def inputs(self) -> list[str]:
@@ -104,9 +108,9 @@ class CategoryInput:
 
     def unseen(self, column: Column) -> list[str]:
         """The column's categories that are not among these."""
-        names = as_categories(column)
+        names, known = as_categories(column), set(self.categories)
         counts = names.counts()
-        return [name for code, name in enumerate(names.names) if counts[code] and name not in self.categories]
+        return [names.names[code] for code in np.flatnonzero(counts).tolist() if names.names[code] not in known]
 
     def to_json(self) -> dict[str, Any]:
         """As texts."""
@@ -213,8 +217,12 @@ class Preprocessing:
             if isinstance(each, CategoryInput) and (names := each.unseen(table[each.name]))
         }
         # A column with all the categories that there is room for had others in training, too.
-        rare = {each.name for each in self.inputs if len(each.inputs) >= MOST_CATEGORIES}
-        strange = [f"{name}: {listed(names, 5)}" for name, names in unseen.items() if name not in rare]
+        full = {each.name for each in self.inputs if len(each.inputs) >= MOST_CATEGORIES}
+        strange = [
+            f"{name}: {listed(names, 5)}"
+            for name, names in unseen.items()
+            if name not in full or len(names) == np.count_nonzero(as_categories(table[name]).counts())
+        ]
         if strange:
             warnings.warn(
                 f"categories that the training did not have are taken for none ({'; '.join(strange)})", stacklevel=4
@@ -229,10 +237,9 @@ class Preprocessing:
         """What `to_json` made; ValueError or TypeError for anything else."""
         inputs = []
         for i, each in enumerate(sequence(where, given)):
-            kind = _INPUTS.get(mapping(f"{where}[{i}]", each).get("kind"))  # type: ignore[arg-type]
-            if kind is None:
-                raise ValueError(f"{where}[{i}].kind is not known")
-            inputs.append(kind.from_json(f"{where}[{i}]", each))
+            name = mapping(f"{where}[{i}]", each).get("kind")
+            known(f"{where}[{i}].kind", name, _INPUTS)
+            inputs.append(_INPUTS[str(name)].from_json(f"{where}[{i}]", each))
         if len({each.name for each in inputs}) != len(inputs) or not inputs:
             raise ValueError(f"{where} has no columns, or two of one name")
         return cls(tuple(inputs))

@@ -6,8 +6,11 @@ import gzip
 import io
 import itertools
 import os
+import re
+import stat
 import warnings
 import zlib
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -15,12 +18,15 @@ import numpy as np
 
 from .columns_read import ColumnRead, MostlyTextError
 from .frames import table_of_frame
-from .table import CATEGORY, Kind, Table, is_wanted, listed, require
+from .table import CATEGORY, Categories, Column, Kind, Table, check_kinds, check_names, is_wanted, listed, require
 
 # As pandas and spreadsheets write what is missing, and "?" as older data sets do.
 MISSING = frozenset(
-    {"", "#N/A", "<NA>", "?", "N/A", "NA", "NULL", "NaN", "None", "n/a", "na", "nan", "null", "-nan", "-NaN"}
+    {"", "#N/A", "<NA>", "NAN", "?", "N/A", "NA", "NULL", "NaN", "None", "n/a", "na", "nan", "null", "-nan", "-NaN"}
 )
+_COMMA = re.compile(r"[-+]?\d+,\d+")
+_OF_NUMBERS = "; missing=[TEXT] (--missing TEXT) takes a text for a gap, decimal=',' (--decimal ,) commas for points"
+_OF_CATEGORIES = "a column whose texts are names is one of categories: kinds={NAME: 'category'} (--categories NAME)"
 _DELIMITERS = ",;\t|"
 _ROWS = 8192  # of a chunk
 _MOST_SHOWN = 5  # bad rows of a message
@@ -89,8 +95,8 @@ def read_table(
     BadRowsError
         A ValueError, for bad rows: the first ones, each with its line.
     ValueError
-        For an empty or damaged file, another encoding, columns of `only` that are not there, names that occur twice,
-        and unknown options.
+        For an empty or damaged file, another encoding, columns of `only` or `ignore` that are not there, names that
+        occur twice, and unknown options.
     OSError
         If it cannot be read.
     ModuleNotFoundError
@@ -109,19 +115,24 @@ def read_table(
     """
     if decimal not in (".", ","):
         raise ValueError(f"decimal={decimal!r} is not known: choose one of '.', ','")
-    if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n'):
+    check_kinds(kinds)
+    for name, given in (("only", only), ("ignore", ignore), ("missing", missing)):
+        check_names(name, given)
+    if delimiter is not None and (not isinstance(delimiter, str) or len(delimiter) != 1 or delimiter in '"\r\n\0'):
         raise ValueError(f"delimiter={delimiter!r} is no single character that could stand between fields")
     try:
-        codecs.lookup(encoding)
+        "".encode(encoding)  # which also refuses those that are not of text
     except LookupError as error:
         raise ValueError(f"encoding={encoding!r} is not known: give one such as 'utf-8' or 'latin-1'") from error
     with open(path, "rb") as file:
-        magic = file.read(4)
+        # A pipe can be read once only.
+        content = None if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else file.read()
+        magic = file.read(4) if content is None else content[:4]
     if magic == b"PAR1":
-        return _from_parquet(path, kinds, only, ignore)
+        return _from_parquet(path if content is None else io.BytesIO(content), kinds, only, ignore)
     if not magic:
         raise ValueError(f"{os.fspath(path)} is empty: give a file with a line of names and a row at least")
-    source = _Source(path, magic[:2] == b"\x1f\x8b", encoding, delimiter, has_header)
+    source = _Source(path, content, magic[:2] == b"\x1f\x8b", encoding, delimiter, has_header)
     known = dict(kinds or {})
     while True:
         try:
@@ -139,6 +150,7 @@ class _Source(NamedTuple):
     """A file of text, which can be read more than once."""
 
     path: str | os.PathLike[str]
+    read: bytes | None  # of what is no regular file
     is_zipped: bool
     encoding: str
     delimiter: str | None
@@ -151,12 +163,13 @@ class _Source(NamedTuple):
     def opened(self) -> io.TextIOWrapper:
         """From its beginning."""
         is_utf8 = codecs.lookup(self.encoding).name == "utf-8"
-        content: Any = gzip.open(self.path) if self.is_zipped else open(self.path, "rb")  # noqa: SIM115 - it is in it
+        file: Any = open(self.path, "rb") if self.read is None else io.BytesIO(self.read)  # noqa: SIM115 - it is in it
+        content: Any = gzip.GzipFile(fileobj=file) if self.is_zipped else file
         return io.TextIOWrapper(content, "utf-8-sig" if is_utf8 else self.encoding, newline="")
 
 
 def _from_parquet(
-    path: str | os.PathLike[str],
+    path: Any,
     kinds: Mapping[str, Kind] | None,
     only: Collection[str] | None,
     ignore: Collection[str],
@@ -169,7 +182,7 @@ def _from_parquet(
         ) from error
     with parquet.ParquetFile(path) as source:
         names = source.schema_arrow.names
-        require(os.fspath(path), only or (), names)
+        require("the Parquet file", [*(only or ()), *ignore], names)
         wanted = [name for name in names if is_wanted(name, only, ignore)]
         return table_of_frame(source.read(wanted), kinds, None, ())
 
@@ -184,11 +197,11 @@ def _from_csv(
     bad: list[BadRow] = []
     lines: list[np.ndarray] = []
     with _decoding(source), source.opened() as text:
-        first = text.readline()
+        before, first = next(((at, line) for at, line in enumerate(text) if line.strip()), (0, ""))
         delimiter = source.delimiter or max(_DELIMITERS, key=_without_quoted(first).count)
-        rows = _Rows(source.shown, itertools.chain([first], text), delimiter)
+        rows = _Rows(source.shown, itertools.chain([first], text), delimiter, before)
         names = rows.names(source.has_header)
-        require(source.shown, only or (), names)
+        require(source.shown, [*(only or ()), *ignore], names)
         wanted = [(place, name) for place, name in enumerate(names) if is_wanted(name, only, ignore)]
         columns = [ColumnRead(kinds.get(name), missing, decimal) for _, name in wanted]
         for chunk, at in rows.chunks(len(names), bad):
@@ -214,13 +227,32 @@ def _from_csv(
         message = _refused(source.shown, bad)
         if not skip_bad_rows or is_bad.all():
             raise BadRowsError(
-                f"{message}\nskip_bad_rows=True (--skip-bad-rows) leaves them out; a column whose texts are names is "
-                "one of categories: kinds={NAME: 'category'} (--categories NAME)",
+                f"{message}\nskip_bad_rows=True (--skip-bad-rows) leaves them out"
+                + (_OF_NUMBERS if any(column.bad for column in columns) else "")
+                + ("; " + _OF_CATEGORIES if any(column.bad and not column.is_sure for column in columns) else ""),
                 bad,
             )
         warnings.warn(f"left out: {message}", stacklevel=4)
+    if decimal == ".":
+        _warn_of_commas(found)
     table = Table(found, lambda row: f"line {at[row]}")
     return table.take(~is_bad) if is_bad.any() else table
+
+
+def _warn_of_commas(columns: Mapping[str, Column]) -> None:
+    """Warn of texts that are numbers where the point is written as a comma."""
+    strange = [
+        name
+        for name, column in columns.items()
+        if isinstance(column, Categories)
+        and 2 * sum(_COMMA.fullmatch(name) is not None for name in column.names) > len(column.names)
+    ]
+    if strange:
+        warnings.warn(
+            f"columns {listed(strange)} look like numbers with a decimal comma: read_table(..., decimal=',') "
+            "(--decimal ,) takes them for numbers",
+            stacklevel=5,
+        )
 
 
 def _refused(shown: str, bad: Sequence[BadRow]) -> str:
@@ -236,10 +268,10 @@ def _refused(shown: str, bad: Sequence[BadRow]) -> str:
 class _Rows:
     """The rows of a text, in chunks."""
 
-    def __init__(self, shown: str, text: Iterator[str], delimiter: str) -> None:
-        self.shown = shown
+    def __init__(self, shown: str, text: Iterator[str], delimiter: str, before: int) -> None:
+        self.shown, self.before = shown, before  # lines that say nothing
         self.reader = csv.reader(text, delimiter=delimiter, skipinitialspace=True, strict=True)
-        self.before: list[list[str]] = []  # taken for names, and a row
+        self.taken: list[list[str]] = []  # for names, and a row
 
     def names(self, has_header: bool) -> list[str]:
         """Of the columns."""
@@ -250,10 +282,10 @@ class _Rows:
         if first is None:
             raise ValueError(f"{self.shown} is empty: give a file with a line of names and a row at least")
         if not has_header:
-            self.before = [first]
+            self.taken = [first]
             return [f"column {number}" for number in range(1, len(first) + 1)]
         names = [name.strip() or f"column {number}" for number, name in enumerate(first, 1)]
-        twice = sorted({name for name in names if names.count(name) > 1})
+        twice = sorted({name for name, count in Counter(names).items() if count > 1})
         if twice:
             raise ValueError(f"{self.shown} has two columns called {listed(twice)}: give each a name of its own")
         if all(map(_is_number, names)):
@@ -265,8 +297,8 @@ class _Rows:
 
     def chunks(self, n: int, bad: list[BadRow]) -> Iterator[tuple[list[list[str]], np.ndarray]]:
         """Rows of n fields, and their lines; others are added to the bad ones."""
-        reader, rows, lines = self.reader, self.before, [1] * len(self.before)
-        line = reader.line_num + 1  # where a row begins, which may have several
+        reader, rows, lines = self.reader, self.taken, [self.before + 1] * len(self.taken)
+        line = self.before + reader.line_num + 1  # where a row begins, which may have several
         while True:
             try:
                 for row in reader:
@@ -278,11 +310,16 @@ class _Rows:
                             rows, lines = [], []
                     elif row:
                         bad.append(BadRow(line, f"{len(row)} fields, and there are {n} columns"))
-                    line = reader.line_num + 1
+                    line = self.before + reader.line_num + 1
                 break
             except csv.Error as error:
+                if str(error).startswith(("unexpected end", "field larger")):  # what follows is inside a field
+                    raise ValueError(
+                        f"{self.shown}: a quoted field of the row in line {line} goes on for too long ({error}): mend "
+                        "its quotes"
+                    ) from error
                 bad.append(BadRow(line, str(error)))
-                line = reader.line_num + 1
+                line = self.before + reader.line_num + 1
         if rows:
             yield rows, np.array(lines)
 

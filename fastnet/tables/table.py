@@ -6,6 +6,8 @@ from typing import Literal, Self
 
 import numpy as np
 
+from ..checks import known
+
 NUMBER: Literal["number"] = "number"
 CATEGORY: Literal["category"] = "category"
 Kind = Literal["number", "category"]
@@ -29,26 +31,30 @@ class Numbers:
     @property
     def are_whole(self) -> bool:
         """Whether all that are there are whole numbers, which float64 holds exactly."""
-        known = self.values[~self.is_missing]
-        return bool((np.abs(known) <= 2.0**53).all() and (known == np.floor(known)).all())
+        return bool(_are_whole(self.values[~self.is_missing]).all())
 
     def take(self, rows: np.ndarray) -> Self:
         """Some of the rows: by index, or by a mask."""
         return type(self)(self.values[rows])
 
     def texts(self) -> list[str]:
-        """Each number as text, empty where it is missing."""
-        whole = self.are_whole
-        shown = (f"{value:.0f}" if whole else repr(value) for value in self.values.tolist())
-        return ["" if gone else text for gone, text in zip(self.is_missing.tolist(), shown, strict=True)]
+        """Each number as text, by its value alone: "3", "2.5", and empty where it is missing."""
+        there = ~self.is_missing
+        texts = np.full(len(self), "", object)
+        texts[there] = names_of_numbers(self.values[there])
+        return list(texts)
 
 
 @dataclass(frozen=True)
 class Categories:
-    """A column of texts: for each row the index of its text in `names`, int32 (m,), -1 where it is missing."""
+    """A column of texts: for each row the index of its text in `names`, int32 (m,), -1 where it is missing.
+
+    Booleans are the texts "False" and "True", and `are_booleans`.
+    """
 
     codes: np.ndarray
     names: Sequence[str]
+    are_booleans: bool = False
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -67,7 +73,7 @@ class Categories:
 
     def take(self, rows: np.ndarray) -> Self:
         """Some of the rows: by index, or by a mask."""
-        return type(self)(self.codes[rows], self.names)
+        return type(self)(self.codes[rows], self.names, self.are_booleans)
 
     def counts(self) -> np.ndarray:
         """How often each name occurs."""
@@ -151,6 +157,42 @@ class Table(Mapping[str, Column]):
         return f"Table({self.n_rows} rows: {', '.join(kinds)})"
 
 
+def _are_whole(values: np.ndarray) -> np.ndarray:
+    """Which numbers are whole, and of a size at which float64 has every whole number."""
+    found: np.ndarray = (np.abs(values) < 2.0**53) & (values == np.floor(values))
+    return found
+
+
+def names_of_numbers(values: np.ndarray) -> list[str]:
+    """Numbers as names of categories: the same number has the same name, whatever others there are.
+
+        >>> import numpy as np
+
+    from ..checks import known
+        >>> names_of_numbers(np.array([3.0, 2.5, -0.0]))
+        ['3', '2.5', '0']
+    """
+    if values.dtype.kind in "iu":
+        return [str(value) for value in values.tolist()]
+    values = values + 0.0  # -0 is 0
+    pairs = zip(values.tolist(), _are_whole(values).tolist(), strict=True)
+    return [f"{value:.0f}" if is_whole else repr(value) for value, is_whole in pairs]
+
+
+def check_names(name: str, given: object) -> None:
+    """TypeError for a text where a list of texts is wanted, which would be taken for its letters."""
+    if isinstance(given, str):
+        raise TypeError(f"{name}={given!r} is a text: give a list, [{given!r}]")
+    if given is not None and not isinstance(given, Iterable):
+        raise TypeError(f"{name}={given!r} is a {type(given).__name__}: give a list of texts")
+
+
+def check_kinds(kinds: Mapping[str, Kind] | None) -> None:
+    """ValueError unless all columns are "number" or "category"."""
+    for name, kind in (kinds or {}).items():
+        known(f"kinds[{name!r}]", kind, (NUMBER, CATEGORY))
+
+
 def kind_of(column: Column) -> Kind:
     """What a column holds, in a word."""
     return NUMBER if isinstance(column, Numbers) else CATEGORY
@@ -164,10 +206,10 @@ def listed(names: Sequence[object], most: int = 12) -> str:
 
 def require(what: str, names: Iterable[str], there: Iterable[str]) -> None:
     """Raise ValueError for names of columns that are not there; it says all of them."""
-    there = list(there)
+    there = dict.fromkeys(there)
     lacking = [name for name in names if name not in there]
     if lacking:
-        raise ValueError(f"{what} lacks {listed(lacking)}: it has {listed(there)}")
+        raise ValueError(f"{what} lacks {listed(lacking)}: it has {listed(list(there))}")
 
 
 def is_wanted(name: str, only: Collection[str] | None, ignore: Collection[str]) -> bool:
@@ -175,12 +217,12 @@ def is_wanted(name: str, only: Collection[str] | None, ignore: Collection[str]) 
     return (only is None or name in only) and name not in ignore
 
 
-def categories_of(texts: np.ndarray, is_missing: np.ndarray) -> Categories:
+def categories_of(texts: np.ndarray, is_missing: np.ndarray, *, are_booleans: bool = False) -> Categories:
     """From the texts that are there, and which rows have none."""
     names, found = np.unique(texts, return_inverse=True)
     codes = np.full(len(is_missing), -1, np.int32)
     codes[~is_missing] = found.reshape(-1)
-    return Categories(codes, names.tolist())
+    return Categories(codes, names.tolist(), are_booleans)
 
 
 def as_categories(column: Column) -> Categories:

@@ -1,13 +1,15 @@
 """The column that a network learns to predict: its labels, or its numbers, which are standardised on the way."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from dataclasses import fields as dataclass_fields
 from typing import Any, Literal
 
 import numpy as np
 
-from ..checks import known, real_number
+from ..checks import flag, known, real_number
 from ..layers import Dense
 from ..storage.json_checks import fields
+from .preprocessing import mean_and_scale
 from .table import CATEGORY, NUMBER, Kind, Numbers, Table, kind_of
 
 Task = Literal["classification", "regression"]
@@ -28,6 +30,7 @@ class Target:
     task: Task
     mean: float = 0.0
     scale: float = 1.0
+    are_booleans: bool = False
 
     @classmethod
     def of(cls, table: Table, name: str, task: Task | None) -> "Target":
@@ -46,29 +49,34 @@ class Target:
         if not isinstance(column, Numbers):
             if task == REGRESSION:
                 raise ValueError(f"target {name!r} holds texts ({column.names[0]!r}, ...): a regression is of numbers")
-            return cls(name, kind, CLASSIFICATION)
+            return cls(name, kind, CLASSIFICATION, are_booleans=column.are_booleans)
         if task is None:
             few = len(np.unique(column.values)) <= MOST_NUMBERED_CLASSES
             task = CLASSIFICATION if few and column.are_whole else REGRESSION
         if task == CLASSIFICATION:
             if not column.are_whole:
                 raise ValueError(
-                    f"target {name!r} holds numbers such as {column.values[0]:g}, and labels are whole: use a "
-                    "regression, or take the column for categories"
+                    f"target {name!r} holds numbers such as {column.values[0]:g}, and labels are whole numbers below "
+                    "2^53: use a regression, or take the column for categories"
                 )
             return cls(name, kind, task)
-        mean, scale = float(column.values.mean()), float(column.values.std())
-        return cls(name, kind, task, mean, scale if scale > 0 else 1.0)
+        return cls(name, kind, task, *mean_and_scale(column.values))
 
     def values(self, table: Table) -> np.ndarray:
-        """(m,) labels, as int64 or strings, or the numbers in float64; ValueError for values that are missing."""
+        """(m,) labels, as int64, strings or booleans, or numbers in float64; ValueError where some are missing."""
         table.require([self.name])
         _check_complete(table, self.name)
         column = table[self.name]
         if kind_of(column) != self.kind:
             raise ValueError(f"target {self.name!r} holds {kind_of(column)} values: in training they were {self.kind}")
         if not isinstance(column, Numbers):
-            return np.array(column.texts())
+            texts = np.array(column.texts())
+            if not self.are_booleans:
+                return texts
+            strange = np.setdiff1d(texts, ["False", "True"])
+            if len(strange):
+                raise ValueError(f"target {self.name!r} holds {str(strange[0])!r}: in training it was True or False")
+            return np.asarray(texts == "True")
         if self.task == REGRESSION:
             return column.values
         if not column.are_whole:
@@ -89,23 +97,24 @@ class Target:
             return Dense(1)
         n = len(np.unique(values))
         if n < 2:
-            raise ValueError(f"target {self.name!r} is always {values[0]!r}: there is nothing to tell apart")
+            raise ValueError(f"target {self.name!r} is always {values[0].item()!r}: there is nothing to tell apart")
         return Dense(1, "sigmoid") if n == 2 else Dense(n, "softmax")
 
     def to_json(self) -> dict[str, Any]:
         """As texts and numbers."""
-        return {"name": self.name, "kind": self.kind, "task": self.task, "mean": self.mean, "scale": self.scale}
+        return asdict(self)
 
     @classmethod
     def from_json(cls, where: str, given: Any) -> "Target":
         """What `to_json` made; ValueError or TypeError for anything else."""
-        found = fields(where, given, ("name", "kind", "task", "mean", "scale"))
+        found = fields(where, given, [field.name for field in dataclass_fields(cls)])
         known(f"{where}.kind", found["kind"], (NUMBER, CATEGORY))
         known(f"{where}.task", found["task"], (CLASSIFICATION, REGRESSION))
         mean, scale = (real_number(f"{where}.{key}", found[key]) for key in ("mean", "scale"))
         if not isinstance(found["name"], str) or not scale > 0:
             raise ValueError(f"{where} has the name {found['name']!r} and the scale {scale}")
-        return cls(found["name"], found["kind"], found["task"], mean, scale)
+        are_booleans = flag(f"{where}.are_booleans", found["are_booleans"])
+        return cls(found["name"], found["kind"], found["task"], mean, scale, are_booleans)
 
 
 def _check_complete(table: Table, name: str) -> None:
@@ -113,5 +122,6 @@ def _check_complete(table: Table, name: str) -> None:
     if is_missing.any():
         count, place = int(is_missing.sum()), table.place(int(is_missing.argmax()))
         raise ValueError(
-            f"target {name!r} is missing in {count} of {table.n_rows} rows, first in {place}: leave these rows out"
+            f"target {name!r} is missing in {count} of {table.n_rows} rows, first in {place}: leave these rows "
+            "out, as --skip-bad-rows and a frame's dropna do"
         )

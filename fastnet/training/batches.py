@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..checks import positive_integer
+from ..data.arrays import names_of
 from ..data.samples import as_rows, as_samples
 from ..data.targets import Task, as_targets, sample_weights
 from ..execution.device import Batches
@@ -44,6 +45,7 @@ class Encoded:
     weights: np.ndarray
     task: Task
     shape: Shape  # of the samples that the network is, or would be, built for
+    names: tuple[str, ...] | None  # of the columns, where they are known
 
 
 def is_stream(X: Any, y: Any) -> bool:
@@ -109,6 +111,7 @@ def stream_of_batches(
             network.device.nothing,
             network.task,
             network.input_shape,
+            network.feature_names,
         )
     else:
         raise ValueError("the iterable is empty: give at least one mini-batch (X, y)")
@@ -160,4 +163,4 @@ def encoded(network: Trainable, batch: Any, class_weight: Any) -> Encoded:
     task = network.task.learn(targets)
     Y = task.encode(targets, network.dtype)
     weights = sample_weights(task, Y, rest[0] if rest else None, class_weight, network.dtype, may_be_idle=True)
-    return Encoded(rows, Y, weights, task, network.shape_to_be(shape))
+    return Encoded(rows, Y, weights, task, network.shape_to_be(shape), names_of(X) or network.feature_names)

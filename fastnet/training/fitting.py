@@ -62,7 +62,7 @@ def fit(
                 )
             training = network.training if resume else None
             source, first = stream_of_batches(network, X, class_weight, steps_per_epoch, training)
-            task, shape, samples, Y, names = first.task, first.shape, None, first.Y, network.feature_names
+            task, shape, samples, Y, names = first.task, first.shape, None, first.Y, first.names
             if training is None:  # in the middle one sample may come
                 check_batch_sizes(network.layers, len(Y), None)
         else:

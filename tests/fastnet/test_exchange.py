@@ -61,6 +61,16 @@ def test_numbers_and_several_answers_of_scikit_learn(perceptrons, n_outputs):
         assert fn.from_sklearn(model).predict(X).tolist() == model.predict(X).tolist()
 
 
+def test_the_penalty_is_that_of_a_mini_batch(perceptrons):
+    """A full batch costs what scikit-learn says it did, before its last step: the last steps hardly change it."""
+    model = perceptrons.MLPClassifier(alpha=0.5, max_iter=600, tol=0, n_iter_no_change=600, random_state=0)
+    y = (X[:, 0] > 0).astype(int)
+    net = fn.from_sklearn(model.fit(X, y))
+    assert net.layers[0].l2 == 0.5 / 50
+    assert net.evaluate(X, y)["cost"] == pytest.approx(model.loss_, rel=1e-3)
+    assert fn.from_sklearn(fitted(perceptrons.MLPClassifier, y, solver="lbfgs")).layers[0].l2 == 0
+
+
 def test_what_is_no_model_of_scikit_learn(perceptrons):
     with pytest.raises(TypeError, match="dict is no MLPClassifier"):
         fn.from_sklearn({})

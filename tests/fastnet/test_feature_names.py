@@ -116,3 +116,11 @@ def test_damaged_names_in_a_file_are_refused(tmp_path):
         write(path, metadata | {"network": json.dumps(whole | {"feature_names": names})}, arrays)
         with pytest.raises(fn.ModelFileError, match="feature_names"):
             fn.load(path)
+
+
+def test_a_stream_of_frames_has_the_names_of_its_first_one(frame):
+    X = RNG.standard_normal((20, 3))
+    net = fn.Network([fn.Dense(1)])
+    with pytest.raises(ValueError, match="in another order"):
+        net.fit([(frame(X), X[:, 0]), (frame(X, NAMES[::-1]), X[:, 0])], epochs=1, verbose=False)
+    assert net.feature_names == NAMES

@@ -149,6 +149,10 @@ def test_bad_rows_are_said_and_left_out_only_if_asked(table, capsys):
         (["--target", "dear", "--output", "m.safetensors", "--hidden", "8,x"], "no list of whole numbers"),
         (["--target", "dear", "--output", "m.safetensors", "--categories", "street"], "lacks 'street'"),
         (["--target", "dear", "--output", "m.safetensors", "--plot", "picture.xyz"], "unknown kind of picture"),
+        (["--target", "dear", "--output", "m.onnx"], "end its name with .safetensors"),
+        (["--target", "id", "--output", "m.safetensors"], "no value of 'id' occurs twice"),
+        (["--target", "dear", "--output", "m.safetensors", "--ignore", "street"], "lacks 'street'"),
+        (["--target", "price", "--output", "m.safetensors", "--learning-rate", "1e30"], "cost"),
         (["--output", "m.safetensors"], "required: --target"),
         (["--target", "dear"], "required: --output"),
     ],
@@ -158,6 +162,18 @@ def test_what_cannot_be_is_said_and_nothing_is_written(arguments, message, table
     assert status == 2
     assert message in err
     assert [path.name for path in tmp_path.iterdir()] == ["table.csv"]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_task_does_not_depend_on_which_rows_are_held_out(seed, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with open("t.csv", "w") as file:
+        file.write("x,y\n" + "".join(f"{i},{i % 10 if i else 10}\n" for i in range(60)))
+    status, out, err = run(
+        capsys, "train", "t.csv", "--target", "y", "--output", "m.safetensors", "--epochs", 1, "--seed", seed, "--quiet"
+    )
+    assert (status, err) == (0, "")
+    assert "R2" in out
 
 
 def test_models_and_tables_that_do_not_go_together(table, capsys, tmp_path):
@@ -173,6 +189,10 @@ def test_models_and_tables_that_do_not_go_together(table, capsys, tmp_path):
         assert "other.csv lacks 'town', 'price'" in err
         assert "it has 'age', 'street'" in err
     assert not (tmp_path / "p.csv").exists()
+    for output in ("table.csv", "./table.csv"):
+        status, _, err = run(capsys, "predict", "m.safetensors", "table.csv", "--output", output)
+        assert status == 2
+        assert "which would be lost" in err
     fn.Network([fn.Dense(1)]).build(2).save("net.safetensors")
     status, _, err = run(capsys, "predict", "net.safetensors", "table.csv", "--output", "p.csv")
     assert status == 2
@@ -181,8 +201,9 @@ def test_models_and_tables_that_do_not_go_together(table, capsys, tmp_path):
     assert run(capsys, "summary", "none.safetensors")[0] == 2
     with open("strange.csv", "w") as file:
         file.write("age,town,price\n3,Rome,1\n")
-    status, _, err = run(capsys, "predict", "m.safetensors", "strange.csv", "--output", "p.csv")
+    status, _, err = run(capsys, "predict", "m.safetensors", "strange.csv", "--output", "p.csv", "--probabilities")
     assert status == 0
+    assert err.count("warning") == 1
     assert "warning: categories that the training did not have are taken for none (town: 'Rome')" in err
 
 

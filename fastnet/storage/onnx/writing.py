@@ -188,6 +188,8 @@ def add_network(graph: Graph, network: Trainable) -> int:
     Raises ValueError for what an ONNX file cannot hold.
     """
     assert network.input_shape is not None
+    if network.buffer.size * 4 >= _MOST_BYTES:
+        raise ValueError("the network has parameters of more than 2 GB, which an ONNX file cannot hold: use save")
     rescale = rescale_of(network.layers)
     if rescale.scale != 1:
         graph.add("Mul", graph.constant("scale", _number("scale", rescale.scale)))
@@ -217,20 +219,24 @@ def model_of(network: Trainable) -> Any:
     network.require_parameters()
     shape, onnx = network.input_shape, onnx_package()
     assert shape is not None
-    if network.buffer.size * 4 >= _MOST_BYTES:
-        raise ValueError("the network has parameters of more than 2 GB, which an ONNX file cannot hold: use save")
     graph = Graph(onnx)
     n_outputs = add_network(graph, network)
     samples = onnx.helper.make_tensor_value_info("X", onnx.TensorProto.FLOAT, ["m", *shape])
     return finished(graph, [samples], n_outputs, metadata_of(network))
 
 
-def finished(graph: Graph, inputs: Sequence[Any], n_outputs: int, metadata: Mapping[str, str]) -> Any:
-    """A checked `onnx.ModelProto` of what has been added to a graph, whose last node makes (m, n_outputs), "output"."""
+def finished(
+    graph: Graph, inputs: Sequence[Any], n_outputs: int, metadata: Mapping[str, str], *, is_double: bool = False
+) -> Any:
+    """A checked `onnx.ModelProto` of what has been added to a graph, whose last node makes (m, n_outputs), "output".
+
+    That is float32, or float64 if it `is_double`.
+    """
     onnx = onnx_package()
     graph.add("Identity")
     graph.nodes[-1].output[0] = "output"
-    output = onnx.helper.make_tensor_value_info("output", onnx.TensorProto.FLOAT, ["m", n_outputs])
+    kind = onnx.TensorProto.DOUBLE if is_double else onnx.TensorProto.FLOAT
+    output = onnx.helper.make_tensor_value_info("output", kind, ["m", n_outputs])
     made = onnx.helper.make_graph(graph.nodes, "fastnet", inputs, [output], graph.constants)
     domains = {node.domain for node in graph.nodes}
     opsets = [onnx.helper.make_opsetid(domain, _OPSETS[domain]) for domain in sorted({"", *domains})]
