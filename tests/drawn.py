@@ -6,8 +6,8 @@ from fastnet.layers.activations import ACTIVATIONS
 HIDDEN = [name for name in ACTIVATIONS if name != "softmax"]
 
 
-def random_network(rng):
-    """Layers of all kinds and the shape of a sample."""
+def random_network(rng, *, convolves=False):
+    """Layers of all kinds and the shape of a sample; convolutions among them only if it `convolves`."""
     layers, shape = [], (int(rng.integers(1, 40)),)
     if rng.random() < 0.3:
         layers.append(fn.Rescale(float(rng.uniform(0.1, 2)), float(rng.choice([0, -0.5]))))
@@ -18,10 +18,10 @@ def random_network(rng):
     if kind > 1:
         shape = tuple(rng.integers(3, 9, 2).tolist()) + ((int(rng.integers(1, 4)),) if kind == 3 else ())
         layers.append(fn.MaxPool2D((int(rng.integers(1, 4)), 2), stride=int(rng.integers(1, 3))))
-    if kind > 1 and rng.random() < 0.5:
+    if convolves and kind > 1:
         same = str(rng.choice(["same", "valid"]))
         layers.append(fn.Conv2D(int(rng.integers(1, 20)), 2 if same == "same" else 1, padding=same, activation="gelu"))
-    if kind == 1 and rng.random() < 0.5:
+    if convolves and kind == 1:
         layers.insert(len(layers) - 1, fn.Conv1D(5, 3, stride=2, padding=2, dilation=2))
     for _ in range(rng.integers(0, 4)):
         activation = str(rng.choice(HIDDEN))

@@ -6,7 +6,6 @@ Only `cpu`, `cuda` and `benchmarks` import the kernels, and they do so late: imp
 from collections.abc import Sequence
 
 import numpy as np
-
 from fastnet_kernels import codes
 
 from ..checks import known

@@ -68,7 +68,7 @@ def _scratch_of_window(node: Node, block_rows: int, target: Target, panel: int, 
     width, padded = node.output_shape[-2], -(-min(filters, target.max_conv_task_rows) // panel) * panel
     at_once = max(1, target.conv_chunk_bytes // (width * block_rows * dtype.itemsize))
     rows = min(math.prod(node.output_shape[:-1]) // width, at_once)
-    return padded * (rows * width * block_rows + math.prod(window))
+    return int(padded * (rows * width * block_rows + math.prod(window)))
 
 
 def _tasks_of_window(l: int, node: Node, target: Target, panel: int) -> list[tuple[int, int, int, int, int]]:

@@ -12,7 +12,7 @@ from numba.extending import intrinsic
 
 from ..codegen.processor import LINE_BYTES, TARGET
 from ..codegen.simd import Operand, broadcast, emit_prefetch, first_lanes, scheduling_barrier, sums_of_lanes
-from .micro_kernels import _choose, _number, _row_pointers, _Rows, _times
+from .micro_kernels import RowPointers, choose, number_of, row_pointers, times
 
 _OFFSET = types.intp
 MR = TARGET.mr
@@ -35,43 +35,43 @@ def conv_micro_kernel(
         mr, vectors, k, columns, a_column, b_column, rows, a_row, b_row, c_second, b_second, *_ = arguments
         C, A, B = (Operand(context, builder, signature.args[i], arguments[i]) for i in (11, 13, 14))
         begins = not isinstance(start, types.NoneType)
-        line = _number(LINE_BYTES // A.size)
+        line = number_of(LINE_BYTES // A.size)
         first_of = Operand(context, builder, signature.args[12], arguments[12]) if begins else None
 
         def emit(h, width):
             cells = B.zeros(width * h)
             if first_of:
                 for r in range(h):
-                    number = first_of.at(first_of.offset, _times(builder, _number(r), first_of.row_stride))
+                    number = first_of.at(first_of.offset, times(builder, number_of(r), first_of.row_stride))
                     vector = broadcast(builder, B.vector, first_of.load(number))
                     for cell in cells[width * r : width * (r + 1)]:
                         builder.store(vector, cell)
-            pointers, first = _Rows(builder, A, h), B.at(B.offset)
+            pointers, first = RowPointers(builder, A, h), B.at(B.offset)
             with cgutils.for_range(builder, rows) as row_loop, cgutils.for_range(builder, columns) as column_loop:
                 a, b = (
-                    builder.add(_times(builder, row_loop.index, down), _times(builder, column_loop.index, across))
+                    builder.add(times(builder, row_loop.index, down), times(builder, column_loop.index, across))
                     for down, across in ((a_row, a_column), (b_row, b_column))
                 )
                 following = A.at(A.offset, builder.add(a, a_column))
                 with cgutils.for_range(builder, k) as loop:
-                    row = B.step(first, builder.add(b, _times(builder, loop.index, B.row_stride)))
+                    row = B.step(first, builder.add(b, times(builder, loop.index, B.row_stride)))
                     if not first_of:  # what is read of A for the next tap, where its rows lie side by side
-                        emit_prefetch(builder, A.step(following, _times(builder, loop.index, line)))
+                        emit_prefetch(builder, A.step(following, times(builder, loop.index, line)))
                     loaded = [B.load_vector(B.step(row, b_second) if v else row) for v in range(width)]
-                    numbers = pointers.after(builder.add(a, _times(builder, loop.index, A.column_stride)))
+                    numbers = pointers.after(builder.add(a, times(builder, loop.index, A.column_stride)))
                     for r, number in enumerate(numbers):
                         factor, sums = broadcast(builder, B.vector, A.load(number)), cells[width * r : width * (r + 1)]
                         for cell, vector in zip(sums, loaded, strict=True):
                             B.accumulate(cell, factor, vector)
                         if width > 1:
                             scheduling_barrier(builder, sums)
-            for r, target in enumerate(_row_pointers(builder, C, h)):
+            for r, target in enumerate(row_pointers(builder, C, h)):
                 for v in range(width):
                     place = C.step(target, c_second) if v else target
                     total = builder.load(cells[width * r + v])
                     C.store_vector(total if first_of else builder.fadd(total, C.load_vector(place)), place)
 
-        _choose(builder, [mr, vectors], [MR, (2, 1)], emit)
+        choose(builder, [mr, vectors], [MR, (2, 1)], emit)
         return context.get_dummy_value()
 
     return types.void(*[_OFFSET] * 11, C, start, A, B), generate
@@ -87,13 +87,13 @@ def conv_dot_micro_kernel(typing_context, mr, nr, k, columns, a_column, b_column
     def generate(context, builder, signature, arguments):
         mr, nr, k, columns, a_column, b_column, rows, a_row, b_row, alpha, *_ = arguments
         C, A, B = (Operand(context, builder, signature.args[i], arguments[i]) for i in (10, 11, 12))
-        lanes = _number(B.lanes)
+        lanes = number_of(B.lanes)
         whole, rest = builder.sdiv(k, lanes), builder.srem(k, lanes)
-        mask, has_rest = first_lanes(builder, B.vector, rest), builder.icmp_signed("!=", rest, _number(0))
+        mask, has_rest = first_lanes(builder, B.vector, rest), builder.icmp_signed("!=", rest, number_of(0))
 
         def emit(h, w):
             cells = B.zeros(h * w)
-            lines, others = _row_pointers(builder, A, h), _row_pointers(builder, B, w)
+            lines, others = row_pointers(builder, A, h), row_pointers(builder, B, w)
 
             def step(a, b, mask=None):
                 loaded = [A.load_vector(A.step(line, a), mask) for line in lines]
@@ -104,24 +104,24 @@ def conv_dot_micro_kernel(typing_context, mr, nr, k, columns, a_column, b_column
 
             with cgutils.for_range(builder, rows) as row_loop, cgutils.for_range(builder, columns) as column_loop:
                 a, b = (
-                    builder.add(_times(builder, row_loop.index, down), _times(builder, column_loop.index, across))
+                    builder.add(times(builder, row_loop.index, down), times(builder, column_loop.index, across))
                     for down, across in ((a_row, a_column), (b_row, b_column))
                 )
                 with cgutils.for_range(builder, whole) as loop:
-                    at = _times(builder, loop.index, lanes)
+                    at = times(builder, loop.index, lanes)
                     step(builder.add(a, at), builder.add(b, at))
                 with builder.if_then(has_rest):
-                    at = _times(builder, whole, lanes)
+                    at = times(builder, whole, lanes)
                     step(builder.add(a, at), builder.add(b, at), mask)
             sums = sums_of_lanes(builder, [builder.load(cell) for cell in cells])
             for i in range(h):
                 for j in range(w):
                     total = builder.fmul(alpha, sums[i * w + j])
-                    line = builder.add(C.offset, _times(builder, _number(i), C.row_stride))
-                    target = C.at(line, _times(builder, _number(j), C.column_stride))
+                    line = builder.add(C.offset, times(builder, number_of(i), C.row_stride))
+                    target = C.at(line, times(builder, number_of(j), C.column_stride))
                     C.store(builder.fadd(C.load(target), total), target)
 
-        _choose(builder, [mr, nr], [TARGET.dot_mr, TARGET.dot_nr], emit)
+        choose(builder, [mr, nr], [TARGET.dot_mr, TARGET.dot_nr], emit)
         return context.get_dummy_value()
 
     return types.void(*[_OFFSET] * 9, C[0].dtype, C, A, B), generate

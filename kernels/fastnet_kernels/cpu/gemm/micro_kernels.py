@@ -40,15 +40,15 @@ _OFFSET = types.intp
 _BYTE = ir.IntType(8)
 
 
-def _number(value):
+def number_of(value):
     return ir.IntType(64)(value)
 
 
-def _times(builder, index, stride):
+def times(builder, index, stride):
     return builder.mul(index, stride)
 
 
-def _choose(builder, sizes, choices, emit):
+def choose(builder, sizes, choices, emit):
     """Branch to the micro-kernel of these sizes, which are numbers; `choices` lists what each can be."""
     end = builder.append_basic_block("tile_end")
 
@@ -59,7 +59,7 @@ def _choose(builder, sizes, choices, emit):
             builder.position_at_end(builder.append_basic_block("unreachable"))
             return
         for choice in left[0][1]:
-            with builder.if_then(builder.icmp_signed("==", left[0][0], _number(choice))):
+            with builder.if_then(builder.icmp_signed("==", left[0][0], number_of(choice))):
                 narrow([*found, choice], left[1:])
 
     narrow([], list(zip(sizes, choices, strict=True)))
@@ -67,11 +67,11 @@ def _choose(builder, sizes, choices, emit):
     builder.position_at_end(end)
 
 
-def _row_pointers(builder, matrix, count):
-    return [matrix.at(matrix.offset, _times(builder, _number(r), matrix.row_stride)) for r in range(count)]
+def row_pointers(builder, matrix, count):
+    return [matrix.at(matrix.offset, times(builder, number_of(r), matrix.row_stride)) for r in range(count)]
 
 
-class _Rows:
+class RowPointers:
     """Pointers to rows that lie `stride` apart, which move on together, in the fewest instructions.
 
     Left alone, LLVM adds the stride from row to row, in a chain that takes a cycle for each row: longer than the tile's
@@ -83,10 +83,10 @@ class _Rows:
 
     def __init__(self, builder, matrix, count):
         self.builder, self.count, self.pointer = builder, count, matrix.element.as_pointer()
-        self.size = _number(matrix.size)
+        self.size = number_of(matrix.size)
         self.first = builder.bitcast(matrix.at(matrix.offset), _BYTE.as_pointer())
         stride = builder.mul(matrix.row_stride, self.size)
-        self.multiples = {number: builder.mul(stride, _number(number)) for number in (1, 3, 5, len(self._GROUP))}
+        self.multiples = {number: builder.mul(stride, number_of(number)) for number in (1, 3, 5, len(self._GROUP))}
 
     def after(self, offset):
         """Pointers to the rows' numbers at `offset`."""
@@ -115,13 +115,13 @@ def _prefetched_by(builder, A, B, k, h, b_prefetch):
     Down a column of A that is the same column some steps on; along rows that lie without a gap it is the next tile, a
     line a step. A second line for a column's last rows would cost more than it brings: a prefetch takes a load's place.
     """
-    is_column = builder.icmp_signed("!=", A.column_stride, _number(1))
-    line = _number(LINE_BYTES // A.size)
+    is_column = builder.icmp_signed("!=", A.column_stride, number_of(1))
+    line = number_of(LINE_BYTES // A.size)
     has_no_gap = builder.icmp_signed("<=", A.row_stride, builder.add(k, line))
-    down, along = _times(builder, _number(_A_AHEAD), A.column_stride), _times(builder, _number(h), A.row_stride)
+    down, along = times(builder, number_of(_A_AHEAD), A.column_stride), times(builder, number_of(h), A.row_stride)
     ahead = builder.select(is_column, down, along)
-    step = builder.select(is_column, A.column_stride, builder.select(has_no_gap, line, _number(0)))
-    is_known = builder.icmp_signed("!=", b_prefetch, _number(NO_PREFETCH))
+    step = builder.select(is_column, A.column_stride, builder.select(has_no_gap, line, number_of(0)))
+    is_known = builder.icmp_signed("!=", b_prefetch, number_of(NO_PREFETCH))
     return builder.select(is_known, B.at(b_prefetch), A.at(A.offset, ahead)), builder.select(is_known, line, step)
 
 
@@ -136,37 +136,37 @@ def gemm_micro_kernel(typing_context, mr, k, alpha, C, S, A, B, b_prefetch):
     def generate(context, builder, signature, arguments):
         mr, k, alpha, *_, b_prefetch = arguments
         C, S, A, B = (Operand(context, builder, signature.args[i], arguments[i]) for i in (3, 4, 5, 6))
-        b_ahead = _times(builder, _number(_B_AHEAD), B.row_stride)
+        b_ahead = times(builder, number_of(_B_AHEAD), B.row_stride)
 
         def pair(pointer):
-            return [pointer, B.step(pointer, _number(B.lanes))]
+            return [pointer, B.step(pointer, number_of(B.lanes))]
 
         def emit(h):
             cells = B.zeros(2 * h)
-            targets = _row_pointers(builder, C, h)
+            targets = row_pointers(builder, C, h)
             for target in targets:  # needed last, prefetched first
                 for half in pair(target):
                     emit_prefetch(builder, half)
-            rows, first = _Rows(builder, A, h), B.at(B.offset)
+            rows, first = RowPointers(builder, A, h), B.at(B.offset)
             upcoming, prefetch_step = _prefetched_by(builder, A, B, k, h, b_prefetch)
             with cgutils.for_range(builder, k) as loop:
-                row = B.step(first, _times(builder, loop.index, B.row_stride))
+                row = B.step(first, times(builder, loop.index, B.row_stride))
                 loaded = [B.load_vector(half) for half in pair(row)]
                 for half in pair(B.step(row, b_ahead)):
                     emit_prefetch(builder, half)
-                emit_prefetch(builder, A.step(upcoming, _times(builder, loop.index, prefetch_step)))
-                for r, number in enumerate(rows.after(_times(builder, loop.index, A.column_stride))):
+                emit_prefetch(builder, A.step(upcoming, times(builder, loop.index, prefetch_step)))
+                for r, number in enumerate(rows.after(times(builder, loop.index, A.column_stride))):
                     factor, sums = broadcast(builder, B.vector, A.load(number)), cells[2 * r : 2 * r + 2]
                     for cell, vector in zip(sums, loaded, strict=True):
                         B.accumulate(cell, factor, vector)
                     scheduling_barrier(builder, sums)
             scale = broadcast(builder, C.vector, alpha)
-            for r, (target, start) in enumerate(zip(targets, _row_pointers(builder, S, h), strict=True)):
+            for r, (target, start) in enumerate(zip(targets, row_pointers(builder, S, h), strict=True)):
                 for v, (half, given) in enumerate(zip(pair(target), pair(start), strict=True)):
                     total = builder.load(cells[2 * r + v])
                     C.store_vector(fused_multiply_add(builder, scale, total, S.load_vector(given)), half)
 
-        _choose(builder, [mr], [TARGET.mr], emit)
+        choose(builder, [mr], [TARGET.mr], emit)
         return context.get_dummy_value()
 
     return types.void(_OFFSET, _OFFSET, C[0].dtype, C, S, A, B, _OFFSET), generate
@@ -187,29 +187,29 @@ def gemm_micro_kernel_narrow(typing_context, mr, nr, k, alpha, C, S, A, B):
 
         def emit(h):
             cells = B.zeros(h)
-            targets = _row_pointers(builder, C, h)
+            targets = row_pointers(builder, C, h)
             for target in targets:
                 emit_prefetch(builder, target)
-            rows = _Rows(builder, A, h)
+            rows = RowPointers(builder, A, h)
             with cgutils.for_range(builder, k) as loop:
                 offset = _indexed(context, builder, signature.args[7], B, loop.index)
-                row = B.at(B.offset, _times(builder, offset, B.row_stride))
+                row = B.at(B.offset, times(builder, offset, B.row_stride))
                 if has_index:  # what the next tile reads of the row: no processor foresees rows that lie anywhere
-                    emit_prefetch(builder, B.step(row, _number(B.lanes)), first_cache=False)
+                    emit_prefetch(builder, B.step(row, number_of(B.lanes)), first_cache=False)
                 loaded = B.load_vector(row, mask)
-                numbers = rows.after(_times(builder, loop.index, A.column_stride))
+                numbers = rows.after(times(builder, loop.index, A.column_stride))
                 for cell, number in zip(cells, numbers, strict=True):
                     B.accumulate(cell, broadcast(builder, B.vector, A.load(number)), loaded)
             scale = broadcast(builder, C.vector, alpha)
             # All are loaded before any is stored: a load waits for a store with a mask that is near it.
             changed = [
                 fused_multiply_add(builder, scale, builder.load(cell), S.load_vector(start, mask))
-                for cell, start in zip(cells, _row_pointers(builder, S, h), strict=True)
+                for cell, start in zip(cells, row_pointers(builder, S, h), strict=True)
             ]
             for numbers, target in zip(changed, targets, strict=True):
                 C.store_vector(numbers, target, mask)
 
-        _choose(builder, [mr], [TARGET.mr_narrow], emit)
+        choose(builder, [mr], [TARGET.mr_narrow], emit)
         return context.get_dummy_value()
 
     return types.void(_OFFSET, _OFFSET, _OFFSET, C[0].dtype, C, S, A, B), generate
@@ -226,7 +226,7 @@ def dot_micro_kernel(typing_context, mr, nr, k, alpha, C, A, B, rescale):
     def generate(context, builder, signature, arguments):
         mr, nr, k, alpha, *_, scaling = arguments
         C, A, B = (Operand(context, builder, signature.args[i], arguments[i]) for i in (4, 5, 6))
-        lanes = _number(B.lanes)
+        lanes = number_of(B.lanes)
         reader = None if isinstance(rescale, types.NoneType) else Reader(builder, A, B, scaling)
 
         def load(pointer, mask):
@@ -236,9 +236,9 @@ def dot_micro_kernel(typing_context, mr, nr, k, alpha, C, A, B, rescale):
 
         def emit(h, w):
             cells = B.zeros(h * w)
-            offsets = [_indexed(context, builder, signature.args[5], A, _number(i)) for i in range(h)]
-            rows = [A.at(A.offset, _times(builder, offset, A.row_stride)) for offset in offsets]
-            columns = _row_pointers(builder, B, w)
+            offsets = [_indexed(context, builder, signature.args[5], A, number_of(i)) for i in range(h)]
+            rows = [A.at(A.offset, times(builder, offset, A.row_stride)) for offset in offsets]
+            columns = row_pointers(builder, B, w)
 
             def step(p, mask=None):
                 loaded = [load(A.step(row, p), mask) for row in rows]
@@ -248,18 +248,18 @@ def dot_micro_kernel(typing_context, mr, nr, k, alpha, C, A, B, rescale):
                         B.accumulate(cells[i * w + j], loaded[i], numbers)
 
             with cgutils.for_range(builder, whole) as loop:
-                step(_times(builder, loop.index, lanes))
-            with builder.if_then(builder.icmp_signed("!=", rest, _number(0))):
-                step(_times(builder, whole, lanes), first_lanes(builder, B.vector, rest))
+                step(times(builder, loop.index, lanes))
+            with builder.if_then(builder.icmp_signed("!=", rest, number_of(0))):
+                step(times(builder, whole, lanes), first_lanes(builder, B.vector, rest))
             sums = sums_of_lanes(builder, [builder.load(cell) for cell in cells])
             for i in range(h):
                 for j in range(w):
                     total = builder.fmul(alpha, sums[i * w + j])
-                    row = builder.add(C.offset, _times(builder, _number(i), C.row_stride))
-                    target = C.at(row, _times(builder, _number(j), C.column_stride))
+                    row = builder.add(C.offset, times(builder, number_of(i), C.row_stride))
+                    target = C.at(row, times(builder, number_of(j), C.column_stride))
                     C.store(builder.fadd(C.load(target), total), target)
 
-        _choose(builder, [mr, nr], [TARGET.dot_mr, TARGET.dot_nr], emit)
+        choose(builder, [mr, nr], [TARGET.dot_mr, TARGET.dot_nr], emit)
         return context.get_dummy_value()
 
     return types.void(_OFFSET, _OFFSET, _OFFSET, C[0].dtype, C, A, B, rescale), generate
