@@ -23,6 +23,8 @@ def random_network(rng, *, convolves=False):
         layers.append(fn.Conv2D(int(rng.integers(1, 20)), 2 if same == "same" else 1, padding=same, activation="gelu"))
     if convolves and kind == 1:
         layers.insert(len(layers) - 1, fn.Conv1D(5, 3, stride=2, padding=2, dilation=2))
+    if convolves and kind > 0 and rng.random() < 0.5:
+        layers += [fn.Flatten(), fn.LayerNorm()]
     for _ in range(rng.integers(0, 4)):
         activation = str(rng.choice(HIDDEN))
         settings = {"slope": float(rng.uniform(0, 0.5)), "alpha": float(rng.uniform(0.5, 2))}

@@ -323,13 +323,22 @@ def _modules(torch: Any, nodes: Sequence[Node], parameters: dict[str, np.ndarray
     are_signals = any(getattr(node.layer, "axes", 0) == 1 for node in nodes)
     if len(shape) == 2 and not are_signals:
         yield torch.nn.Unflatten(1, (1, shape[0]))
+    made = shape
     for node in nodes:
-        shape = node.input_shape
+        # What a Flatten stands before, which is no node, is an image still.
+        shape, made = made, node.output_shape
         module = _LAYERS[type(node.layer)](torch.nn, node)
-        arrays = {each.name: parameters[f"{each.name}{node.number}"] for each in node.layer.parameters(shape)}
-        if type(node.layer) is Dense and len(shape) > 1:
+        arrays = {
+            each.name: parameters[f"{each.name}{node.number}"] for each in node.layer.parameters(node.input_shape)
+        }
+        if len(shape) > 1 and (type(node.layer) is Dense or len(node.input_shape) == 1):
             yield torch.nn.Flatten()
             has_channels = len(shape) == 3 or are_signals
+            if has_channels and type(node.layer) is not Dense:
+                raise ValueError(
+                    f"{node.layer!r} takes the numbers of images in an order that PyTorch does not have: put it before "
+                    "Flatten, or behind Dense"
+                )
             arrays["W"] = _channels_first(arrays["W"], shape) if has_channels else arrays["W"]
         if isinstance(node.layer, Conv1D | Conv2D):
             arrays["W"] = np.moveaxis(arrays["W"], -1, 1)
@@ -358,7 +367,7 @@ def to_torch(network: Network) -> Any:
     TypeError
         For what is no network.
     ValueError
-        Before it is built.
+        Before it is built, and for a Flatten behind which no Dense follows.
     ModuleNotFoundError
         Without PyTorch.
 

@@ -112,10 +112,11 @@ def test_same_bits_on_any_number_of_threads(dtype):
 
 def test_a_small_network_reads_digits():
     X, y = fn.datasets.digits()
-    images = X.reshape(-1, 8, 8)
+    rows = np.random.default_rng(0).permutation(len(X))
+    images, y = X[rows].reshape(-1, 8, 8), y[rows]
     net = fn.Network([fn.Conv2D(16, 3, padding="same", activation="relu"), fn.MaxPool2D(2), fn.Dense(10, "softmax")])
     net.fit(images[:1400], y[:1400], epochs=20, optimizer=fn.Adam(3e-3), verbose=False)
-    assert net.evaluate(images[1400:], y[1400:])["accuracy"] > 0.95
+    assert net.evaluate(images[1400:], y[1400:])["accuracy"] > 0.97
 
 
 def test_bytes_files_copies_and_frozen_filters(tmp_path):

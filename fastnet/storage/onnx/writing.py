@@ -195,8 +195,12 @@ def add_network(graph: Graph, network: Trainable) -> int:
         graph.add("Mul", graph.constant("scale", _number("scale", rescale.scale)))
     if rescale.shift != 0:
         graph.add("Add", graph.constant("shift", rescale.shift))
-    for given in _layers_of(network, network.input_shape):
+    shape = network.input_shape
+    for given in _layers_of(network, shape):
         layer, number = given.node.layer, given.node.number
+        if given.node.input_shape != shape:  # behind a Flatten
+            graph.reshape(given.node.input_shape)
+        shape = given.node.output_shape
         # The filters of a convolution are a constant of its own, in another order.
         arrays = {name: array for name, array in given.parameters.items() if array.ndim < 3}
         names = {name: graph.constant(f"{name}{number}", array) for name, array in arrays.items()}
