@@ -215,6 +215,7 @@ def test_labels_and_numbers_can_be_read(k, label, style):
     assert min(text.get_fontsize() for text in ax.texts) >= 5
 
 
+@pytest.mark.slow
 def test_cells_too_small_for_numbers_have_a_colour_bar():
     y = np.arange(250)
     ax = fn.plots.confusion_matrix(y, y)
