@@ -7,15 +7,27 @@ before, so two strides take the place of a matrix of windows, which is never mad
     conv_dot_micro_kernel   C[i, j] += alpha sum over pixels and lanes of A[i, pixel] B[j, pixel]
 """
 
+import contextlib
+
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from ..codegen.processor import LINE_BYTES, TARGET
-from ..codegen.simd import Operand, broadcast, emit_prefetch, first_lanes, scheduling_barrier, sums_of_lanes
-from .micro_kernels import RowPointers, choose, number_of, row_pointers, times
+from ..codegen.simd import Operand, broadcast, emit_prefetch, first_lanes, scheduling_barrier
+from .micro_kernels import RowPointers, add_sums_of_lanes, choose, number_of, row_pointers, times
 
 _OFFSET = types.intp
 MR = TARGET.mr
+
+
+@contextlib.contextmanager
+def _each_pair(builder, rows, columns, *strides):
+    """Two loops, of so many rows and columns: how far each operand, by its strides down and across, has come."""
+    with cgutils.for_range(builder, rows) as row_loop, cgutils.for_range(builder, columns) as column_loop:
+        yield [
+            builder.add(times(builder, row_loop.index, down), times(builder, column_loop.index, across))
+            for down, across in strides
+        ]
 
 
 @intrinsic
@@ -47,11 +59,7 @@ def conv_micro_kernel(
                     for cell in cells[width * r : width * (r + 1)]:
                         builder.store(vector, cell)
             pointers, first = RowPointers(builder, A, h), B.at(B.offset)
-            with cgutils.for_range(builder, rows) as row_loop, cgutils.for_range(builder, columns) as column_loop:
-                a, b = (
-                    builder.add(times(builder, row_loop.index, down), times(builder, column_loop.index, across))
-                    for down, across in ((a_row, a_column), (b_row, b_column))
-                )
+            with _each_pair(builder, rows, columns, (a_row, a_column), (b_row, b_column)) as (a, b):
                 following = A.at(A.offset, builder.add(a, a_column))
                 with cgutils.for_range(builder, k) as loop:
                     row = B.step(first, builder.add(b, times(builder, loop.index, B.row_stride)))
@@ -102,24 +110,14 @@ def conv_dot_micro_kernel(typing_context, mr, nr, k, columns, a_column, b_column
                     for i in range(h):
                         B.accumulate(cells[i * w + j], loaded[i], numbers)
 
-            with cgutils.for_range(builder, rows) as row_loop, cgutils.for_range(builder, columns) as column_loop:
-                a, b = (
-                    builder.add(times(builder, row_loop.index, down), times(builder, column_loop.index, across))
-                    for down, across in ((a_row, a_column), (b_row, b_column))
-                )
+            with _each_pair(builder, rows, columns, (a_row, a_column), (b_row, b_column)) as (a, b):
                 with cgutils.for_range(builder, whole) as loop:
                     at = times(builder, loop.index, lanes)
                     step(builder.add(a, at), builder.add(b, at))
                 with builder.if_then(has_rest):
                     at = times(builder, whole, lanes)
                     step(builder.add(a, at), builder.add(b, at), mask)
-            sums = sums_of_lanes(builder, [builder.load(cell) for cell in cells])
-            for i in range(h):
-                for j in range(w):
-                    total = builder.fmul(alpha, sums[i * w + j])
-                    line = builder.add(C.offset, times(builder, number_of(i), C.row_stride))
-                    target = C.at(line, times(builder, number_of(j), C.column_stride))
-                    C.store(builder.fadd(C.load(target), total), target)
+            add_sums_of_lanes(builder, C, alpha, cells, h, w)
 
         choose(builder, [mr, nr], [TARGET.dot_mr, TARGET.dot_nr], emit)
         return context.get_dummy_value()

@@ -125,6 +125,17 @@ def _prefetched_by(builder, A, B, k, h, b_prefetch):
     return builder.select(is_known, B.at(b_prefetch), A.at(A.offset, ahead)), builder.select(is_known, line, step)
 
 
+def add_sums_of_lanes(builder, C, alpha, cells, h, w):
+    """C[i, j] += alpha times the sum of the lanes of vector i w + j of `cells`, for i < h and j < w."""
+    sums = sums_of_lanes(builder, [builder.load(cell) for cell in cells])
+    for i in range(h):
+        for j in range(w):
+            total = builder.fmul(alpha, sums[i * w + j])
+            row = builder.add(C.offset, times(builder, number_of(i), C.row_stride))
+            target = C.at(row, times(builder, number_of(j), C.column_stride))
+            C.store(builder.fadd(C.load(target), total), target)
+
+
 @intrinsic
 def gemm_micro_kernel(typing_context, mr, k, alpha, C, S, A, B, b_prefetch):
     """C[i, j] = S[i, j] + alpha sum_p A[i, p] B[p, j], for i < mr, p < k, and j below the width of two vectors, NR.
@@ -251,13 +262,7 @@ def dot_micro_kernel(typing_context, mr, nr, k, alpha, C, A, B, rescale):
                 step(times(builder, loop.index, lanes))
             with builder.if_then(builder.icmp_signed("!=", rest, number_of(0))):
                 step(times(builder, whole, lanes), first_lanes(builder, B.vector, rest))
-            sums = sums_of_lanes(builder, [builder.load(cell) for cell in cells])
-            for i in range(h):
-                for j in range(w):
-                    total = builder.fmul(alpha, sums[i * w + j])
-                    row = builder.add(C.offset, times(builder, number_of(i), C.row_stride))
-                    target = C.at(row, times(builder, number_of(j), C.column_stride))
-                    C.store(builder.fadd(C.load(target), total), target)
+            add_sums_of_lanes(builder, C, alpha, cells, h, w)
 
         choose(builder, [mr, nr], [TARGET.dot_mr, TARGET.dot_nr], emit)
         return context.get_dummy_value()

@@ -76,7 +76,7 @@ def backward(job, scratch, l, first_block, last_block):
     elif kind == MAX_POOL:
         max_pool.backward(job, l, first_block, last_block)
     elif kind == CONV:
-        conv.backward(job, scratch, l, first_block, last_block)
+        conv.backward(job, l, first_block, last_block)
     else:
         _fill_with_nan(job, l - 1, DZ_OFFSET, first_block, last_block)
 

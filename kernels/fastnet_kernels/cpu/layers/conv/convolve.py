@@ -40,6 +40,14 @@ def _is_like(run, other):
     return run.first == other.first and run.count == other.count
 
 
+@inner
+def _taps(is_backward, axis, pixel, tap_step, pixel_step):
+    """Of a pixel of the target: the taps that meet pixels of the source."""
+    if is_backward:
+        return taps_backward(axis, pixel, tap_step, pixel_step)
+    return taps_forward(axis, pixel)
+
+
 @routine(component=CONV)
 def convolve(is_backward, y_axis, x_axis, groups, window, start, source, target, vectors):
     """All of `target`, from `source`: start[r] + the sums over taps and channels, for some vectors of samples.
@@ -58,7 +66,7 @@ def convolve(is_backward, y_axis, x_axis, groups, window, start, source, target,
     # The taps of a row and their channels are one run, where nothing lies between.
     is_run = not is_backward and groups == 1 and x_axis.dilation == 1
     for y in range(target.height):
-        rows = taps_backward(y_axis, y, tap_y, -down) if is_backward else taps_forward(y_axis, y)
+        rows = _taps(is_backward, y_axis, y, tap_y, -down)
         for group in range(groups):
             i = 0
             while i < n:
@@ -68,17 +76,14 @@ def convolve(is_backward, y_axis, x_axis, groups, window, start, source, target,
                         has_second = v + 1 < vectors
                         x = first
                         while x < target.width:
-                            run = taps_backward(x_axis, x, tap_x, -across) if is_backward else taps_forward(x_axis, x)
+                            run = _taps(is_backward, x_axis, x, tap_x, -across)
                             wide, c_second, b_second = 1 + has_second, lanes, lanes
-                            if not has_second and x + neighbour < target.width:
-                                x_next = x + neighbour
-                                following = (
-                                    taps_backward(x_axis, x_next, tap_x, -across)
-                                    if is_backward
-                                    else taps_forward(x_axis, x_next)
-                                )
-                                if _is_like(run, following):
-                                    wide, c_second, b_second = 2, neighbour * pixel, between * source_pixel
+                            if (
+                                not has_second
+                                and x + neighbour < target.width
+                                and _is_like(run, _taps(is_backward, x_axis, x + neighbour, tap_x, -across))
+                            ):
+                                wide, c_second, b_second = 2, neighbour * pixel, between * source_pixel
                             A = moved(
                                 window.numbers,
                                 group * window.by_group
@@ -142,10 +147,9 @@ def forward(job, l, first_block, last_block):
 
 
 @routine(component=CONV)
-def backward(job, scratch, l, first_block, last_block):
+def backward(job, l, first_block, last_block):
     """dA of the layer below convolution l, for some blocks, from dZ."""
-    axes, zero = axes_of(job.plan.layers[l]), Matrix(scratch, 0, 0, 1)
-    scratch[0] = 0
+    axes, zero = axes_of(job.plan.layers[l]), Matrix(job.workspace, job.plan.zeros, 0, 1)
     for block in range(first_block, last_block):
         source, target = _behind(job, l, DZ_OFFSET, block, axes), _before(job, l, DZ_OFFSET, block, axes)
         window = _window_of(job, l, axes, target.channels, source.channels, 1)

@@ -160,6 +160,7 @@ def weight_gradient(job, scratch, alpha, changed, task):
     panels = n_blocks(min(n, filters), 2 * lanes)
     T, sums = Matrix(scratch, 0, 2 * lanes, 1), panels * panel_stride
     columns = piece.last_column - piece.first_column
+    across = size * 2 * lanes if is_product else channels * size  # from pixel to pixel of dZ
     a_down, a_across = y_axis.stride * x_axis.extent * channels_in * size, x_axis.stride * channels_in * size
     is_run = groups == 1 and x_axis.dilation == 1 and pixels_of_all_taps(x_axis)[1] > pixels_of_all_taps(x_axis)[0]
     for group in range(piece.first_row // n, n_blocks(piece.last_row, n)):
@@ -188,19 +189,14 @@ def weight_gradient(job, scratch, alpha, changed, task):
                         source_x = part.first * x_axis.stride - x_axis.pad + part.tap * x_axis.dilation
                         A = moved(A_rows, ((source_y * x_axis.extent + source_x) * channels_in + group * k) * size)
                         column = (tap_y - first_tap) * row + part.tap * k
+                        pixels = Pixels(
+                            last_y - first_y, part.last - part.first, width * across, across, a_down, a_across
+                        )
                         if is_product:
-                            across = size * 2 * lanes
-                            pixels = Pixels(
-                                last_y - first_y, part.last - part.first, width * across, across, a_down, a_across
-                            )
                             place = ((first_y - start) * width + part.first) * across
                             G = Matrix(scratch, sums + column * ldg, ldg, 1)
                             _add_product(last_o - o, part.taps * k, count, pixels, panel_stride, G, A, moved(T, place))
                         else:
-                            across = channels * size
-                            pixels = Pixels(
-                                last_y - first_y, part.last - part.first, width * across, across, a_down, a_across
-                            )
                             dZ = moved(dZ_rows, (first_y * width + part.first) * across + o * size)
                             dW = Matrix(changed, w + column, stride, 1)
                             _add_dots(last_o - o, part.taps * k, count, pixels, alpha, dW, dZ, A)
