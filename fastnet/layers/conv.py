@@ -7,23 +7,21 @@ from typing import Any, ClassVar
 import numpy as np
 from fastnet_kernels import codes
 
-from ..checks import known, positive_integer, whole_number
+from ..checks import known, positive_integer
 from .base import Parameter, Shape, shown_shape
 from .weighted import WeightedLayer
+from .windows import WindowedLayer, by
 
 _PADDINGS = ("valid", "same")
 
 
 @dataclass(frozen=True, repr=False)
-class _Conv(WeightedLayer):
+class _Conv(WindowedLayer, WeightedLayer):
     """What both kinds share: windows along the first one or two extents of a sample, and W (filters, ..., channels)."""
 
     kind: ClassVar[int] = codes.CONV
     wgrad: ClassVar[int] = codes.WGRAD_TAPS
     begins_number: ClassVar[bool] = True
-    uses_shape: ClassVar[bool] = True
-    axes: ClassVar[int]  # along which windows lie
-    takes: ClassVar[dict[int, str]]  # shapes of X that fit, by the rank of a sample
 
     filters: int
     kernel_size: Any
@@ -43,40 +41,29 @@ class _Conv(WeightedLayer):
         for name in ("filters", "groups"):
             self._set_checked(**{name: positive_integer(name, getattr(self, name))})
         for name in ("kernel_size", "stride", "dilation"):
-            self._set_checked(**{name: self._extents(name, getattr(self, name), 1)})
+            self._set_checked(**{name: self.checked_extents(name, getattr(self, name))})
         if isinstance(self.padding, str):
             known("padding", self.padding, _PADDINGS)
         else:
-            self._set_checked(padding=self._extents("padding", self.padding, 0))
+            self._set_checked(padding=self.checked_extents("padding", self.padding, 0))
         if self.filters % self.groups:
             raise ValueError(f"filters={self.filters} are not whole {self.groups} groups: give a multiple of groups")
         self.check_settings()
 
-    def _extents(self, name: str, value: object, at_least: int) -> int | Shape:
-        """One whole number, or one for each axis."""
-        if self.axes == 1 or not isinstance(value, tuple | list):
-            return whole_number(name, value, at_least)
-        if len(value) != self.axes:
-            raise ValueError(f"{name}={value!r} has {len(value)} entries: give a whole number, or {self.axes} of them")
-        return tuple(whole_number(f"{name}[{i}]", each, at_least) for i, each in enumerate(value))
-
-    def _each(self, given: Any) -> Shape:
-        return given if isinstance(given, tuple) else (given,) * self.axes
-
     @property
     def window(self) -> Shape:
         """How large a window is along each axis."""
-        return self._each(self.kernel_size)
+        return self.each_axis(self.kernel_size)
 
     @property
     def steps(self) -> Shape:
         """How far the next window is along each axis."""
-        return self._each(self.stride)
+        return self.each_axis(self.stride)
 
     @property
     def gaps(self) -> Shape:
         """From one number of a window to the next, along each axis."""
-        return self._each(self.dilation)
+        return self.each_axis(self.dilation)
 
     @property
     def reach(self) -> Shape:
@@ -89,7 +76,7 @@ class _Conv(WeightedLayer):
         if self.padding == "valid":
             return [(0, 0)] * self.axes
         if not isinstance(self.padding, str):
-            return [(pad, pad) for pad in self._each(self.padding)]
+            return [(pad, pad) for pad in self.each_axis(self.padding)]
         sizes = zip(shape, self.reach, self.steps, strict=False)
         # Of an odd number the larger half stands behind, as in Keras.
         wanted = [max(0, (-(-extent // step) - 1) * step + reach - extent) for extent, reach, step in sizes]
@@ -114,7 +101,7 @@ class _Conv(WeightedLayer):
         ):
             if extent + before + behind < reach:
                 raise ValueError(
-                    f"its windows reach over {_by(self.reach)} numbers, further than a sample of {shown_shape(shape)} "
+                    f"its windows reach over {by(self.reach)} numbers, further than a sample of {shown_shape(shape)} "
                     "with its padding: give a smaller kernel_size or dilation, or padding='same'"
                 )
             extents.append((extent + before + behind - reach) // step + 1)
@@ -127,13 +114,8 @@ class _Conv(WeightedLayer):
         return math.prod(self.output_shape(shape)[: self.axes])
 
     def describe(self, row: np.ndarray, settings: np.ndarray, shape: Shape) -> None:
-        """A signal is an image of one row."""
         super().describe(row, settings, shape)
         one, none = (1,) * (2 - self.axes), (0,) * (2 - self.axes)
-        row[[codes.HEIGHT, codes.WIDTH]] = *one, *shape[: self.axes]
-        row[[codes.OUT_HEIGHT, codes.OUT_WIDTH]] = *one, *self.output_shape(shape)[: self.axes]
-        row[[codes.WINDOW_HEIGHT, codes.WINDOW_WIDTH]] = *one, *self.window
-        row[[codes.STRIDE_Y, codes.STRIDE_X]] = *one, *self.steps
         row[[codes.PAD_Y, codes.PAD_X]] = *none, *(before for before, _ in self.around(shape))
         row[[codes.DILATION_Y, codes.DILATION_X]] = *one, *self.gaps
         row[codes.GROUPS] = self.groups
@@ -143,17 +125,12 @@ class _Conv(WeightedLayer):
             raise ValueError(f"layer {place} is a convolution and softmax: softmax is for the output layer only")
 
     def shown_settings(self) -> str:
-        padding = self.padding if isinstance(self.padding, str) else _by(self._each(self.padding))
-        shown = [f"windows {_by(self.window)}", f"padding {padding}"]
-        shown += [f"stride {_by(self.steps)}"] * (set(self.steps) != {1})
-        shown += [f"dilation {_by(self.gaps)}"] * (set(self.gaps) != {1})
+        padding = self.padding if isinstance(self.padding, str) else by(self.each_axis(self.padding))
+        shown = [f"windows {by(self.window)}", f"padding {padding}"]
+        shown += [f"stride {by(self.steps)}"] * (set(self.steps) != {1})
+        shown += [f"dilation {by(self.gaps)}"] * (set(self.gaps) != {1})
         shown += [f"{self.groups} groups"] * (self.groups > 1)
         return ", ".join([*shown, super().shown_settings()])
-
-
-def _by(extents: Shape) -> str:
-    """2 x 3, for people."""
-    return " x ".join(map(str, extents))
 
 
 @dataclass(frozen=True, repr=False)

@@ -3,48 +3,35 @@
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import numpy as np
 from fastnet_kernels import codes
 
-from ..checks import positive_integer
-from .base import Layer, Shape, shown_shape
+from .base import Shape, shown_shape
+from .windows import WindowedLayer, by
 
 
 @dataclass(frozen=True, repr=False)
-class _MaxPool(Layer):
+class _MaxPool(WindowedLayer):
     """What both kinds share: windows along the first one or two extents of a sample."""
 
     kind: ClassVar[int] = codes.MAX_POOL
-    uses_shape: ClassVar[bool] = True
-    axes: ClassVar[int]  # along which windows lie
-    takes: ClassVar[dict[int, str]]  # shapes of X that fit, by the rank of a sample
 
     pool_size: Any
     stride: Any = None
 
     def __post_init__(self) -> None:
-        self._set_checked(pool_size=self._extents("pool_size", self.pool_size))
+        self._set_checked(pool_size=self.checked_extents("pool_size", self.pool_size))
         if self.stride is not None:
-            self._set_checked(stride=self._extents("stride", self.stride))
-
-    def _extents(self, name: str, value: object) -> int | Shape:
-        """One whole number, or one for each axis."""
-        if self.axes == 1 or not isinstance(value, tuple | list):
-            return positive_integer(name, value)
-        if len(value) != self.axes:
-            raise ValueError(f"{name}={value!r} has {len(value)} entries: give a whole number, or {self.axes} of them")
-        return tuple(positive_integer(f"{name}[{i}]", each) for i, each in enumerate(value))
+            self._set_checked(stride=self.checked_extents("stride", self.stride))
 
     @property
     def window(self) -> Shape:
         """How large a window is along each axis."""
-        return self.pool_size if isinstance(self.pool_size, tuple) else (self.pool_size,) * self.axes
+        return self.each_axis(self.pool_size)
 
     @property
     def steps(self) -> Shape:
         """How far the next window is along each axis."""
-        stride = self.pool_size if self.stride is None else self.stride
-        return stride if isinstance(stride, tuple) else (stride,) * self.axes
+        return self.each_axis(self.pool_size if self.stride is None else self.stride)
 
     def output_shape(self, shape: Shape) -> Shape:
         if len(shape) not in self.takes:
@@ -56,27 +43,14 @@ class _MaxPool(Layer):
         extents, rest = shape[: self.axes], shape[self.axes :]
         if any(size > extent for size, extent in zip(self.window, extents, strict=True)):
             raise ValueError(
-                f"its windows, {_by(self.window)}, are larger than a sample of {shown_shape(shape)}: "
-                f"give a pool_size of at most {_by(extents)}, or larger samples"
+                f"its windows, {by(self.window)}, are larger than a sample of {shown_shape(shape)}: "
+                f"give a pool_size of at most {by(extents)}, or larger samples"
             )
         sizes = zip(extents, self.window, self.steps, strict=True)
         return (*((extent - size) // step + 1 for extent, size, step in sizes), *rest)
 
-    def describe(self, row: np.ndarray, settings: np.ndarray, shape: Shape) -> None:
-        """A signal is an image of one row."""
-        one = (1,) * (2 - self.axes)
-        row[[codes.HEIGHT, codes.WIDTH]] = *one, *shape[: self.axes]
-        row[[codes.OUT_HEIGHT, codes.OUT_WIDTH]] = *one, *self.output_shape(shape)[: self.axes]
-        row[[codes.WINDOW_HEIGHT, codes.WINDOW_WIDTH]] = *one, *self.window
-        row[[codes.STRIDE_Y, codes.STRIDE_X]] = *one, *self.steps
-
     def shown_settings(self) -> str:
-        return f"windows {_by(self.window)}, stride {_by(self.steps)}"
-
-
-def _by(extents: Shape) -> str:
-    """2 x 3, for people."""
-    return " x ".join(map(str, extents))
+        return f"windows {by(self.window)}, stride {by(self.steps)}"
 
 
 @dataclass(frozen=True, repr=False)

@@ -1,0 +1,52 @@
+"""What layers with windows share: how these lie along the first one or two extents of a sample."""
+
+from typing import Any, ClassVar
+
+import numpy as np
+from fastnet_kernels import codes
+
+from ..checks import whole_number
+from .base import Layer, Shape
+
+
+class WindowedLayer(Layer):
+    """A layer of windows along `axes` of a sample. A signal, with one, is an image of one row to plans and kernels."""
+
+    uses_shape: ClassVar[bool] = True
+    axes: ClassVar[int]  # along which windows lie
+    takes: ClassVar[dict[int, str]]  # shapes of X that fit, by the rank of a sample
+
+    @property
+    def window(self) -> Shape:
+        """How large a window is along each axis."""
+        raise NotImplementedError
+
+    @property
+    def steps(self) -> Shape:
+        """How far the next window is along each axis."""
+        raise NotImplementedError
+
+    def checked_extents(self, name: str, value: object, at_least: int = 1) -> int | Shape:
+        """A setting that is one whole number, or one for each axis."""
+        if self.axes == 1 or not isinstance(value, tuple | list):
+            return whole_number(name, value, at_least)
+        if len(value) != self.axes:
+            raise ValueError(f"{name}={value!r} has {len(value)} entries: give a whole number, or {self.axes} of them")
+        return tuple(whole_number(f"{name}[{i}]", each, at_least) for i, each in enumerate(value))
+
+    def each_axis(self, given: Any) -> Shape:
+        """Such a setting, for each axis."""
+        return given if isinstance(given, tuple) else (given,) * self.axes
+
+    def describe(self, row: np.ndarray, settings: np.ndarray, shape: Shape) -> None:
+        super().describe(row, settings, shape)
+        one = (1,) * (2 - self.axes)
+        row[[codes.HEIGHT, codes.WIDTH]] = *one, *shape[: self.axes]
+        row[[codes.OUT_HEIGHT, codes.OUT_WIDTH]] = *one, *self.output_shape(shape)[: self.axes]
+        row[[codes.WINDOW_HEIGHT, codes.WINDOW_WIDTH]] = *one, *self.window
+        row[[codes.STRIDE_Y, codes.STRIDE_X]] = *one, *self.steps
+
+
+def by(extents: Shape) -> str:
+    """2 x 3, for people."""
+    return " x ".join(map(str, extents))
