@@ -13,7 +13,7 @@ from pathlib import Path as _Path
 
 from fastnet_kernels.distribution import warn_of_mixture as _warn_of_mixture
 
-from . import callbacks, datasets, losses, metrics, plots, schedules, tables
+from . import callbacks, datasets, losses, metrics, plots, schedules
 from .callbacks import CSVLogger, EarlyStopping, LearningRateLogger, ModelCheckpoint, TensorBoard
 from .execution.cpu.device import set_num_threads
 from .gradient_check import check_gradients
@@ -33,7 +33,6 @@ from .logistic import LogisticRegression
 from .network import Network, load
 from .optimizers import SGD, Adam, AdamW, RMSProp
 from .storage.model_file import ModelFileError
-from .tables import TableModel
 from .training.history import History
 from .training.steps import DivergenceError
 
@@ -85,16 +84,20 @@ __all__ = [
 ]
 
 if _typing.TYPE_CHECKING:
+    from . import tables
     from .benchmarks.comparison import compare
     from .exchange.onnx import from_onnx
     from .exchange.pytorch import from_torch, to_torch
     from .exchange.scikit_learn import from_sklearn
+    from .tables import TableModel
 else:
     _LATER = {
+        "TableModel": "tables",
         "compare": "benchmarks.comparison",
         "from_onnx": "exchange.onnx",
         "from_sklearn": "exchange.scikit_learn",
         "from_torch": "exchange.pytorch",
+        "tables": "tables",
         "to_torch": "exchange.pytorch",
     }
 
@@ -104,7 +107,8 @@ else:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         import importlib
 
-        globals()[name] = getattr(importlib.import_module(f".{_LATER[name]}", __name__), name)
+        module = importlib.import_module(f".{_LATER[name]}", __name__)
+        globals()[name] = module if name == _LATER[name] else getattr(module, name)
         return globals()[name]
 
 

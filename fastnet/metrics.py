@@ -155,6 +155,11 @@ def mean_absolute_error(truth: np.ndarray, outputs: np.ndarray) -> float:
     return float(np.mean(np.abs(truth - outputs), dtype=np.float64))
 
 
+def counts_of(truth: np.ndarray, predicted: np.ndarray, k: int) -> np.ndarray:
+    """(k, k): how often each of k classes, a row, was predicted as each, a column; both given (m,) as indices."""
+    return np.bincount(truth * k + predicted, minlength=k * k).reshape(k, k)
+
+
 @_for(_CLASSES, None)
 def confusion_matrix(truth: np.ndarray, outputs: np.ndarray) -> np.ndarray:
     """(k, k): how many samples of each class, a row, were predicted as each class, a column.
@@ -164,7 +169,7 @@ def confusion_matrix(truth: np.ndarray, outputs: np.ndarray) -> np.ndarray:
     [[1, 0], [1, 1]]
     """
     k = max(2, 1 if outputs.ndim == 1 else outputs.shape[1])
-    return np.bincount(truth.astype(np.intp) * k + _predicted(outputs), minlength=k * k).reshape(k, k)
+    return counts_of(truth.astype(np.intp), _predicted(outputs), k)
 
 
 METRICS: dict[str, Metric] = {

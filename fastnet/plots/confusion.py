@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from ..checks import known
+from ..metrics import counts_of
 from .arguments import labels_of, require_one_kind
 from .figures import axes_on, image_on, points_of, shortened, text_width
 from .palette import readable_on, sequential
@@ -106,10 +107,8 @@ def _counts(y_true: Any, y_pred: Any, labels: Any) -> tuple[list[str], np.ndarra
         strange = [label for label in np.unique(array).tolist() if label not in place]
         if strange:
             raise ValueError(f"{name} holds {strange[0]!r}, which is not among labels: give all labels, or none")
-    k = len(order)
     index = [np.array([place[label] for label in array.tolist()]) for array in (truth, predicted)]
-    counts = np.bincount(index[0] * k + index[1], minlength=k * k).reshape(k, k)
-    return [str(label) for label in order.tolist()], counts
+    return [str(label) for label in order.tolist()], counts_of(index[0], index[1], len(order))
 
 
 def _text(number: float, is_share: bool) -> str:

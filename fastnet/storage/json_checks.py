@@ -39,6 +39,12 @@ def sequence(where: str, value: object) -> list[Any]:
     return value
 
 
+def text(where: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{where} is {value!r} and no text")
+    return value
+
+
 def fields(where: str, value: object, names: Collection[str], optional: Collection[str] = ()) -> dict[str, Any]:
     """A mapping with exactly these names; those that are `optional` may be missing."""
     found = mapping(where, value)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..metrics import counts_of
 from .model import TableModel, errors_of
 from .preprocessing import NumberInput, looks_like_row_numbers
 from .table import Column, Numbers, Table, as_categories, kind_of
@@ -93,12 +94,11 @@ def report(model: TableModel, table: Table) -> str:
 def confusion_text(truth: np.ndarray, predicted: np.ndarray, labels: np.ndarray) -> str:
     """How often each label, a row, was predicted as each, a column; precision and recall of each.
 
+    `labels` are sorted, and all there are.
     Of many labels only the latter, those with the most errors.
     """
-    index = {label: place for place, label in enumerate(labels.tolist())}
     n = len(labels)
-    pairs = [index[a] * n + index[b] for a, b in zip(truth.tolist(), predicted.tolist(), strict=True)]
-    counts = np.bincount(pairs, minlength=n * n).reshape(n, n)
+    counts = counts_of(np.searchsorted(labels, truth), np.searchsorted(labels, predicted), n)
     is_small = n <= _MOST_LABELS
     order = np.arange(n) if is_small else np.argsort(np.diag(counts) - counts.sum(axis=1), kind="stable")[:_MOST_LABELS]
     names = [str(label) for label in labels]

@@ -12,7 +12,7 @@ from ..callbacks import Callback
 from ..checks import known, positive_integer, whole_number
 from ..data.targets import Classification, Regression
 from ..layers import BatchNorm, Dense, Dropout, Layer
-from ..metrics import Metric
+from ..metrics import Metric, mean_absolute_error, r2
 from ..network import Network
 from ..optimizers import Adam, Optimizer
 from ..storage.json_checks import fields, parsed
@@ -266,13 +266,10 @@ class TableModel:
 
 def errors_of(truth: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
     """How far predicted numbers (m,) are from the true ones: mean absolute and root mean squared error, and R^2."""
-    error = predicted - truth
-    total = float(np.sum((truth - truth.mean()) ** 2))
-    squared = float(np.sum(error**2))
     return {
-        "mean_absolute_error": float(np.mean(np.abs(error))),
-        "root_mean_squared_error": float(np.sqrt(squared / len(truth))),
-        "r2": 1 - squared / total if total else float(squared == 0),
+        "mean_absolute_error": mean_absolute_error(truth, predicted),
+        "root_mean_squared_error": float(np.sqrt(np.mean((predicted - truth) ** 2))),
+        "r2": r2(truth, predicted),
     }
 
 

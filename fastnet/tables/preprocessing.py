@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..checks import known, real_number
-from ..storage.json_checks import fields, mapping, sequence
+from ..storage.json_checks import fields, mapping, sequence, text
 from .table import CATEGORY, NUMBER, Categories, Column, Kind, Numbers, Table, as_categories, listed
 
 MOST_CATEGORIES = 100  # of a column: the most frequent ones
@@ -72,7 +72,7 @@ class NumberInput:
         mean, scale, fill = (real_number(f"{where}.{key}", found[key]) for key in ("mean", "scale", "fill"))
         if not scale > 0 or not isinstance(found["marks_missing"], bool):
             raise ValueError(f"{where} has scale {scale} and marks_missing {found['marks_missing']!r}")
-        return cls(_text(f"{where}.name", found["name"]), mean, scale, fill, found["marks_missing"])
+        return cls(text(f"{where}.name", found["name"]), mean, scale, fill, found["marks_missing"])
 
 
 @dataclass(frozen=True)
@@ -120,10 +120,10 @@ class CategoryInput:
     def from_json(cls, where: str, given: Any) -> "CategoryInput":
         """What `to_json` made; ValueError or TypeError for anything else."""
         found = fields(where, given, ("kind", "name", "categories"))
-        names = [_text(f"{where}.categories", name) for name in sequence(f"{where}.categories", found["categories"])]
+        names = [text(f"{where}.categories", name) for name in sequence(f"{where}.categories", found["categories"])]
         if names != sorted(set(names)):
             raise ValueError(f"{where}.categories are not sorted, or not all different")
-        return cls(_text(f"{where}.name", found["name"]), tuple(names))
+        return cls(text(f"{where}.name", found["name"]), tuple(names))
 
 
 Input = NumberInput | CategoryInput
@@ -267,9 +267,3 @@ def looks_like_row_numbers(column: Column) -> bool:
     if not isinstance(column, Numbers) or len(column) < 20 or column.is_missing.any() or not column.are_whole:
         return False
     return bool(len(np.unique(column.values)) == len(column) == np.ptp(column.values) + 1)
-
-
-def _text(where: str, given: Any) -> str:
-    if not isinstance(given, str):
-        raise TypeError(f"{where} is {given!r} and no text")
-    return given

@@ -166,11 +166,9 @@ def _are_whole(values: np.ndarray) -> np.ndarray:
 def names_of_numbers(values: np.ndarray) -> list[str]:
     """Numbers as names of categories: the same number has the same name, whatever others there are.
 
-        >>> import numpy as np
-
-    from ..checks import known
-        >>> names_of_numbers(np.array([3.0, 2.5, -0.0]))
-        ['3', '2.5', '0']
+    >>> import numpy as np
+    >>> names_of_numbers(np.array([3.0, 2.5, -0.0]))
+    ['3', '2.5', '0']
     """
     if values.dtype.kind in "iu":
         return [str(value) for value in values.tolist()]

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..checks import flag, known, real_number
 from ..layers import Dense
-from ..storage.json_checks import fields
+from ..storage.json_checks import fields, text
 from .preprocessing import mean_and_scale
 from .table import CATEGORY, NUMBER, Kind, Numbers, Table, kind_of
 
@@ -111,10 +111,11 @@ class Target:
         known(f"{where}.kind", found["kind"], (NUMBER, CATEGORY))
         known(f"{where}.task", found["task"], (CLASSIFICATION, REGRESSION))
         mean, scale = (real_number(f"{where}.{key}", found[key]) for key in ("mean", "scale"))
-        if not isinstance(found["name"], str) or not scale > 0:
-            raise ValueError(f"{where} has the name {found['name']!r} and the scale {scale}")
+        name = text(f"{where}.name", found["name"])
+        if not scale > 0:
+            raise ValueError(f"{where} has the scale {scale}")
         are_booleans = flag(f"{where}.are_booleans", found["are_booleans"])
-        return cls(found["name"], found["kind"], found["task"], mean, scale, are_booleans)
+        return cls(name, found["kind"], found["task"], mean, scale, are_booleans)
 
 
 def _check_complete(table: Table, name: str) -> None:
