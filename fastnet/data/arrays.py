@@ -7,8 +7,12 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
+import numpy.ma
 
 from .objects import from_objects, where
+
+# NumPy imports numpy.ma where it is first needed, for which `np.unique` is enough. In the middle of a call, an import
+# that Ctrl-C or a handler of a signal ends may keep Python's lock of imports, and whoever imports then waits for ever.
 
 # By kind of dtype: how to go on from what is no number.
 _HINTS = {

@@ -4,6 +4,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from fastnet_kernels.first_use import imported
+
 _SECONDS_A_LINE = 10.0
 
 
@@ -58,11 +60,10 @@ def progress_bar(total: int | None, *, is_shown: bool) -> Bar:
     """A bar of `total` steps, or of steps without an end, on standard error."""
     if not is_shown or sys.stderr is None:  # as under pythonw
         return NoBar()
-    from .progress_bar import ProgressBar  # which loads tqdm
-
     options: dict[str, Any] = {"total": total, "unit": "step", "desc": "training"}
     if not sys.stderr.isatty() and "ipykernel" not in sys.modules:
         options |= {"file": _Lines(), "mininterval": _SECONDS_A_LINE, "ascii": True}
     else:
         options |= {"dynamic_ncols": True}
-    return ProgressBar(**options)
+    bar: Bar = imported("fastnet.training.progress_bar").ProgressBar(**options)  # which imports tqdm
+    return bar
