@@ -104,7 +104,7 @@ class Layer:
 
     @property
     def learns_statistics(self) -> bool:
-        """Whether training normalises by the mini-batch, which then needs two samples at least."""
+        """Whether training normalises by the mini-batch."""
         return False
 
     @property

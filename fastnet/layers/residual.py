@@ -1,7 +1,7 @@
 """Residual blocks."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar
 
 from fastnet_kernels import codes
@@ -76,6 +76,14 @@ class Residual(Layer):
             raise TypeError(f"layers={self.layers!r} is no block: give its layers in order, as in Residual([Dense(8)])")
         self._set_checked(layers=tuple(self.layers))
 
+    def __repr__(self) -> str:
+        settings = "".join(
+            f", {field.name}={value!r}"
+            for field in fields(self)
+            if field.name != "layers" and (value := getattr(self, field.name)) != field.default
+        )
+        return f"Residual({list(self.layers)!r}{settings})"
+
     def output_shape(self, shape: Shape) -> Shape:
         for place, layer in enumerate(self.layers, start=1):
             try:
@@ -106,10 +114,6 @@ class Residual(Layer):
             "brings the input: give padding='same', and strides alone to make images smaller"
         )
 
-    def check_place(self, place: str, *, is_last: bool) -> None:
-        for inner, layer in enumerate(self.layers, start=1):
-            layer.check_place(f"{place}.{inner}", is_last=False)
-
     def with_trainable(self, flag: bool) -> Layer:
         return replace(self, layers=tuple(layer.with_trainable(flag) for layer in self.layers), trainable=flag)
 
@@ -120,10 +124,6 @@ class Residual(Layer):
     @property
     def is_random(self) -> bool:  # type: ignore[override]
         return any(layer.is_random for layer in self.layers)
-
-    @property
-    def learns_statistics(self) -> bool:
-        return any(layer.learns_statistics for layer in self.layers)
 
     def shown_settings(self) -> str:
         return self.activation_name

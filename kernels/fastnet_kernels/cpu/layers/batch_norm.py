@@ -164,9 +164,10 @@ _block_dgamma, _block_dbeta = _block_mean, _block_squares
 def _uses_batch_statistics(job, l):
     """Whether the layer normalises by the mini-batch's statistics, as in training, and not by the running ones.
 
-    A single sample has no variance: it is normalised as in evaluation, and leaves the running statistics as they are.
+    A single number has no variance: a sample of features by itself is normalised as in evaluation, and leaves the
+    running statistics as they are.
     """
-    return job.mode >= GRADIENT and job.plan.layers[l, BATCH_STATISTICS] != 0 and job.m > 1
+    return job.mode >= GRADIENT and job.plan.layers[l, BATCH_STATISTICS] != 0 and job.m * places_of(job, l) > 1
 
 
 @routine(component=BATCH_NORM)
