@@ -24,6 +24,7 @@ from ..codegen.compiling import cuda, formula, inner, kernel
 from ..codegen.launching import launch
 from ..program.partition import n_blocks
 from ..program.reducing import column_of, sum_over_column
+from ..program.workspace import below
 from ..target import COLUMNS_AT_ONCE, ROWS_AT_ONCE, THREADS
 from .activation import activate_number, derive_number
 from .normalisation import normalised, sums_of_column_back
@@ -95,7 +96,7 @@ def batch_norm_task(job, l, task, shared):
     workspace, parameters, n, kind = job.workspace, job.parameters, job.layers[l, N_OUT], job.workspace.dtype.type
     unit, first = column_of(task)
     j = min(unit, n - 1)
-    given, running = job.layers[l - 1, A_OFFSET], job.layers[l, RUNNING_OFFSET] + j
+    given, running = job.layers[below(job, l), A_OFFSET], job.layers[l, RUNNING_OFFSET] + j
     statistics = job.layers[l, STATISTICS_OFFSET] + j
     writes, epsilon = first == 0 and unit < n, kind(job.settings[l, EPSILON])
     if _uses_batch_statistics(job, l):
@@ -122,7 +123,11 @@ def batch_norm_backward_task(job, l, task, shared):
     workspace, n, kind = job.workspace, job.layers[l, N_OUT], job.workspace.dtype.type
     unit, first = column_of(task)
     j = min(unit, n - 1)
-    given, dA, statistics = job.layers[l - 1, A_OFFSET], job.layers[l, DZ_OFFSET], job.layers[l, STATISTICS_OFFSET] + j
+    given, dA, statistics = (
+        job.layers[below(job, l), A_OFFSET],
+        job.layers[l, DZ_OFFSET],
+        job.layers[l, STATISTICS_OFFSET] + j,
+    )
     mean, inv_std = workspace[statistics], workspace[statistics + n]
     weighted, plain = kind(0), kind(0)
     if job.layers[l, BATCH_STATISTICS] != 0:
@@ -139,7 +144,7 @@ def batch_norm_backward_task(job, l, task, shared):
         for i in range(first, job.m, ROWS_AT_ONCE):
             da, x = workspace[dA + i * n + j], workspace[given + i * n + j]
             da_prev = backward_of_unit(da, x, mean, inv_std, gamma, weighted / count, plain / count)
-            derive_number(job, l - 1, i * n + j, da_prev)
+            derive_number(job, below(job, l), i * n + j, da_prev)
 
 
 @inner

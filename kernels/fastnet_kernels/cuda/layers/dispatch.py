@@ -13,6 +13,8 @@ from ...codes import (
     BATCH_NORM_BACKWARD,
     BATCH_NORM_FORWARD,
     BIAS,
+    CHANNELS,
+    CONVOLVE,
     DROPOUT_BACKWARD,
     DROPOUT_FORWARD,
     FINISH,
@@ -54,6 +56,7 @@ from ..program.weight_update import change, change_bias, count_of_parameters, su
 from ..program.workspace import repeats, size_of_step
 from ..target import COLUMNS_AT_ONCE, PIECE
 from .batch_norm import batch_norm_backward_task, batch_norm_gain, batch_norm_task
+from .conv import convolve
 from .dropout import dropout_backward_task, dropout_task
 from .layer_norm import layer_norm_backward_task, layer_norm_gain, layer_norm_task
 from .max_pool import max_pool_backward_task, max_pool_task
@@ -64,7 +67,7 @@ def count_tasks(job, instruction):
     """How many tasks an instruction has in this step."""
     operation, role, l, slices = instruction[OPERATION], instruction[ROLE], instruction[LAYER], instruction[SLICES]
     n, n_in = job.layers[l, N_OUT], job.layers[l, N_IN]
-    if operation == MULTIPLY:
+    if operation in (MULTIPLY, CONVOLVE):
         return tiles_of(job, role, l, instruction[TILE]) * slices
     if operation == FINISH:
         rows, columns, _ = shape_of(job, role, l)
@@ -80,7 +83,7 @@ def count_tasks(job, instruction):
     if operation == TOTALS:
         return 1
     if operation in (BATCH_NORM_FORWARD, BATCH_NORM_BACKWARD, BIAS, GAIN):
-        return n_blocks(n, COLUMNS_AT_ONCE)
+        return n_blocks(job.layers[l, CHANNELS], COLUMNS_AT_ONCE)
     if operation in (DROPOUT_FORWARD, DROPOUT_BACKWARD, MAX_POOL_FORWARD):
         return n_blocks(job.m * n, PIECE)
     if operation == MAX_POOL_BACKWARD:
@@ -158,3 +161,15 @@ def do_task(job, instruction, task, shared):
     if last > first:
         cuda.syncthreads()  # whole rows of the last layer are there now
         output_rows(job, first, last, shared)
+
+
+@inner
+def do_task_or_convolve(job, instruction, task, shared):
+    """`do_task` of networks that have convolutions."""
+    if instruction[OPERATION] == CONVOLVE:
+        convolve(
+            job, instruction[ROLE], instruction[LAYER], instruction[TILE], instruction[SLICES], instruction[PARTIAL],
+            task, shared,
+        )  # fmt: skip
+    else:
+        do_task(job, instruction, task, shared)

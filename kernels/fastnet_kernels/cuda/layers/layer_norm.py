@@ -11,6 +11,7 @@ from ..codegen.compiling import cuda, formula, inner, kernel
 from ..codegen.launching import launch
 from ..program.partition import n_blocks
 from ..program.reducing import column_of, row_of, rows_at_once, sum_over
+from ..program.workspace import below
 from ..target import COLUMNS_AT_ONCE, THREADS
 from .activation import activate_number, derive_number
 from .normalisation import normalised, sums_of_column_back
@@ -95,7 +96,7 @@ def layer_norm_task(job, l, task, shared):
     """A task: A of some samples."""
     workspace, n = job.workspace, job.layers[l, N_OUT]
     i, lanes, lane = row_of(task, n)
-    given = job.layers[l - 1, A_OFFSET] + min(i, job.m - 1) * n
+    given = job.layers[below(job, l), A_OFFSET] + min(i, job.m - 1) * n
     mean, inv_std = moments_of_row(workspace, given, n, job.settings[l, EPSILON], lanes, lane, shared)
     if i < job.m:
         workspace[job.layers[l, STATISTICS_OFFSET] + i] = mean
@@ -111,7 +112,7 @@ def layer_norm_backward_task(job, l, task, shared):
     workspace, n = job.workspace, job.layers[l, N_OUT]
     own, lanes, lane = row_of(task, n)
     i = min(own, job.m - 1)
-    given, dA = job.layers[l - 1, A_OFFSET] + i * n, job.layers[l, DZ_OFFSET] + i * n
+    given, dA = job.layers[below(job, l), A_OFFSET] + i * n, job.layers[l, DZ_OFFSET] + i * n
     mean = workspace[job.layers[l, STATISTICS_OFFSET] + i]
     inv_std = workspace[job.layers[l, STATISTICS_OFFSET] + job.batch_size + i]
     weighted, plain = means_of_row_back(
@@ -120,14 +121,16 @@ def layer_norm_backward_task(job, l, task, shared):
     if own < job.m:
         for j in range(lane, n, lanes):
             gamma, da, x = job.parameters[job.layers[l, W_OFFSET] + j], workspace[dA + j], workspace[given + j]
-            derive_number(job, l - 1, i * n + j, backward_of_sample(da, x, mean, inv_std, gamma, weighted, plain))
+            derive_number(
+                job, below(job, l), i * n + j, backward_of_sample(da, x, mean, inv_std, gamma, weighted, plain)
+            )
 
 
 @inner
 def layer_norm_gain(job, l, statistics, n, j, first, shared):
     """dgamma and dbeta of unit j of n, to all threads of its column."""
     return sums_of_column_back(
-        job.workspace, job.layers[l, DZ_OFFSET], job.workspace, job.layers[l - 1, A_OFFSET], job.m, n, j, first,
+        job.workspace, job.layers[l, DZ_OFFSET], job.workspace, job.layers[below(job, l), A_OFFSET], job.m, n, j, first,
         job.workspace, statistics, job.workspace, statistics + job.batch_size, 1, shared,
     )  # fmt: skip
 
