@@ -6,14 +6,13 @@ Only `cpu`, `cuda` and `benchmarks` import the kernels, and they do so late: imp
 from collections.abc import Sequence
 
 import numpy as np
-from fastnet_kernels import codes
 
 from ..checks import known
 from ..layers import Layer
 from .cpu.device import CPU
 from .device import Device
 
-_ONLY_ON_CPU = (codes.AVERAGE_POOL, codes.SKIP, codes.ADD)
+_ONLY_ON_CPU: tuple[int, ...] = ()  # kinds of layer
 
 
 def device_for(name: str, dtype: np.dtype, layers: Sequence[Layer] = ()) -> Device:

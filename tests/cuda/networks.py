@@ -70,6 +70,26 @@ NETWORKS = {
         ],
         None, fn.SGD(0.1, clip_norm=0.5), 5, (5, 4), 3,
     ),
+    "average pooling": (
+        [fn.Conv2D(2, 2), fn.AveragePool2D((2, 3), (1, 2)), fn.GlobalAveragePool2D(), Dense(3, "softmax")],
+        None, fn.SGD(0.1), 5, (4, 6, 1), 3,
+    ),
+    "normalised channels": (
+        [
+            fn.Conv1D(5, 2), fn.BatchNorm("relu"), fn.Conv1D(3, 1), fn.LayerNorm("gelu"), fn.GlobalMaxPool1D(),
+            Dense(2, "softmax"),
+        ],
+        None, fn.SGD(0.1), 5, (4, 2), 3,
+    ),
+    "residual blocks": (
+        [
+            fn.Residual([fn.Conv2D(2, 3, stride=2, padding="same"), fn.BatchNorm()], activation="gelu"),
+            fn.Residual([fn.Conv2D(2, 1, activation="relu"), fn.Residual([fn.Dropout(0.3)], activation="tanh")]),
+            fn.Residual([Dense(3, "tanh")]),
+            Dense(3, "softmax"),
+        ],
+        None, fn.SGD(0.1), 5, (3, 3, 1), 3,
+    ),
     "penalties and a clipped norm": (
         [Dense(6, "tanh", l1=0.01, l2=0.1), Dense(3, "softmax", l2=0.2)], None, fn.SGD(0.1, clip_norm=0.1), 9, 5, 4,
     ),

@@ -79,11 +79,14 @@ def product_for(m: int, n: int, depth: int, sizes: Sizes, groups: int = 1) -> Pr
 
 
 # What goes forward and back through the kinds of layer that are no products. What reads samples copies them.
-_OPERATIONS = {
+_OPERATIONS: dict[int, tuple[int | None, int]] = {
     codes.BATCH_NORM: (codes.BATCH_NORM_FORWARD, codes.BATCH_NORM_BACKWARD),
     codes.LAYER_NORM: (codes.LAYER_NORM_FORWARD, codes.LAYER_NORM_BACKWARD),
     codes.DROPOUT: (codes.DROPOUT_FORWARD, codes.DROPOUT_BACKWARD),
     codes.MAX_POOL: (codes.MAX_POOL_FORWARD, codes.MAX_POOL_BACKWARD),
+    codes.AVERAGE_POOL: (codes.AVERAGE_POOL_FORWARD, codes.AVERAGE_POOL_BACKWARD),
+    codes.SKIP: (None, codes.SKIP_BACKWARD),  # its A is that of the layer below
+    codes.ADD: (codes.ADD_FORWARD, codes.ADD_BACKWARD),
     codes.INPUT: (codes.DROPOUT_FORWARD, codes.DROPOUT_BACKWARD),  # at a rate of 0
 }
 
@@ -168,11 +171,12 @@ class GPUPlan:
                 if self.settings[l, [codes.L1, codes.L2]].any():
                     table.add(codes.PENALTY, l)
         for l in range(len(self.layers)):
-            kind = self.layers[l, codes.KIND]
             if l > 0:
                 table.group()
             if (codes.FORWARD, l) not in self.products:
-                table.add(_OPERATIONS[int(kind)][0], l)
+                operation = _OPERATIONS[int(self.layers[l, codes.KIND])][0]
+                if operation is not None:
+                    table.add(operation, l)
                 continue
             self._multiply(table, codes.FORWARD, l, fuses_output=l == last and self.fuses_output)
             if l == last and not self.fuses_output:
@@ -289,10 +293,10 @@ def make_gpu_plan(graph: Graph, batch_size: int, rounded: int, dtype: np.dtype, 
     for l, (node, slots) in enumerate(zip(nodes, slots_by_node(nodes, dtype), strict=True)):
         row, layer, n_out = table[l], node.layer, node.n_out
         node.describe(row, settings[l])
-        if row[codes.CHANNELS] not in (0, n_out):
-            raise ValueError(f"{layer!r} of images and signals runs on a CPU only: use device='cpu'")
         set_offsets(row, slots)
         row[codes.A_OFFSET], row[codes.DZ_OFFSET] = (workspace.take(m * n_out) for _ in range(2))
+        if layer.kind == codes.SKIP:
+            row[codes.A_OFFSET] = table[node.below, codes.A_OFFSET]
         row[codes.SAVED_OFFSET] = workspace.take(m * n_out) if layer.saves_z else row[codes.A_OFFSET]
         row[codes.STATISTICS_OFFSET] = workspace.take(layer.statistics_size(node.input_shape, m, 0))
         row[codes.CHANNELS] = slots[1].shape[0] if slots else 0  # which have a b, or a beta, each

@@ -13,7 +13,6 @@ from ...codes import (
     FIRST_PIECE,
     L1,
     L2,
-    N_OUT,
     N_PIECES,
     PENALTIES,
     PENALTY_FACTOR,
@@ -25,6 +24,7 @@ from ..codegen.compiling import cuda, inner
 from ..optimizers import update_parameter
 from ..target import PIECE, THREADS
 from .reducing import column_of, sum_of_column, sum_over_block
+from .workspace import rows_of
 
 
 @inner
@@ -50,8 +50,7 @@ def change(job, l, offset, g, is_penalised):
 def change_bias(job, l, task, shared):
     """A task: b of some units or filters, changed by its gradient."""
     n, (j, first) = job.layers[l, CHANNELS], column_of(task)
-    rows = job.m * (job.layers[l, N_OUT] // n)
-    total = sum_of_column(job.workspace, job.layers[l, DZ_OFFSET], rows, n, j, first, shared)
+    total = sum_of_column(job.workspace, job.layers[l, DZ_OFFSET], rows_of(job, l), n, j, first, shared)
     if j < n and first == 0:
         change(job, l, job.layers[l, B_OFFSET] + j, total, False)
 

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...codes import A_OFFSET, BELOW, X_OFFSET, X_SIZE
+from ...codes import A_OFFSET, BELOW, CHANNELS, N_OUT, X_OFFSET, X_SIZE
 from ..codegen.compiling import inner
 from .partition import n_blocks
 
@@ -72,6 +72,12 @@ def offset_of_inputs(job, step):
 def below(job, l):
     """The layer that layer l reads A_prev of; -1 for the samples."""
     return job.layers[l, BELOW]
+
+
+@inner
+def rows_of(job, l):
+    """Rows of A of a layer that has a number for each of its units or channels in each: samples, or their pixels."""
+    return job.m * (job.layers[l, N_OUT] // job.layers[l, CHANNELS])
 
 
 @inner
