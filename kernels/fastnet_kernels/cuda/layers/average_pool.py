@@ -1,4 +1,4 @@
-"""Average pooling, a number a thread: each sums up its window, or, on the way back, what windows that it is in give it."""
+"""Average pooling, a number a thread: each sums up its window, or, on the way back, takes its share of each window."""
 
 from ...codes import A_OFFSET, DZ_OFFSET, N_IN, N_OUT
 from ..codegen.compiling import cuda, formula, inner
