@@ -64,8 +64,19 @@ def _has_window(node: Node) -> bool:
 
 def _scratch_of_winograd(node: Node, together: int, target: Target, lanes: int, dtype: np.dtype) -> int:
     """Of Winograd's terms of some tiles, with a line between them, and of a patch at an edge."""
-    k, n = node.input_shape[-1], node.output_shape[-1]
-    return 16 * (together * (k + n) * lanes + 2 * target.line_bytes // dtype.itemsize) + 16 * max(k, n) * lanes
+    k, n, width, line = (
+        node.input_shape[-1],
+        node.output_shape[-1],
+        node.output_shape[1],
+        target.line_bytes // dtype.itemsize,
+    )
+    convolved = 16 * (together * (k + n) * lanes + 2 * line) + 16 * max(k, n) * lanes
+    # For dW the sums, the terms of A and of dZ, two rows of pixels of dZ in panels of two vectors, and a patch of A.
+    filters = min(n, target.max_conv_task_rows)
+    padded, panels = -(-filters // lanes) * lanes, -(-filters // (2 * lanes))
+    terms = k * padded + together * k * lanes + panels * together * 2 * lanes**2 + 3 * line
+    rows = panels * 4 * -(-width // 2) * 2 * lanes**2
+    return int(max(convolved, 16 * terms + rows + 16 * k * lanes))
 
 
 def _scratch_of_window(node: Node, block_rows: int, target: Target, panel: int, dtype: np.dtype) -> int:

@@ -120,7 +120,7 @@ def _winograd_tiles(node: Node, target: Target, itemsize: int) -> int:
     if min(k, n) < target.min_winograd_channels:
         return 0
     most = target.winograd_bytes // (16 * (k + n) * target.vector_bytes)
-    return min(target.max_winograd_tiles, max(2, most // 2 * 2))
+    return int(min(target.max_winograd_tiles, max(2, most // 2 * 2)))
 
 
 def _read_inputs(

@@ -15,16 +15,7 @@ from ...gemm.macro_kernel import even_height
 from ...partition import n_blocks
 from ...step.workspace import below, count_of, units_of
 from . import winograd
-from .taps import axes_of, steps_backward, taps_backward, taps_forward
-
-
-class Side(NamedTuple):
-    """One image of a convolution: (height, width, channels) of a vector or more of samples, a channel a row."""
-
-    rows: Matrix
-    height: int
-    width: int
-    channels: int
+from .taps import Side, axes_of, steps_backward, taps_backward, taps_forward
 
 
 class Window(NamedTuple):

@@ -1,8 +1,8 @@
 """Convolutions with windows of 3 x 3, stride 1, in 16 products in the place of 36 (`gemm/winograd_transforms`).
 
-Tiles of 2 x 2 pixels, some at a time: their inputs are spread to 16 terms each, all terms of one kind are a product with
-the filters' terms of that kind, which are made once a step, and the results are put together to pixels. Going back is
-the same with the taps the other way round, which is another order of the terms.
+Tiles of 2 x 2 pixels, some at a time: their inputs are spread to 16 terms each, all terms of one kind are multiplied
+with the filters' terms of that kind, which are made once a step, and the sums are put together to pixels. Going back
+is the same with the taps the other way round, which is another order of the terms.
 """
 
 from ....codes import LDW, N_IN, N_OUT, W_OFFSET, WINOGRAD, WINOGRAD_OFFSET
@@ -85,7 +85,7 @@ def _clear(n, target, lanes):
 
 @inner
 def spread(source, top, left, place, V, step, patch, lanes):
-    """V: the terms of the 4 x 4 pixels from (top, left) on, of the samples from `place` on; beyond the edge are zeros."""
+    """V: the terms of 4 x 4 pixels from (top, left) on, of the samples from `place` on; beyond the edge are zeros."""
     k = source.channels
     pixel = k * source.rows.row_stride
     down = source.width * pixel
@@ -104,7 +104,7 @@ def spread(source, top, left, place, V, step, patch, lanes):
 
 @inner
 def _put_together(M, step, start, target, y, x, place, patch, lanes):
-    """The 2 x 2 pixels of a tile from (y, x) on, of which some may lie beyond the edge, of the samples from `place` on."""
+    """The 2 x 2 pixels of a tile from (y, x) on, those beyond the edge left out, of the samples from `place` on."""
     n = target.channels
     pixel = n * target.rows.row_stride
     down = target.width * pixel
