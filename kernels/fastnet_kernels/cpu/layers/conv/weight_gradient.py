@@ -19,10 +19,10 @@ from ...gemm.macro_kernel import even_height
 from ...partition import n_blocks
 from ...step.workspace import below, count_of, offset_of, piece_of, units_of
 from . import winograd_gradient
-from .taps import axes_of, pixels_of_all_taps, pixels_of_tap
+from .taps import Axis, axes_of, pixels_of_all_taps, pixels_of_tap
 
 _DOT_MR, _DOT_NR = TARGET.dot_mr, TARGET.dot_nr
-_CHUNK_BYTES, _LONG_ROW = TARGET.conv_chunk_bytes, TARGET.conv_long_row
+_CHUNK_BYTES, _DOT_BYTES, _LONG_ROW = TARGET.conv_chunk_bytes, TARGET.conv_dot_bytes, TARGET.conv_long_row
 
 
 class Pixels(NamedTuple):
@@ -135,77 +135,140 @@ def _part_of(axis, is_run, index):
     return Part(tap, 1, first, min(inner_first, last)) if index % 2 else Part(tap, 1, max(first, inner_last), last)
 
 
+class Shape(NamedTuple):
+    """A convolution, for its weight gradient."""
+
+    y_axis: Axis
+    x_axis: Axis
+    channels_in: int
+    channels: int
+    k: int  # channels of a group before it, and
+    n: int  # behind it
+    row: int  # numbers of W for a row of the window
+    is_run: int  # whether the taps of a row and their channels lie without a gap
+
+
+@inner
+def _shape_of(plan, l):
+    y_axis, x_axis = axes_of(plan.layers[l])
+    channels_in = plan.layers[l, N_IN] // (y_axis.extent * x_axis.extent)
+    channels = plan.layers[l, N_OUT] // (y_axis.out_extent * x_axis.out_extent)
+    groups, (first, last) = plan.layers[l, GROUPS], pixels_of_all_taps(x_axis)
+    is_run, k = groups == 1 and x_axis.dilation == 1 and last > first, channels_in // groups
+    return Shape(y_axis, x_axis, channels_in, channels, k, channels // groups, x_axis.window * k, is_run)
+
+
+class Chunk(NamedTuple):
+    """What is summed at a time: some rows of pixels of the output, and some filters, for some rows of the window."""
+
+    first_row: int
+    last_row: int
+    first_filter: int
+    filters: int
+    first_tap: int
+    last_tap: int
+
+
+@inner
+def _add_chunk(is_product, job, l, shape, block, chunk, alpha, dW, T, panel_stride):
+    """dW += alpha * the sums of a chunk of a block; as a product dW += the sums, with a filter a column."""
+    y_axis, x_axis, size, count = shape.y_axis, shape.x_axis, job.plan.block_rows, count_of(job, block)
+    dZ, A = units_of(job, l, DZ_OFFSET, block), units_of(job, below(job, l), A_OFFSET, block)
+    width, group = x_axis.out_extent, chunk.first_filter // shape.n
+    across = T.row_stride * size if is_product else shape.channels * size  # from pixel to pixel of dZ
+    a_across = x_axis.stride * shape.channels_in * size
+    a_down = y_axis.stride * x_axis.extent * shape.channels_in * size
+    for tap_y in range(chunk.first_tap, chunk.last_tap):
+        first_y, last_y = pixels_of_tap(y_axis, tap_y)
+        first_y, last_y = max(first_y, chunk.first_row), min(last_y, chunk.last_row)
+        source_y = first_y * y_axis.stride - y_axis.pad + tap_y * y_axis.dilation
+        for index in range(_count_parts(x_axis, shape.is_run)):
+            part = _part_of(x_axis, shape.is_run, index)
+            if last_y <= first_y or part.last <= part.first:
+                continue
+            source_x = part.first * x_axis.stride - x_axis.pad + part.tap * x_axis.dilation
+            source = moved(A, ((source_y * x_axis.extent + source_x) * shape.channels_in + group * shape.k) * size)
+            column = (tap_y - chunk.first_tap) * shape.row + part.tap * shape.k
+            pixels = Pixels(last_y - first_y, part.last - part.first, width * across, across, a_down, a_across)
+            if is_product:
+                place = ((first_y - chunk.first_row) * width + part.first) * across
+                _add_product(
+                    chunk.filters, part.taps * shape.k, count, pixels, panel_stride, moved(dW, column * dW.row_stride),
+                    source, moved(T, place),
+                )  # fmt: skip
+            else:
+                place = (first_y * width + part.first) * across + chunk.first_filter * size
+                _add_dots(
+                    chunk.filters, part.taps * shape.k, count, pixels, alpha, moved(dW, column), moved(dZ, place),
+                    source,
+                )  # fmt: skip
+
+
+@inner
+def _dots(job, l, shape, piece, alpha, changed):
+    """dW of some filters and rows of the window, in dot products: a few filters at a time, which stay in cache."""
+    size, height, stride = job.plan.block_rows, shape.y_axis.out_extent, job.plan.layers[l, LDW]
+    few = _DOT_MR[0]
+    numbers = shape.x_axis.out_extent * (few + shape.x_axis.stride * shape.y_axis.stride * shape.channels_in)
+    at_once = max(1, _DOT_BYTES // (numbers * size * changed.itemsize))
+    first_tap, last_tap = piece.first_column // shape.row, piece.last_column // shape.row
+    for block in range(n_blocks(job.m, size)):
+        for start in range(0, height, at_once):
+            end, o = min(height, start + at_once), piece.first_row
+            while o < piece.last_row:
+                filters = min(few, piece.last_row - o, shape.n - o % shape.n)
+                w = job.plan.layers[l, W_OFFSET] + o * stride + piece.first_column
+                chunk, dW = Chunk(start, end, o, filters, first_tap, last_tap), Matrix(changed, w, stride, 1)
+                _add_chunk(0, job, l, shape, block, chunk, alpha, dW, dW, 0)
+                o += filters
+
+
+@inner
+def _products(job, scratch, l, shape, piece, alpha, changed):
+    """dW of some filters and rows of the window as products with dZ, transposed for some rows of pixels at a time."""
+    size, lanes, stride = job.plan.block_rows, VECTOR_BYTES // scratch.itemsize, job.plan.layers[l, LDW]
+    height, width, n = shape.y_axis.out_extent, shape.x_axis.out_extent, shape.n
+    filters, columns = piece.last_row - piece.first_row, piece.last_column - piece.first_column
+    first_tap, last_tap = piece.first_column // shape.row, piece.last_column // shape.row
+    # So much of dZ and A stays in cache for all taps.
+    numbers = width * (filters + shape.x_axis.stride * shape.y_axis.stride * shape.channels_in)
+    at_once = min(height, max(1, _CHUNK_BYTES // (numbers * size * scratch.itemsize)))
+    panel_stride, ldg = at_once * width * size * 2 * lanes, n_blocks(min(n, filters), lanes) * lanes
+    T = Matrix(scratch, 0, 2 * lanes, 1)
+    sums = Matrix(scratch, n_blocks(min(n, filters), 2 * lanes) * panel_stride, ldg, 1)
+    for group in range(piece.first_row // n, n_blocks(piece.last_row, n)):
+        o, last_o = max(piece.first_row, group * n), min(piece.last_row, (group + 1) * n)
+        zeros = vector(scratch, sums.offset, columns * ldg)
+        for i in range(zeros.size):
+            zeros[i] = 0
+        for block in range(n_blocks(job.m, size)):
+            for start in range(0, height, at_once):
+                end = min(height, start + at_once)
+                dz = offset_of(job.plan, l, DZ_OFFSET, block) + (start * width * shape.channels + o) * size
+                pixels = (end - start) * width
+                _transpose(job, T, panel_stride, dz, last_o - o, pixels, shape.channels, count_of(job, block))
+                chunk = Chunk(start, end, o, last_o - o, first_tap, last_tap)
+                _add_chunk(1, job, l, shape, block, chunk, alpha, sums, T, panel_stride)
+        for i in range(last_o - o):
+            target = vector(changed, job.plan.layers[l, W_OFFSET] + (o + i) * stride + piece.first_column, columns)
+            for j in range(columns):
+                target[j] += alpha * scratch[sums.offset + j * ldg + i]
+
+
 @routine(component=CONV)
 def weight_gradient(job, scratch, alpha, changed, task):
     """changed[...] += alpha * the derivatives of some rows of W, for some rows of the window, and the first's of b."""
-    plan, piece = job.plan, piece_of(task)
-    l, size = piece.layer, plan.block_rows
-    y_axis, x_axis = axes_of(plan.layers[l])
-    height, width = y_axis.out_extent, x_axis.out_extent
-    groups, stride, lanes = plan.layers[l, GROUPS], plan.layers[l, LDW], VECTOR_BYTES // scratch.itemsize
-    channels_in, channels = (
-        plan.layers[l, N_IN] // (y_axis.extent * x_axis.extent),
-        plan.layers[l, N_OUT] // (height * width),
-    )
-    k, n = channels_in // groups, channels // groups
-    row, filters = x_axis.window * k, piece.last_row - piece.first_row  # numbers of W for a row of the window
-    first_tap, last_tap = piece.first_column // row, piece.last_column // row
-    if first_tap == 0:
-        _add_bias(job, alpha, changed, l, piece.first_row, piece.last_row, height * width)
-    if plan.layers[l, WINOGRAD_TILES] and last_tap - first_tap == y_axis.window:
-        winograd_gradient.weight_gradient(job, scratch, alpha, changed, task)
-        return
+    piece = piece_of(task)
+    l = piece.layer
+    shape = _shape_of(job.plan, l)
+    is_whole = piece.last_column - piece.first_column == shape.y_axis.window * shape.row
+    if piece.first_column == 0:
+        pixels = shape.y_axis.out_extent * shape.x_axis.out_extent
+        _add_bias(job, alpha, changed, l, piece.first_row, piece.last_row, pixels)
     # Few numbers of W a row make low tiles, which have to pay for the transposition, in each task anew.
-    is_product = n >= lanes and (row >= _LONG_ROW or last_tap - first_tap == y_axis.window)
-    # Rows of pixels at a time: so much of dZ and A stays in cache for all taps.
-    numbers = width * (filters + x_axis.stride * y_axis.stride * channels_in)
-    at_once = min(height, max(1, _CHUNK_BYTES // (numbers * size * scratch.itemsize)))
-    panel_stride, ldg = at_once * width * size * 2 * lanes, n_blocks(min(n, filters), lanes) * lanes
-    panels = n_blocks(min(n, filters), 2 * lanes)
-    T, sums = Matrix(scratch, 0, 2 * lanes, 1), panels * panel_stride
-    columns = piece.last_column - piece.first_column
-    across = size * 2 * lanes if is_product else channels * size  # from pixel to pixel of dZ
-    a_down, a_across = y_axis.stride * x_axis.extent * channels_in * size, x_axis.stride * channels_in * size
-    is_run = groups == 1 and x_axis.dilation == 1 and pixels_of_all_taps(x_axis)[1] > pixels_of_all_taps(x_axis)[0]
-    for group in range(piece.first_row // n, n_blocks(piece.last_row, n)):
-        o, last_o = max(piece.first_row, group * n), min(piece.last_row, (group + 1) * n)
-        w = plan.layers[l, W_OFFSET] + o * stride + piece.first_column
-        if is_product:
-            zeros = vector(scratch, sums, columns * ldg)
-            for i in range(zeros.size):
-                zeros[i] = 0
-        for block in range(n_blocks(job.m, size)):
-            count = count_of(job, block)
-            dZ_rows, A_rows = units_of(job, l, DZ_OFFSET, block), units_of(job, below(job, l), A_OFFSET, block)
-            for start in range(0, height, at_once):
-                end = min(height, start + at_once)
-                if is_product:
-                    dz = dZ_rows.offset + (start * width * channels + o) * size
-                    _transpose(job, T, panel_stride, dz, last_o - o, (end - start) * width, channels, count)
-                for tap_y in range(first_tap, last_tap):
-                    first_y, last_y = pixels_of_tap(y_axis, tap_y)
-                    first_y, last_y = max(first_y, start), min(last_y, end)
-                    source_y = first_y * y_axis.stride - y_axis.pad + tap_y * y_axis.dilation
-                    for index in range(_count_parts(x_axis, is_run)):
-                        part = _part_of(x_axis, is_run, index)
-                        if last_y <= first_y or part.last <= part.first:
-                            continue
-                        source_x = part.first * x_axis.stride - x_axis.pad + part.tap * x_axis.dilation
-                        A = moved(A_rows, ((source_y * x_axis.extent + source_x) * channels_in + group * k) * size)
-                        column = (tap_y - first_tap) * row + part.tap * k
-                        pixels = Pixels(
-                            last_y - first_y, part.last - part.first, width * across, across, a_down, a_across
-                        )
-                        if is_product:
-                            place = ((first_y - start) * width + part.first) * across
-                            G = Matrix(scratch, sums + column * ldg, ldg, 1)
-                            _add_product(last_o - o, part.taps * k, count, pixels, panel_stride, G, A, moved(T, place))
-                        else:
-                            dZ = moved(dZ_rows, (first_y * width + part.first) * across + o * size)
-                            dW = Matrix(changed, w + column, stride, 1)
-                            _add_dots(last_o - o, part.taps * k, count, pixels, alpha, dW, dZ, A)
-        if is_product:
-            for i in range(last_o - o):
-                target = vector(changed, w + i * stride, columns)
-                for j in range(columns):
-                    target[j] += alpha * scratch[sums + j * ldg + i]
+    if job.plan.layers[l, WINOGRAD_TILES] and is_whole:
+        winograd_gradient.weight_gradient(job, scratch, alpha, changed, task)
+    elif shape.n >= VECTOR_BYTES // scratch.itemsize and (shape.row >= _LONG_ROW or is_whole):
+        _products(job, scratch, l, shape, piece, alpha, changed)
+    else:
+        _dots(job, l, shape, piece, alpha, changed)
