@@ -3,7 +3,6 @@
 PyTorch has channels before rows and columns. Units of an image are put in order where a dense layer takes them.
 """
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -26,7 +25,8 @@ from ..layers import (
 )
 from ..layers.stack import nodes_of, rescale_of
 from ..network import Network
-from .assembly import Assembly
+from .torch_reader import Reader, arrays_of, channels_first, settings_of
+from .torch_windows import WINDOWS, WITH_PADDING, convolution_module, zeros_modules
 
 # By the names of `torch.nn`, since nobody should have to import it: the activation, and settings of the layer.
 _ACTIVATIONS: dict[str, Any] = {
@@ -45,102 +45,50 @@ _ACTIVATIONS: dict[str, Any] = {
 }
 
 
-def _arrays(**tensors: Any) -> dict[str, np.ndarray]:
-    """Tensors as arrays, by the names of parameters here; without those that are None."""
-    found = {}
-    for name, tensor in tensors.items():
-        if tensor is not None:
-            if str(tensor.dtype) not in ("torch.float32", "torch.float64") or str(tensor.device) == "meta":
-                raise ValueError(
-                    f"it has parameters of {tensor.dtype} on {tensor.device}: call .float(), or .double(), first"
-                )
-            found[name] = tensor.detach().cpu().numpy()
-    return found
-
-
-class _Reader:
-    """The layers so far; `shape` is that of a sample behind them, and None until a module tells."""
-
-    def __init__(self, shape: Shape | None) -> None:
-        self.assembly, self.shape, self.input_shape = Assembly(), shape, shape
-        self.has_channels = True  # whether samples (h, w) here have an axis of channels there
-        self.is_flat = False  # whether they have been flattened there
-
-    def takes(self, n: int) -> None:
-        """What comes next takes features (m, n)."""
-        if self.shape is None:
-            self.shape = self.input_shape = (n,)
-
-    def require_first(self) -> None:
-        if self.assembly.parts:
-            raise ValueError("this is supported before all layers only")
-
-
-def _settings(module: Any, **others: Any) -> dict[str, Any]:
-    """Settings of a layer with parameters, which is frozen if all of them are."""
-    given = [each for each in (module.weight, module.bias) if each is not None]
-    is_frozen = bool(given) and not any(each.requires_grad for each in given)
-    return others | ({"trainable": False} if is_frozen else {})
-
-
-def _linear(reader: _Reader, module: Any) -> None:
+def _linear(reader: Reader, module: Any) -> None:
     reader.takes(module.in_features)
-    arrays, shape = _arrays(W=module.weight, b=module.bias), reader.shape
+    arrays, shape = arrays_of(W=module.weight, b=module.bias), reader.shape
     assert shape is not None
     if len(shape) > 1 and not reader.is_flat:
         raise ValueError(f"it gets samples of shape {shape}: put Flatten before it")
-    if len(shape) > 1 and reader.has_channels and module.in_features == math.prod(shape):
-        arrays["W"] = _channels_last(arrays["W"], shape)
-    reader.assembly.add(Dense, _settings(module, units=module.out_features), arrays)
-    reader.shape = (module.out_features,)
+    arrays["W"] = reader.features(arrays["W"])
+    reader.assembly.add(Dense, settings_of(module, units=module.out_features), arrays)
+    reader.shape, reader.image = (module.out_features,), ()
 
 
-def _batch_norm(reader: _Reader, module: Any) -> None:
+def _batch_norm(reader: Reader, module: Any) -> None:
     if module.running_mean is None or not module.momentum:
         raise ValueError("it remembers no statistics, or all of them alike: give it a momentum")
     reader.takes(module.num_features)
-    arrays = _arrays(gamma=module.weight, beta=module.bias, mean=module.running_mean, variance=module.running_var)
-    reader.assembly.add(BatchNorm, _settings(module, epsilon=module.eps, momentum=module.momentum), arrays)
+    arrays = arrays_of(gamma=module.weight, beta=module.bias, mean=module.running_mean, variance=module.running_var)
+    if reader.is_flat:
+        arrays = {name: reader.features(array) for name, array in arrays.items()}
+        reader.flatten()
+    reader.assembly.add(BatchNorm, settings_of(module, epsilon=module.eps, momentum=module.momentum), arrays)
 
 
-def _layer_norm(reader: _Reader, module: Any) -> None:
+def _layer_norm(reader: Reader, module: Any) -> None:
     if len(module.normalized_shape) != 1:
         raise ValueError("it normalises images: features (m, n) are supported")
     reader.takes(module.normalized_shape[0])
-    arrays = _arrays(gamma=module.weight, beta=module.bias)
-    reader.assembly.add(LayerNorm, _settings(module, epsilon=module.eps), arrays)
+    if not reader.is_flat and len(reader.shape or ()) > 1:
+        raise ValueError(f"it gets samples of shape {reader.shape}: put Flatten before it")
+    arrays = {name: reader.features(array) for name, array in arrays_of(gamma=module.weight, beta=module.bias).items()}
+    reader.flatten()
+    reader.assembly.add(LayerNorm, settings_of(module, epsilon=module.eps), arrays)
 
 
-def _dropout(reader: _Reader, module: Any) -> None:
+def _dropout(reader: Reader, module: Any) -> None:
     reader.assembly.add(Dropout, {"rate": module.p})
 
 
-def _max_pool(reader: _Reader, module: Any) -> None:
-    """Windows along one axis or two: each setting is a number, or one an axis."""
-    kind: Any = MaxPool2D if type(module).__name__ == "MaxPool2d" else MaxPool1D
-    settings: dict[str, Any] = {}
-    for name, given in (("pool_size", module.kernel_size), ("stride", module.stride)):
-        extents = tuple(given) if isinstance(given, Sequence) else (given,) * kind.axes
-        settings[name] = extents[0] if len(set(extents)) == 1 else extents
-    if settings["stride"] == settings["pool_size"]:
-        del settings["stride"]
-    gaps = [module.padding, module.dilation, module.ceil_mode, module.return_indices]
-    if np.any(gaps[0]) or np.any(np.asarray(gaps[1]) != 1) or any(gaps[2:]):
-        raise ValueError("padding, dilation, ceil_mode and return_indices are not supported")
-    if reader.shape is None or reader.is_flat or len(reader.shape) != kind.axes + reader.has_channels:
-        shape = "(h, w, c)" if kind.axes == 2 else "(t, c)"
-        raise ValueError(f"fastnet has to know what shape samples have: give input_shape={shape}")
-    reader.shape = kind(**settings).output_shape(reader.shape)
-    reader.assembly.add(kind, settings)
-
-
-def _flatten(reader: _Reader, module: Any) -> None:
+def _flatten(reader: Reader, module: Any) -> None:
     if module.start_dim != 1 or module.end_dim != -1:
         raise ValueError("Flatten(1, -1) is supported, which keeps samples apart")
     reader.is_flat = True
 
 
-def _unflatten(reader: _Reader, module: Any) -> None:
+def _unflatten(reader: Reader, module: Any) -> None:
     """Images (m, h, w) get their one channel."""
     reader.require_first()
     size = tuple(module.unflattened_size)
@@ -149,40 +97,32 @@ def _unflatten(reader: _Reader, module: Any) -> None:
     reader.has_channels = False
 
 
-def _rescale(reader: _Reader, module: Any) -> None:
+def _rescale(reader: Reader, module: Any) -> None:
     reader.require_first()
     reader.assembly.add(Rescale, {"scale": module.scale, "shift": module.shift})
 
 
-_MODULES: dict[str, Callable[[_Reader, Any], None]] = {
+_MODULES: dict[str, Callable[[Reader, Any], None]] = {
     "Linear": _linear,
     "BatchNorm1d": _batch_norm,
+    "BatchNorm2d": _batch_norm,
     "LayerNorm": _layer_norm,
     "Dropout": _dropout,
-    "MaxPool1d": _max_pool,
-    "MaxPool2d": _max_pool,
     "Flatten": _flatten,
     "Unflatten": _unflatten,
     "Rescale": _rescale,
+    **WINDOWS,
 }
 
 
-def _channels_last(W: np.ndarray, shape: Shape) -> np.ndarray:
-    """Columns for units (c, h, w) as columns for units of `shape`, (h, w, c)."""
-    return np.moveaxis(W.reshape(len(W), shape[-1], *shape[:-1]), 1, -1).reshape(W.shape)
-
-
-def _channels_first(W: np.ndarray, shape: Shape) -> np.ndarray:
-    """Columns for units of `shape`, (h, w, c), as columns for units (c, h, w)."""
-    return np.moveaxis(W.reshape(len(W), *shape), -1, 1).reshape(W.shape)
-
-
-def _take(reader: _Reader, module: Any, output: str | None) -> str | None:
+def _take(reader: Reader, module: Any, output: str | None) -> str | None:
     """Read one module; returns the output that is still to be given to the last layer."""
     name = type(module).__name__
     known = type(module).__module__.startswith(("torch.nn.modules.", "fastnet.exchange."))
     if not known or module._forward_hooks or module._forward_pre_hooks:
         raise ValueError("it is none of torch.nn, or has hooks, which cannot be taken over")
+    if reader.zeros and name not in WITH_PADDING:
+        raise ValueError("zeros are put around samples before it: a convolution right behind them is supported")
     if name in _MODULES:
         _MODULES[name](reader, module)
         return output
@@ -233,7 +173,7 @@ def from_torch(module: Any, *, output: str | None = None, input_shape: int | Seq
     """
     if type(module).__name__ != "Sequential":
         raise TypeError(f"{type(module).__name__} is no torch.nn.Sequential: give one, or its parts in one")
-    reader = _Reader(None if input_shape is None else _checked("input_shape", input_shape))
+    reader = Reader(None if input_shape is None else _checked("input_shape", input_shape))
     for place, each in _parts(module):
         try:
             output = _take(reader, each, output)
@@ -266,8 +206,8 @@ _LAYERS: dict[type[Layer], Callable[[Any, Node], Any]] = {
     BatchNorm: lambda nn, node: nn.BatchNorm1d(node.n_in, eps=_of(node).epsilon, momentum=_of(node).momentum),
     LayerNorm: lambda nn, node: nn.LayerNorm(node.n_in, eps=_of(node).epsilon),
     Dropout: lambda nn, node: nn.Dropout(_of(node).rate),
-    Conv1D: lambda nn, node: _convolution("Conv1d")(nn, node),
-    Conv2D: lambda nn, node: _convolution("Conv2d")(nn, node),
+    Conv1D: convolution_module,
+    Conv2D: convolution_module,
     MaxPool1D: lambda nn, node: nn.MaxPool1d(_of(node).window, _of(node).steps),
     MaxPool2D: lambda nn, node: nn.MaxPool2d(_of(node).window, _of(node).steps),
 }
@@ -298,51 +238,30 @@ def _of(node: Node) -> Any:
     return node.layer
 
 
-def _convolution(kind: str) -> Callable[[Any, Node], Any]:
-    def make(nn: Any, node: Node) -> Any:
-        layer = _of(node)
-        channels = node.input_shape[layer.axes] if len(node.input_shape) > layer.axes else 1
-        return getattr(nn, kind)(
-            channels, layer.filters, layer.window, stride=layer.steps, dilation=layer.gaps, groups=layer.groups
-        )
-
-    return make
-
-
-def _zeros_around(nn: Any, node: Node) -> Any:
-    """The padding before a convolution, which may be other ones before and behind."""
-    around = [pad for pair in reversed(_of(node).around(node.input_shape)) for pad in pair]
-    if not any(around):
-        return nn.Identity()
-    return nn.ConstantPad1d(around, 0.0) if _of(node).axes == 1 else nn.ZeroPad2d(around)
-
-
 def _modules(torch: Any, nodes: Sequence[Node], parameters: dict[str, np.ndarray]) -> Iterator[Any]:
     """Those of each layer, and what brings samples into shape between them."""
     shape = nodes[0].input_shape
     are_signals = any(getattr(node.layer, "axes", 0) == 1 for node in nodes)
     if len(shape) == 2 and not are_signals:
         yield torch.nn.Unflatten(1, (1, shape[0]))
-    made = shape
+    image = made = shape
     for node in nodes:
-        # What a Flatten stands before, which is no node, is an image still.
+        # What a Flatten stands before, which is no node, is an image still; `image` is what features have been made of.
         shape, made = made, node.output_shape
+        image = shape if len(shape) > 1 else image
         module = _LAYERS[type(node.layer)](torch.nn, node)
         arrays = {
             each.name: parameters[f"{each.name}{node.number}"] for each in node.layer.parameters(node.input_shape)
         }
-        if len(shape) > 1 and (type(node.layer) is Dense or len(node.input_shape) == 1):
+        takes_features = type(node.layer) is Dense or len(node.input_shape) == 1
+        if takes_features and len(shape) > 1:
             yield torch.nn.Flatten()
-            has_channels = len(shape) == 3 or are_signals
-            if has_channels and type(node.layer) is not Dense:
-                raise ValueError(
-                    f"{node.layer!r} takes the numbers of images in an order that PyTorch does not have: put it before "
-                    "Flatten, or behind Dense"
-                )
-            arrays["W"] = _channels_first(arrays["W"], shape) if has_channels else arrays["W"]
+        if takes_features and (len(image) == 3 or (len(image) == 2 and are_signals)):
+            arrays |= {name: channels_first(array, image) for name, array in arrays.items() if name != "b"}
         if isinstance(node.layer, Conv1D | Conv2D):
             arrays["W"] = np.moveaxis(arrays["W"], -1, 1)
-            yield _zeros_around(torch.nn, node)
+            yield from zeros_modules(torch.nn, node)
+        image = made if type(node.layer) is Dense else image
         for name, array in arrays.items():
             tensor = getattr(module, _TORCH_NAMES[name])
             tensor.data = torch.from_numpy(np.ascontiguousarray(array))
@@ -367,7 +286,7 @@ def to_torch(network: Network) -> Any:
     TypeError
         For what is no network.
     ValueError
-        Before it is built, and for a Flatten behind which no Dense follows.
+        Before it is built.
     ModuleNotFoundError
         Without PyTorch.
 
