@@ -4,12 +4,22 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..layers import Conv1D, Conv2D, Shape
-from ..layers.windows import by
 
 
 def one_or_each(extents: Sequence[int]) -> Any:
     """A setting of windows: one number for all axes, or one for each."""
     return extents[0] if len(set(extents)) == 1 else tuple(extents)
+
+
+def same_zeros(shape: Shape, **extents: Sequence[int]) -> list[tuple[int, int]]:
+    """Zeros before and behind samples of `shape`, along each axis, that padding="same" puts there.
+
+    `extents`, which are kernel_size, stride and dilation, have a number an axis.
+    """
+    kind: Any = Conv1D if len(extents["kernel_size"]) == 1 else Conv2D
+    settings = {name: one_or_each(each) for name, each in extents.items()}
+    found: list[tuple[int, int]] = kind(1, **settings, padding="same").around(shape)
+    return found
 
 
 def convolution(
@@ -25,15 +35,14 @@ def convolution(
     settings |= {"groups": groups} if groups != 1 else {}
     around = list(around)
     if any(pad for pair in around for pad in pair):
-        same = (Conv1D if len(around) == 1 else Conv2D)(**settings, padding="same")
-        if same.around(shape) == around:
+        if same_zeros(shape, **extents) == around:
             settings["padding"] = "same"
         elif all(before == behind for before, behind in around):
             settings["padding"] = one_or_each([before for before, _ in around])
         else:
             shown = " and ".join(f"{before} before and {behind} behind" for before, behind in around)
             raise ValueError(
-                f"it puts zeros around samples, {shown}: as many on both sides are supported, or those of "
-                f"padding='same', which {by(same.window)} numbers need"
+                f"it puts zeros around samples, {shown}: as many on both sides are supported, or "
+                "those of padding='same'"
             )
     return settings
