@@ -29,8 +29,7 @@ def forward(parameters: Any, A: Any, layers: Layers) -> Any:
         if isinstance(layer, Conv):
             A = jax.nn.relu(convolved(A, parameters.pop(0), layer.pad))
         else:
-            window = (1, *(layer.size,) * (A.ndim - 2), 1)
-            A = jax.lax.reduce_window(A, -jnp.inf, jax.lax.max, window, window, "VALID")
+            A = pooled(A, layer.size)
     A = A.reshape(len(A), -1)
     for W, b in parameters[:-1]:
         A = layers.hidden(A @ W.T + b)
@@ -43,6 +42,14 @@ def convolved(A: Any, weights: Any, pad: int) -> Any:
     extents = "HW"[:axes]
     orders = (f"N{extents}C", f"O{extents}I", f"N{extents}C")
     return jax.lax.conv_general_dilated(A, W, (1,) * axes, [(pad, pad)] * axes, dimension_numbers=orders) + b
+
+
+def pooled(A: Any, size: int) -> Any:
+    """Max pooling as the maximum of axes, whose gradient is many times as fast as that of `jax.lax.reduce_window`."""
+    m, *extents, channels = A.shape
+    A = A[:, *(slice(extent // size * size) for extent in extents)]
+    windows = A.reshape(m, *(part for extent in extents for part in (extent // size, size)), channels)
+    return windows.max(axis=tuple(range(2, 2 * len(extents) + 1, 2)))
 
 
 def cost(parameters: Any, X: Any, y: Any, layers: Layers) -> Any:
