@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..execution.layout import slots_of
-from ..layers import Dense, Layer, MaxPool1D, MaxPool2D, Shape
+from ..layers import Dense, GlobalMaxPool1D, GlobalMaxPool2D, Layer, MaxPool1D, MaxPool2D, Shape
 from ..layers.normalisation import Normalisation
 from ..layers.stack import checked_shape, nodes_of
 from ..layers.weighted import WeightedLayer
@@ -16,6 +16,7 @@ from ..network import Network
 
 # Of these the largest number of a window is that of the largest z, so they may as well stand before a max pooling.
 _INCREASING = ("relu", "leaky_relu", "elu", "sigmoid", "tanh", "softplus", "hard_sigmoid")
+_MAX_POOLS = (MaxPool1D, MaxPool2D, GlobalMaxPool1D, GlobalMaxPool2D)
 _WITH_ACTIVATION = (WeightedLayer, Normalisation)
 _USUAL = {"slope": 0.01, "alpha": 1.0}  # of the activations of a normalisation, which has no settings for them
 
@@ -63,7 +64,7 @@ class Assembly:
     def _activated(self, activation: str) -> list[Part]:
         """The layers up to the one that an activation behind all of them belongs to."""
         count = len(self.parts)
-        while activation in _INCREASING and count and self.parts[count - 1].kind in (MaxPool1D, MaxPool2D):
+        while activation in _INCREASING and count and self.parts[count - 1].kind in _MAX_POOLS:
             count -= 1
         return self.parts[:count]
 

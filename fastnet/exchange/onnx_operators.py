@@ -9,7 +9,7 @@ import numpy as np
 from ..layers import BatchNorm, Dropout, Flatten, LayerNorm
 from ..storage.onnx.patterns import Step
 from .onnx_reader import Reader, as_dtype, exact, in_place, parameter, shortest
-from .onnx_windows import WINDOWS
+from .onnx_windows import WINDOWS, images_of
 
 _FLOATS = {1: "float32", 11: "float64"}  # of `onnx.TensorProto`
 
@@ -74,15 +74,26 @@ def _scaler(reader: Reader, step: Step) -> None:
 def _normalise(reader: Reader, kind: Any, settings: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
     """A normalisation of features, with parameters (n,) in the order of the file."""
     order = reader.features(arrays["gamma"].size)
-    if any(array.shape != order.shape for array in arrays.values()):
-        raise ValueError(
-            f"its parameters have shapes {[array.shape for array in arrays.values()]}: one number a feature"
-        )
+    _require_one_each(arrays, order.size)
     reader.refuse_affine()
     if len(reader.shape or ()) > 1:
         reader.assembly.add(Flatten, {})
         reader.shape = order.shape
     reader.assembly.add(kind, settings, {name: in_place(array, order) for name, array in arrays.items()})
+
+
+def _normalise_channels(reader: Reader, kind: Any, settings: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+    """A normalisation of images or signals, with parameters (c,)."""
+    assert reader.shape is not None
+    _require_one_each(arrays, reader.shape[-1])
+    reader.refuse_affine()
+    reader.assembly.add(kind, settings, arrays)
+
+
+def _require_one_each(arrays: dict[str, np.ndarray], n: int) -> None:
+    if any(array.shape != (n,) for array in arrays.values()):
+        shapes = [array.shape for array in arrays.values()]
+        raise ValueError(f"its parameters have shapes {shapes}: one number for each of {n} features or channels")
 
 
 def _batch_norm(reader: Reader, step: Step) -> None:
@@ -96,16 +107,27 @@ def _batch_norm(reader: Reader, step: Step) -> None:
     settings = {"epsilon": shortest(step.attributes.get("epsilon", 1e-5))}
     if 0 < momentum <= 1:  # else nothing new would be remembered, which is for training to say
         settings["momentum"] = momentum
-    _normalise(reader, BatchNorm, settings, arrays)
+    if reader.order is None or reader.order.ndim == 1:
+        _normalise(reader, BatchNorm, settings, arrays)
+    else:
+        images_of(reader)
+        _normalise_channels(reader, BatchNorm, settings, arrays)
 
 
 def _layer_norm(reader: Reader, step: Step) -> None:
     gamma = parameter(step, 1, "scale")
     beta = parameter(step, 2, "bias") if len(step.inputs) > 2 else np.zeros_like(gamma)
-    if step.attributes.get("axis", -1) not in (1, -1):
-        raise ValueError("axis -1 is supported")
     settings = {"epsilon": shortest(step.attributes.get("epsilon", 1e-5))}
-    _normalise(reader, LayerNorm, settings, {"gamma": gamma, "beta": beta})
+    arrays, order, axis = {"gamma": gamma, "beta": beta}, reader.order, step.attributes.get("axis", -1)
+    rank = 1 if order is None else order.ndim
+    if axis not in (rank, -1):
+        raise ValueError(f"axis={axis} is not supported: the last one is")
+    if rank == 1:
+        _normalise(reader, LayerNorm, settings, arrays)
+    elif order is not None and order.shape == reader.shape and np.array_equal(order.ravel(), np.arange(order.size)):
+        _normalise_channels(reader, LayerNorm, settings, arrays)
+    else:
+        raise ValueError("it normalises over something else than channels, which fastnet has no layer for")
 
 
 def _dropout(reader: Reader, step: Step) -> None:

@@ -8,10 +8,24 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..layers import Conv1D, Conv2D, MaxPool1D, MaxPool2D, Rescale, Shape
+from ..layers import (
+    AveragePool1D,
+    AveragePool2D,
+    Conv1D,
+    Conv2D,
+    GlobalAveragePool1D,
+    GlobalAveragePool2D,
+    GlobalMaxPool1D,
+    GlobalMaxPool2D,
+    MaxPool1D,
+    MaxPool2D,
+    Rescale,
+    Reshape,
+    Shape,
+)
 from ..storage.onnx.patterns import Step
 from .onnx_reader import Reader, as_dtype, by_channel, ordered, parameter, require_possible
-from .windows import convolution, one_or_each, same_zeros
+from .windows import convolution, pooling, same_zeros
 
 
 class _Images(NamedTuple):
@@ -35,14 +49,14 @@ class _Images(NamedTuple):
         return found[self.n_rows :]
 
 
-def _images(reader: Reader) -> _Images:
+def images_of(reader: Reader) -> _Images:
     """Samples (c, h, w) or (c, t) there; ValueError for others, and for units in an order that is none of those."""
     order = reader.known_order()
     axes = order.ndim - 1
     if axes not in (1, 2):
         raise ValueError(f"it gets samples of shape {order.shape}: (c, h, w) and (c, t) are supported")
     shape = _shape_of(reader, order)
-    is_signal = len(shape) == 2 and order.shape[0] == shape[1] and (axes == 1 or order.shape[1] == 1 != shape[0])
+    is_signal = len(shape) == 2 and (axes == 1 or order.shape == (shape[1], 1, shape[0]))
     return _Images(shape, 1, axes - 1) if is_signal else _Images(shape, axes, 0)
 
 
@@ -65,6 +79,10 @@ def _shape_of(reader: Reader, order: np.ndarray) -> Shape:
             reader.affine = scale, shift
         reader.begin_with(fits[0])
         return fits[0]
+    if np.array_equal(last, counted):
+        reader.assembly.add(Reshape, {"shape": fits[0]})
+        reader.shape = fits[0]
+        return fits[0]
     raise ValueError(
         "it takes images that are not those of the input, of a convolution or of a pooling: fastnet has no layer for it"
     )
@@ -75,30 +93,47 @@ def _add(reader: Reader, images: _Images, layer: Any, settings: dict[str, Any], 
     made = layer.output_shape(images.shape)
     require_possible(made)
     reader.assembly.add(type(layer), settings, arrays)
-    there = (1,) * images.n_rows + (made if len(made) > images.axes else (*made, 1))
+    channels = made[images.axes :] or (1,) if len(made) > 1 else made
+    extents = made[: images.axes] if len(made) > 1 else (1,) * images.axes
+    there = (1,) * images.n_rows + extents + channels
     reader.now_has(made, np.moveaxis(ordered(there), -1, 0))
 
 
-def _max_pool(reader: Reader, step: Step) -> None:
-    given = step.attributes
+def _pool(reader: Reader, step: Step) -> None:
+    given, kinds = step.attributes, _POOLS[step.operator]
     usual = {"auto_pad": ("NOTSET", "VALID"), "ceil_mode": (0,), "storage_order": (0,)}
     if any(given.get(name, values[0]) not in values for name, values in usual.items()):
         raise ValueError("auto_pad, ceil_mode and storage_order are not supported")
     if any(given.get("pads", ())) or any(each != 1 for each in given.get("dilations", ())):
         raise ValueError("pads and dilations are not supported: windows lie within a sample, without gaps")
     reader.refuse_affine()
-    images = _images(reader)
+    images = images_of(reader)
     window = images.extents("kernel_shape", given.get("kernel_shape", ()))
-    steps = images.extents("strides", given.get("strides", ()))
-    settings = {"pool_size": one_or_each(window)}
-    settings |= {"stride": one_or_each(steps)} if steps != window else {}
-    _add(reader, images, (MaxPool1D if images.axes == 1 else MaxPool2D)(**settings), settings)
+    settings = pooling(window, images.extents("strides", given.get("strides", ())))
+    _add(reader, images, kinds[images.axes - 1](**settings), settings)
+
+
+def _global_pool(reader: Reader, step: Step) -> None:
+    reader.refuse_affine()
+    images = images_of(reader)
+    _add(reader, images, _GLOBAL_POOLS[step.operator][images.axes - 1](), {})
+
+
+def _reduce(reader: Reader, step: Step) -> None:
+    """The mean or the largest of all rows and columns."""
+    rank, constant = 1 + reader.known_order().ndim, step.constant(1)
+    axes = list(step.attributes.get("axes", ())) if constant is None else constant.ravel().tolist()
+    if sorted(axis % rank for axis in axes) != list(range(2, rank)):
+        raise ValueError(f"axes={axes} are not supported: all behind the channels are")
+    _global_pool(reader, step)
+    if not step.attributes.get("keepdims", 1):
+        reader.reshape((reader.known_order().size,))
 
 
 def _conv(reader: Reader, step: Step) -> None:
     given, W = step.attributes, parameter(step, 1, "W")
     reader.rescale_first()
-    images = _images(reader)
+    images = images_of(reader)
     shape, kind = images.shape, Conv1D if images.axes == 1 else Conv2D
     if W.ndim != 2 + images.n_rows + images.axes or list(W.shape[2:]) != list(given.get("kernel_shape", W.shape[2:])):
         raise ValueError(f"its W has shape {W.shape}: filters, channels and the windows are supported")
@@ -165,4 +200,21 @@ def _pad(reader: Reader, step: Step) -> None:
     reader.zeros = list(zip(pads[2:rank], pads[rank + 2 :], strict=True))
 
 
-WINDOWS: dict[str, Callable[[Reader, Step], None]] = {"Conv": _conv, "MaxPool": _max_pool, "Pad": _pad}
+# Of signals, and of images.
+_POOLS: dict[str, tuple[Any, Any]] = {"MaxPool": (MaxPool1D, MaxPool2D), "AveragePool": (AveragePool1D, AveragePool2D)}
+_GLOBAL_POOLS: dict[str, tuple[Any, Any]] = {
+    "GlobalMaxPool": (GlobalMaxPool1D, GlobalMaxPool2D),
+    "GlobalAveragePool": (GlobalAveragePool1D, GlobalAveragePool2D),
+    "ReduceMax": (GlobalMaxPool1D, GlobalMaxPool2D),
+    "ReduceMean": (GlobalAveragePool1D, GlobalAveragePool2D),
+}
+WINDOWS: dict[str, Callable[[Reader, Step], None]] = {
+    "Conv": _conv,
+    "MaxPool": _pool,
+    "AveragePool": _pool,
+    "GlobalMaxPool": _global_pool,
+    "GlobalAveragePool": _global_pool,
+    "ReduceMax": _reduce,
+    "ReduceMean": _reduce,
+    "Pad": _pad,
+}

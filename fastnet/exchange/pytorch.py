@@ -17,6 +17,7 @@ from ..layers import (
     Conv2D,
     Dense,
     Dropout,
+    Flatten,
     GlobalAveragePool1D,
     GlobalAveragePool2D,
     GlobalMaxPool1D,
@@ -27,6 +28,7 @@ from ..layers import (
     MaxPool2D,
     Node,
     Rescale,
+    Reshape,
     Shape,
 )
 from ..layers.residual import Add, Skip
@@ -56,7 +58,7 @@ def _linear(reader: Reader, module: Any) -> None:
     reader.takes(module.in_features)
     arrays, shape = arrays_of(W=module.weight, b=module.bias), reader.shape
     assert shape is not None
-    if len(shape) > 1 and not reader.is_flat:
+    if reader.is_image:
         raise ValueError(f"it gets samples of shape {shape}: put Flatten before it")
     arrays["W"] = reader.features(arrays["W"])
     reader.assembly.add(Dense, settings_of(module, units=module.out_features), arrays)
@@ -68,9 +70,9 @@ def _batch_norm(reader: Reader, module: Any) -> None:
         raise ValueError("it remembers no statistics, or all of them alike: give it a momentum")
     reader.takes(module.num_features)
     arrays = arrays_of(gamma=module.weight, beta=module.bias, mean=module.running_mean, variance=module.running_var)
-    if reader.is_flat:
-        arrays = {name: reader.features(array) for name, array in arrays.items()}
-        reader.flatten()
+    if reader.is_image and not reader.has_channels:
+        raise ValueError("it takes images with an axis of channels: give input_shape=(h, w, 1), and no Unflatten")
+    arrays = arrays if reader.is_image else reader.for_features(arrays)
     reader.assembly.add(BatchNorm, settings_of(module, epsilon=module.eps, momentum=module.momentum), arrays)
 
 
@@ -78,10 +80,11 @@ def _layer_norm(reader: Reader, module: Any) -> None:
     if len(module.normalized_shape) != 1:
         raise ValueError("it normalises images: features (m, n) are supported")
     reader.takes(module.normalized_shape[0])
-    if not reader.is_flat and len(reader.shape or ()) > 1:
-        raise ValueError(f"it gets samples of shape {reader.shape}: put Flatten before it")
-    arrays = {name: reader.features(array) for name, array in arrays_of(gamma=module.weight, beta=module.bias).items()}
-    reader.flatten()
+    is_of_channels = type(module).__name__ == "ChannelNorm"
+    if reader.is_image and not is_of_channels:
+        raise ValueError("it normalises rows of images, or each channel of a signal: put Flatten before it")
+    arrays = arrays_of(gamma=module.weight, beta=module.bias)
+    arrays = arrays if is_of_channels else reader.for_features(arrays)
     reader.assembly.add(LayerNorm, settings_of(module, epsilon=module.eps), arrays)
 
 
@@ -104,6 +107,17 @@ def _unflatten(reader: Reader, module: Any) -> None:
     reader.has_channels = False
 
 
+def _reshaped(reader: Reader, module: Any) -> None:
+    """fastnet's own module, which has numbers in the same order as here."""
+    if reader.is_flat and (reader.image or len(reader.shape or ()) > 1):
+        raise ValueError("it takes numbers of images in PyTorch's order: Flatten cannot stand before it")
+    if len(module.shape) == 1:
+        reader.assembly.add(Flatten, {})
+    else:
+        reader.assembly.add(Reshape, {"shape": module.shape})
+    reader.shape, reader.has_channels, reader.is_flat = module.shape, True, False
+
+
 def _rescale(reader: Reader, module: Any) -> None:
     reader.require_first()
     reader.assembly.add(Rescale, {"scale": module.scale, "shift": module.shift})
@@ -114,9 +128,11 @@ _MODULES: dict[str, Callable[[Reader, Any], None]] = {
     "BatchNorm1d": _batch_norm,
     "BatchNorm2d": _batch_norm,
     "LayerNorm": _layer_norm,
+    "ChannelNorm": _layer_norm,
     "Dropout": _dropout,
     "Flatten": _flatten,
     "Unflatten": _unflatten,
+    "Reshaped": _reshaped,
     "Rescale": _rescale,
     **WINDOWS,
 }
@@ -151,8 +167,9 @@ def _take(reader: Reader, module: Any, output: str | None) -> str | None:
 def from_torch(module: Any, *, output: str | None = None, input_shape: int | Sequence[int] | None = None) -> Network:
     """The network of a `torch.nn.Sequential`, with its weights, in their dtype.
 
-    Linear, BatchNorm1d, LayerNorm, Dropout, MaxPool1d and MaxPool2d, and Flatten, also in Sequentials of their own, and
-    the activations that fastnet has. Layers whose parameters need no gradient are frozen.
+    Linear, Conv1d and Conv2d, BatchNorm1d and BatchNorm2d, LayerNorm, Dropout, pooling and Flatten, also in Sequentials
+    of their own, the activations that fastnet has, and what `to_torch` makes. Layers whose parameters need no gradient
+    are frozen.
 
     Parameters
     ----------
@@ -160,7 +177,7 @@ def from_torch(module: Any, *, output: str | None = None, input_shape: int | Seq
     output : str, optional
         An activation of the last layer, "softmax" say, for a module that gives logits, or, with "softmax", LogSoftmax.
     input_shape : shape, optional
-        Of the network's samples, (h, w, c) for a module that pools images (m, c, h, w), (t, c) for one of signals
+        Of the network's samples, (h, w, c) for a module that takes images (m, c, h, w), (t, c) for one of signals
         (m, c, t): units are put in order by it. Else it follows from the first layer.
 
     Raises

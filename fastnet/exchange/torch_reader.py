@@ -22,6 +22,11 @@ class Reader:
         self.image: Shape = ()  # what features have been made of, until a layer makes others
         self.zeros: list[tuple[int, int]] = []  # put before and behind a sample, along each axis, for the next layer
 
+    @property
+    def is_image(self) -> bool:
+        """Whether samples are images or signals there, and not their features."""
+        return self.shape is not None and len(self.shape) > 1 and not self.is_flat
+
     def takes(self, n: int) -> None:
         """What comes next takes features (m, n)."""
         if self.shape is None:
@@ -37,11 +42,13 @@ class Reader:
         is_image = self.has_channels and array.shape[-1] == math.prod(shape)
         return channels_last(array, shape) if is_image and shape else array
 
-    def flatten(self) -> None:
-        """Make features of images here too, for what does not do it by itself."""
+    def for_features(self, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Parameters (n,) for features that may be an image's, which are made features here too."""
+        arrays = {name: self.features(array) for name, array in arrays.items()}
         if self.shape is not None and len(self.shape) > 1:
             self.assembly.add(Flatten, {})
             self.image, self.shape = self.shape, (math.prod(self.shape),)
+        return arrays
 
 
 def arrays_of(**tensors: Any) -> dict[str, np.ndarray]:

@@ -5,9 +5,24 @@ from typing import Any
 
 import numpy as np
 
-from ..layers import Conv1D, Conv2D, MaxPool1D, MaxPool2D, Node, Shape
+from ..layers import (
+    AveragePool1D,
+    AveragePool2D,
+    Conv1D,
+    Conv2D,
+    GlobalAveragePool1D,
+    GlobalAveragePool2D,
+    GlobalMaxPool1D,
+    GlobalMaxPool2D,
+    MaxPool1D,
+    MaxPool2D,
+    Node,
+    Shape,
+)
+from ..layers.base import shown_shape
+from ..layers.windows import by
 from .torch_reader import Reader, arrays_of, settings_of
-from .windows import convolution, one_or_each
+from .windows import convolution, pooling
 
 
 def _each(setting: Any, axes: int) -> tuple[int, ...]:
@@ -58,18 +73,32 @@ def _conv(reader: Reader, module: Any) -> None:
     reader.shape, reader.has_channels, reader.zeros = kind(**settings).output_shape(shape), True, []
 
 
-def _max_pool(reader: Reader, module: Any) -> None:
-    axes = _axes(module)
-    kind: Any = MaxPool2D if axes == 2 else MaxPool1D
-    settings = {
-        "pool_size": one_or_each(_each(module.kernel_size, axes)), "stride": one_or_each(_each(module.stride, axes))
-    }  # fmt: skip
-    if settings["stride"] == settings["pool_size"]:
-        del settings["stride"]
-    gaps = [module.padding, module.dilation, module.ceil_mode, module.return_indices]
-    if np.any(gaps[0]) or np.any(np.asarray(gaps[1]) != 1) or any(gaps[2:]):
-        raise ValueError("padding, dilation, ceil_mode and return_indices are not supported")
+def _pool(reader: Reader, module: Any) -> None:
+    axes, kind = _axes(module), _POOLS[type(module).__name__]
     shape = _images(reader, axes)
+    usual = {"padding": 0, "dilation": 1, "ceil_mode": False, "return_indices": False, "divisor_override": None}
+    unusual = [name for name, value in usual.items() if np.any(np.asarray(getattr(module, name, value)) != value)]
+    if unusual:
+        raise ValueError(f"{', '.join(unusual)}: windows lie within a sample here, side by side or by their strides")
+    window, steps = _each(module.kernel_size, axes), _each(module.stride, axes)
+    _add(reader, kind, pooling(window, steps), shape)
+
+
+def _adaptive_pool(reader: Reader, module: Any) -> None:
+    """Into so many windows; of one it is a global pooling."""
+    axes, (kind, whole) = _axes(module), _ADAPTIVE_POOLS[type(module).__name__]
+    shape = _images(reader, axes)
+    counts = [n or extent for n, extent in zip(_each(module.output_size, axes), shape, strict=False)]
+    if getattr(module, "return_indices", False) or any(extent % n for extent, n in zip(shape, counts, strict=False)):
+        raise ValueError(f"it makes {by(counts)} windows of a sample of {shown_shape(shape)}: they have to be alike")
+    if set(counts) == {1}:
+        _add(reader, whole, {}, shape)
+    else:
+        window = [extent // n for extent, n in zip(shape, counts, strict=False)]
+        _add(reader, kind, pooling(window, window), shape)
+
+
+def _add(reader: Reader, kind: Any, settings: dict[str, Any], shape: Shape) -> None:
     reader.shape = kind(**settings).output_shape(shape)
     reader.assembly.add(kind, settings)
 
@@ -83,11 +112,20 @@ def _zeros(reader: Reader, module: Any) -> None:
     reader.zeros = [(pads[2 * axis], pads[2 * axis + 1]) for axis in reversed(range(axes))]
 
 
+_POOLS: dict[str, Any] = {
+    "MaxPool1d": MaxPool1D, "MaxPool2d": MaxPool2D, "AvgPool1d": AveragePool1D, "AvgPool2d": AveragePool2D
+}  # fmt: skip
+_ADAPTIVE_POOLS: dict[str, tuple[Any, Any]] = {
+    "AdaptiveMaxPool1d": (MaxPool1D, GlobalMaxPool1D),
+    "AdaptiveMaxPool2d": (MaxPool2D, GlobalMaxPool2D),
+    "AdaptiveAvgPool1d": (AveragePool1D, GlobalAveragePool1D),
+    "AdaptiveAvgPool2d": (AveragePool2D, GlobalAveragePool2D),
+}
 WINDOWS: dict[str, Callable[[Reader, Any], None]] = {
     "Conv1d": _conv,
     "Conv2d": _conv,
-    "MaxPool1d": _max_pool,
-    "MaxPool2d": _max_pool,
+    **dict.fromkeys(_POOLS, _pool),
+    **dict.fromkeys(_ADAPTIVE_POOLS, _adaptive_pool),
     "ZeroPad1d": _zeros,
     "ZeroPad2d": _zeros,
     "ConstantPad1d": _zeros,

@@ -11,6 +11,12 @@ def one_or_each(extents: Sequence[int]) -> Any:
     return extents[0] if len(set(extents)) == 1 else tuple(extents)
 
 
+def pooling(window: Sequence[int], steps: Sequence[int]) -> dict[str, Any]:
+    """Settings of a pooling whose windows, and the way from one to the next, have a number an axis."""
+    settings = {"pool_size": one_or_each(window)}
+    return settings | ({"stride": one_or_each(steps)} if list(steps) != list(window) else {})
+
+
 def same_zeros(shape: Shape, **extents: Sequence[int]) -> list[tuple[int, int]]:
     """Zeros before and behind samples of `shape`, along each axis, that padding="same" puts there.
 

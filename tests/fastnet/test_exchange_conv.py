@@ -42,15 +42,21 @@ def random_module(torch, rng):
             )
         )  # fmt: skip
         channels = filters
-        activation = rng.choice([nn.ReLU(), nn.Tanh(), nn.LeakyReLU(0.2), nn.GELU()])
-        pool = (nn.MaxPool1d, nn.MaxPool2d)[axes - 1](2, stride=1)
+        pools = [(nn.MaxPool1d, nn.AvgPool1d), (nn.MaxPool2d, nn.AvgPool2d)][axes - 1]
+        pool = pools[rng.integers(0, 2)](2, stride=1)
+        norms = [(nn.BatchNorm1d, nn.BatchNorm2d)[axes - 1](channels)] if rng.random() < 0.5 else []
+        made += norms
+        activation = rng.choice([nn.ReLU(), nn.Tanh(), nn.LeakyReLU(0.01 if norms else 0.2), nn.GELU()])
         kind = rng.integers(0, 3)
-        is_gelu = isinstance(activation, nn.GELU)
-        made += [[activation], [activation, pool], [pool, nn.Identity() if is_gelu else activation]][kind]
+        may_follow = "Max" in type(pool).__name__ and not isinstance(activation, nn.GELU)
+        made += [[activation], [activation, pool], [pool, activation if may_follow else nn.Identity()]][kind]
+    last = [nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool1d, nn.AdaptiveMaxPool2d]
+    made += [last[axes - 1 + int(rng.choice([0, 2]))](1)] if rng.random() < 0.3 else []
     made.append(nn.Flatten())
     with torch.no_grad():
         features = nn.Sequential(*made)(torch.zeros(1, shape[-1], *shape[:-1])).shape[1]
-    made += [[], [nn.LayerNorm(features)], [nn.BatchNorm1d(features), nn.Tanh()]][rng.integers(0, 3)]
+    if not norms:
+        made += [[], [nn.LayerNorm(features)], [nn.BatchNorm1d(features), nn.Tanh()]][rng.integers(0, 3)]
     return nn.Sequential(*made, nn.Linear(features, 5), nn.ReLU(), nn.Linear(5, 3)).double(), shape
 
 
@@ -93,6 +99,15 @@ NETWORKS = {
     "same with strides": ([fn.Conv2D(4, (4, 3), padding="same", stride=(2, 3), activation="elu")], (9, 8, 2)),
     "normalised features": ([CONV, fn.Dropout(0.1), fn.Flatten(), fn.LayerNorm("tanh")], (5, 4, 3)),
     "signals": ([fn.Conv1D(5, 4, padding="same", stride=2), fn.MaxPool1D(2), fn.Flatten(), fn.BatchNorm()], (12, 3)),
+    "channels normalised": (
+        [
+            *[fn.Conv2D(4, 3), fn.BatchNorm("relu"), fn.AveragePool2D((2, 1)), fn.Conv2D(5, 2), fn.LayerNorm("gelu")],
+            *[fn.GlobalAveragePool2D()],
+        ],
+        (9, 7, 2),
+    ),
+    "reshaped": ([fn.Conv1D(4, 3), fn.Reshape((5, 2, 4)), fn.MaxPool2D(2), fn.Dense(6, "relu")], (12, 3)),
+    "largest steps": ([fn.Conv1D(4, 3, activation="silu"), fn.BatchNorm(), fn.GlobalMaxPool1D()], (12, 3)),
     "frozen": ([fn.Conv1D(5, 3, padding=1, dilation=2, trainable=False, activation="silu")], (12, 3)),
 }
 
@@ -126,6 +141,11 @@ def test_to_torch_and_back(torch, name, dtype):
         (lambda nn: [nn.Conv2d(2, 4, 3)], (8, 8, 3), r"W1 is \(4, 3, 3, 2\), and \(4, 3, 3, 3\) would fit"),
         (lambda nn: [nn.Conv2d(3, 4, 3), nn.MaxPool2d(2), nn.GELU()], (8, 8, 3), "module 2, GELU.*directly"),
         (lambda nn: [nn.Conv2d(3, 4, 9)], (8, 8, 3), "windows reach over 9 x 9"),
+        (lambda nn: [nn.MaxPool2d(3, padding=1)], (8, 8, 3), "module 0, MaxPool2d.*: padding: windows lie within"),
+        (lambda nn: [nn.AvgPool2d(2, ceil_mode=True)], (8, 8, 3), "module 0, AvgPool2d.*: ceil_mode: windows"),
+        (lambda nn: [nn.AdaptiveAvgPool2d(3)], (8, 8, 3), r"3 x 3 windows of a sample of \(m, 8, 8, 3\): they have"),
+        (lambda nn: [nn.LayerNorm(8)], (8, 8, 3), "module 0, LayerNorm.*rows of images"),
+        (lambda nn: [nn.Unflatten(1, (1, 8)), nn.BatchNorm2d(1)], (8, 8), "module 1.*an axis of channels"),
         (lambda nn: [nn.ConvTranspose2d(3, 4, 3)], (8, 8, 3), "fastnet has no layer"),
     ],
 )

@@ -17,7 +17,7 @@ helper, numpy_helper = onnx.helper, onnx.numpy_helper
 
 RNG = np.random.default_rng(0)
 IGNORED = {"init", "l1", "l2", "trainable", "slope", "alpha"}  # see `settings_of`
-OF_WINDOWS = {"pool_size", "kernel_size", "stride", "dilation", "padding"}
+OF_WINDOWS = {"pool_size", "kernel_size", "stride", "dilation", "padding", "shape"}
 
 
 def settings_of(layer):
@@ -25,7 +25,7 @@ def settings_of(layer):
     found = {name: value for name, value in dataclasses.asdict(layer).items() if name not in IGNORED | OF_WINDOWS}
     found |= {"slope": layer.slope} if layer.activation_name == "leaky_relu" else {}
     found |= {"alpha": layer.alpha} if layer.activation_name == "elu" else {}
-    found |= {"window": layer.window, "steps": layer.steps} if layer.uses_shape else {}
+    found |= {"window": layer.window, "steps": layer.steps} if hasattr(layer, "window") else {}
     found |= {"gaps": layer.gaps} if isinstance(layer, fn.Conv1D | fn.Conv2D) else {}
     return type(layer), {name: np.float32(value) if type(value) is float else value for name, value in found.items()}
 
@@ -109,6 +109,20 @@ def convolved_signals(nn):
     )
 
 
+def means(nn):
+    return nn.Sequential(
+        *[nn.Conv2d(2, 4, 3), nn.ReLU(), nn.BatchNorm2d(4), nn.AvgPool2d(2), nn.Conv2d(4, 5, 2), nn.Tanh()],
+        *[nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(5, 3)],
+    )
+
+
+def largest(nn):
+    return nn.Sequential(
+        *[nn.Conv1d(2, 4, 3), nn.Tanh(), nn.BatchNorm1d(4), nn.AvgPool1d(2, stride=1), nn.AdaptiveMaxPool1d(1)],
+        *[nn.Flatten(), nn.Linear(4, 3)],
+    )
+
+
 def export(torch, module, X, path, opset, *, dynamo):
     if dynamo:
         pytest.importorskip("onnxscript")
@@ -125,11 +139,13 @@ EXPORTS = [
       for dtype, opset in (("float32", 13), ("float64", 17), ("float32", 20)) if (make, opset) != (normalised, 13)],
     (images, (2, 6, 5), "float32", False, 17), (signals, (2, 8), "float32", False, 17),
     *[(convolutions, (2, 9, 12), dtype, False, 17) for dtype in ("float32", "float64")],
-    (convolved_signals, (2, 12), "float64", False, 17),
+    (convolved_signals, (2, 12), "float64", False, 17), (means, (2, 9, 8), "float64", False, 17),
+    (largest, (2, 9), "float64", False, 17),
 ]  # fmt: skip
 SLOW = [(every_activation, (6,), "float32", True, 18), (normalised, (6,), "float32", True, 20)]
 SLOW += [(images, (2, 6, 5), "float32", True, 20), (convolutions, (2, 9, 12), "float32", True, 20)]
-SLOW += [(convolved_signals, (2, 12), "float32", True, 20)]
+SLOW += [(convolved_signals, (2, 12), "float32", True, 20), (means, (2, 9, 8), "float32", True, 20)]
+SLOW += [(largest, (2, 9), "float32", True, 20)]
 
 
 @pytest.mark.parametrize(
@@ -321,6 +337,8 @@ IMAGES = {
     "filters scaled and shifted": ["Conv _ K", "Mul _ c", "Sub c _", "Relu _", *END],
     "zeros before": ["Pad _ q", "Conv _ K", *END],
     "as many zeros as needed": [("Conv _ K", {"auto_pad": "SAME_UPPER", "strides": [2, 1]}), *END],
+    "means": ["Conv _ K", "Relu _", ("ReduceMean _", {"axes": [-1, 2], "keepdims": 0}), ("Gemm _ W", {"transB": 1})],
+    "largest numbers": ["Conv _ K", "GlobalMaxPool _", "Tanh _", *END],
     "more than one sort of zeros": ["Pad _ q", ("Conv _ K", {"pads": [1, 0, 0, 0]}), *END],
 }
 
@@ -329,7 +347,9 @@ IMAGES = {
 def test_graphs_of_images(name, tmp_path):
     nodes = IMAGES[name]
     X = RNG.standard_normal((5, 2, 4, 6)).astype(np.float32)
-    path = saved(tmp_path / "images.onnx", nodes[:-2], CHANNELS, shape=("m", 2, 4, 6))
+    path = saved(
+        tmp_path / "images.onnx", nodes[: -2 if nodes[-2] == "Flatten _" else -1], CHANNELS, shape=("m", 2, 4, 6)
+    )
     (made,) = onnxruntime.InferenceSession(path).run(None, {"X": X})
     dense = RNG.standard_normal((3, made[0].size)).astype(np.float32)
     path = saved(tmp_path / "net.onnx", nodes, CHANNELS | {"W": dense}, shape=("m", 2, 4, 6))
