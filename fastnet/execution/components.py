@@ -39,6 +39,8 @@ def of_plan(plan: codes.Plan, target: Target, lanes: int) -> set[int]:
         components.add(codes.LARGE_W)
     if plan.layers[:, codes.USES_AMX].any():
         components.add(codes.AMX)
+    if plan.layers[:, codes.WINOGRAD_TILES].any():
+        components.add(codes.WINOGRAD)
     return components
 
 
