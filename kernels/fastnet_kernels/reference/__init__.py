@@ -26,6 +26,7 @@ from .activation import (
     tanh_backward,
 )
 from .batch_norm import batch_norm, batch_norm_backward
+from .conv import conv2d_backward_data, conv2d_backward_weights, conv2d_forward
 from .dense import dense_backward, dense_forward
 from .dropout import dropout
 from .layer_norm import layer_norm, layer_norm_backward
@@ -39,6 +40,9 @@ __all__ = [
     "adamw",
     "batch_norm",
     "batch_norm_backward",
+    "conv2d_backward_data",
+    "conv2d_backward_weights",
+    "conv2d_forward",
     "cross_entropy",
     "dense_backward",
     "dense_forward",
