@@ -40,6 +40,11 @@ _MODULES = {
         "batch_norm",
         "batch_norm_backward",
     ),
+    "kernels.conv": (
+        "conv2d_backward_data",
+        "conv2d_backward_weights",
+        "conv2d_forward",
+    ),
     "kernels.dense": (
         "dense_backward",
         "dense_forward",
