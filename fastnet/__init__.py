@@ -18,16 +18,24 @@ from .callbacks import CSVLogger, EarlyStopping, LearningRateLogger, ModelCheckp
 from .execution.cpu.device import set_num_threads
 from .gradient_check import check_gradients
 from .layers import (
+    AveragePool1D,
+    AveragePool2D,
     BatchNorm,
     Conv1D,
     Conv2D,
     Dense,
     Dropout,
     Flatten,
+    GlobalAveragePool1D,
+    GlobalAveragePool2D,
+    GlobalMaxPool1D,
+    GlobalMaxPool2D,
     LayerNorm,
     MaxPool1D,
     MaxPool2D,
     Rescale,
+    Reshape,
+    Residual,
 )
 from .logistic import LogisticRegression
 from .network import Network, load
@@ -44,6 +52,8 @@ __all__ = [
     "SGD",
     "Adam",
     "AdamW",
+    "AveragePool1D",
+    "AveragePool2D",
     "BatchNorm",
     "CSVLogger",
     "Conv1D",
@@ -53,6 +63,10 @@ __all__ = [
     "Dropout",
     "EarlyStopping",
     "Flatten",
+    "GlobalAveragePool1D",
+    "GlobalAveragePool2D",
+    "GlobalMaxPool1D",
+    "GlobalMaxPool2D",
     "History",
     "LayerNorm",
     "LearningRateLogger",
@@ -64,6 +78,8 @@ __all__ = [
     "Network",
     "RMSProp",
     "Rescale",
+    "Reshape",
+    "Residual",
     "TableModel",
     "TensorBoard",
     "callbacks",

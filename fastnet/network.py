@@ -40,8 +40,9 @@ class Network(Trainable):
 
     Parameters
     ----------
-    layers : sequence of Dense, Conv1D, Conv2D, BatchNorm, LayerNorm, Dropout, MaxPool1D, MaxPool2D and Flatten, with \
-Rescale possibly first
+    layers : sequence of layers
+        Dense, Conv1D and Conv2D; BatchNorm, LayerNorm and Dropout; MaxPool1D, AveragePool1D, GlobalMaxPool1D,
+        GlobalAveragePool1D and the same with 2D; Flatten and Reshape; Residual, a block of such; and, first, Rescale.
         The last one, the output layer, is Dense; it alone may be softmax.
     loss : str or Loss, optional
         "log_loss" (for sigmoid outputs), "cross_entropy" (softmax), "hinge" (linear, for two classes), or for numbers

@@ -1,11 +1,13 @@
 """What is said of a network: the texts of `print(network)` and `Network.summary()`, and the table in a notebook."""
 
 import math
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from . import html
 from .execution.executor import Executor
-from .layers.base import Shape, shown_shape
+from .layers import Layer, Node, Residual, Shape
+from .layers.base import shown_shape
 from .layers.stack import nodes_of, uses_shape
 
 _HEADER = ("layer", "output", "parameters", "settings")
@@ -28,27 +30,66 @@ class LayerRow(NamedTuple):
 
 def rows_of(network: Executor) -> list[LayerRow]:
     """The inputs, and every layer with its shape, parameters and settings."""
-    shape, number = network.input_shape, 0
-    nodes = iter([] if shape is None else nodes_of(network.layers, shape))
-    shown = "(m, ?)" if shape is None else shown_shape(shape)
+    shape = network.input_shape
     names = shortened(", ".join(network.feature_names or ()))
-    rows = [LayerRow("input", shown, "0", names, shape)]
-    for layer in network.layers:
-        kind, count = type(layer).__name__, "0"
+    rows = _Rows(shape, iter(()) if shape is None else iter(nodes_of(network.layers, shape)))
+    rows.found.append(LayerRow("input", rows.shown, "0", names, shape))
+    rows.add_all(network.layers, "")
+    return rows.found
+
+
+class _Rows:
+    """Rows so far, the nodes of the layers to come, and the shape behind what has been seen."""
+
+    def __init__(self, shape: Shape | None, nodes: Iterator[Node]) -> None:
+        self.found: list[LayerRow] = []
+        self.shape, self.nodes, self.number = shape, nodes, 0
+        self.shown = "(m, ?)" if shape is None else shown_shape(shape)
+
+    def add_all(self, layers: Iterable[Layer], indent: str) -> None:
+        """Layers one after the other, those of a block after it and indented."""
+        for layer in layers:
+            if isinstance(layer, Residual):
+                self._add_block(layer, indent)
+            else:
+                self._add(layer, indent)
+
+    def _add(self, layer: Layer, indent: str, settings: str | None = None) -> None:
+        count = "0"
         if layer.kind >= 0:
-            node = next(nodes, None)
-            number += layer.begins_number
+            self.number += layer.begins_number
+            node = next(self.nodes, None)
             if node is not None:
-                shape, shown = node.output_shape, shown_shape(node.output_shape)
+                self._pass(node.output_shape)
                 count = f"{sum(math.prod(parameter.shape) for parameter in layer.parameters(node.input_shape)):,}"
             else:
-                shown, count = f"(m, {layer.fixed_units})" if layer.fixed_units else shown, "?"
-            kind = f"{number} {kind}" if layer.begins_number else f"{' ' * len(str(number))} {kind}"
-        elif shape is not None:  # it computes nothing, and its output may have another shape
-            shape = layer.output_shape(shape)
-            kind, shown = f"{' ' * len(str(number))} {kind}" if number else kind, shown_shape(shape)
-        rows.append(LayerRow(kind, shown, count, layer.shown_settings(), shape))
-    return rows
+                self.shown, count = f"(m, {layer.fixed_units})" if layer.fixed_units else self.shown, "?"
+        elif self.shape is not None:  # it computes nothing, and its output may have another shape
+            self._pass(layer.output_shape(self.shape))
+        number = f"{self.number} " if layer.begins_number else f"{' ' * len(str(self.number))} "
+        if not self.number and layer.kind < 0:
+            number = ""
+        shown = layer.shown_settings() if settings is None else settings
+        self.found.append(LayerRow(f"{indent}{number}{type(layer).__name__}", self.shown, count, shown, self.shape))
+
+    def _pass(self, shape: Shape) -> None:
+        self.shape, self.shown = shape, shown_shape(shape)
+
+    def _add_block(self, block: Residual, indent: str) -> None:
+        """A row for the block, and below it those of what goes around, if that is computed, and of its layers."""
+        before = self.shape
+        shape = None if before is None else block.output_shape(before)
+        number = f"{' ' * len(str(self.number))} "
+        shown = self.shown if shape is None else shown_shape(shape)
+        self.found.append(LayerRow(f"{indent}{number}Residual", shown, "0", block.shown_settings(), shape))
+        next(self.nodes, None)
+        projection = None if before is None else block.projection(before)
+        if projection is not None:
+            self._add(projection, f"{indent}    ", "of the input, added")
+        if before is not None:
+            self._pass(before)
+        self.add_all(block.layers, f"{indent}    ")
+        next(self.nodes, None)
 
 
 def totals_of(network: Executor) -> str:

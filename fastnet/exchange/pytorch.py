@@ -11,11 +11,17 @@ import numpy as np
 
 from ..checks import positive_integer
 from ..layers import (
+    AveragePool1D,
+    AveragePool2D,
     BatchNorm,
     Conv1D,
     Conv2D,
     Dense,
     Dropout,
+    GlobalAveragePool1D,
+    GlobalAveragePool2D,
+    GlobalMaxPool1D,
+    GlobalMaxPool2D,
     Layer,
     LayerNorm,
     MaxPool1D,
@@ -24,6 +30,7 @@ from ..layers import (
     Rescale,
     Shape,
 )
+from ..layers.residual import Add, Skip
 from ..layers.stack import nodes_of, rescale_of
 from ..network import Network
 from .assembly import Assembly
@@ -263,13 +270,19 @@ def _parts(module: Any, before: str = "") -> list[tuple[str, Any]]:
 
 _LAYERS: dict[type[Layer], Callable[[Any, Node], Any]] = {
     Dense: lambda nn, node: nn.Linear(node.n_in, node.n_out),
-    BatchNorm: lambda nn, node: nn.BatchNorm1d(node.n_in, eps=_of(node).epsilon, momentum=_of(node).momentum),
-    LayerNorm: lambda nn, node: nn.LayerNorm(node.n_in, eps=_of(node).epsilon),
+    BatchNorm: lambda nn, node: _batch_norm_module(nn, node),
+    LayerNorm: lambda nn, node: _layer_norm_module(nn, node),
     Dropout: lambda nn, node: nn.Dropout(_of(node).rate),
-    Conv1D: lambda nn, node: _convolution("Conv1d")(nn, node),
-    Conv2D: lambda nn, node: _convolution("Conv2d")(nn, node),
+    Conv1D: lambda nn, node: _convolution(nn.Conv1d, node),
+    Conv2D: lambda nn, node: _convolution(nn.Conv2d, node),
     MaxPool1D: lambda nn, node: nn.MaxPool1d(_of(node).window, _of(node).steps),
     MaxPool2D: lambda nn, node: nn.MaxPool2d(_of(node).window, _of(node).steps),
+    AveragePool1D: lambda nn, node: nn.AvgPool1d(_of(node).window, _of(node).steps),
+    AveragePool2D: lambda nn, node: nn.AvgPool2d(_of(node).window, _of(node).steps),
+    GlobalMaxPool1D: lambda nn, node: nn.Sequential(nn.AdaptiveMaxPool1d(1), nn.Flatten()),
+    GlobalMaxPool2D: lambda nn, node: nn.Sequential(nn.AdaptiveMaxPool2d(1), nn.Flatten()),
+    GlobalAveragePool1D: lambda nn, node: nn.Sequential(nn.AdaptiveAvgPool1d(1), nn.Flatten()),
+    GlobalAveragePool2D: lambda nn, node: nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten()),
 }
 _TORCH_NAMES = {
     "W": "weight",
@@ -298,15 +311,22 @@ def _of(node: Node) -> Any:
     return node.layer
 
 
-def _convolution(kind: str) -> Callable[[Any, Node], Any]:
-    def make(nn: Any, node: Node) -> Any:
-        layer = _of(node)
-        channels = node.input_shape[layer.axes] if len(node.input_shape) > layer.axes else 1
-        return getattr(nn, kind)(
-            channels, layer.filters, layer.window, stride=layer.steps, dilation=layer.gaps, groups=layer.groups
-        )
+def _convolution(kind: Any, node: Node) -> Any:
+    layer = _of(node)
+    channels = node.input_shape[layer.axes] if len(node.input_shape) > layer.axes else 1
+    return kind(channels, layer.filters, layer.window, stride=layer.steps, dilation=layer.gaps, groups=layer.groups)
 
-    return make
+
+def _batch_norm_module(nn: Any, node: Node) -> Any:
+    layer, kind = _of(node), nn.BatchNorm2d if len(node.input_shape) == 3 else nn.BatchNorm1d
+    return kind(node.input_shape[-1], eps=layer.epsilon, momentum=layer.momentum)
+
+
+def _layer_norm_module(nn: Any, node: Node) -> Any:
+    from .torch_modules import ChannelNorm
+
+    kind = nn.LayerNorm if len(node.input_shape) == 1 else ChannelNorm
+    return kind(node.input_shape[-1], eps=_of(node).epsilon)
 
 
 def _zeros_around(nn: Any, node: Node) -> Any:
@@ -317,40 +337,80 @@ def _zeros_around(nn: Any, node: Node) -> Any:
     return nn.ConstantPad1d(around, 0.0) if _of(node).axes == 1 else nn.ZeroPad2d(around)
 
 
-def _modules(torch: Any, nodes: Sequence[Node], parameters: dict[str, np.ndarray]) -> Iterator[Any]:
-    """Those of each layer, and what brings samples into shape between them."""
-    shape = nodes[0].input_shape
-    are_signals = any(getattr(node.layer, "axes", 0) == 1 for node in nodes)
-    if len(shape) == 2 and not are_signals:
-        yield torch.nn.Unflatten(1, (1, shape[0]))
-    made = shape
-    for node in nodes:
-        # What a Flatten stands before, which is no node, is an image still.
-        shape, made = made, node.output_shape
-        module = _LAYERS[type(node.layer)](torch.nn, node)
-        arrays = {
-            each.name: parameters[f"{each.name}{node.number}"] for each in node.layer.parameters(node.input_shape)
-        }
-        if len(shape) > 1 and (type(node.layer) is Dense or len(node.input_shape) == 1):
-            yield torch.nn.Flatten()
-            has_channels = len(shape) == 3 or are_signals
-            if has_channels and type(node.layer) is not Dense:
-                raise ValueError(
-                    f"{node.layer!r} takes the numbers of images in an order that PyTorch does not have: put it before "
-                    "Flatten, or behind Dense"
-                )
-            arrays["W"] = _channels_first(arrays["W"], shape) if has_channels else arrays["W"]
-        if isinstance(node.layer, Conv1D | Conv2D):
+class _Writer:
+    """The modules of a network's nodes, and what brings samples into shape between them."""
+
+    def __init__(self, torch: Any, nodes: Sequence[Node], parameters: dict[str, np.ndarray]) -> None:
+        self.torch, self.nodes, self.parameters = torch, nodes, parameters
+        self.are_signals = any(getattr(node.layer, "axes", 0) == 1 for node in nodes)
+
+    def modules(self, shape: Shape) -> list[Any]:
+        """Those of the whole network, for samples of `shape`."""
+        first = [self.torch.nn.Unflatten(1, (1, shape[0]))] if self._is_grey(shape) else []
+        return [*first, *self._between(0, len(self.nodes), shape)]
+
+    def _is_grey(self, shape: Shape) -> bool:
+        """Whether samples are images (h, w), which are (1, h, w) there."""
+        return len(shape) == 2 and not self.are_signals
+
+    def _between(self, first: int, last: int, shape: Shape) -> Iterator[Any]:
+        """Those of some nodes, of which the first takes samples of `shape`."""
+        l = first
+        while l < last:
+            node = self.nodes[l]
+            yield from self._reshaped(shape, node)
+            if isinstance(node.layer, Skip):
+                end = self._end_of(l)
+                yield self._block(l, end)
+                l, node = end, self.nodes[end]
+            else:
+                yield from self._of_node(node, shape)
+            if node.layer.activation_name != "linear":
+                yield _TORCH_ACTIVATIONS[node.layer.activation_name](self.torch.nn, node.layer)
+            l, shape = l + 1, node.output_shape
+
+    def _end_of(self, skip: int) -> int:
+        """Where the block ends whose input goes around by a node."""
+        around = skip + 1 if skip + 1 < len(self.nodes) and self.nodes[skip + 1].below == skip else skip
+        return next(l for l, node in enumerate(self.nodes) if isinstance(node.layer, Add) and node.other == around)
+
+    def _block(self, skip: int, end: int) -> Any:
+        from .torch_modules import Residual as ResidualModule
+
+        shape, around = self.nodes[skip].input_shape, self.nodes[end].other
+        Sequential = self.torch.nn.Sequential
+        projection = Sequential(*self._between(skip + 1, around + 1, shape)) if around > skip else None
+        inner = list(self._between(around + 1, end, shape))
+        before = self.nodes[end - 1].output_shape if end > around + 1 else shape
+        return ResidualModule(Sequential(*inner, *self._reshaped(before, self.nodes[end])), projection)
+
+    def _reshaped(self, shape: Shape, node: Node) -> Iterator[Any]:
+        """What makes of samples of `shape` those that a node takes, where Flatten or Reshape stand between."""
+        from .torch_modules import Reshaped
+
+        if shape != node.input_shape and not node.is_dense:
+            yield Reshaped((*node.input_shape, 1) if self._is_grey(node.input_shape) else node.input_shape)
+
+    def _of_node(self, node: Node, shape: Shape) -> Iterator[Any]:
+        """The module of a node, with its parameters, and what stands right before it."""
+        layer, nn = node.layer, self.torch.nn
+        if self._is_grey(node.input_shape) and layer.is_normalisation:
+            raise ValueError(f"{layer!r} normalises columns of images (m, h, w): give images (m, h, w, 1)")
+        module = _LAYERS[type(layer)](nn, node)
+        names = [each.name for each in layer.parameters(node.input_shape)]
+        arrays = {name: self.parameters[f"{name}{node.number}"] for name in names}
+        if layer.is_dense and len(shape) > 1:
+            yield nn.Flatten()
+            arrays["W"] = arrays["W"] if self._is_grey(shape) else _channels_first(arrays["W"], shape)
+        if isinstance(layer, Conv1D | Conv2D):
             arrays["W"] = np.moveaxis(arrays["W"], -1, 1)
-            yield _zeros_around(torch.nn, node)
+            yield _zeros_around(nn, node)
         for name, array in arrays.items():
             tensor = getattr(module, _TORCH_NAMES[name])
-            tensor.data = torch.from_numpy(np.ascontiguousarray(array))
+            tensor.data = self.torch.from_numpy(np.ascontiguousarray(array))
             if name not in ("mean", "variance"):
-                tensor.requires_grad_(node.layer.is_trainable)
+                tensor.requires_grad_(layer.is_trainable)
         yield module
-        if node.layer.activation_name != "linear":
-            yield _TORCH_ACTIVATIONS[node.layer.activation_name](torch.nn, node.layer)
 
 
 def to_torch(network: Network) -> Any:
@@ -367,7 +427,7 @@ def to_torch(network: Network) -> Any:
     TypeError
         For what is no network.
     ValueError
-        Before it is built, and for a Flatten behind which no Dense follows.
+        Before it is built, and for images (m, h, w) that are normalised column by column.
     ModuleNotFoundError
         Without PyTorch.
 
@@ -397,4 +457,4 @@ def to_torch(network: Network) -> Any:
     assert shape is not None
     rescale = rescale_of(layers)
     first = [RescaleModule(rescale.scale, rescale.shift)] if rescale in layers else []
-    return torch.nn.Sequential(*first, *_modules(torch, nodes_of(layers, shape), parameters)).eval()
+    return torch.nn.Sequential(*first, *_Writer(torch, nodes_of(layers, shape), parameters).modules(shape)).eval()

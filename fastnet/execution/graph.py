@@ -1,7 +1,7 @@
 """What plans are made of: a network's layers with their shapes, how inputs are read, and the loss."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..layers import Layer, Node, Rescale, Shape
 from ..layers.input import Input
@@ -23,7 +23,9 @@ class Graph:
         """Of layers that fit together, for samples of `shape`."""
         nodes = nodes_of(layers, shape)
         if not nodes[0].layer.reads_samples:
-            nodes = [Node(Input(), 0, shape, shape), *nodes]
+            # -1, the samples, becomes 0, the Input, as all others move on by one.
+            read = [replace(node, below=node.below + 1, other=node.other + 1) for node in nodes]
+            nodes = [Node(Input(), 0, shape, shape, below=-1), *read]
         return cls(tuple(nodes), rescale_of(layers), loss)
 
     @lazy

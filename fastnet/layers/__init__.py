@@ -8,8 +8,19 @@ from .dense import Dense
 from .dropout import Dropout
 from .flatten import Flatten
 from .layer_norm import LayerNorm
-from .max_pool import MaxPool1D, MaxPool2D
+from .pooling import (
+    AveragePool1D,
+    AveragePool2D,
+    GlobalAveragePool1D,
+    GlobalAveragePool2D,
+    GlobalMaxPool1D,
+    GlobalMaxPool2D,
+    MaxPool1D,
+    MaxPool2D,
+)
 from .rescale import Rescale
+from .reshape import Reshape
+from .residual import Residual
 from .weighted import INITIALISATIONS
 
 KINDS: tuple[type[Layer], ...] = (
@@ -21,7 +32,15 @@ KINDS: tuple[type[Layer], ...] = (
     Dropout,
     MaxPool1D,
     MaxPool2D,
+    AveragePool1D,
+    AveragePool2D,
+    GlobalAveragePool1D,
+    GlobalAveragePool2D,
+    GlobalMaxPool1D,
+    GlobalMaxPool2D,
     Flatten,
+    Reshape,
+    Residual,
     Rescale,
 )
 
@@ -29,12 +48,18 @@ __all__ = [
     "ACTIVATIONS",
     "INITIALISATIONS",
     "KINDS",
+    "AveragePool1D",
+    "AveragePool2D",
     "BatchNorm",
     "Conv1D",
     "Conv2D",
     "Dense",
     "Dropout",
     "Flatten",
+    "GlobalAveragePool1D",
+    "GlobalAveragePool2D",
+    "GlobalMaxPool1D",
+    "GlobalMaxPool2D",
     "Layer",
     "LayerNorm",
     "MaxPool1D",
@@ -42,5 +67,7 @@ __all__ = [
     "Node",
     "Parameter",
     "Rescale",
+    "Reshape",
+    "Residual",
     "Shape",
 ]

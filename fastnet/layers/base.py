@@ -39,7 +39,7 @@ class Layer:
     is_dense: ClassVar[bool] = False  # whether it is Z = A_prev W^T + b over all features, whose products plans choose
     wgrad: ClassVar[int] = codes.WGRAD_NONE  # how dW is summed, where that is no choice of plans
     reads_samples: ClassVar[bool] = False  # whether it can be the first of a plan, which reads samples by itself
-    flattens: ClassVar[bool] = False  # whether it takes samples of any shape for as many features
+    flattens: ClassVar[bool] = False  # whether it takes samples of any shape for as many numbers
     is_normalisation: ClassVar[bool] = False
     uses_shape: ClassVar[bool] = False  # whether it depends on more than the number of features
     is_random: ClassVar[bool] = False  # whether training draws random numbers in it
@@ -56,8 +56,8 @@ class Layer:
         """Its parameters for samples of `shape`, in the order of the buffer."""
         return []
 
-    def statistics_size(self, units: int, samples: int, blocks: int) -> int:
-        """Numbers of the workspace for what it measures of a mini-batch, in so many blocks of samples."""
+    def statistics_size(self, shape: Shape, samples: int, blocks: int) -> int:
+        """Numbers of the workspace for what it measures of a mini-batch of so many samples, in so many blocks."""
         return 0
 
     def uses_of_weights(self, shape: Shape) -> int:
@@ -67,8 +67,8 @@ class Layer:
     def describe(self, row: np.ndarray, settings: np.ndarray, shape: Shape) -> None:
         """Fill in its own columns of the plan's tables `layers` and `settings`."""
 
-    def check_place(self, place: int, *, is_last: bool) -> None:
-        """ValueError if it cannot stand there: layer `place`, counted from 1."""
+    def check_place(self, place: str, *, is_last: bool) -> None:
+        """ValueError if it cannot stand there: layer `place`, "1" the first, "3.1" the first of a block's."""
 
     def shown_settings(self) -> str:
         """Its settings in the table of `print(network)`."""
@@ -104,7 +104,7 @@ class Layer:
 
     @property
     def learns_statistics(self) -> bool:
-        """Whether training normalises by the mini-batch, which then needs two samples at least."""
+        """Whether training normalises by the mini-batch."""
         return False
 
     @property
@@ -124,12 +124,18 @@ class Layer:
 
 @dataclass(frozen=True)
 class Node:
-    """A layer at its place in a network: its number l, and the shapes of one sample before and behind it."""
+    """A layer at its place in a network: its number l, and the shapes of one sample before and behind it.
+
+    Nodes are in a row, each behind those that it reads: `below` is the place in that row of the one whose A is its
+    A_prev, or -1 for the samples, and `other` that of another one, whose A is added.
+    """
 
     layer: Layer
     number: int
     input_shape: Shape
     output_shape: Shape
+    below: int
+    other: int = -1
 
     @lazy
     def n_in(self) -> int:
@@ -159,7 +165,7 @@ class Node:
     def describe(self, row: np.ndarray, settings: np.ndarray) -> None:
         """What the tables of every plan say of it."""
         row[codes.KIND], row[codes.N_IN], row[codes.N_OUT] = self.layer.kind, self.n_in, self.n_out
-        row[codes.PRODUCTS] = self.n_products
+        row[codes.BELOW], row[codes.OTHER], row[codes.PRODUCTS] = self.below, self.other, self.n_products
         self.layer.describe(row, settings, self.input_shape)
 
 

@@ -1,6 +1,5 @@
 """Batch normalisation."""
 
-import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -17,9 +16,13 @@ from .normalisation import Normalisation
 class BatchNorm(Normalisation):
     """Each unit normalised over the mini-batch: g(gamma X + beta), X = (A_prev - mean) / sqrt(variance + epsilon).
 
-    After Ioffe and Szegedy (2015). gamma (n,) starts at 1, beta (n,) at 0. Evaluation and prediction use a mean and a
-    variance (n,) that training remembers; so does training itself where the layer is not `trainable`, and with a
-    mini-batch of a single sample: that has no variance, and nothing of it is remembered.
+    After Ioffe and Szegedy (2015). gamma (n,) starts at 1, beta (n,) at 0. Of images (m, h, w, c) each channel is
+    normalised over all pixels of the mini-batch, of signals (m, t, c) over all steps, with gamma and beta (c,); a
+    network of dense layers alone takes images for features, a unit each number.
+
+    Evaluation and prediction use a mean and a variance (n,) that training remembers; so does training itself where the
+    layer is not `trainable`, and with a mini-batch of a single sample: that has no variance, and nothing of it is
+    remembered.
 
     Parameters
     ----------
@@ -59,16 +62,17 @@ class BatchNorm(Normalisation):
         return self.trainable
 
     def parameters(self, shape: Shape) -> list[Parameter]:
-        n = math.prod(shape)
+        n = shape[-1]
         remembered = [
             Parameter("mean", (n,), codes.RUNNING_OFFSET, is_trained=False),
             Parameter("variance", (n,), None, value=1.0, is_trained=False),
         ]
         return super().parameters(shape) + remembered
 
-    def statistics_size(self, units: int, samples: int, blocks: int) -> int:
-        """Mean, inv_std, dgamma and dbeta of each unit, and two sums of each unit and block."""
-        return (4 + 2 * blocks) * units
+    def statistics_size(self, shape: Shape, samples: int, blocks: int) -> int:
+        """Four numbers a unit (mean, inv_std, dgamma, dbeta), and two sums a block; of images also two a sample."""
+        of_samples = 2 * samples if len(shape) > 1 else 0
+        return (4 + 2 * blocks + of_samples) * shape[-1]
 
     def describe(self, row: np.ndarray, settings: np.ndarray, shape: Shape) -> None:
         super().describe(row, settings, shape)

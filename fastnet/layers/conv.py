@@ -55,6 +55,9 @@ class _Conv(WindowedLayer, WeightedLayer):
         """How large a window is along each axis."""
         return self.each_axis(self.kernel_size)
 
+    def window_of(self, shape: Shape) -> Shape:
+        return self.window
+
     @property
     def steps(self) -> Shape:
         """How far the next window is along each axis."""
@@ -120,7 +123,7 @@ class _Conv(WindowedLayer, WeightedLayer):
         row[[codes.DILATION_Y, codes.DILATION_X]] = *one, *self.gaps
         row[codes.GROUPS] = self.groups
 
-    def check_place(self, place: int, *, is_last: bool) -> None:
+    def check_place(self, place: str, *, is_last: bool) -> None:
         if self.activation == "softmax":
             raise ValueError(f"layer {place} is a convolution and softmax: softmax is for the output layer only")
 

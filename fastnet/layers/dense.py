@@ -79,7 +79,7 @@ class Dense(WeightedLayer):
     def parameters(self, shape: Shape) -> list[Parameter]:
         return self.weights_and_biases((self.units, math.prod(shape)))
 
-    def check_place(self, place: int, *, is_last: bool) -> None:
+    def check_place(self, place: str, *, is_last: bool) -> None:
         if self.activation == "softmax" and not is_last:
             raise ValueError(f"layer {place} is hidden and softmax: softmax is for the output layer only")
         if self.activation == "softmax" and self.units == 1:

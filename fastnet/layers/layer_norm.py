@@ -1,5 +1,6 @@
 """Layer normalisation."""
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -16,7 +17,8 @@ from .normalisation import Normalisation
 class LayerNorm(Normalisation):
     """Each sample normalised over its units: g(gamma X + beta), X = (A_prev - mean) / sqrt(variance + epsilon).
 
-    After Ba, Kiros and Hinton (2016). gamma (n,) starts at 1, beta (n,) at 0.
+    After Ba, Kiros and Hinton (2016). gamma (n,) starts at 1, beta (n,) at 0. Of images (m, h, w, c) each pixel is
+    normalised over its channels, and of signals (m, t, c) each step, with gamma and beta (c,).
 
     Parameters
     ----------
@@ -45,9 +47,9 @@ class LayerNorm(Normalisation):
         self._set_checked(epsilon=real_number("epsilon", self.epsilon, above=0))
         flag("trainable", self.trainable)
 
-    def statistics_size(self, units: int, samples: int, blocks: int) -> int:
-        """Mean, inv_std and two sums of each sample."""
-        return 4 * samples
+    def statistics_size(self, shape: Shape, samples: int, blocks: int) -> int:
+        """Mean, inv_std and two sums of each sample, at each of its places."""
+        return 4 * samples * math.prod(shape[:-1])
 
     def describe(self, row: np.ndarray, settings: np.ndarray, shape: Shape) -> None:
         super().describe(row, settings, shape)

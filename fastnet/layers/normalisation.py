@@ -1,13 +1,13 @@
 """What normalisations share."""
 
-import math
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
 from fastnet_kernels import codes
 
 from .activations import ActivatedLayer
-from .base import Parameter, Shape, shown_shape
+from .base import Parameter, Shape
 
 
 @dataclass(frozen=True, repr=False)
@@ -16,18 +16,14 @@ class Normalisation(ActivatedLayer):
 
     is_normalisation: ClassVar[bool] = True
 
-    def output_shape(self, shape: Shape) -> Shape:
-        if len(shape) > 1:
-            raise ValueError(
-                f"it takes features (m, n), and gets {shown_shape(shape)}: move it behind a Dense layer, which makes "
-                "features of images"
-            )
-        return shape
-
     def parameters(self, shape: Shape) -> list[Parameter]:
-        n = math.prod(shape)
+        n = shape[-1]
         gamma = Parameter("gamma", (n,), codes.W_OFFSET, value=1.0, is_trained=self.is_trainable)
         return [gamma, Parameter("beta", (n,), codes.B_OFFSET, is_trained=self.is_trainable)]
+
+    def describe(self, row: np.ndarray, settings: np.ndarray, shape: Shape) -> None:
+        super().describe(row, settings, shape)
+        row[codes.CHANNELS] = shape[-1]
 
     def shown_settings(self) -> str:
         return ", ".join([self.activation_name, *["frozen"] * (not self.is_trainable)])

@@ -25,8 +25,8 @@ class Rescale(Layer):
     def __post_init__(self) -> None:
         self._set_checked(scale=real_number("scale", self.scale), shift=real_number("shift", self.shift))
 
-    def check_place(self, place: int, *, is_last: bool) -> None:
-        if place > 1:
+    def check_place(self, place: str, *, is_last: bool) -> None:
+        if place != "1":
             raise ValueError(f"layer {place} is Rescale: it can only be the first layer")
 
     def shown_settings(self) -> str:

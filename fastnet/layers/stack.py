@@ -1,7 +1,7 @@
 """Layers in a row: whether they fit together, and which shapes they pass on."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -9,6 +9,7 @@ from ..checks import positive_integer
 from . import KINDS
 from .base import Layer, Node, Shape, shown_shape
 from .rescale import Rescale
+from .residual import Add, Residual, Skip
 
 _MOST_EXTENTS, _MOST_FEATURES = 8, 1 << 48  # of a sample
 
@@ -19,19 +20,31 @@ def checked_layers(layers: Sequence[Layer]) -> list[Layer]:
         raise TypeError(f"layers={layers!r} is no list: give the layers in order, as in [Dense(64, 'relu'), Dense(1)]")
     layers = list(layers)
     for place, layer in enumerate(layers, start=1):
-        if type(layer) not in KINDS:
-            raise TypeError(
-                f"layer {place} is {layer!r}: give fastnet.Dense(...), another layer, or, first, Rescale(...)"
-            )
-        layer.check_place(place, is_last=place == len(layers))
+        _check_place(layer, str(place), is_last=place == len(layers))
     if not layers or not layers[-1].can_be_last:
         raise ValueError("the network has no output layer: end the layers with fastnet.Dense(...)")
     is_normalised = False  # since the last W
-    for layer in layers:
+    for layer in _with_those_of_blocks(layers):
         if layer.is_normalisation and is_normalised:
-            raise ValueError(f"{layer!r} follows another normalisation: put one behind each Dense layer at the most")
+            raise ValueError(
+                f"{layer!r} follows another normalisation: put one behind each Dense layer or convolution at the most"
+            )
         is_normalised = not layer.begins_number and (is_normalised or layer.is_normalisation)
     return layers
+
+
+def _check_place(layer: Layer, place: str, *, is_last: bool) -> None:
+    if type(layer) not in KINDS:
+        raise TypeError(f"layer {place} is {layer!r}: give fastnet.Dense(...), another layer, or, first, Rescale(...)")
+    layer.check_place(place, is_last=is_last)
+    if isinstance(layer, Residual):
+        for inner, each in enumerate(layer.layers, start=1):
+            _check_place(each, f"{place}.{inner}", is_last=False)
+
+
+def _with_those_of_blocks(layers: Sequence[Layer]) -> Iterator[Layer]:
+    for layer in layers:
+        yield from _with_those_of_blocks(layer.layers) if isinstance(layer, Residual) else [layer]
 
 
 def output_units(layers: Sequence[Layer]) -> int:
@@ -79,21 +92,53 @@ def flat_unless_used(layers: Sequence[Layer], shape: Shape) -> Shape:
 
 
 def nodes_of(layers: Sequence[Layer], shape: Shape) -> list[Node]:
-    """The layers that compute, all but Rescale, each with its number and shapes.
+    """What computes, in the order of the course: layers, and what a residual block has around its own.
 
     Raises ValueError, which names the layer and the shape it would get, where a sample of `shape` does not fit.
     """
-    found, number = [], 0
-    for place, layer in enumerate(layers, start=1):
-        try:
-            output = layer.output_shape(shape)
-        except ValueError as error:
-            raise ValueError(f"layer {place}, {layer!r}, does not fit: {error}") from None
-        if layer.kind >= 0:
-            number += layer.begins_number
-            found.append(Node(layer, number, shape, output))
-        shape = output
-    return found
+    row = _Row()
+    row.add_all(layers, shape)
+    return row.nodes
+
+
+class _Row:
+    """Nodes one behind the other, the last number given, and the place of the node that the next one reads."""
+
+    def __init__(self) -> None:
+        self.nodes: list[Node] = []
+        self.number, self.top = 0, -1
+
+    def add_all(self, layers: Sequence[Layer], shape: Shape, within: str = "") -> Shape:
+        """Add layers, and return the shape behind them; `within` is the place of their block, and a dot."""
+        for place, layer in enumerate(layers, start=1):
+            try:
+                output = layer.output_shape(shape)
+                if isinstance(layer, Residual):
+                    layer.projection(shape)
+            except ValueError as error:
+                raise ValueError(f"layer {within}{place}, {layer!r}, does not fit: {error}") from None
+            if isinstance(layer, Residual):
+                self._add_block(layer, shape, f"{within}{place}.")
+            elif layer.kind >= 0:
+                self._add(layer, shape)
+            shape = output
+        return shape
+
+    def _add(self, layer: Layer, shape: Shape, other: int = -1) -> None:
+        self.number += layer.begins_number
+        self.nodes.append(Node(layer, self.number, shape, layer.output_shape(shape), self.top, other))
+        self.top = len(self.nodes) - 1
+
+    def _add_block(self, block: Residual, shape: Shape, within: str) -> None:
+        """What goes around it, the block's own layers, and the sum of both."""
+        below = self.top
+        self._add(Skip(), shape)
+        projection = block.projection(shape)
+        if projection is not None:
+            self._add(projection, shape)
+        around, self.top = self.top, below
+        output = self.add_all(block.layers, shape, within)
+        self._add(Add(block.activation), output, around)
 
 
 def rescale_of(layers: Sequence[Layer]) -> Rescale:

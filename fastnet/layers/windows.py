@@ -16,9 +16,8 @@ class WindowedLayer(Layer):
     axes: ClassVar[int]  # along which windows lie
     takes: ClassVar[dict[int, str]]  # shapes of X that fit, by the rank of a sample
 
-    @property
-    def window(self) -> Shape:
-        """How large a window is along each axis."""
+    def window_of(self, shape: Shape) -> Shape:
+        """How large a window of a sample of `shape` is along each axis."""
         raise NotImplementedError
 
     @property
@@ -43,7 +42,7 @@ class WindowedLayer(Layer):
         one = (1,) * (2 - self.axes)
         row[[codes.HEIGHT, codes.WIDTH]] = *one, *shape[: self.axes]
         row[[codes.OUT_HEIGHT, codes.OUT_WIDTH]] = *one, *self.output_shape(shape)[: self.axes]
-        row[[codes.WINDOW_HEIGHT, codes.WINDOW_WIDTH]] = *one, *self.window
+        row[[codes.WINDOW_HEIGHT, codes.WINDOW_WIDTH]] = *one, *self.window_of(shape)
         row[[codes.STRIDE_Y, codes.STRIDE_X]] = *one, *self.steps
 
 

@@ -303,7 +303,7 @@ class CompiledMixin:
         # Any l2 will do; who looks at the network finds the one that its costs are of.
         l2 = 0.0 if not self.alpha else self._l2 if looked_at else 1.0
         network = self._network_to_train(units, dtype, l2)
-        check_batch_sizes(network.network.layers, m, batch_size)
+        check_batch_sizes(network.network.layers, (X.shape[1],), m, batch_size)
         if self._training is None or not incremental:
             has_dropout = any(layer.is_random for layer in network.network.layers)
             seed = int(self._random_state.randint(1 << 31)) if has_dropout else 0

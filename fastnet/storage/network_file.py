@@ -18,7 +18,7 @@ from ..checks import known, whole_number
 from ..data.targets import Classification
 from ..execution.devices import device_for
 from ..execution.layout import slots_of
-from ..layers import KINDS, Layer, Shape
+from ..layers import KINDS, Layer, Residual, Shape
 from ..layers.stack import checked_shape, nodes_of
 from ..losses import with_setting
 from ..training.trainable import Trainable
@@ -42,7 +42,7 @@ def save(
     """
     labels = network.task.classes if isinstance(network.task, Classification) else None
     description = {
-        "layers": [{"layer": type(layer).__name__, **dataclasses.asdict(layer)} for layer in network.layers],
+        "layers": [_described(layer) for layer in network.layers],
         "loss": network.loss,
         "loss_setting": network.loss_and_setting.setting,
         "dtype": str(network.dtype),
@@ -165,12 +165,23 @@ def _feature_names(description: dict[str, Any], shape: Shape) -> tuple[str, ...]
     return tuple(names)
 
 
+def _described(layer: Layer) -> dict[str, Any]:
+    """A layer's kind and settings; a block's layers the same way."""
+    settings = {field.name: getattr(layer, field.name) for field in dataclasses.fields(layer)}
+    if isinstance(layer, Residual):
+        settings["layers"] = [_described(each) for each in layer.layers]
+    return {"layer": type(layer).__name__, **settings}
+
+
 def _layer(where: str, given: Any, version: int) -> Layer:
     name = mapping(where, given).get("layer", "")
     known(f"{where}.layer", name, _LAYERS)
     names = [field.name for field in dataclasses.fields(_LAYERS[name])]
     optional = names[1:] if version == 1 else ()  # there were fewer then
     settings = fields(where, given, ("layer", *names), optional)
+    if _LAYERS[name] is Residual:
+        inner = sequence(f"{where}.layers", settings["layers"])
+        settings["layers"] = [_layer(f"{where}.layers[{i}]", each, version) for i, each in enumerate(inner)]
     try:
         layer: Layer = _LAYERS[name](**{key: value for key, value in settings.items() if key != "layer"})
     except (TypeError, ValueError) as error:

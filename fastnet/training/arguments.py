@@ -1,5 +1,6 @@
 """The arguments of `fit`, checked, and made into what training reads; the network stays as it is until all is right."""
 
+import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +12,8 @@ from ..data.arrays import as_numbers, names_of
 from ..data.samples import ROWS_AT_ONCE, as_rows, as_samples, is_converted_one_by_one
 from ..data.targets import Task, as_targets, sample_weights
 from ..execution.device import Batches
-from ..layers import Layer, Shape
+from ..layers import Layer, Node, Shape
+from ..layers.stack import nodes_of
 from ..metrics import Metric
 from .batches import Augment, Stream, stream_of_arrays
 from .trainable import Trainable
@@ -81,14 +83,14 @@ def validation_of(
     return Validation(network.as_batches(rows, Y, ROWS_AT_ONCE), (rows.reshape(len(rows), *shape), Y), metrics)
 
 
-def learns_statistics(layers: Sequence[Layer]) -> bool:
-    """Whether a layer normalises by the mini-batch, and so needs two samples at least."""
-    return any(layer.learns_statistics for layer in layers)
+def _needs_two_samples(node: Node) -> bool:
+    """Whether it normalises by the mini-batch, and of that has one number a sample."""
+    return node.layer.learns_statistics and math.prod(node.input_shape[:-1]) == 1
 
 
-def check_batch_sizes(layers: Sequence[Layer], m: int, batch_size: int | None) -> None:
-    """Refuse mini-batches of one sample where a batch normalisation would learn from them; warn of a last one."""
-    if not learns_statistics(layers):
+def check_batch_sizes(layers: Sequence[Layer], shape: Shape, m: int, batch_size: int | None) -> None:
+    """Refuse mini-batches of one sample, of `shape`, where BatchNorm would learn from them; warn of a last one."""
+    if not any(_needs_two_samples(node) for node in nodes_of(layers, shape)):
         return
     size = m if batch_size is None else min(batch_size, m)
     if size == 1:

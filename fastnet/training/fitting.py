@@ -64,7 +64,7 @@ def fit(
             source, first = stream_of_batches(network, X, class_weight, steps_per_epoch, training)
             task, shape, samples, Y, names = first.task, first.shape, None, first.Y, first.names
             if training is None:  # in the middle one sample may come
-                check_batch_sizes(network.layers, len(Y), None)
+                check_batch_sizes(network.layers, shape, len(Y), None)
         else:
             if steps_per_epoch is not None:
                 raise ValueError(
@@ -74,7 +74,7 @@ def fit(
             found = checked_arrays(
                 network, network.task, X, y, sample_weight, class_weight, is_changed=augment is not None
             )
-            check_batch_sizes(network.layers, len(found.Y), batch_size)
+            check_batch_sizes(network.layers, found.shape, len(found.Y), batch_size)
             task, shape, Y, names = found.task, found.shape, found.Y, found.names
             samples = found.samples, Y
             source = source_of(network, found, batch_size, shuffle, augment)
@@ -107,7 +107,7 @@ def partial_fit(network: Trainable, X: Any, y: Any, optimizer: Optimizer, classe
     def train() -> None:
         task = network.task if classes is None else network.task.with_classes(classes)
         found = checked_arrays(network, task, X, y, sample_weight, None)
-        check_batch_sizes(network.layers, len(found.Y), None)
+        check_batch_sizes(network.layers, found.shape, len(found.Y), None)
         batches = source_of(network, found, None, False, None)
         stream = Stream(None, lambda _: _only(batches))
         training = network.training

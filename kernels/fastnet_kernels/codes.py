@@ -5,7 +5,7 @@ from typing import Annotated, NamedTuple
 import numpy as np
 
 # Kinds of layer.
-KINDS = DENSE, BATCH_NORM, LAYER_NORM, DROPOUT, INPUT, MAX_POOL, CONV = range(7)
+KINDS = DENSE, BATCH_NORM, LAYER_NORM, DROPOUT, INPUT, MAX_POOL, CONV, AVERAGE_POOL, SKIP, ADD = range(10)
 
 # Activations. Softmax is for the output layer only; the derivatives of ELU, SOFTPLUS, SILU, GELU and HARD_SILU need Z.
 LINEAR, SIGMOID, TANH, RELU, LEAKY_RELU, SOFTMAX, ELU, HARD_SIGMOID, SOFTPLUS, SILU, GELU, HARD_SILU = range(12)
@@ -32,6 +32,9 @@ COMPONENT_NAMES = {
     INPUT: "first layers that are not dense",
     MAX_POOL: "max pooling",
     CONV: "convolutions",
+    AVERAGE_POOL: "average pooling",
+    SKIP: "what goes around residual blocks",
+    ADD: "residual blocks",
     RARE_ACTIVATIONS: "rarer activations",
     RARE_LOSSES: "rarer losses, sample weights and label smoothing",
     OPTIMIZERS: "optimizers, clipping and penalties",
@@ -70,6 +73,8 @@ WGRAD_NONE = 5  # there is no dW: of a normalisation gamma and beta have gradien
 # the parameters, all else is in the workspace. Of a normalisation W is gamma, and b beta.
 _OF_LAYER = (
     KIND,  # of KINDS
+    BELOW,  # the layer that it reads A_prev of: the row before, but where a residual block begins or ends
+    OTHER,  # of ADD: the layer whose A is added
     N_IN,  # units of the layer below, n_(l-1)
     N_OUT,  # units, n_l
     ACTIVATION,
@@ -102,8 +107,9 @@ _OF_LAYER = (
     DILATION_Y,  # from one row of a window to the next
     DILATION_X,
     GROUPS,  # of channels, each of which is convolved by itself
+    CHANNELS,  # of normalisations: units that have a gamma, of each of the places of a sample
     PRODUCTS,  # multiply-adds of a sample
-) = range(34)
+) = range(37)
 LAYER_COLUMNS = len(_OF_LAYER)
 
 # Columns of Plan.settings, real numbers of a layer.

@@ -126,8 +126,11 @@ def _layer_table(
         node.describe(row, settings[l])
         set_offsets(row, slots)
         row[codes.A_OFFSET], row[codes.DZ_OFFSET] = (workspace.take(blocks.samples * n) for _ in range(2))
+        if layer.kind == codes.SKIP:
+            row[codes.A_OFFSET] = table[node.below, codes.A_OFFSET]
         row[codes.SAVED_OFFSET] = workspace.take(blocks.samples * n) if layer.saves_z else row[codes.A_OFFSET]
-        row[codes.STATISTICS_OFFSET] = workspace.take(layer.statistics_size(n, blocks.samples, blocks.number))
+        measured = layer.statistics_size(node.input_shape, blocks.samples, blocks.number)
+        row[codes.STATISTICS_OFFSET] = workspace.take(measured)
         if strategy.layout == codes.FEATURE_MAJOR and strategy.wgrad[l] in (codes.WGRAD_GEMM, codes.WGRAD_ROWS):
             row[codes.DZ_ROWS_OFFSET] = workspace.take(blocks.stride * n)
         if layer.is_trainable:

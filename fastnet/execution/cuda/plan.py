@@ -246,10 +246,12 @@ def make_gpu_plan(graph: Graph, batch_size: int, rounded: int, dtype: np.dtype, 
     for l, (node, slots) in enumerate(zip(nodes, slots_by_node(nodes, dtype), strict=True)):
         row, layer, n_in, n_out = table[l], node.layer, node.n_in, node.n_out
         node.describe(row, settings[l])
+        if row[codes.CHANNELS] not in (0, n_out):
+            raise ValueError(f"{layer!r} of images and signals runs on a CPU only: use device='cpu'")
         set_offsets(row, slots)
         row[codes.A_OFFSET], row[codes.DZ_OFFSET] = (workspace.take(m * n_out) for _ in range(2))
         row[codes.SAVED_OFFSET] = workspace.take(m * n_out) if layer.saves_z else row[codes.A_OFFSET]
-        row[codes.STATISTICS_OFFSET] = workspace.take(layer.statistics_size(n_out, m, 0))
+        row[codes.STATISTICS_OFFSET] = workspace.take(layer.statistics_size(node.input_shape, m, 0))
         if node.is_dense:
             products[codes.FORWARD, l] = product_for(rounded, n_out, n_in, sizes)
             products[codes.BACKWARD, l] = product_for(rounded, n_in, n_out, sizes)

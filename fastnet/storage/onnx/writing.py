@@ -11,8 +11,26 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...data.targets import Classification
-from ...layers import BatchNorm, Conv1D, Conv2D, Dense, Dropout, Layer, LayerNorm, MaxPool1D, MaxPool2D, Shape
+from ...layers import (
+    AveragePool1D,
+    AveragePool2D,
+    BatchNorm,
+    Conv1D,
+    Conv2D,
+    Dense,
+    Dropout,
+    GlobalAveragePool1D,
+    GlobalAveragePool2D,
+    GlobalMaxPool1D,
+    GlobalMaxPool2D,
+    Layer,
+    LayerNorm,
+    MaxPool1D,
+    MaxPool2D,
+    Shape,
+)
 from ...layers.base import Node
+from ...layers.residual import Add, Skip
 from ...layers.stack import nodes_of, rescale_of
 from ...training.trainable import Trainable
 from ..writing import AnyPath, replacing
@@ -107,7 +125,12 @@ def _batch_norm(graph: Graph, given: _Given, names: dict[str, str]) -> None:
     four = (names[name] for name in ("gamma", "beta", "mean", "variance"))
     # momentum is the share of what was remembered there, and that of the mini-batch here.
     settings = {"epsilon": _number("epsilon", layer.epsilon), "momentum": 1 - layer.momentum}
+    rank = len(given.node.input_shape)
+    if rank > 1:
+        graph.add("Transpose", perm=(0, rank, *range(1, rank)))
     graph.add("BatchNormalization", *four, **settings)
+    if rank > 1:
+        graph.add("Transpose", perm=(0, *range(2, rank + 1), 1))
 
 
 def _layer_norm(graph: Graph, given: _Given, names: dict[str, str]) -> None:
@@ -128,13 +151,19 @@ def _add_to_images(graph: Graph, given: _Given, operator: str, *constants: str, 
     one = (1,) * (2 - layer.axes)
     graph.reshape((*one, *shape[: layer.axes], *(shape[layer.axes :] or (1,))))
     graph.add("Transpose", perm=(0, 3, 1, 2))
-    graph.add(operator, *constants, kernel_shape=(*one, *layer.window), strides=(*one, *layer.steps), **settings)
+    graph.add(
+        operator, *constants, kernel_shape=(*one, *layer.window_of(shape)), strides=(*one, *layer.steps), **settings
+    )
     graph.add("Transpose", perm=(0, 2, 3, 1))
     graph.reshape(given.node.output_shape)
 
 
 def _max_pool(graph: Graph, given: _Given, names: dict[str, str]) -> None:
     _add_to_images(graph, given, "MaxPool")
+
+
+def _average_pool(graph: Graph, given: _Given, names: dict[str, str]) -> None:
+    _add_to_images(graph, given, "AveragePool")
 
 
 def _conv(graph: Graph, given: _Given, names: dict[str, str]) -> None:
@@ -156,6 +185,13 @@ _LAYERS: dict[type[Layer], Callable[[Graph, _Given, dict[str, str]], object]] = 
     Conv2D: _conv,
     MaxPool1D: _max_pool,
     MaxPool2D: _max_pool,
+    GlobalMaxPool1D: _max_pool,
+    GlobalMaxPool2D: _max_pool,
+    AveragePool1D: _average_pool,
+    AveragePool2D: _average_pool,
+    GlobalAveragePool1D: _average_pool,
+    GlobalAveragePool2D: _average_pool,
+    Skip: lambda graph, given, names: None,
 }
 
 
@@ -195,17 +231,21 @@ def add_network(graph: Graph, network: Trainable) -> int:
         graph.add("Mul", graph.constant("scale", _number("scale", rescale.scale)))
     if rescale.shift != 0:
         graph.add("Add", graph.constant("shift", rescale.shift))
-    shape = network.input_shape
-    for given in _layers_of(network, shape):
+    made = [(graph.current, network.input_shape)]  # what nodes give, and the shape of a sample; the samples first
+    for given in _layers_of(network, network.input_shape):
         layer, number = given.node.layer, given.node.number
-        if given.node.input_shape != shape:  # behind a Flatten
+        graph.current, shape = made[given.node.below + 1]
+        if given.node.input_shape != shape:  # behind Flatten or Reshape
             graph.reshape(given.node.input_shape)
-        shape = given.node.output_shape
         # The filters of a convolution are a constant of its own, in another order.
         arrays = {name: array for name, array in given.parameters.items() if array.ndim < 3}
         names = {name: graph.constant(f"{name}{number}", array) for name, array in arrays.items()}
-        _LAYERS[type(layer)](graph, given, names)
+        if isinstance(layer, Add):
+            graph.add("Add", made[given.node.other + 1][0])
+        else:
+            _LAYERS[type(layer)](graph, given, names)
         _ACTIVATIONS[layer.activation_name](graph, layer)
+        made.append((graph.current, given.node.output_shape))
     return given.node.n_out
 
 

@@ -16,20 +16,20 @@ from ...codes import (
     B_OFFSET,
     BATCH_NORM,
     BATCH_STATISTICS,
+    CHANNELS,
     DZ_OFFSET,
     EPSILON,
     GRADIENT,
-    N_OUT,
     RUNNING_OFFSET,
     RUNNING_RATE,
     STATISTICS_OFFSET,
     TRAIN,
     W_OFFSET,
 )
-from ..codegen.arrays import vector
+from ..codegen.arrays import matrix, vector
 from ..codegen.compiling import inner, routine
 from ..partition import n_blocks
-from ..step.workspace import count_of, matrix_of
+from ..step.workspace import below, count_of, matrix_at, places_of
 
 
 class Statistics(NamedTuple):
@@ -108,13 +108,22 @@ def normalise_rows_backward(dA, A_prev, share, statistics, gamma, dgamma, dbeta,
             result[i] = derivative(d[i], a[i], centre, factor, of_plain, of_weighted)
 
 
-# What the layer keeps in the workspace, vectors (n_l,): four of the mini-batch, and two of each of its blocks.
+# What the layer keeps in the workspace, vectors (n,): four of the mini-batch, and two of each of its blocks; and, of
+# images, two matrices (n, block_rows) of each block, which are sums over places.
 
 
 @inner
 def _statistic(job, l, index):
-    n = job.plan.layers[l, N_OUT]
+    n = job.plan.layers[l, CHANNELS]
     return vector(job.workspace, job.plan.layers[l, STATISTICS_OFFSET] + index * n, n)
+
+
+@inner
+def _sums_over_places(job, l, block, index):
+    n, rows = job.plan.layers[l, CHANNELS], job.plan.block_rows
+    blocks = n_blocks(job.plan.batch_size, rows)
+    offset = (4 + 2 * blocks) * n + (2 * block + index) * n * rows
+    return matrix(job.workspace, job.plan.layers[l, STATISTICS_OFFSET] + offset, n, rows)
 
 
 @inner
@@ -155,46 +164,52 @@ _block_dgamma, _block_dbeta = _block_mean, _block_squares
 def _uses_batch_statistics(job, l):
     """Whether the layer normalises by the mini-batch's statistics, as in training, and not by the running ones.
 
-    A single sample has no variance: it is normalised as in evaluation, and leaves the running statistics as they are.
+    A single number has no variance: a sample of features by itself is normalised as in evaluation, and leaves the
+    running statistics as they are.
     """
-    return job.mode >= GRADIENT and job.plan.layers[l, BATCH_STATISTICS] != 0 and job.m > 1
+    return job.mode >= GRADIENT and job.plan.layers[l, BATCH_STATISTICS] != 0 and job.m * places_of(job, l) > 1
 
 
 @routine(component=BATCH_NORM)
 def forward(job, l, first_block, last_block):
-    """Z (n_l, block_rows) of each block, from the statistics, which are known by now."""
+    """Z of each block, (n, block_rows) at each place, from the statistics, which are known by now."""
     plan, parameters = job.plan, job.parameters
-    n = plan.layers[l, N_OUT]
+    n = plan.layers[l, CHANNELS]
     gamma, beta = vector(parameters, plan.layers[l, W_OFFSET], n), vector(parameters, plan.layers[l, B_OFFSET], n)
     for block in range(first_block, last_block):
-        A_prev, Z = matrix_of(job, l - 1, A_OFFSET, block), matrix_of(job, l, A_OFFSET, block)
-        normalise_rows(A_prev, _mean(job, l), _inv_std(job, l), gamma, beta, Z)
+        for place in range(places_of(job, l)):
+            A_prev = matrix_at(job, l, below(job, l), A_OFFSET, block, place)
+            Z = matrix_at(job, l, l, A_OFFSET, block, place)
+            normalise_rows(A_prev, _mean(job, l), _inv_std(job, l), gamma, beta, Z)
 
 
 @routine(component=BATCH_NORM)
 def backward(job, l, first_block, last_block):
-    """dA_prev of each block from dZ, both (n_l, block_rows); dgamma and dbeta of the whole mini-batch are known."""
+    """dA_prev of each block from dZ, both (n, block_rows) at each place. The whole dgamma and dbeta are known."""
     plan = job.plan
-    n = plan.layers[l, N_OUT]
+    n = plan.layers[l, CHANNELS]
     gamma = vector(job.parameters, plan.layers[l, W_OFFSET], n)
     # Running statistics do not depend on the samples: then nothing flows back through them.
-    share = 1 / job.m if _uses_batch_statistics(job, l) else 0.0
+    share = 1 / (job.m * places_of(job, l)) if _uses_batch_statistics(job, l) else 0.0
+    statistics, dgamma, dbeta = Statistics(_mean(job, l), _inv_std(job, l)), _dgamma(job, l), _dbeta(job, l)
     for block in range(first_block, last_block):
-        dZ, A_prev = matrix_of(job, l, DZ_OFFSET, block), matrix_of(job, l - 1, A_OFFSET, block)
-        dA_prev = matrix_of(job, l - 1, DZ_OFFSET, block)
-        statistics = Statistics(_mean(job, l), _inv_std(job, l))
-        dgamma, dbeta = _dgamma(job, l), _dbeta(job, l)
-        normalise_rows_backward(dZ, A_prev, share, statistics, gamma, dgamma, dbeta, dA_prev)
-        for j in range(n):  # columns that stand for no sample have no part in the sums that flow back to all
-            for i in range(count_of(job, block), plan.block_rows):
-                dA_prev[j, i] = 0
+        for place in range(places_of(job, l)):
+            dZ, A_prev = (
+                matrix_at(job, l, l, DZ_OFFSET, block, place),
+                matrix_at(job, l, below(job, l), A_OFFSET, block, place),
+            )
+            dA_prev = matrix_at(job, l, below(job, l), DZ_OFFSET, block, place)
+            normalise_rows_backward(dZ, A_prev, share, statistics, gamma, dgamma, dbeta, dA_prev)
+            for j in range(n):  # columns that stand for no sample have no part in the sums that flow back to all
+                for i in range(count_of(job, block), plan.block_rows):
+                    dA_prev[j, i] = 0
 
 
 @routine(component=BATCH_NORM)
 def weight_gradient(job, alpha, changed, l):
-    """changed[gamma] += alpha * dgamma and changed[beta] += alpha * dbeta, both (n_l,)."""
+    """changed[gamma] += alpha * dgamma and changed[beta] += alpha * dbeta, both (n,)."""
     plan = job.plan
-    n = plan.layers[l, N_OUT]
+    n = plan.layers[l, CHANNELS]
     gamma, beta = vector(changed, plan.layers[l, W_OFFSET], n), vector(changed, plan.layers[l, B_OFFSET], n)
     dgamma, dbeta = _dgamma(job, l), _dbeta(job, l)
     for j in range(n):
@@ -208,7 +223,7 @@ def prepare(job, l):
     if _uses_batch_statistics(job, l):
         return
     plan, parameters = job.plan, job.parameters
-    n, running = plan.layers[l, N_OUT], plan.layers[l, RUNNING_OFFSET]
+    n, running = plan.layers[l, CHANNELS], plan.layers[l, RUNNING_OFFSET]
     mean, inv_std = _mean(job, l), _inv_std(job, l)
     dgamma, dbeta = _dgamma(job, l), _dbeta(job, l)
     for j in range(n):
@@ -222,8 +237,46 @@ def prepare(job, l):
 def block_statistics(job, l, first_block, last_block):
     """Mean and squares of some blocks of A_prev, before the layer can go forward."""
     for block in range(first_block, last_block):
-        mean, squares = _block_mean(job, l, block), _block_squares(job, l, block)
-        moments_of_rows(matrix_of(job, l - 1, A_OFFSET, block), count_of(job, block), mean, squares)
+        mean, squares, count = _block_mean(job, l, block), _block_squares(job, l, block), count_of(job, block)
+        if places_of(job, l) == 1:
+            moments_of_rows(matrix_at(job, l, below(job, l), A_OFFSET, block, 0), count, mean, squares)
+        else:
+            _moments_of_places(job, l, block, count, mean, squares)
+
+
+@inner
+def _row_sums(A, m, sums):
+    """sums[j] = sum_i A[j, i] over the first m columns of A."""
+    for j in range(A.shape[0]):
+        total = A.dtype.type(0)
+        for i in range(m):
+            total += A[j, i]
+        sums[j] = total
+
+
+@inner
+def _moments_of_places(job, l, block, m, mean, squares):
+    """As `moments_of_rows`, over all places: samples stay apart until these are added, so that lanes are full."""
+    places, total = places_of(job, l), _sums_over_places(job, l, block, 0)
+    total[:] = 0
+    for place in range(places):
+        A = matrix_at(job, l, below(job, l), A_OFFSET, block, place)
+        for j in range(A.shape[0]):
+            for i in range(A.shape[1]):
+                total[j, i] += A[j, i]
+    _row_sums(total, m, mean)
+    count = total.dtype.type(m * places)
+    for j in range(mean.size):
+        mean[j] /= count
+    total[:] = 0
+    for place in range(places):
+        A = matrix_at(job, l, below(job, l), A_OFFSET, block, place)
+        for j in range(A.shape[0]):
+            centre = mean[j]
+            for i in range(A.shape[1]):
+                distance = A[j, i] - centre
+                total[j, i] += distance * distance
+    _row_sums(total, m, squares)
 
 
 @routine(component=BATCH_NORM)
@@ -235,40 +288,65 @@ def combine_statistics(job, l):
     if not _uses_batch_statistics(job, l):
         return
     plan, parameters = job.plan, job.parameters
-    n, running, share = plan.layers[l, N_OUT], plan.layers[l, RUNNING_OFFSET], plan.settings[l, RUNNING_RATE]
-    mean, inv_std = _mean(job, l), _inv_std(job, l)
-    blocks = n_blocks(job.m, plan.block_rows)
+    n, running, share = plan.layers[l, CHANNELS], plan.layers[l, RUNNING_OFFSET], plan.settings[l, RUNNING_RATE]
+    mean, inv_std, places = _mean(job, l), _inv_std(job, l), places_of(job, l)
+    blocks, count = n_blocks(job.m, plan.block_rows), job.m * places
     for j in range(n):
         total = 0.0
         for block in range(blocks):
-            total += count_of(job, block) * _block_mean(job, l, block)[j]
-        centre, squares = total / job.m, 0.0
+            total += count_of(job, block) * places * _block_mean(job, l, block)[j]
+        centre, squares = total / count, 0.0
         for block in range(blocks):
             distance = _block_mean(job, l, block)[j] - centre
-            squares += _block_squares(job, l, block)[j] + count_of(job, block) * distance * distance
+            squares += _block_squares(job, l, block)[j] + count_of(job, block) * places * distance * distance
         mean[j] = centre
-        inv_std[j] = 1 / math.sqrt(squares / job.m + plan.settings[l, EPSILON])
+        inv_std[j] = 1 / math.sqrt(squares / count + plan.settings[l, EPSILON])
         if job.mode == TRAIN:
             parameters[running + j] += share * (centre - parameters[running + j])
-            parameters[running + n + j] += share * (squares / (job.m - 1) - parameters[running + n + j])
+            parameters[running + n + j] += share * (squares / (count - 1) - parameters[running + n + j])
 
 
 @routine(component=BATCH_NORM)
 def block_gradient_sums(job, l, first_block, last_block):
     """Shares of dgamma and dbeta of some blocks, before the layer can go backward."""
     for block in range(first_block, last_block):
-        sums_of_rows(
-            matrix_of(job, l, DZ_OFFSET, block), matrix_of(job, l - 1, A_OFFSET, block), count_of(job, block),
-            _mean(job, l), _inv_std(job, l), _block_dgamma(job, l, block),
-            _block_dbeta(job, l, block),
-        )  # fmt: skip
+        dgamma, dbeta, count = _block_dgamma(job, l, block), _block_dbeta(job, l, block), count_of(job, block)
+        if places_of(job, l) == 1:
+            dZ, A_prev = (
+                matrix_at(job, l, l, DZ_OFFSET, block, 0),
+                matrix_at(job, l, below(job, l), A_OFFSET, block, 0),
+            )
+            sums_of_rows(dZ, A_prev, count, _mean(job, l), _inv_std(job, l), dgamma, dbeta)
+        else:
+            _sums_of_places(job, l, block, count, dgamma, dbeta)
+
+
+@inner
+def _sums_of_places(job, l, block, m, dgamma, dbeta):
+    """As `sums_of_rows`, over all places."""
+    plain, weighted = _sums_over_places(job, l, block, 0), _sums_over_places(job, l, block, 1)
+    mean, inv_std = _mean(job, l), _inv_std(job, l)
+    plain[:] = 0
+    weighted[:] = 0
+    for place in range(places_of(job, l)):
+        dZ = matrix_at(job, l, l, DZ_OFFSET, block, place)
+        A_prev = matrix_at(job, l, below(job, l), A_OFFSET, block, place)
+        for j in range(dZ.shape[0]):
+            centre = mean[j]
+            for i in range(dZ.shape[1]):
+                plain[j, i] += dZ[j, i]
+                weighted[j, i] += dZ[j, i] * (A_prev[j, i] - centre)
+    _row_sums(plain, m, dbeta)
+    _row_sums(weighted, m, dgamma)
+    for j in range(dgamma.size):
+        dgamma[j] *= inv_std[j]
 
 
 @routine(component=BATCH_NORM)
 def combine_gradient_sums(job, l):
     """dgamma and dbeta of the mini-batch, from those of its blocks."""
     dgamma, dbeta = _dgamma(job, l), _dbeta(job, l)
-    for j in range(job.plan.layers[l, N_OUT]):
+    for j in range(job.plan.layers[l, CHANNELS]):
         weighted, plain = 0.0, 0.0
         for block in range(n_blocks(job.m, job.plan.block_rows)):
             weighted += _block_dgamma(job, l, block)[j]

@@ -8,8 +8,11 @@ import math
 
 from ...codes import (
     A_OFFSET,
+    ADD,
+    AVERAGE_POOL,
     B_OFFSET,
     BATCH_NORM,
+    CHANNELS,
     CONV,
     DENSE,
     DROPOUT,
@@ -20,6 +23,7 @@ from ...codes import (
     LDW,
     MAX_POOL,
     N_OUT,
+    SKIP,
     TASK_LAYER,
     W_OFFSET,
     WGRAD,
@@ -27,8 +31,8 @@ from ...codes import (
 )
 from ..codegen.arrays import vector
 from ..codegen.compiling import inner
-from ..step.workspace import numbers_of
-from . import batch_norm, conv, dense, dropout, input, layer_norm, max_pool
+from ..step.workspace import below, numbers_of
+from . import average_pool, batch_norm, conv, dense, dropout, input, layer_norm, max_pool, residual
 
 
 @inner
@@ -55,9 +59,13 @@ def forward(job, scratch, l, first_block, last_block):
         max_pool.forward(job, l, first_block, last_block)
     elif kind == CONV:
         conv.forward(job, l, first_block, last_block)
+    elif kind == AVERAGE_POOL:
+        average_pool.forward(job, l, first_block, last_block)
+    elif kind == ADD:
+        residual.forward(job, l, first_block, last_block)
     elif kind == INPUT:
         input.forward(job, first_block, last_block)
-    else:
+    elif kind != SKIP:  # which has the A of the layer below
         _fill_with_nan(job, l, A_OFFSET, first_block, last_block)
 
 
@@ -77,8 +85,14 @@ def backward(job, scratch, l, first_block, last_block):
         max_pool.backward(job, l, first_block, last_block)
     elif kind == CONV:
         conv.backward(job, l, first_block, last_block)
+    elif kind == AVERAGE_POOL:
+        average_pool.backward(job, l, first_block, last_block)
+    elif kind == ADD:
+        residual.backward(job, l, first_block, last_block)
+    elif kind == SKIP:
+        residual.backward_of_skip(job, l, first_block, last_block)
     else:
-        _fill_with_nan(job, l - 1, DZ_OFFSET, first_block, last_block)
+        _fill_with_nan(job, below(job, l), DZ_OFFSET, first_block, last_block)
 
 
 @inner
@@ -95,7 +109,7 @@ def weight_gradient(job, scratch, alpha, changed, task):
     elif kind == CONV:
         conv.weight_gradient(job, scratch, alpha, changed, task)
     else:
-        gradients = vector(changed, job.plan.layers[l, W_OFFSET], job.plan.layers[l, N_OUT])
+        gradients = vector(changed, job.plan.layers[l, W_OFFSET], job.plan.layers[l, CHANNELS])
         gradients[:] = math.nan
 
 
@@ -108,7 +122,7 @@ def parameters_of(plan, piece, j):
     l = piece.layer
     if plan.layers[l, KIND] == DENSE or plan.layers[l, KIND] == CONV:
         return dense.parameters_of(plan, piece, j)
-    return plan.layers[l, W_OFFSET if j < piece.last_row else B_OFFSET], plan.layers[l, N_OUT]
+    return plan.layers[l, W_OFFSET if j < piece.last_row else B_OFFSET], plan.layers[l, CHANNELS]
 
 
 @inner

@@ -5,7 +5,7 @@ import numpy as np
 from ...codes import A_OFFSET, DROPOUT, DZ_OFFSET, GRADIENT, N_OUT, RATE
 from ..codegen.arrays import vector
 from ..codegen.compiling import inner, routine
-from ..step.workspace import numbers_of, offset_of
+from ..step.workspace import below, numbers_of, offset_of
 
 
 @inner
@@ -54,10 +54,10 @@ def _drop_blocks(job, l, source, target, column, first_block, last_block):
 def forward(job, l, first_block, last_block):
     """A of each block: in training A_prev with some units left out, else A_prev itself."""
     if job.mode >= GRADIENT:
-        _drop_blocks(job, l, l - 1, l, A_OFFSET, first_block, last_block)
+        _drop_blocks(job, l, below(job, l), l, A_OFFSET, first_block, last_block)
         return
     for block in range(first_block, last_block):
-        A_prev, A = numbers_of(job, l - 1, A_OFFSET, block), numbers_of(job, l, A_OFFSET, block)
+        A_prev, A = numbers_of(job, below(job, l), A_OFFSET, block), numbers_of(job, l, A_OFFSET, block)
         for i in range(A.size):
             A[i] = A_prev[i]
 
@@ -65,4 +65,4 @@ def forward(job, l, first_block, last_block):
 @routine(component=DROPOUT)
 def backward(job, l, first_block, last_block):
     """dA_prev of each block: dA with the same units left out as forward."""
-    _drop_blocks(job, l, l, l - 1, DZ_OFFSET, first_block, last_block)
+    _drop_blocks(job, l, l, below(job, l), DZ_OFFSET, first_block, last_block)

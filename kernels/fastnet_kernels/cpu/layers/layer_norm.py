@@ -5,11 +5,11 @@ A sample is a column, A (n, m), `..._of_columns`: a vector holds many samples, a
 
 import math
 
-from ...codes import A_OFFSET, B_OFFSET, DZ_OFFSET, EPSILON, LAYER_NORM, N_OUT, STATISTICS_OFFSET, W_OFFSET
+from ...codes import A_OFFSET, B_OFFSET, CHANNELS, DZ_OFFSET, EPSILON, LAYER_NORM, STATISTICS_OFFSET, W_OFFSET
 from ..codegen.arrays import vector
 from ..codegen.compiling import inner, routine
 from ..partition import n_blocks
-from ..step.workspace import count_of, matrix_of
+from ..step.workspace import below, count_of, matrix_at, places_of
 
 
 @routine
@@ -91,69 +91,84 @@ def add_sums_of_columns(dA, A_prev, m, mean, inv_std, alpha, dgamma, dbeta):
         dbeta[j] += alpha * plain
 
 
-# What the layer keeps of a block in the workspace, vectors (block_rows,); two of them are for the way back.
+# What the layer keeps in the workspace of a block and a place, vectors (block_rows,); two of them are for the way back.
 
 
 @inner
-def _statistic(job, l, block, index):
+def _statistic(job, l, block, place, index):
     size = job.plan.block_rows
-    return vector(job.workspace, job.plan.layers[l, STATISTICS_OFFSET] + (4 * block + index) * size, size)
+    offset = job.plan.layers[l, STATISTICS_OFFSET] + (4 * (block * places_of(job, l) + place) + index) * size
+    return vector(job.workspace, offset, size)
 
 
 @inner
-def _mean(job, l, block):
-    return _statistic(job, l, block, 0)
+def _mean(job, l, block, place):
+    return _statistic(job, l, block, place, 0)
 
 
 @inner
-def _inv_std(job, l, block):
-    return _statistic(job, l, block, 1)
+def _inv_std(job, l, block, place):
+    return _statistic(job, l, block, place, 1)
 
 
 @inner
-def _plain(job, l, block):
-    return _statistic(job, l, block, 2)
+def _plain(job, l, block, place):
+    return _statistic(job, l, block, place, 2)
 
 
 @inner
-def _weighted(job, l, block):
-    return _statistic(job, l, block, 3)
+def _weighted(job, l, block, place):
+    return _statistic(job, l, block, place, 3)
 
 
 @routine(component=LAYER_NORM)
 def forward(job, l, first_block, last_block):
-    """Z (n_l, block_rows) of each block; the samples' mean and inv_std are kept for the way back."""
+    """Z of each block, (n, block_rows) at each place; the samples' mean and inv_std are kept for the way back."""
     plan, parameters = job.plan, job.parameters
-    n = plan.layers[l, N_OUT]
+    n = plan.layers[l, CHANNELS]
     gamma, beta = vector(parameters, plan.layers[l, W_OFFSET], n), vector(parameters, plan.layers[l, B_OFFSET], n)
     for block in range(first_block, last_block):
-        A_prev, Z = matrix_of(job, l - 1, A_OFFSET, block), matrix_of(job, l, A_OFFSET, block)
-        mean, inv_std = _mean(job, l, block), _inv_std(job, l, block)
-        moments_of_columns(A_prev, mean, inv_std, plan.settings[l, EPSILON])
-        normalise_columns(A_prev, mean, inv_std, gamma, beta, Z)
+        for place in range(places_of(job, l)):
+            A_prev = matrix_at(job, l, below(job, l), A_OFFSET, block, place)
+            mean, inv_std = _mean(job, l, block, place), _inv_std(job, l, block, place)
+            moments_of_columns(A_prev, mean, inv_std, plan.settings[l, EPSILON])
+            normalise_columns(A_prev, mean, inv_std, gamma, beta, matrix_at(job, l, l, A_OFFSET, block, place))
 
 
 @routine(component=LAYER_NORM)
 def backward(job, l, first_block, last_block):
-    """dA_prev of each block from dZ, both (n_l, block_rows)."""
+    """dA_prev of each block from dZ, both (n, block_rows) at each place."""
     plan = job.plan
-    gamma = vector(job.parameters, plan.layers[l, W_OFFSET], plan.layers[l, N_OUT])
+    gamma = vector(job.parameters, plan.layers[l, W_OFFSET], plan.layers[l, CHANNELS])
     for block in range(first_block, last_block):
-        normalise_columns_backward(
-            matrix_of(job, l, DZ_OFFSET, block), matrix_of(job, l - 1, A_OFFSET, block), _mean(job, l, block),
-            _inv_std(job, l, block), gamma, _plain(job, l, block), _weighted(job, l, block),
-            matrix_of(job, l - 1, DZ_OFFSET, block),
-        )  # fmt: skip
+        for place in range(places_of(job, l)):
+            normalise_columns_backward(
+                matrix_at(job, l, l, DZ_OFFSET, block, place),
+                matrix_at(job, l, below(job, l), A_OFFSET, block, place),
+                _mean(job, l, block, place),
+                _inv_std(job, l, block, place),
+                gamma,
+                _plain(job, l, block, place),
+                _weighted(job, l, block, place),
+                matrix_at(job, l, below(job, l), DZ_OFFSET, block, place),
+            )
 
 
 @routine(component=LAYER_NORM)
 def weight_gradient(job, alpha, changed, l):
-    """changed[gamma] += alpha * dgamma and changed[beta] += alpha * dbeta, both (n_l,), summed block by block."""
+    """changed[gamma] += alpha * dgamma and changed[beta] += alpha * dbeta, both (n,), place by place of each block."""
     plan = job.plan
-    n = plan.layers[l, N_OUT]
+    n = plan.layers[l, CHANNELS]
     gamma, beta = vector(changed, plan.layers[l, W_OFFSET], n), vector(changed, plan.layers[l, B_OFFSET], n)
     for block in range(n_blocks(job.m, plan.block_rows)):
-        add_sums_of_columns(
-            matrix_of(job, l, DZ_OFFSET, block), matrix_of(job, l - 1, A_OFFSET, block), count_of(job, block),
-            _mean(job, l, block), _inv_std(job, l, block), alpha, gamma, beta,
-        )  # fmt: skip
+        for place in range(places_of(job, l)):
+            add_sums_of_columns(
+                matrix_at(job, l, l, DZ_OFFSET, block, place),
+                matrix_at(job, l, below(job, l), A_OFFSET, block, place),
+                count_of(job, block),
+                _mean(job, l, block, place),
+                _inv_std(job, l, block, place),
+                alpha,
+                gamma,
+                beta,
+            )

@@ -19,7 +19,7 @@ from ...codes import (
 from ..codegen.arrays import ON_STACK, image, numbers_on_stack, vector
 from ..codegen.compiling import inner, routine
 from ..codegen.loops import map_numbers, map_to_many
-from ..step.workspace import offset_of
+from ..step.workspace import below, offset_of
 
 
 @inner
@@ -29,7 +29,7 @@ def _larger(a, b):
 
 
 @inner
-def _pixel(image, top, left, place, width):
+def pixel(image, top, left, place, width):
     """Pixel number `place`, row by row, of a window of some width."""
     return image[top + place // width, left + place % width]
 
@@ -45,16 +45,16 @@ def pool(A_prev, pool_height, pool_width, stride_y, stride_x, A):
     for y in range(A.shape[0]):
         for x in range(A.shape[1]):
             top, left, largest = y * stride_y, x * stride_x, A[y, x]
-            a = _pixel(A_prev, top, left, 0, pool_width)
-            b = _pixel(A_prev, top, left, min(1, last), pool_width)
-            c = _pixel(A_prev, top, left, min(2, last), pool_width)
-            d = _pixel(A_prev, top, left, min(3, last), pool_width)
+            a = pixel(A_prev, top, left, 0, pool_width)
+            b = pixel(A_prev, top, left, min(1, last), pool_width)
+            c = pixel(A_prev, top, left, min(2, last), pool_width)
+            d = pixel(A_prev, top, left, min(3, last), pool_width)
             for i in range(largest.size):
                 largest[i] = _larger(_larger(a[i], b[i]), _larger(c[i], d[i]))
             for place in range(4, last + 1, 3):
-                b = _pixel(A_prev, top, left, place, pool_width)
-                c = _pixel(A_prev, top, left, min(place + 1, last), pool_width)
-                d = _pixel(A_prev, top, left, min(place + 2, last), pool_width)
+                b = pixel(A_prev, top, left, place, pool_width)
+                c = pixel(A_prev, top, left, min(place + 1, last), pool_width)
+                d = pixel(A_prev, top, left, min(place + 2, last), pool_width)
                 for i in range(largest.size):
                     largest[i] = _larger(_larger(largest[i], b[i]), _larger(c[i], d[i]))
 
@@ -82,6 +82,21 @@ def _same(number):
     return number
 
 
+@inner
+def windows_cover(A, pool_height, pool_width, stride_y, stride_x, A_prev):
+    """Whether each pixel of A_prev (h, w, n) is in one window of A (h', w', n)."""
+    whole = A.shape[0] * stride_y == A_prev.shape[0] and A.shape[1] * stride_x == A_prev.shape[1]
+    return whole and stride_y == pool_height and stride_x == pool_width
+
+
+@routine
+def clear(image):
+    """image (h, w, n) = 0."""
+    for y in range(image.shape[0]):
+        for x in range(image.shape[1]):
+            map_numbers(_zero, image[y, x], (image[y, x],), ())
+
+
 @routine
 def pool_backward(dA, A_prev, A, pool_height, pool_width, stride_y, stride_x, dA_prev):
     """dA_prev (h, w, n): each number of dA (h', w', n) goes to the first of its window that is as large as A's.
@@ -89,13 +104,9 @@ def pool_backward(dA, A_prev, A, pool_height, pool_width, stride_y, stride_x, dA
     Where windows overlap, or leave pixels out, all begin at 0 and are added to; else each pixel is written once.
     """
     rest = numbers_on_stack(dA)  # what no pixel of the window has taken yet
-    height, width = dA_prev.shape[0], dA_prev.shape[1]
-    adds = stride_y != pool_height or stride_x != pool_width
-    if adds or A.shape[0] * stride_y != height or A.shape[1] * stride_x != width:
-        adds = True
-        for y in range(height):
-            for x in range(width):
-                map_numbers(_zero, dA_prev[y, x], (dA_prev[y, x],), ())
+    adds = not windows_cover(A, pool_height, pool_width, stride_y, stride_x, dA_prev)
+    if adds:
+        clear(dA_prev)
     for y in range(A.shape[0]):
         for x in range(A.shape[1]):
             for start in range(0, A.shape[2], ON_STACK):
@@ -115,16 +126,16 @@ def pool_backward(dA, A_prev, A, pool_height, pool_width, stride_y, stride_x, dA
 
 
 @inner
-def _before(job, l, column, block):
+def before(job, l, column, block):
     """A or dZ of a block of the layer before l, as (h, w, n)."""
     plan = job.plan
     height, width = plan.layers[l, HEIGHT], plan.layers[l, WIDTH]
     n = plan.layers[l, N_IN] // (height * width) * plan.block_rows
-    return image(job.workspace, offset_of(plan, l - 1, column, block), height, width, n)
+    return image(job.workspace, offset_of(plan, below(job, l), column, block), height, width, n)
 
 
 @inner
-def _behind(job, l, column, block):
+def behind(job, l, column, block):
     """A or dZ of a block of layer l, as (h', w', n)."""
     plan = job.plan
     height, width = plan.layers[l, HEIGHT], plan.layers[l, WIDTH]
@@ -139,7 +150,7 @@ def forward(job, l, first_block, last_block):
     """A of each block, from A of the layer before."""
     row = job.plan.layers[l]
     for block in range(first_block, last_block):
-        A_prev, A = _before(job, l, A_OFFSET, block), _behind(job, l, A_OFFSET, block)
+        A_prev, A = before(job, l, A_OFFSET, block), behind(job, l, A_OFFSET, block)
         pool(A_prev, row[WINDOW_HEIGHT], row[WINDOW_WIDTH], row[STRIDE_Y], row[STRIDE_X], A)
 
 
@@ -149,6 +160,6 @@ def backward(job, l, first_block, last_block):
     row = job.plan.layers[l]
     for block in range(first_block, last_block):
         pool_backward(
-            _behind(job, l, DZ_OFFSET, block), _before(job, l, A_OFFSET, block), _behind(job, l, A_OFFSET, block),
-            row[WINDOW_HEIGHT], row[WINDOW_WIDTH], row[STRIDE_Y], row[STRIDE_X], _before(job, l, DZ_OFFSET, block),
+            behind(job, l, DZ_OFFSET, block), before(job, l, A_OFFSET, block), behind(job, l, A_OFFSET, block),
+            row[WINDOW_HEIGHT], row[WINDOW_WIDTH], row[STRIDE_Y], row[STRIDE_X], before(job, l, DZ_OFFSET, block),
         )  # fmt: skip

@@ -9,7 +9,7 @@ from ..layers import dispatch
 from ..layers.activation import activate_layer, derive_layer
 from ..partition import n_blocks, n_partials, share
 from ..step.inputs import find_rows
-from ..step.workspace import scratch_of
+from ..step.workspace import below, scratch_of
 from .output import cost_of_block, mark_what_is_not_finite, store_outputs
 
 
@@ -33,7 +33,8 @@ def _backward(job, scratch, first_block, last_block, first_layer, last_layer):
         dispatch.keep_inputs(job, l, first_block, last_block)
         if l <= job.plan.first_trained:
             return
-        dispatch.backward(job, scratch, l, first_block, last_block)
+        if below(job, l) >= job.plan.first_trained:
+            dispatch.backward(job, scratch, l, first_block, last_block)
         for block in range(first_block, last_block):
             derive_layer(job, l - 1, block)
         dispatch.keep_derivatives(job, l - 1, first_block, last_block)

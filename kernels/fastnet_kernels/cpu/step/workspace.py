@@ -2,10 +2,16 @@
 
 from typing import NamedTuple
 
-from ...codes import FIRST_COLUMN, FIRST_ROW, LAST_COLUMN, LAST_ROW, N_OUT, SAMPLE_MAJOR, TASK_LAYER
+from ...codes import BELOW, CHANNELS, FIRST_COLUMN, FIRST_ROW, LAST_COLUMN, LAST_ROW, N_OUT, SAMPLE_MAJOR, TASK_LAYER
 from ..codegen.arrays import matrix, vector
 from ..codegen.compiling import inner
 from ..codegen.matrix import Matrix, Panels
+
+
+@inner
+def below(job, l):
+    """The layer whose A is A_prev of layer l."""
+    return job.plan.layers[l, BELOW]
 
 
 @inner
@@ -40,6 +46,20 @@ def matrix_of(job, layer, column, block):
     """A or dZ of one layer and block, (n_l, block_rows), as a view: a unit a row."""
     plan = job.plan
     return matrix(job.workspace, offset_of(plan, layer, column, block), plan.layers[layer, N_OUT], plan.block_rows)
+
+
+@inner
+def places_of(job, l):
+    """At how many places of a sample layer l, a normalisation, does the same: the pixels of an image, or 1."""
+    return job.plan.layers[l, N_OUT] // job.plan.layers[l, CHANNELS]
+
+
+@inner
+def matrix_at(job, l, layer, column, block, place):
+    """Of A or dZ (n, block_rows) of one layer and block what lies at one place of layer l: (channels, block_rows)."""
+    plan, size = job.plan, job.plan.layers[l, CHANNELS] * job.plan.block_rows
+    offset = offset_of(plan, layer, column, block) + place * size
+    return matrix(job.workspace, offset, plan.layers[l, CHANNELS], plan.block_rows)
 
 
 @inner

@@ -13,7 +13,7 @@ from ...codegen.processor import VECTOR_BYTES
 from ...gemm.conv_micro_kernels import MR, conv_micro_kernel
 from ...gemm.macro_kernel import even_height
 from ...partition import n_blocks
-from ...step.workspace import count_of, units_of
+from ...step.workspace import below, count_of, units_of
 from .taps import axes_of, steps_backward, taps_backward, taps_forward
 
 
@@ -115,7 +115,9 @@ def _vectors_of(job, block):
 @inner
 def _before(job, l, column, block, axes):
     height, width = axes[0].extent, axes[1].extent
-    return Side(units_of(job, l - 1, column, block), height, width, job.plan.layers[l, N_IN] // (height * width))
+    return Side(
+        units_of(job, below(job, l), column, block), height, width, job.plan.layers[l, N_IN] // (height * width)
+    )
 
 
 @inner

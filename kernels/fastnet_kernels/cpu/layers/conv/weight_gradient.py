@@ -17,7 +17,7 @@ from ...gemm.dot_and_gemv import largest_of
 from ...gemm.load_convert import transpose
 from ...gemm.macro_kernel import even_height
 from ...partition import n_blocks
-from ...step.workspace import count_of, offset_of, piece_of, units_of
+from ...step.workspace import below, count_of, offset_of, piece_of, units_of
 from .taps import axes_of, pixels_of_all_taps, pixels_of_tap
 
 _DOT_MR, _DOT_NR = TARGET.dot_mr, TARGET.dot_nr
@@ -172,7 +172,7 @@ def weight_gradient(job, scratch, alpha, changed, task):
                 zeros[i] = 0
         for block in range(n_blocks(job.m, size)):
             count = count_of(job, block)
-            dZ_rows, A_rows = units_of(job, l, DZ_OFFSET, block), units_of(job, l - 1, A_OFFSET, block)
+            dZ_rows, A_rows = units_of(job, l, DZ_OFFSET, block), units_of(job, below(job, l), A_OFFSET, block)
             for start in range(0, height, at_once):
                 end = min(height, start + at_once)
                 if is_product:

@@ -15,7 +15,7 @@ from ...gemm.macro_kernel import gemm, mc_for
 from ...gemm.micro_kernels import NO_PREFETCH
 from ...step.inputs import are_copied, pack_inputs, read_rows, unpacked_inputs
 from ...step.inputs_bf16x3 import pack_inputs_bf16x3
-from ...step.workspace import count_of_blocks, offset_of, panels_of, samples_of, strides_of, units_of
+from ...step.workspace import below, count_of_blocks, offset_of, panels_of, samples_of, strides_of, units_of
 from .tail import dense_forward_tail, first_layer_unpacked
 from .views import bf16x3_scratch, columns_of, weights_of
 
@@ -123,17 +123,17 @@ def _dense_forward(job, scratch, l, first_block, last_block):
     for block in range(first_block, last_block):
         _start_with_bias(job, l, block)
     if plan.layout == SAMPLE_MAJOR:
-        A_prev = Rows(workspace, plan.layers[l - 1, A_OFFSET], n_in, plan.iota)
+        A_prev = Rows(workspace, plan.layers[below(job, l), A_OFFSET], n_in, plan.iota)
         gemm_dot(job.m, n, n_in, one, samples_of(job, l, A_OFFSET), A_prev, W)
     elif plan.layers[l, USES_AMX]:
-        Z, A_prev = panels_of(job, l, A_OFFSET, first_block), panels_of(job, l - 1, A_OFFSET, first_block)
+        Z, A_prev = panels_of(job, l, A_OFFSET, first_block), panels_of(job, below(job, l), A_OFFSET, first_block)
         samples = count_of_blocks(job, first_block, last_block)
         gemm_amx(n, samples, n_in, one, Z, W, A_prev, bf16x3_scratch(job, scratch))
     else:
         rows = mc_for(n_in, workspace)
         for row in range(0, n, rows):
             for block in range(first_block, last_block):
-                Z, A_prev = units_of(job, l, A_OFFSET, block), units_of(job, l - 1, A_OFFSET, block)
+                Z, A_prev = units_of(job, l, A_OFFSET, block), units_of(job, below(job, l), A_OFFSET, block)
                 Z, some, columns = moved(Z, row * size), moved(W, row * W.row_stride), columns_of(job, l, block)
                 gemm(min(rows, n - row), columns, n_in, one, Z, Z, some, A_prev, NO_PREFETCH)
 

@@ -11,7 +11,7 @@ from ...codegen.matrix import Matrix, Rows, moved
 from ...codegen.processor import TARGET
 from ...gemm.dot_and_gemv import DOTS_AT_ONCE, gemm_dot, gemm_dot_bytes, gemv_t
 from ...step.inputs import lie_ready, read_rows, rescale_of
-from ...step.workspace import count_of, offset_of, strides_of, units_of
+from ...step.workspace import below, count_of, offset_of, strides_of, units_of
 from .views import columns_of, tail_of, weights_of
 
 _SAMPLES = TARGET.dot_samples
@@ -48,7 +48,7 @@ def dense_forward_tail(job, scratch, l, first_block, last_block):
         if tail and l == 0:
             first_layer_unpacked(job, scratch, block, i, 0, n_in)
         elif tail:
-            a = offset_of(plan, l - 1, A_OFFSET, block) + i
+            a = offset_of(plan, below(job, l), A_OFFSET, block) + i
             for s in range(tail):
                 row = vector(scratch, s * n_in, n_in)
                 for k in range(n_in):
@@ -66,7 +66,7 @@ def dense_backward_tail(job, scratch, l, first_block, last_block):
     row, rows = vector(scratch, 0, n_in), Rows(W.data, W.offset, W.row_stride, plan.iota)
     for block in range(first_block, last_block):
         first = columns_of(job, l, block)
-        dZ, dz_prev = units_of(job, l, DZ_OFFSET, block), offset_of(plan, l - 1, DZ_OFFSET, block)
+        dZ, dz_prev = units_of(job, l, DZ_OFFSET, block), offset_of(plan, below(job, l), DZ_OFFSET, block)
         for i in range(first, first + tail_of(job, l, block)):
             for k in range(n_in):
                 row[k] = 0

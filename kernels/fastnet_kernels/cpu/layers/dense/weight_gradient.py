@@ -37,7 +37,7 @@ from ...gemm.micro_kernels import NO_PREFETCH
 from ...partition import n_blocks, n_partials
 from ...step.inputs import gather_inputs, unpacked_inputs
 from ...step.inputs_bf16x3 import gather_inputs_bf16x3, pack_activations_bf16x3
-from ...step.workspace import Piece, count_of, offset_of, piece_of, strides_of, units_of
+from ...step.workspace import Piece, below, count_of, offset_of, piece_of, strides_of, units_of
 from .views import bf16x3_scratch, is_wgrad_gemm
 
 _SHORT_ROW = TARGET.short_row
@@ -91,7 +91,7 @@ def _wgrad_gemm(job, scratch, alpha, changed, piece):
     for first in range(0, m, at_once):
         count, block = min(at_once, m - first), first // size
         if l > 0:
-            _gather_activations(job, panels, l - 1, block, n_blocks(count, size), first_column, last_column)
+            _gather_activations(job, panels, below(job, l), block, n_blocks(count, size), first_column, last_column)
         elif not (keeps and job.again):
             gather_inputs(job, panels, first, count, first_column, last_column)
         dZ = Matrix(job.workspace, dz + first, plan.samples_stride, 1)
@@ -122,7 +122,7 @@ def _wgrad_amx(job, scratch, alpha, changed, piece):
         if l == 0:
             gather_inputs_bf16x3(job, packed, first, count, piece.first_column, piece.last_column)
         else:
-            pack_activations_bf16x3(job, packed, l - 1, first, count, piece.first_column, piece.last_column)
+            pack_activations_bf16x3(job, packed, below(job, l), first, count, piece.first_column, piece.last_column)
         dZ = Matrix(job.workspace, dz + first, plan.samples_stride, 1)
         gemm_bf16x3(rows, columns, count, alpha, panels, dZ, packed)
 
@@ -135,7 +135,7 @@ def _wgrad_dot(job, alpha, changed, l, blocks):
     dW = Matrix(changed, plan.layers[l, W_OFFSET], plan.layers[l, LDW], 1)
     for block in range(blocks):
         dZ = Rows(job.workspace, offset_of(plan, l, DZ_OFFSET, block), size, plan.iota)
-        a = plan.X + block * n_in * size if l == 0 else offset_of(plan, l - 1, A_OFFSET, block)
+        a = plan.X + block * n_in * size if l == 0 else offset_of(plan, below(job, l), A_OFFSET, block)
         gemm_dot(n, n_in, size, alpha, dW, dZ, Matrix(job.workspace, a, size, 1))
 
 
@@ -151,7 +151,7 @@ def _wgrad_rows(job, alpha, changed, piece, blocks):
         if l == 0:
             source, a, index = unpacked_inputs(job)
         else:
-            source, a, index = workspace, offset_of(plan, l - 1, A_OFFSET, 0), plan.iota
+            source, a, index = workspace, offset_of(plan, below(job, l), A_OFFSET, 0), plan.iota
         A_prev = Rows(source, a + piece.first_column, n_in, index)
         if n_in <= _SHORT_ROW and count > 1:
             gemm_gathered(count, n_in, job.m, alpha, dW, Matrix(workspace, dz, by_unit, by_sample), A_prev)
@@ -275,7 +275,7 @@ def keep_inputs(job, l, first_block, last_block):
     layers = job.plan.layers
     if layers[l, INPUT_TAIL]:
         first_unit = layers[l, N_IN] - layers[l, INPUT_TAIL]
-        _store_rows(job, l - 1, A_OFFSET, first_unit, layers[l, INPUT_TAIL_OFFSET], first_block, last_block)
+        _store_rows(job, below(job, l), A_OFFSET, first_unit, layers[l, INPUT_TAIL_OFFSET], first_block, last_block)
 
 
 @inner
