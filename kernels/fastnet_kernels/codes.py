@@ -19,11 +19,12 @@ PLAIN, MOMENTUM, RMSPROP, ADAM, ADAMW = range(5)
 # Lazy components: what of the program is compiled when a network first needs it. Each kind of layer but DENSE is one,
 # of the kind's own number. The others: the activations and losses that come after the first few, with sample weights
 # and label smoothing; optimizers that are not PLAIN; samples that are bytes; samples that are used as rows, since they
-# or the first layer's units are few; one sample at a time; W so large that it is packed; and products by AMX.
+# or the first layer's units are few; one sample at a time; W so large that it is packed; products by AMX; and
+# convolutions of each channel by itself.
 _FIRST = len(KINDS)
 _OTHERS = (
-    RARE_ACTIVATIONS, RARE_LOSSES, OPTIMIZERS, BYTES, SAMPLE_ROWS, ONLINE, LARGE_W, AMX
-) = range(_FIRST, _FIRST + 8)  # fmt: skip
+    RARE_ACTIVATIONS, RARE_LOSSES, OPTIMIZERS, BYTES, SAMPLE_ROWS, ONLINE, LARGE_W, AMX, DEPTHWISE
+) = range(_FIRST, _FIRST + 9)  # fmt: skip
 COMPONENTS = (*KINDS[1:], *_OTHERS)
 COMPONENT_NAMES = {
     BATCH_NORM: "batch normalisation",
@@ -43,6 +44,7 @@ COMPONENT_NAMES = {
     ONLINE: "one sample at a time",
     LARGE_W: "large weight matrices",
     AMX: "the matrix unit",
+    DEPTHWISE: "depthwise convolutions",
 }
 
 # What one run of the program does with every mini-batch.

@@ -25,8 +25,8 @@ class Arguments(NamedTuple):
 
     `written` names the arrays that the kernel writes, and `in_place` those that a written one may be, number for
     number; other arrays that overlap what is written are copied first. Of a call that writes nothing else, the written
-    arrays are changed. Where all arrays are to be without gaps, row after row, others are copied first. `multiples` says
-    of which number of the call the extent of a letter is to be a multiple.
+    arrays are changed. Where all arrays are to be without gaps, row after row, others are copied first. `multiples`
+    says of which number of the call a letter is to be a multiple.
     """
 
     given: Mapping[str, str]

@@ -83,10 +83,11 @@ def _check_shapes(call, arguments, arrays, given):
                 letters[letter], meant[letter] = extent, key
     known = {**letters, **{key: value for key, value in given.items() if key not in arrays}}
     for letter, number in arguments.multiples.items():
-        if letters[letter] % given[number]:
+        key, extent = meant[letter], letters[letter]
+        if extent % given[number]:
             raise ValueError(
-                f"{call}: {meant[letter]} has shape {arrays[meant[letter]].shape}, so that {letter} = {letters[letter]} "
-                f"is no multiple of {number}={given[number]}: give {number} that divide it"
+                f"{call}: {key} has shape {arrays[key].shape}, of which {letter}={extent} is no multiple of "
+                f"{number}={given[number]}: give {number} that divide it"
             )
     for key, array in arrays.items():
         names = arguments.given[key].split()

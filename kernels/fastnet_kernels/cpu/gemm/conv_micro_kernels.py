@@ -21,7 +21,7 @@ MR = TARGET.mr
 
 
 @contextlib.contextmanager
-def _each_pair(builder, rows, columns, *strides):
+def each_pair(builder, rows, columns, *strides):
     """Two loops, of so many rows and columns: how far each operand, by its strides down and across, has come."""
     with cgutils.for_range(builder, rows) as row_loop, cgutils.for_range(builder, columns) as column_loop:
         yield [
@@ -67,7 +67,7 @@ def conv_micro_kernel(
                 for target in targets:
                     emit_prefetch(builder, target)
             pointers, first = RowPointers(builder, A, h), B.at(B.offset)
-            with _each_pair(builder, rows, columns, (a_row, a_column), (b_row, b_column)) as (a, b):
+            with each_pair(builder, rows, columns, (a_row, a_column), (b_row, b_column)) as (a, b):
                 following = A.at(A.offset, builder.add(a, a_column))
                 with cgutils.for_range(builder, k) as loop:
                     row = B.step(first, builder.add(b, times(builder, loop.index, B.row_stride)))
@@ -120,13 +120,14 @@ def conv_dot_micro_kernel(typing_context, mr, nr, k, columns, a_column, b_column
                     for i in range(h):
                         B.accumulate(cells[i * w + j], loaded[i], numbers)
 
-            with _each_pair(builder, rows, columns, (a_row, a_column), (b_row, b_column)) as (a, b):
-                with cgutils.for_range(builder, whole) as loop:
-                    at = times(builder, loop.index, lanes)
-                    step(builder.add(a, at), builder.add(b, at))
-                with builder.if_then(has_rest):
-                    at = times(builder, whole, lanes)
+            def sweep(at, mask=None):
+                with each_pair(builder, rows, columns, (a_row, a_column), (b_row, b_column)) as (a, b):
                     step(builder.add(a, at), builder.add(b, at), mask)
+
+            with cgutils.for_range(builder, whole) as loop:
+                sweep(times(builder, loop.index, lanes))
+            with builder.if_then(has_rest):
+                sweep(times(builder, whole, lanes), mask)
             add_sums_of_lanes(builder, C, alpha, cells, h, w)
 
         choose(builder, [mr, nr], [TARGET.dot_mr, TARGET.dot_nr], emit)

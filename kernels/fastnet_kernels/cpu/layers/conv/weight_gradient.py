@@ -5,52 +5,21 @@ a sample a row, and the sum is a product like that of the other directions; with
 A's own rows, which lie side by side. Either way A is read where it lies.
 """
 
-from typing import NamedTuple
-
 from ....codes import A_OFFSET, B_OFFSET, CONV, DZ_OFFSET, GROUPS, LDW, N_IN, N_OUT, W_OFFSET
 from ...codegen.arrays import ON_STACK, numbers_on_stack, vector
 from ...codegen.compiling import inner, routine
 from ...codegen.matrix import Matrix, Rows, moved, unscaled
 from ...codegen.processor import TARGET, VECTOR_BYTES
-from ...gemm.conv_micro_kernels import MR, conv_dot_micro_kernel, conv_micro_kernel
-from ...gemm.dot_and_gemv import largest_of
+from ...gemm.conv_micro_kernels import MR, conv_micro_kernel
 from ...gemm.load_convert import transpose
 from ...gemm.macro_kernel import even_height
 from ...partition import n_blocks
 from ...step.workspace import below, count_of, offset_of, piece_of, units_of
-from .taps import axes_of, pixels_of_all_taps, pixels_of_tap
+from .convolve import Side
+from .dots import Pixels, Span, sum_dots
+from .taps import axes_of, count_parts, has_inner_pixels, part_of, pixels_of_tap
 
-_DOT_MR, _DOT_NR = TARGET.dot_mr, TARGET.dot_nr
 _CHUNK_BYTES, _LONG_ROW = TARGET.conv_chunk_bytes, TARGET.conv_long_row
-
-
-class Pixels(NamedTuple):
-    """The pixels of one sum: how many, and from one to the next in dZ and in A, down and across."""
-
-    rows: int
-    columns: int
-    dz_down: int
-    dz_across: int
-    a_down: int
-    a_across: int
-
-
-@inner
-def _add_dots(m, n, count, pixels, alpha, dW, dZ, A):
-    """dW (m, n) += alpha * the sums over pixels and `count` samples, a filter of dZ and a channel of A a row."""
-    j = 0
-    while j < n:
-        nr = largest_of(_DOT_NR, n - j)
-        i = 0
-        while i < m:
-            mr = largest_of(_DOT_MR, m - i)
-            conv_dot_micro_kernel(
-                mr, nr, count, pixels.columns, pixels.dz_across, pixels.a_across, pixels.rows, pixels.dz_down,
-                pixels.a_down, alpha, moved(dW, i * dW.row_stride + j), moved(dZ, i * dZ.row_stride),
-                moved(A, j * A.row_stride),
-            )  # fmt: skip
-            i += mr
-        j += nr
 
 
 @inner
@@ -106,34 +75,6 @@ def _add_bias(job, alpha, changed, l, first_row, last_row, pixels):
         changed[plan.layers[l, B_OFFSET] + o] += alpha * total
 
 
-class Part(NamedTuple):
-    """Taps of a row of the window, from `tap` on, for some columns of pixels of the output."""
-
-    tap: int
-    taps: int
-    first: int
-    last: int
-
-
-@inner
-def _count_parts(axis, is_run):
-    return 1 + 2 * axis.window if is_run else axis.window
-
-
-@inner
-def _part_of(axis, is_run, index):
-    """Of a run: all taps, for the pixels that they all meet; and then each tap for what it meets on either side."""
-    if not is_run:
-        first, last = pixels_of_tap(axis, index)
-        return Part(index, 1, first, last)
-    inner_first, inner_last = pixels_of_all_taps(axis)
-    if index == 0:
-        return Part(0, axis.window, inner_first, inner_last)
-    tap = (index - 1) // 2
-    first, last = pixels_of_tap(axis, tap)
-    return Part(tap, 1, first, min(inner_first, last)) if index % 2 else Part(tap, 1, max(first, inner_last), last)
-
-
 @routine(component=CONV)
 def weight_gradient(job, scratch, alpha, changed, task):
     """changed[...] += alpha * the derivatives of some rows of W, for some rows of the window, and the first's of b."""
@@ -160,30 +101,38 @@ def weight_gradient(job, scratch, alpha, changed, task):
     panels = n_blocks(min(n, filters), 2 * lanes)
     T, sums = Matrix(scratch, 0, 2 * lanes, 1), panels * panel_stride
     columns = piece.last_column - piece.first_column
-    across = size * 2 * lanes if is_product else channels * size  # from pixel to pixel of dZ
+    across = size * 2 * lanes  # from pixel to pixel of dZ, as it is packed
     a_down, a_across = y_axis.stride * x_axis.extent * channels_in * size, x_axis.stride * channels_in * size
-    is_run = groups == 1 and x_axis.dilation == 1 and pixels_of_all_taps(x_axis)[1] > pixels_of_all_taps(x_axis)[0]
+    if not is_product:
+        span = Span(piece.first_row, piece.last_row, first_tap, last_tap)
+        dW = Matrix(changed, plan.layers[l, W_OFFSET], stride, 1)
+        for block in range(n_blocks(job.m, size)):
+            dZ = Side(units_of(job, l, DZ_OFFSET, block), height, width, channels)
+            A = Side(units_of(job, below(job, l), A_OFFSET, block), y_axis.extent, x_axis.extent, channels_in)
+            for start in range(0, height, at_once):
+                end = min(height, start + at_once)
+                sum_dots(y_axis, x_axis, groups, span, start, end, count_of(job, block), alpha, dW, dZ, A)
+        return
+    takes_all = groups == 1 and x_axis.dilation == 1 and has_inner_pixels(x_axis)
     for group in range(piece.first_row // n, n_blocks(piece.last_row, n)):
         o, last_o = max(piece.first_row, group * n), min(piece.last_row, (group + 1) * n)
         w = plan.layers[l, W_OFFSET] + o * stride + piece.first_column
-        if is_product:
-            zeros = vector(scratch, sums, columns * ldg)
-            for i in range(zeros.size):
-                zeros[i] = 0
+        zeros = vector(scratch, sums, columns * ldg)
+        for i in range(zeros.size):
+            zeros[i] = 0
         for block in range(n_blocks(job.m, size)):
             count = count_of(job, block)
             dZ_rows, A_rows = units_of(job, l, DZ_OFFSET, block), units_of(job, below(job, l), A_OFFSET, block)
             for start in range(0, height, at_once):
                 end = min(height, start + at_once)
-                if is_product:
-                    dz = dZ_rows.offset + (start * width * channels + o) * size
-                    _transpose(job, T, panel_stride, dz, last_o - o, (end - start) * width, channels, count)
+                dz = dZ_rows.offset + (start * width * channels + o) * size
+                _transpose(job, T, panel_stride, dz, last_o - o, (end - start) * width, channels, count)
                 for tap_y in range(first_tap, last_tap):
                     first_y, last_y = pixels_of_tap(y_axis, tap_y)
                     first_y, last_y = max(first_y, start), min(last_y, end)
                     source_y = first_y * y_axis.stride - y_axis.pad + tap_y * y_axis.dilation
-                    for index in range(_count_parts(x_axis, is_run)):
-                        part = _part_of(x_axis, is_run, index)
+                    for index in range(count_parts(x_axis, takes_all)):
+                        part = part_of(x_axis, takes_all, index)
                         if last_y <= first_y or part.last <= part.first:
                             continue
                         source_x = part.first * x_axis.stride - x_axis.pad + part.tap * x_axis.dilation
@@ -192,16 +141,10 @@ def weight_gradient(job, scratch, alpha, changed, task):
                         pixels = Pixels(
                             last_y - first_y, part.last - part.first, width * across, across, a_down, a_across
                         )
-                        if is_product:
-                            place = ((first_y - start) * width + part.first) * across
-                            G = Matrix(scratch, sums + column * ldg, ldg, 1)
-                            _add_product(last_o - o, part.taps * k, count, pixels, panel_stride, G, A, moved(T, place))
-                        else:
-                            dZ = moved(dZ_rows, (first_y * width + part.first) * across + o * size)
-                            dW = Matrix(changed, w + column, stride, 1)
-                            _add_dots(last_o - o, part.taps * k, count, pixels, alpha, dW, dZ, A)
-        if is_product:
-            for i in range(last_o - o):
-                target = vector(changed, w + i * stride, columns)
-                for j in range(columns):
-                    target[j] += alpha * scratch[sums + j * ldg + i]
+                        place = ((first_y - start) * width + part.first) * across
+                        G = Matrix(scratch, sums + column * ldg, ldg, 1)
+                        _add_product(last_o - o, part.taps * k, count, pixels, panel_stride, G, A, moved(T, place))
+        for i in range(last_o - o):
+            target = vector(changed, w + i * stride, columns)
+            for j in range(columns):
+                target[j] += alpha * scratch[sums + j * ldg + i]
