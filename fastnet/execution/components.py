@@ -41,6 +41,8 @@ def of_plan(plan: codes.Plan, target: Target, lanes: int) -> set[int]:
         components.add(codes.AMX)
     if any(is_depthwise(row) for row in plan.layers):
         components.add(codes.DEPTHWISE)
+    if plan.layers[:, codes.WINOGRAD_TILES].any():
+        components.add(codes.WINOGRAD)
     return components
 
 

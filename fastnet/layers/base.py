@@ -56,6 +56,10 @@ class Layer:
         """Its parameters for samples of `shape`, in the order of the buffer."""
         return []
 
+    def can_be_winograd(self, shape: Shape) -> bool:
+        """Whether it is a convolution of windows of 3 x 3 pixels, each beside the next."""
+        return False
+
     def statistics_size(self, shape: Shape, samples: int, blocks: int) -> int:
         """Numbers of the workspace for what it measures of a mini-batch of so many samples, in so many blocks."""
         return 0

@@ -20,11 +20,11 @@ PLAIN, MOMENTUM, RMSPROP, ADAM, ADAMW = range(5)
 # of the kind's own number. The others: the activations and losses that come after the first few, with sample weights
 # and label smoothing; optimizers that are not PLAIN; samples that are bytes; samples that are used as rows, since they
 # or the first layer's units are few; one sample at a time; W so large that it is packed; products by AMX; and
-# convolutions of each channel by itself.
+# convolutions in fewer multiplications, or of each channel by itself.
 _FIRST = len(KINDS)
 _OTHERS = (
-    RARE_ACTIVATIONS, RARE_LOSSES, OPTIMIZERS, BYTES, SAMPLE_ROWS, ONLINE, LARGE_W, AMX, DEPTHWISE
-) = range(_FIRST, _FIRST + 9)  # fmt: skip
+    RARE_ACTIVATIONS, RARE_LOSSES, OPTIMIZERS, BYTES, SAMPLE_ROWS, ONLINE, LARGE_W, AMX, WINOGRAD, DEPTHWISE
+) = range(_FIRST, _FIRST + 10)  # fmt: skip
 COMPONENTS = (*KINDS[1:], *_OTHERS)
 COMPONENT_NAMES = {
     BATCH_NORM: "batch normalisation",
@@ -44,6 +44,7 @@ COMPONENT_NAMES = {
     ONLINE: "one sample at a time",
     LARGE_W: "large weight matrices",
     AMX: "the matrix unit",
+    WINOGRAD: "Winograd's convolutions",
     DEPTHWISE: "depthwise convolutions",
 }
 
@@ -109,9 +110,11 @@ _OF_LAYER = (
     DILATION_Y,  # from one row of a window to the next
     DILATION_X,
     GROUPS,  # of channels, each of which is convolved by itself
+    WINOGRAD_TILES,  # of a convolution by Winograd's terms: how many tiles are spread at a time; 0 of others
+    WINOGRAD_OFFSET,  # of the filters' terms
     CHANNELS,  # of normalisations: units that have a gamma, of each of the places of a sample
     PRODUCTS,  # multiply-adds of a sample
-) = range(37)
+) = range(39)
 LAYER_COLUMNS = len(_OF_LAYER)
 
 # Columns of Plan.settings, real numbers of a layer.

@@ -62,6 +62,23 @@ def _has_window(node: Node) -> bool:
     return node.layer.wgrad == codes.WGRAD_TAPS
 
 
+def _scratch_of_winograd(node: Node, together: int, target: Target, lanes: int, dtype: np.dtype) -> int:
+    """Of Winograd's terms of some tiles, with a line between them, and of a patch at an edge."""
+    k, n, width, line = (
+        node.input_shape[-1],
+        node.output_shape[-1],
+        node.output_shape[1],
+        target.line_bytes // dtype.itemsize,
+    )
+    convolved = 16 * (together * (k + n) * lanes + 2 * line) + 16 * max(k, n) * lanes
+    # For dW the sums, the terms of A and of dZ, two rows of pixels of dZ in panels of two vectors, and a patch of A.
+    filters = min(n, target.max_conv_task_rows)
+    padded, panels = -(-filters // lanes) * lanes, -(-filters // (2 * lanes))
+    terms = k * padded + together * k * lanes + panels * together * 2 * lanes**2 + 3 * line
+    rows = panels * 4 * -(-width // 2) * 2 * lanes**2
+    return int(max(convolved, 16 * terms + rows + 16 * k * lanes))
+
+
 def _scratch_of_window(node: Node, block_rows: int, target: Target, panel: int, dtype: np.dtype) -> int:
     """Of a convolution's weight gradient: dZ of some rows of pixels, transposed, and the sums of a task."""
     filters, *window = node.layer.parameters(node.input_shape)[0].shape
@@ -129,6 +146,8 @@ def _layer_table(
         if layer.kind == codes.SKIP:
             row[codes.A_OFFSET] = table[node.below, codes.A_OFFSET]
         row[codes.SAVED_OFFSET] = workspace.take(blocks.samples * n) if layer.saves_z else row[codes.A_OFFSET]
+        row[codes.WINOGRAD_TILES] = strategy.winograd_tiles[l]
+        row[codes.WINOGRAD_OFFSET] = workspace.take(16 * node.n_weights // 9 if strategy.winograd_tiles[l] else 0)
         measured = layer.statistics_size(node.input_shape, blocks.samples, blocks.number)
         row[codes.STATISTICS_OFFSET] = workspace.take(measured)
         if strategy.layout == codes.FEATURE_MAJOR and strategy.wgrad[l] in (codes.WGRAD_GEMM, codes.WGRAD_ROWS):
@@ -173,6 +192,11 @@ def _chunks(
         columns * samples,
         target.packed_numbers if any(strategy.packs_w) else 0,
         panel // 2 // target.tail_share * max(node.n_in for node in graph.nodes),
+        *(
+            _scratch_of_winograd(node, together, target, panel // 2, dtype)
+            for node, together in zip(graph.nodes, strategy.winograd_tiles, strict=True)
+            if together
+        ),
         *(_scratch_of_window(node, blocks.rows, target, panel, dtype) for node in graph.nodes if _has_window(node)),
     )
     amx_offset = -(-size // step) * step

@@ -11,9 +11,9 @@ from ..codegen.matrix import Matrix
 from ..codegen.processor import TARGET, VECTOR_BYTES
 from ..codegen.scratch import give_back, numbers_in, take
 from ..codegen.tasks import run_tasks
-from ..layers.conv.convolve import Side, Window, convolve
+from ..layers.conv.convolve import Window, convolve
 from ..layers.conv.dots import Span, sum_dots
-from ..layers.conv.taps import Axis
+from ..layers.conv.taps import Axis, Side
 from ..partition import bounds, n_blocks, share
 from .conv_direct import clear
 from .samples import read_samples, write_samples

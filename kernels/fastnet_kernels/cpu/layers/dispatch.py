@@ -28,6 +28,7 @@ from ...codes import (
     W_OFFSET,
     WGRAD,
     WGRAD_FUSED,
+    WINOGRAD_TILES,
 )
 from ..codegen.arrays import vector
 from ..codegen.compiling import inner
@@ -58,7 +59,7 @@ def forward(job, scratch, l, first_block, last_block):
     elif kind == MAX_POOL:
         max_pool.forward(job, l, first_block, last_block)
     elif kind == CONV:
-        conv.forward(job, l, first_block, last_block)
+        conv.forward(job, scratch, l, first_block, last_block)
     elif kind == AVERAGE_POOL:
         average_pool.forward(job, l, first_block, last_block)
     elif kind == ADD:
@@ -84,7 +85,7 @@ def backward(job, scratch, l, first_block, last_block):
     elif kind == MAX_POOL:
         max_pool.backward(job, l, first_block, last_block)
     elif kind == CONV:
-        conv.backward(job, l, first_block, last_block)
+        conv.backward(job, scratch, l, first_block, last_block)
     elif kind == AVERAGE_POOL:
         average_pool.backward(job, l, first_block, last_block)
     elif kind == ADD:
@@ -175,8 +176,11 @@ def units_to_check(plan):
 @inner
 def prepare(job, l):
     """What layer l does before the data phase of a step."""
-    if job.plan.layers[l, KIND] == BATCH_NORM:
+    kind = job.plan.layers[l, KIND]
+    if kind == BATCH_NORM:
         batch_norm.prepare(job, l)
+    elif kind == CONV and job.plan.layers[l, WINOGRAD_TILES]:
+        conv.prepare(job, l)
 
 
 # Of layers that must see all samples before they can go on: a share of each block, and then the whole.

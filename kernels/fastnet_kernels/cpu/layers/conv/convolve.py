@@ -6,7 +6,7 @@ channels o of W[o, tap, i] dZ[p, o], for those pixels p of the output that see q
 
 from typing import NamedTuple
 
-from ....codes import A_OFFSET, B_OFFSET, CONV, DZ_OFFSET, GROUPS, LDW, N_IN, N_OUT, W_OFFSET
+from ....codes import A_OFFSET, B_OFFSET, CONV, DZ_OFFSET, GROUPS, LDW, N_IN, N_OUT, W_OFFSET, WINOGRAD_TILES
 from ...codegen.compiling import inner, routine
 from ...codegen.matrix import Matrix, moved
 from ...codegen.processor import VECTOR_BYTES
@@ -14,17 +14,9 @@ from ...gemm.conv_micro_kernels import MR, conv_micro_kernel
 from ...gemm.macro_kernel import even_height
 from ...partition import n_blocks
 from ...step.workspace import below, count_of, units_of
+from . import winograd
 from .depthwise import convolve_depthwise
-from .taps import are_alike, axes_of, steps_of, taps_of
-
-
-class Side(NamedTuple):
-    """One image of a convolution: (height, width, channels) of a vector or more of samples, a channel a row."""
-
-    rows: Matrix
-    height: int
-    width: int
-    channels: int
+from .taps import Side, are_alike, axes_of, steps_of, taps_of
 
 
 class Window(NamedTuple):
@@ -126,20 +118,34 @@ def _window_of(job, l, axes, channels_in, channels_out, is_backward):
 
 
 @routine(component=CONV)
-def forward(job, l, first_block, last_block):
+def forward(job, scratch, l, first_block, last_block):
     """Z of convolution l, for some blocks, from A of the layer below."""
     axes, b = axes_of(job.plan.layers[l]), Matrix(job.parameters, job.plan.layers[l, B_OFFSET], 1, 1)
+    zero = Matrix(job.workspace, job.plan.zeros, 0, 1)
+    together = job.plan.layers[l, WINOGRAD_TILES]
     for block in range(first_block, last_block):
         source, target = _before(job, l, A_OFFSET, block, axes), _behind(job, l, A_OFFSET, block, axes)
+        if together:
+            filters = winograd.filters_of(job, l, source.channels, 0)
+            vectors = _vectors_of(job, block)
+            pads = axes[0].pad, axes[1].pad
+            winograd.convolve(0, *pads, together, filters, b, zero, source, target, vectors, scratch)
+            continue
         window = _window_of(job, l, axes, source.channels, target.channels, 0)
         convolve(0, axes[0], axes[1], job.plan.layers[l, GROUPS], window, b, source, target, _vectors_of(job, block))
 
 
 @routine(component=CONV)
-def backward(job, l, first_block, last_block):
+def backward(job, scratch, l, first_block, last_block):
     """dA of the layer below convolution l, for some blocks, from dZ."""
     axes, zero = axes_of(job.plan.layers[l]), Matrix(job.workspace, job.plan.zeros, 0, 1)
+    together = job.plan.layers[l, WINOGRAD_TILES]
     for block in range(first_block, last_block):
         source, target = _behind(job, l, DZ_OFFSET, block, axes), _before(job, l, DZ_OFFSET, block, axes)
+        if together:
+            filters = winograd.filters_of(job, l, target.channels, 1)
+            pads, vectors = (2 - axes[0].pad, 2 - axes[1].pad), _vectors_of(job, block)
+            winograd.convolve(1, *pads, together, filters, zero, zero, source, target, vectors, scratch)
+            continue
         window = _window_of(job, l, axes, target.channels, source.channels, 1)
         convolve(1, axes[0], axes[1], job.plan.layers[l, GROUPS], window, zero, source, target, _vectors_of(job, block))

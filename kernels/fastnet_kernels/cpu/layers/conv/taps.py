@@ -23,6 +23,7 @@ from ....codes import (
     WINDOW_WIDTH,
 )
 from ...codegen.compiling import inner
+from ...codegen.matrix import Matrix
 from ...partition import n_blocks
 
 
@@ -35,6 +36,15 @@ class Axis(NamedTuple):
     stride: int
     pad: int  # zeros before the input
     dilation: int
+
+
+class Side(NamedTuple):
+    """One image of a convolution: (height, width, channels) of a vector or more of samples, a channel a row."""
+
+    rows: Matrix
+    height: int
+    width: int
+    channels: int
 
 
 class Run(NamedTuple):

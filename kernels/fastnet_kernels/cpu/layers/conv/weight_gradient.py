@@ -5,7 +5,7 @@ a sample a row, and the sum is a product like that of the other directions; with
 A's own rows, which lie side by side. Either way A is read where it lies.
 """
 
-from ....codes import A_OFFSET, B_OFFSET, CONV, DZ_OFFSET, GROUPS, LDW, N_IN, N_OUT, W_OFFSET
+from ....codes import A_OFFSET, B_OFFSET, CONV, DZ_OFFSET, GROUPS, LDW, N_IN, N_OUT, W_OFFSET, WINOGRAD_TILES
 from ...codegen.arrays import ON_STACK, numbers_on_stack, vector
 from ...codegen.compiling import inner, routine
 from ...codegen.matrix import Matrix, Rows, moved, unscaled
@@ -15,9 +15,9 @@ from ...gemm.load_convert import transpose
 from ...gemm.macro_kernel import even_height
 from ...partition import n_blocks
 from ...step.workspace import below, count_of, offset_of, piece_of, units_of
-from .convolve import Side
+from . import winograd_gradient
 from .dots import Pixels, Span, sum_dots
-from .taps import axes_of, count_parts, has_inner_pixels, part_of, pixels_of_tap
+from .taps import Side, axes_of, count_parts, has_inner_pixels, part_of, pixels_of_tap
 
 _CHUNK_BYTES, _LONG_ROW = TARGET.conv_chunk_bytes, TARGET.conv_long_row
 
@@ -92,6 +92,9 @@ def weight_gradient(job, scratch, alpha, changed, task):
     first_tap, last_tap = piece.first_column // row, piece.last_column // row
     if first_tap == 0:
         _add_bias(job, alpha, changed, l, piece.first_row, piece.last_row, height * width)
+    if plan.layers[l, WINOGRAD_TILES] and last_tap - first_tap == y_axis.window:
+        winograd_gradient.weight_gradient(job, scratch, alpha, changed, task)
+        return
     # Few numbers of W a row make low tiles, which have to pay for the transposition, in each task anew.
     is_product = n >= lanes and (row >= _LONG_ROW or last_tap - first_tap == y_axis.window)
     # Rows of pixels at a time: so much of dZ and A stays in cache for all taps.
