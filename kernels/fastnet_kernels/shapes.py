@@ -107,6 +107,11 @@ _POOL_2D, _POOL_2D_BACKWARD = _pooling(
     "m (h-pool_height)//stride_y+1 (w-pool_width)//stride_x+1 c",
     *("pool_height", "pool_width", "stride_y", "stride_x"),
 )
+_AVERAGE_POOL_2D_BACKWARD = Arguments(
+    {name: shape for name, shape in _POOL_2D_BACKWARD.given.items() if name not in ("A_prev", "A")},
+    ("dA_prev",),
+    without_gaps=True,
+)
 _OF_A = ("linear", "sigmoid", "tanh", "relu", "hard_sigmoid")  # activations whose derivatives take A
 _OF_Z = ("softplus", "silu", "gelu", "hard_silu")  # activations whose derivatives take Z
 
@@ -134,6 +139,8 @@ ARGUMENTS: dict[str, Arguments] = {
     "layer_norm": _LAYER_NORM,
     "layer_norm_backward": _LAYER_NORM_BACKWARD,
     "dropout": Arguments({"A_prev": "m n", "rate": RATE, "key": KEY, "A": "m n"}, ("A",), ("A_prev",)),
+    "average_pool2d": _POOL_2D,
+    "average_pool2d_backward": _AVERAGE_POOL_2D_BACKWARD,
     "conv2d_forward": _convolution("A_prev", "W", "b", written=("Z",)),
     "conv2d_backward_data": _convolution("dZ", "W", written=("dA_prev",)),
     "conv2d_backward_weights": _convolution("dZ", "A_prev", written=("dW", "db")),

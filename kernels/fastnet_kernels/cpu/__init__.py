@@ -36,6 +36,10 @@ _MODULES = {
         "tanh",
         "tanh_backward",
     ),
+    "kernels.average_pool": (
+        "average_pool2d",
+        "average_pool2d_backward",
+    ),
     "kernels.batch_norm": (
         "batch_norm",
         "batch_norm_backward",
