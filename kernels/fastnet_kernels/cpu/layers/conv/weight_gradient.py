@@ -12,46 +12,17 @@ from ...codegen.arrays import ON_STACK, numbers_on_stack, vector
 from ...codegen.compiling import inner, routine
 from ...codegen.matrix import Matrix, Rows, moved, unscaled
 from ...codegen.processor import TARGET, VECTOR_BYTES
-from ...gemm.conv_micro_kernels import MR, conv_dot_micro_kernel, conv_micro_kernel
-from ...gemm.dot_and_gemv import largest_of
+from ...gemm.conv_micro_kernels import MR, conv_micro_kernel
 from ...gemm.load_convert import transpose
 from ...gemm.macro_kernel import even_height
 from ...partition import n_blocks
 from ...step.workspace import below, count_of, offset_of, piece_of, units_of
 from . import winograd_gradient
-from .taps import Axis, axes_of, pixels_of_all_taps, pixels_of_tap
+from .dots import Pixels, Span, sum_dots
+from .taps import Axis, Side, axes_of, count_parts, has_inner_pixels, part_of, pixels_of_tap
 
-_DOT_MR, _DOT_NR = TARGET.dot_mr, TARGET.dot_nr
+_DOT_MR = TARGET.dot_mr
 _CHUNK_BYTES, _DOT_BYTES, _LONG_ROW = TARGET.conv_chunk_bytes, TARGET.conv_dot_bytes, TARGET.conv_long_row
-
-
-class Pixels(NamedTuple):
-    """The pixels of one sum: how many, and from one to the next in dZ and in A, down and across."""
-
-    rows: int
-    columns: int
-    dz_down: int
-    dz_across: int
-    a_down: int
-    a_across: int
-
-
-@inner
-def _add_dots(m, n, count, pixels, alpha, dW, dZ, A):
-    """dW (m, n) += alpha * the sums over pixels and `count` samples, a filter of dZ and a channel of A a row."""
-    j = 0
-    while j < n:
-        nr = largest_of(_DOT_NR, n - j)
-        i = 0
-        while i < m:
-            mr = largest_of(_DOT_MR, m - i)
-            conv_dot_micro_kernel(
-                mr, nr, count, pixels.columns, pixels.dz_across, pixels.a_across, pixels.rows, pixels.dz_down,
-                pixels.a_down, alpha, moved(dW, i * dW.row_stride + j), moved(dZ, i * dZ.row_stride),
-                moved(A, j * A.row_stride),
-            )  # fmt: skip
-            i += mr
-        j += nr
 
 
 @inner
@@ -107,34 +78,6 @@ def _add_bias(job, alpha, changed, l, first_row, last_row, pixels):
         changed[plan.layers[l, B_OFFSET] + o] += alpha * total
 
 
-class Part(NamedTuple):
-    """Taps of a row of the window, from `tap` on, for some columns of pixels of the output."""
-
-    tap: int
-    taps: int
-    first: int
-    last: int
-
-
-@inner
-def _count_parts(axis, is_run):
-    return 1 + 2 * axis.window if is_run else axis.window
-
-
-@inner
-def _part_of(axis, is_run, index):
-    """Of a run: all taps, for the pixels that they all meet; and then each tap for what it meets on either side."""
-    if not is_run:
-        first, last = pixels_of_tap(axis, index)
-        return Part(index, 1, first, last)
-    inner_first, inner_last = pixels_of_all_taps(axis)
-    if index == 0:
-        return Part(0, axis.window, inner_first, inner_last)
-    tap = (index - 1) // 2
-    first, last = pixels_of_tap(axis, tap)
-    return Part(tap, 1, first, min(inner_first, last)) if index % 2 else Part(tap, 1, max(first, inner_last), last)
-
-
 class Shape(NamedTuple):
     """A convolution, for its weight gradient."""
 
@@ -145,7 +88,7 @@ class Shape(NamedTuple):
     k: int  # channels of a group before it, and
     n: int  # behind it
     row: int  # numbers of W for a row of the window
-    is_run: int  # whether the taps of a row and their channels lie without a gap
+    takes_all: int  # whether all taps of a row can be taken together, which lie without a gap then
 
 
 @inner
@@ -153,9 +96,9 @@ def _shape_of(plan, l):
     y_axis, x_axis = axes_of(plan.layers[l])
     channels_in = plan.layers[l, N_IN] // (y_axis.extent * x_axis.extent)
     channels = plan.layers[l, N_OUT] // (y_axis.out_extent * x_axis.out_extent)
-    groups, (first, last) = plan.layers[l, GROUPS], pixels_of_all_taps(x_axis)
-    is_run, k = groups == 1 and x_axis.dilation == 1 and last > first, channels_in // groups
-    return Shape(y_axis, x_axis, channels_in, channels, k, channels // groups, x_axis.window * k, is_run)
+    groups = plan.layers[l, GROUPS]
+    takes_all, k = groups == 1 and x_axis.dilation == 1 and has_inner_pixels(x_axis), channels_in // groups
+    return Shape(y_axis, x_axis, channels_in, channels, k, channels // groups, x_axis.window * k, takes_all)
 
 
 class Chunk(NamedTuple):
@@ -170,57 +113,51 @@ class Chunk(NamedTuple):
 
 
 @inner
-def _add_chunk(is_product, job, l, shape, block, chunk, alpha, dW, T, panel_stride):
-    """dW += alpha * the sums of a chunk of a block; as a product dW += the sums, with a filter a column."""
-    y_axis, x_axis, size, count = shape.y_axis, shape.x_axis, job.plan.block_rows, count_of(job, block)
-    dZ, A = units_of(job, l, DZ_OFFSET, block), units_of(job, below(job, l), A_OFFSET, block)
-    width, group = x_axis.out_extent, chunk.first_filter // shape.n
-    across = T.row_stride * size if is_product else shape.channels * size  # from pixel to pixel of dZ
-    a_across = x_axis.stride * shape.channels_in * size
-    a_down = y_axis.stride * x_axis.extent * shape.channels_in * size
+def _add_chunk(job, l, shape, block, chunk, sums, T, panel_stride):
+    """`sums`, with a filter a column, += those of a chunk of a block; T is dZ of the chunk, transposed."""
+    y_axis, x_axis, size = shape.y_axis, shape.x_axis, job.plan.block_rows
+    A, width, group = units_of(job, below(job, l), A_OFFSET, block), x_axis.out_extent, chunk.first_filter // shape.n
+    across, pixel = T.row_stride * size, shape.channels_in * size  # from pixel to pixel of T, and of A
+    down = y_axis.stride * x_axis.extent * pixel
     for tap_y in range(chunk.first_tap, chunk.last_tap):
         first_y, last_y = pixels_of_tap(y_axis, tap_y)
         first_y, last_y = max(first_y, chunk.first_row), min(last_y, chunk.last_row)
         source_y = first_y * y_axis.stride - y_axis.pad + tap_y * y_axis.dilation
-        for index in range(_count_parts(x_axis, shape.is_run)):
-            part = _part_of(x_axis, shape.is_run, index)
+        for index in range(count_parts(x_axis, shape.takes_all)):
+            part = part_of(x_axis, shape.takes_all, index)
             if last_y <= first_y or part.last <= part.first:
                 continue
             source_x = part.first * x_axis.stride - x_axis.pad + part.tap * x_axis.dilation
-            source = moved(A, ((source_y * x_axis.extent + source_x) * shape.channels_in + group * shape.k) * size)
+            pixels = Pixels(
+                last_y - first_y, part.last - part.first, width * across, across, down, x_axis.stride * pixel
+            )
             column = (tap_y - chunk.first_tap) * shape.row + part.tap * shape.k
-            pixels = Pixels(last_y - first_y, part.last - part.first, width * across, across, a_down, a_across)
-            if is_product:
-                place = ((first_y - chunk.first_row) * width + part.first) * across
-                _add_product(
-                    chunk.filters, part.taps * shape.k, count, pixels, panel_stride, moved(dW, column * dW.row_stride),
-                    source, moved(T, place),
-                )  # fmt: skip
-            else:
-                place = (first_y * width + part.first) * across + chunk.first_filter * size
-                _add_dots(
-                    chunk.filters, part.taps * shape.k, count, pixels, alpha, moved(dW, column), moved(dZ, place),
-                    source,
-                )  # fmt: skip
+            _add_product(
+                chunk.filters, part.taps * shape.k, count_of(job, block), pixels, panel_stride,
+                moved(sums, column * sums.row_stride),
+                moved(A, (source_y * x_axis.extent + source_x) * pixel + group * shape.k * size),
+                moved(T, ((first_y - chunk.first_row) * width + part.first) * across),
+            )  # fmt: skip
 
 
 @inner
 def _dots(job, l, shape, piece, alpha, changed):
     """dW of some filters and rows of the window, in dot products: a few filters at a time, which stay in cache."""
-    size, height, stride = job.plan.block_rows, shape.y_axis.out_extent, job.plan.layers[l, LDW]
-    few = _DOT_MR[0]
-    numbers = shape.x_axis.out_extent * (few + shape.x_axis.stride * shape.y_axis.stride * shape.channels_in)
+    size, y_axis, x_axis = job.plan.block_rows, shape.y_axis, shape.x_axis
+    few = shape.channels if shape.k == 1 and shape.n == 1 else _DOT_MR[0]  # a depthwise one's A is as much as its dZ
+    numbers = x_axis.out_extent * (few + x_axis.stride * y_axis.stride * shape.channels_in)
     at_once = max(1, _DOT_BYTES // (numbers * size * changed.itemsize))
+    dW = Matrix(changed, job.plan.layers[l, W_OFFSET], job.plan.layers[l, LDW], 1)
     first_tap, last_tap = piece.first_column // shape.row, piece.last_column // shape.row
     for block in range(n_blocks(job.m, size)):
-        for start in range(0, height, at_once):
-            end, o = min(height, start + at_once), piece.first_row
-            while o < piece.last_row:
-                filters = min(few, piece.last_row - o, shape.n - o % shape.n)
-                w = job.plan.layers[l, W_OFFSET] + o * stride + piece.first_column
-                chunk, dW = Chunk(start, end, o, filters, first_tap, last_tap), Matrix(changed, w, stride, 1)
-                _add_chunk(0, job, l, shape, block, chunk, alpha, dW, dW, 0)
-                o += filters
+        dZ = Side(units_of(job, l, DZ_OFFSET, block), y_axis.out_extent, x_axis.out_extent, shape.channels)
+        A = Side(units_of(job, below(job, l), A_OFFSET, block), y_axis.extent, x_axis.extent, shape.channels_in)
+        for start in range(0, y_axis.out_extent, at_once):
+            end = min(y_axis.out_extent, start + at_once)
+            for o in range(piece.first_row, piece.last_row, few):
+                span = Span(o, min(piece.last_row, o + few), first_tap, last_tap)
+                groups = job.plan.layers[l, GROUPS]
+                sum_dots(y_axis, x_axis, groups, span, start, end, count_of(job, block), alpha, dW, dZ, A)
 
 
 @inner
@@ -248,7 +185,7 @@ def _products(job, scratch, l, shape, piece, alpha, changed):
                 pixels = (end - start) * width
                 _transpose(job, T, panel_stride, dz, last_o - o, pixels, shape.channels, count_of(job, block))
                 chunk = Chunk(start, end, o, last_o - o, first_tap, last_tap)
-                _add_chunk(1, job, l, shape, block, chunk, alpha, sums, T, panel_stride)
+                _add_chunk(job, l, shape, block, chunk, sums, T, panel_stride)
         for i in range(last_o - o):
             target = vector(changed, job.plan.layers[l, W_OFFSET] + (o + i) * stride + piece.first_column, columns)
             for j in range(columns):
