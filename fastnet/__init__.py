@@ -18,6 +18,8 @@ from .callbacks import CSVLogger, EarlyStopping, LearningRateLogger, ModelCheckp
 from .execution.cpu.device import set_num_threads
 from .gradient_check import check_gradients
 from .layers import (
+    GRU,
+    LSTM,
     BatchNorm,
     Conv1D,
     Conv2D,
@@ -27,6 +29,7 @@ from .layers import (
     LayerNorm,
     MaxPool1D,
     MaxPool2D,
+    Recurrent,
     Rescale,
 )
 from .logistic import LogisticRegression
@@ -41,6 +44,8 @@ __version__ = "0.1.0"
 _warn_of_mixture(_Path(__file__).parent)
 
 __all__ = [
+    "GRU",
+    "LSTM",
     "SGD",
     "Adam",
     "AdamW",
@@ -63,6 +68,7 @@ __all__ = [
     "ModelFileError",
     "Network",
     "RMSProp",
+    "Recurrent",
     "Rescale",
     "TableModel",
     "TensorBoard",

@@ -1,9 +1,9 @@
 """What plans are made of: a network's layers with their shapes, how inputs are read, and the loss."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from ..layers import Layer, Node, Rescale, Shape
+from ..layers import Layer, Node, Rescale, Shape, Steps
 from ..layers.input import Input
 from ..layers.stack import nodes_of, rescale_of
 from ..lazy import lazy
@@ -21,7 +21,7 @@ class Graph:
     @classmethod
     def of(cls, layers: Sequence[Layer], shape: Shape, loss: Loss) -> "Graph":
         """Of layers that fit together, for samples of `shape`."""
-        nodes = nodes_of(layers, shape)
+        nodes = [replace(node, layer=node.layer.planned(node.input_shape)) for node in nodes_of(layers, shape)]
         if not nodes[0].layer.reads_samples:
             nodes = [Node(Input(), 0, shape, shape), *nodes]
         return cls(tuple(nodes), rescale_of(layers), loss)
@@ -30,6 +30,12 @@ class Graph:
     def n_outputs(self) -> int:
         """Units of the last layer."""
         return self.nodes[-1].n_out
+
+    @lazy
+    def steps(self) -> int:
+        """Steps of a sequence at each of which there is an output; 1 where a sample has one."""
+        shape = self.nodes[-1].output_shape
+        return shape[0] if isinstance(shape, Steps) else 1
 
     @lazy
     def n_weights(self) -> int:

@@ -1,7 +1,7 @@
 """The layers a network is described with. A file a kind; `base` says what each of them must answer."""
 
 from .activations import ACTIVATIONS
-from .base import Layer, Node, Parameter, Shape
+from .base import Layer, Node, Parameter, Shape, Steps
 from .batch_norm import BatchNorm
 from .conv import Conv1D, Conv2D
 from .dense import Dense
@@ -9,6 +9,7 @@ from .dropout import Dropout
 from .flatten import Flatten
 from .layer_norm import LayerNorm
 from .max_pool import MaxPool1D, MaxPool2D
+from .recurrent import GRU, LSTM, Recurrent
 from .rescale import Rescale
 from .weighted import INITIALISATIONS
 
@@ -21,14 +22,19 @@ KINDS: tuple[type[Layer], ...] = (
     Dropout,
     MaxPool1D,
     MaxPool2D,
+    Recurrent,
+    LSTM,
+    GRU,
     Flatten,
     Rescale,
 )
 
 __all__ = [
     "ACTIVATIONS",
+    "GRU",
     "INITIALISATIONS",
     "KINDS",
+    "LSTM",
     "BatchNorm",
     "Conv1D",
     "Conv2D",
@@ -41,6 +47,8 @@ __all__ = [
     "MaxPool2D",
     "Node",
     "Parameter",
+    "Recurrent",
     "Rescale",
     "Shape",
+    "Steps",
 ]

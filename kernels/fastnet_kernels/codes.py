@@ -5,7 +5,10 @@ from typing import Annotated, NamedTuple
 import numpy as np
 
 # Kinds of layer.
-KINDS = DENSE, BATCH_NORM, LAYER_NORM, DROPOUT, INPUT, MAX_POOL, CONV = range(7)
+KINDS = DENSE, BATCH_NORM, LAYER_NORM, DROPOUT, INPUT, MAX_POOL, CONV, RECURRENT = range(8)
+
+# What a recurrent layer computes at each step: a unit with tanh or ReLU, an LSTM or a GRU.
+TANH_CELL, RELU_CELL, LSTM_CELL, GRU_CELL = range(4)
 
 # Activations. Softmax is for the output layer only; the derivatives of ELU, SOFTPLUS, SILU, GELU and HARD_SILU need Z.
 LINEAR, SIGMOID, TANH, RELU, LEAKY_RELU, SOFTMAX, ELU, HARD_SIGMOID, SOFTPLUS, SILU, GELU, HARD_SILU = range(12)
@@ -32,6 +35,7 @@ COMPONENT_NAMES = {
     INPUT: "first layers that are not dense",
     MAX_POOL: "max pooling",
     CONV: "convolutions",
+    RECURRENT: "recurrent layers",
     RARE_ACTIVATIONS: "rarer activations",
     RARE_LOSSES: "rarer losses, sample weights and label smoothing",
     OPTIMIZERS: "optimizers, clipping and penalties",
@@ -64,7 +68,8 @@ WGRAD_DOT = 1  # in dot products of two units' numbers: small layers
 WGRAD_ROWS = 2  # from the samples' own rows: few samples, or few units of the first layer
 WGRAD_FUSED = 3  # in the data phase, while a block of samples is in cache: a single layer of few units
 WGRAD_TAPS = 4  # of a convolution: in dot products over all pixels that a number of W is multiplied with
-WGRAD_NONE = 5  # there is no dW: of a normalisation gamma and beta have gradients, which are sums of its own
+WGRAD_STEPS = 5  # of a recurrent layer: over all steps as well as samples
+WGRAD_NONE = 6  # there is no dW: of a normalisation gamma and beta have gradients, which are sums of its own
 
 # Columns of Plan.layers. Offsets count elements from the start of their buffer: W, b and the running statistics are in
 # the parameters, all else is in the workspace. Of a normalisation W is gamma, and b beta.
@@ -103,7 +108,12 @@ _OF_LAYER = (
     DILATION_X,
     GROUPS,  # of channels, each of which is convolved by itself
     PRODUCTS,  # multiply-adds of a sample
-) = range(34)
+    CELL,  # of a recurrent layer: TANH_CELL and so on
+    STEPS,  # of a sequence
+    RETURNS_SEQUENCES,  # whether A has the states of all steps, or the last one alone
+    STATES_OFFSET,  # gates and states of all steps, of each block STATES_SIZE numbers a sample
+    STATES_SIZE,
+) = range(39)
 LAYER_COLUMNS = len(_OF_LAYER)
 
 # Columns of Plan.settings, real numbers of a layer.

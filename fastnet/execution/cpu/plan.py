@@ -3,7 +3,7 @@
 import itertools
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from fastnet_kernels import codes
@@ -42,6 +42,8 @@ def _tasks_of(
         return [(l, 0, n_out, 0, 1)]
     if wgrad == codes.WGRAD_TAPS:
         return _tasks_of_window(l, node, target, panel)
+    if wgrad == codes.WGRAD_STEPS:
+        return _tasks_of_steps(l, node, target, panel)
     if wgrad == codes.WGRAD_DOT:
         return [(l, 0, n_in, 0, n_out)]
     if strategy.layout == codes.SAMPLE_MAJOR:
@@ -84,6 +86,27 @@ def _tasks_of_window(l: int, node: Node, target: Target, panel: int) -> list[tup
     return [(l, *piece, 0, filters) for piece in columns]
 
 
+def _scratch_of_steps(node: Node, block_rows: int, target: Target, panel: int, dtype: np.dtype) -> int:
+    """Of a recurrent layer's weight gradient: states or inputs of some steps, transposed, and the sums of a task."""
+    layer: Any = node.layer
+    gates = layer.gates * layer.units
+    steps = min(node.input_shape[0], max(1, target.conv_chunk_bytes // (gates * block_rows * dtype.itemsize)))
+    columns = max(last - first for _, first, last, *_ in _tasks_of_steps(0, node, target, panel))
+    return int(-(-columns // panel) * panel * (steps * block_rows + gates))
+
+
+def _tasks_of_steps(l: int, node: Node, target: Target, panel: int) -> list[tuple[int, int, int, int, int]]:
+    """A recurrent layer's W in pieces of columns, either of the state or of the inputs, which threads share."""
+    layer: Any = node.layer
+    n, (rows, columns) = layer.units, layer.parameters(node.input_shape)[0].shape
+    pieces = [
+        (begin + first, begin + last)
+        for begin, extent in ((0, n), (n, columns - n))
+        for first, last in _shared_pieces(extent, target.panels_at_once * panel, panel, target)
+    ]
+    return [(l, *piece, 0, rows) for piece in pieces]
+
+
 def _is_online(graph: Graph, batch_size: int, strategy: Strategy, target: Target) -> bool:
     """Whether a step is of one sample, of few weights, and of nothing but what is most common."""
     loss, nodes = graph.loss, graph.nodes
@@ -101,7 +124,7 @@ def _is_online(graph: Graph, batch_size: int, strategy: Strategy, target: Target
 def _most_units(nodes: Sequence[Node]) -> int:
     """Units of the widest dense layer, or of the widest that one reads from."""
     dense = [(l, node) for l, node in enumerate(nodes) if node.is_dense]
-    return max(max(node.n_out, node.n_in if l > 0 else 0) for l, node in dense)
+    return max((max(node.n_out, node.n_in if l > 0 else 0) for l, node in dense), default=0)
 
 
 class _Blocks(NamedTuple):
@@ -128,6 +151,8 @@ def _layer_table(
         row[codes.A_OFFSET], row[codes.DZ_OFFSET] = (workspace.take(blocks.samples * n) for _ in range(2))
         row[codes.SAVED_OFFSET] = workspace.take(blocks.samples * n) if layer.saves_z else row[codes.A_OFFSET]
         row[codes.STATISTICS_OFFSET] = workspace.take(layer.statistics_size(n, blocks.samples, blocks.number))
+        row[codes.STATES_SIZE] = layer.states_size(node.input_shape)
+        row[codes.STATES_OFFSET] = workspace.take(blocks.samples * int(row[codes.STATES_SIZE]))
         if strategy.layout == codes.FEATURE_MAJOR and strategy.wgrad[l] in (codes.WGRAD_GEMM, codes.WGRAD_ROWS):
             row[codes.DZ_ROWS_OFFSET] = workspace.take(blocks.stride * n)
         if layer.is_trainable:
@@ -171,6 +196,11 @@ def _chunks(
         target.packed_numbers if any(strategy.packs_w) else 0,
         panel // 2 // target.tail_share * max(node.n_in for node in graph.nodes),
         *(_scratch_of_window(node, blocks.rows, target, panel, dtype) for node in graph.nodes if _has_window(node)),
+        *(
+            _scratch_of_steps(node, blocks.rows, target, panel, dtype)
+            for node in graph.nodes
+            if node.layer.wgrad == codes.WGRAD_STEPS
+        ),
     )
     amx_offset = -(-size // step) * step
     scratch = -(-(amx_offset + target.amx_scratch * uses_amx) // step) * step

@@ -20,6 +20,7 @@ from ...codes import (
     LDW,
     MAX_POOL,
     N_OUT,
+    RECURRENT,
     TASK_LAYER,
     W_OFFSET,
     WGRAD,
@@ -28,7 +29,7 @@ from ...codes import (
 from ..codegen.arrays import vector
 from ..codegen.compiling import inner
 from ..step.workspace import numbers_of
-from . import batch_norm, conv, dense, dropout, input, layer_norm, max_pool
+from . import batch_norm, conv, dense, dropout, input, layer_norm, max_pool, recurrent
 
 
 @inner
@@ -55,6 +56,8 @@ def forward(job, scratch, l, first_block, last_block):
         max_pool.forward(job, l, first_block, last_block)
     elif kind == CONV:
         conv.forward(job, l, first_block, last_block)
+    elif kind == RECURRENT:
+        recurrent.forward(job, l, first_block, last_block)
     elif kind == INPUT:
         input.forward(job, first_block, last_block)
     else:
@@ -77,6 +80,8 @@ def backward(job, scratch, l, first_block, last_block):
         max_pool.backward(job, l, first_block, last_block)
     elif kind == CONV:
         conv.backward(job, l, first_block, last_block)
+    elif kind == RECURRENT:
+        recurrent.backward(job, l, first_block, last_block)
     else:
         _fill_with_nan(job, l - 1, DZ_OFFSET, first_block, last_block)
 
@@ -94,6 +99,8 @@ def weight_gradient(job, scratch, alpha, changed, task):
         layer_norm.weight_gradient(job, alpha, changed, l)
     elif kind == CONV:
         conv.weight_gradient(job, scratch, alpha, changed, task)
+    elif kind == RECURRENT:
+        recurrent.weight_gradient(job, scratch, alpha, changed, task)
     else:
         gradients = vector(changed, job.plan.layers[l, W_OFFSET], job.plan.layers[l, N_OUT])
         gradients[:] = math.nan
@@ -108,6 +115,8 @@ def parameters_of(plan, piece, j):
     l = piece.layer
     if plan.layers[l, KIND] == DENSE or plan.layers[l, KIND] == CONV:
         return dense.parameters_of(plan, piece, j)
+    if plan.layers[l, KIND] == RECURRENT:
+        return recurrent.parameters_of(plan, piece, j)
     return plan.layers[l, W_OFFSET if j < piece.last_row else B_OFFSET], plan.layers[l, N_OUT]
 
 
@@ -122,9 +131,11 @@ def row_stride_of(plan, piece):
 
 @inner
 def keep_derivatives(job, l, first_block, last_block):
-    """What the weight gradient of layer l will need of its dZ in another order."""
+    """What the weight gradient of layer l will need of its dZ: in another order, or of every step."""
     if job.plan.layers[l, KIND] == DENSE:
         dense.keep_derivatives(job, l, first_block, last_block)
+    elif job.plan.layers[l, KIND] == RECURRENT:
+        recurrent.through_time(job, l, first_block, last_block)
 
 
 @inner
