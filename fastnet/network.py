@@ -314,7 +314,7 @@ Rescale possibly first
         """
         if self.task.predicts_numbers or self.loss == "hinge":
             raise ValueError("this network predicts numbers and no probabilities: use predict")
-        return self.task.measurable(self.outputs(X, of_classes=True))
+        return self.task.by_sample(self.task.measurable(self.outputs(X, of_classes=True)))
 
     @property
     def labels(self) -> np.ndarray:

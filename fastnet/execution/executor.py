@@ -211,7 +211,10 @@ class Executor:
         return {slot.name: slot.view(self.gradient_buffer).copy() for slot in self._slots if slot.is_trained}
 
     def outputs(self, X: Any, *, of_classes: bool = False) -> np.ndarray:
-        """The last layer's activations (m, n_L); those `of_classes` may not be NaN, which is none: ValueError."""
+        """The last layer's activations (m, n_L), or (m, t, n_L) at each step of sequences.
+
+        Those `of_classes` may not be NaN, which is none: ValueError.
+        """
         if type(X) is not np.ndarray and is_converted_one_by_one(X, self.dtype) and len(X) > _ROWS_CONVERTED:
             pieces = range(0, len(X), _ROWS_CONVERTED)
             with self.reading():  # all of the same parameters
@@ -234,7 +237,8 @@ class Executor:
                 self._predict_rest(batches, step + 1, outputs)
                 if of_classes:
                     self._refuse_nan(outputs)
-        return outputs
+            shape_of_output = self._graph.nodes[-1].output_shape
+        return outputs if len(shape_of_output) == 1 else outputs.reshape(len(rows), *shape_of_output)
 
     def outputs_of(self, batches: Batches) -> np.ndarray:
         """The last layer's activations (m, n_L) of samples that have been checked and encoded."""

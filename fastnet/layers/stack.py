@@ -7,7 +7,7 @@ import numpy as np
 
 from ..checks import positive_integer
 from . import KINDS
-from .base import Layer, Node, Shape, shown_shape
+from .base import Layer, Node, Shape, Steps, shown_shape
 from .rescale import Rescale
 
 _MOST_EXTENTS, _MOST_FEATURES = 8, 1 << 48  # of a sample
@@ -96,6 +96,15 @@ def nodes_of(layers: Sequence[Layer], shape: Shape) -> list[Node]:
     return found
 
 
+def output_steps(layers: Sequence[Layer], shape: Shape) -> int | None:
+    """At how many steps of a sequence the network answers; None where a sample has one answer.
+
+    Raises ValueError as `nodes_of`.
+    """
+    output = nodes_of(layers, shape)[-1].output_shape
+    return output[0] if isinstance(output, Steps) else None
+
+
 def rescale_of(layers: Sequence[Layer]) -> Rescale:
     """How the inputs are read."""
     return next((layer for layer in layers if isinstance(layer, Rescale)), Rescale(1.0))
@@ -106,6 +115,7 @@ __all__ = [
     "checked_shape",
     "flat_unless_used",
     "nodes_of",
+    "output_steps",
     "output_units",
     "rescale_of",
     "shown_shape",

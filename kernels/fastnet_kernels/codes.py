@@ -227,6 +227,7 @@ class Plan(NamedTuple):
     is_dense: int  # whether all layers are
     splits_tail: int  # whether the tail of the batch may go by itself
     n_targets: int
+    steps: int  # of a sequence, at each of which there is an output and a target; 1 where a sample has one
     batch_size: int  # rows that fit the workspace
     block_rows: int  # samples of a block
     samples_stride: int  # of a row that has a number for each sample
@@ -242,6 +243,8 @@ class Plan(NamedTuple):
     Y: int
     L: int
     scores: int
+    L_step: int  # and of one step
+    scores_step: int
     partials: int
     of_tasks: int
     zeros: int  # as many as a block has rows, which nothing writes to

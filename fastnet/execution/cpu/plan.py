@@ -229,7 +229,7 @@ def make_plan(
     starts = [0, *np.flatnonzero(table[:, codes.BATCH_STATISTICS]).tolist(), len(nodes)]
     chunks = _chunks(graph, strategy, blocks, target, panel, dtype, workspace.step)
 
-    n_inputs, n_first, numbers_of_y = nodes[0].n_in, nodes[0].n_out, n_targets(loss, nodes[-1].n_out)
+    n_inputs, n_first, numbers_of_y = nodes[0].n_in, nodes[0].n_out, n_targets(loss, nodes[-1].n_out, graph.steps)
     is_cached = strategy.inputs == codes.PACKED_CACHED
     keeps_inputs = is_cached or strategy.layout == codes.SAMPLE_MAJOR
     keeps_panels = is_cached and strategy.wgrad[0] == codes.WGRAD_GEMM
@@ -251,6 +251,7 @@ def make_plan(
         splits_tail=int(graph.n_weights >= target.min_tail_network),
         is_dense=int(all(node.is_dense for node in nodes)),
         n_targets=numbers_of_y,
+        steps=graph.steps,
         batch_size=batch_size,
         block_rows=rows,
         samples_stride=blocks.stride,
@@ -266,6 +267,8 @@ def make_plan(
         Y=workspace.take(m * numbers_of_y),
         L=workspace.take(m),
         scores=workspace.take(m),
+        L_step=workspace.take(m if graph.steps > 1 else 0),
+        scores_step=workspace.take(m if graph.steps > 1 else 0),
         partials=workspace.take(partials),
         of_tasks=workspace.take(2 * len(tasks) + 1),
         zeros=workspace.take(rows),
