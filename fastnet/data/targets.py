@@ -65,8 +65,8 @@ class Task(ABC):
             return y
         if y.ndim not in (2, 3) or y.shape[1] != self.steps:
             raise ValueError(
-                f"y has shape {y.shape}: this network answers at each step of a sequence, so give "
-                f"(m, {self.steps}), or (m, {self.steps}, k); for one answer a sequence, let the last recurrent layer return its last state"
+                f"y has shape {y.shape}: this network answers at each step of a sequence, so give (m, {self.steps}) or "
+                f"(m, {self.steps}, k); for one answer a sequence, let the last recurrent layer return its last state"
             )
         return y.reshape(-1, *y.shape[2:])
 

@@ -16,6 +16,14 @@ from .dense import dense_backward, dense_forward
 from .dropout import dropout
 from .layer_norm import layer_norm, layer_norm_backward
 from .max_pool import max_pool2d, max_pool2d_backward
+from .recurrent import (
+    gru_backward,
+    gru_forward,
+    lstm_backward,
+    lstm_forward,
+    recurrent_backward,
+    recurrent_forward,
+)
 
 
 def outputs_of(formula, *inputs, like):
@@ -26,18 +34,20 @@ def outputs_of(formula, *inputs, like):
 
 
 def forward_dense(layer, A_prev, training):
-    """Z (m, n) = A_prev W^T + b, for W (n, n_prev) and b (n,)."""
-    Z = np.empty((len(A_prev), len(layer["b"])), A_prev.dtype)
-    dense_forward(A_prev, layer["W"], layer["b"], Z)
-    return Z, None
+    """Z (m, n) = A_prev W^T + b, for W (n, n_prev) and b (n,); or Z (m, t n), of sequences A_prev (m, t n_prev)."""
+    inputs = A_prev.reshape(-1, layer["W"].shape[1])
+    Z = np.empty((len(inputs), len(layer["b"])), A_prev.dtype)
+    dense_forward(inputs, layer["W"], layer["b"], Z)
+    return Z.reshape(len(A_prev), -1), None
 
 
 def backward_dense(layer, dZ, A_prev, saved):
     """dA_prev (m, n_prev), and dW (n, n_prev) with the derivative of the penalty, db (n,)."""
     W = layer["W"]
-    dW, db, dA_prev = outputs_of(dense_backward, dZ, A_prev, W, like=(W, layer["b"], A_prev))
+    dZ, inputs = dZ.reshape(-1, len(W)), A_prev.reshape(-1, W.shape[1])
+    dW, db, dA_prev = outputs_of(dense_backward, dZ, inputs, W, like=(W, layer["b"], inputs))
     dW += layer.get("l1", 0) * np.sign(W) + layer.get("l2", 0) * W
-    return dA_prev, {"W": dW, "b": db}
+    return dA_prev.reshape(A_prev.shape), {"W": dW, "b": db}
 
 
 def penalty(layer):
@@ -167,6 +177,42 @@ def backward_conv(layer, dZ, A_prev, saved):
     return dA_prev.reshape(A_prev.shape), {"W": dW.reshape(layer["W"].shape), "b": db}
 
 
+def _states(layer, m, dtype):
+    """Room for the states, or cells, of all steps and before the first, which are 0 there, and for the gates."""
+    t, n = layer["input_shape"][0], layer["units"]
+    return np.zeros((m, t + 1, n), dtype), np.zeros((m, t, 4 * n), dtype)
+
+
+def forward_recurrent(layer, A_prev, training):
+    """Z (m, t n) or, of the last step alone, (m, n), of sequences A_prev (m, t n_prev); states and gates are saved."""
+    X, W, b = A_prev.reshape(len(A_prev), *layer["input_shape"]), layer["W"], layer["b"]
+    (h, gates), (c, _) = (_states(layer, len(X), X.dtype) for _ in range(2))
+    if layer["kind"] == "LSTM":
+        lstm_forward(X, W, b, h, c, gates)
+    elif layer["kind"] == "GRU":
+        gru_forward(X, W, b, h, gates)
+    else:
+        recurrent_forward(X, W, b, layer["nonlinearity"], h)
+    Z = h[:, 1:] if layer["return_sequences"] else h[:, -1]
+    return Z.reshape(len(X), -1).copy(), (h, c, gates)
+
+
+def backward_recurrent(layer, dZ, A_prev, saved):
+    """dA_prev (m, t n_prev), and dW with the derivative of the penalty, db."""
+    (h, c, gates), W, b = saved, layer["W"], layer["b"]
+    X = A_prev.reshape(len(A_prev), *layer["input_shape"])
+    dh = np.zeros_like(h[:, 1:])
+    dh[:, slice(None) if layer["return_sequences"] else -1] = dZ.reshape(len(X), *layer["output_shape"])
+    if layer["kind"] == "LSTM":
+        dW, db, dX = outputs_of(lstm_backward, dh, X, W, h, c, gates, like=(W, b, X))
+    elif layer["kind"] == "GRU":
+        dW, db, dX = outputs_of(gru_backward, dh, X, W, h, gates, like=(W, b, X))
+    else:
+        dW, db, dX = outputs_of(recurrent_backward, dh, X, W, layer["nonlinearity"], h, like=(W, b, X))
+    dW += layer.get("l1", 0) * np.sign(W) + layer.get("l2", 0) * W
+    return dX.reshape(A_prev.shape), {"W": dW, "b": db}
+
+
 def forward_rescale(layer, A_prev, training):
     """Z (m, n) = scale A_prev + shift."""
     return layer["scale"] * A_prev + layer["shift"], None
@@ -186,5 +232,8 @@ KINDS = {
     "Dropout": (forward_dropout, backward_dropout),
     "MaxPool1D": (forward_max_pool, backward_max_pool),
     "MaxPool2D": (forward_max_pool, backward_max_pool),
+    "Recurrent": (forward_recurrent, backward_recurrent),
+    "LSTM": (forward_recurrent, backward_recurrent),
+    "GRU": (forward_recurrent, backward_recurrent),
     "Rescale": (forward_rescale, backward_rescale),
 }
