@@ -11,19 +11,25 @@ import numpy as np
 
 from ..checks import positive_integer
 from ..layers import (
+    GRU,
+    LSTM,
     BatchNorm,
     Conv1D,
     Conv2D,
     Dense,
     Dropout,
+    Flatten,
     Layer,
     LayerNorm,
     MaxPool1D,
     MaxPool2D,
     Node,
+    Recurrent,
     Rescale,
     Shape,
+    Steps,
 )
+from ..layers.gates import Gates, joined_gates, split_gates
 from ..layers.stack import nodes_of, rescale_of
 from ..network import Network
 from .assembly import Assembly
@@ -87,9 +93,18 @@ def _linear(reader: _Reader, module: Any) -> None:
     reader.takes(module.in_features)
     arrays, shape = _arrays(W=module.weight, b=module.bias), reader.shape
     assert shape is not None
+    if isinstance(shape, Steps) and not reader.is_flat:
+        reader.assembly.add(Dense, _settings(module, units=module.out_features), arrays)
+        reader.shape = Steps((shape[0], module.out_features))
+        return
     if len(shape) > 1 and not reader.is_flat:
         raise ValueError(f"it gets samples of shape {shape}: put Flatten before it")
-    if len(shape) > 1 and reader.has_channels and module.in_features == math.prod(shape):
+    if (
+        len(shape) > 1
+        and reader.has_channels
+        and not isinstance(shape, Steps)
+        and module.in_features == math.prod(shape)
+    ):
         arrays["W"] = _channels_last(arrays["W"], shape)
     reader.assembly.add(Dense, _settings(module, units=module.out_features), arrays)
     reader.shape = (module.out_features,)
@@ -134,9 +149,45 @@ def _max_pool(reader: _Reader, module: Any) -> None:
     reader.assembly.add(kind, settings)
 
 
+def _recurrent(reader: _Reader, module: Any) -> None:
+    """As many layers as it has, each of which gives the states of all steps; `_states` follows."""
+    kind: Any = {"RNN": Recurrent, "LSTM": LSTM, "GRU": GRU}[type(module).__name__]
+    if module.bidirectional or not module.batch_first or getattr(module, "proj_size", 0):
+        raise ValueError("batch_first=True is supported, without bidirectional and proj_size")
+    if reader.shape is None or len(reader.shape) != 2 or reader.is_flat:
+        raise ValueError("fastnet has to know how many steps samples have: give input_shape=(t, n)")
+    settings = {"units": module.hidden_size, "return_sequences": True}
+    if kind is Recurrent:
+        settings["nonlinearity"] = module.nonlinearity
+    given = list(module.parameters())
+    if not any(each.requires_grad for each in given):
+        settings["trainable"] = False
+    for l in range(module.num_layers):
+        if l and module.dropout:
+            reader.assembly.add(Dropout, {"rate": module.dropout})
+        names = ("weight_ih", "weight_hh", *(("bias_ih", "bias_hh") if module.bias else ()))
+        found = list(_arrays(**{name: getattr(module, f"{name}_l{l}") for name in names}).values())
+        none = np.zeros(len(found[0]), found[0].dtype)
+        reader.assembly.add(kind, dict(settings), joined_gates(kind, Gates(*(found + [none] * 2)[:4])))
+    reader.shape = Steps((reader.shape[0], module.hidden_size))
+
+
+def _states(reader: _Reader, module: Any) -> None:
+    last = reader.assembly.parts[-1] if reader.assembly.parts else None
+    if last is None or last.kind not in (Recurrent, LSTM, GRU) or reader.shape is None:
+        raise ValueError("it stands behind RNN, LSTM or GRU")
+    last.settings["return_sequences"] = module.all_steps
+    if not module.all_steps:
+        reader.shape = reader.shape[1:]
+
+
 def _flatten(reader: _Reader, module: Any) -> None:
     if module.start_dim != 1 or module.end_dim != -1:
         raise ValueError("Flatten(1, -1) is supported, which keeps samples apart")
+    if isinstance(reader.shape, Steps):
+        reader.assembly.add(Flatten, {})
+        reader.shape = (math.prod(reader.shape),)
+        return
     reader.is_flat = True
 
 
@@ -161,6 +212,10 @@ _MODULES: dict[str, Callable[[_Reader, Any], None]] = {
     "Dropout": _dropout,
     "MaxPool1d": _max_pool,
     "MaxPool2d": _max_pool,
+    "RNN": _recurrent,
+    "LSTM": _recurrent,
+    "GRU": _recurrent,
+    "States": _states,
     "Flatten": _flatten,
     "Unflatten": _unflatten,
     "Rescale": _rescale,
@@ -205,7 +260,8 @@ def from_torch(module: Any, *, output: str | None = None, input_shape: int | Seq
     """The network of a `torch.nn.Sequential`, with its weights, in their dtype.
 
     Linear, BatchNorm1d, LayerNorm, Dropout, MaxPool1d and MaxPool2d, and Flatten, also in Sequentials of their own, and
-    the activations that fastnet has. Layers whose parameters need no gradient are frozen.
+    the activations that fastnet has; RNN, LSTM and GRU with `batch_first`, each before what `to_torch` puts behind it.
+    Layers whose parameters need no gradient are frozen.
 
     Parameters
     ----------
@@ -262,12 +318,15 @@ def _parts(module: Any, before: str = "") -> list[tuple[str, Any]]:
 # ---------------------------------------------------------------- and back
 
 _LAYERS: dict[type[Layer], Callable[[Any, Node], Any]] = {
-    Dense: lambda nn, node: nn.Linear(node.n_in, node.n_out),
+    Dense: lambda nn, node: nn.Linear(_n_features(node), _of(node).units),
     BatchNorm: lambda nn, node: nn.BatchNorm1d(node.n_in, eps=_of(node).epsilon, momentum=_of(node).momentum),
     LayerNorm: lambda nn, node: nn.LayerNorm(node.n_in, eps=_of(node).epsilon),
     Dropout: lambda nn, node: nn.Dropout(_of(node).rate),
     Conv1D: lambda nn, node: _convolution("Conv1d")(nn, node),
     Conv2D: lambda nn, node: _convolution("Conv2d")(nn, node),
+    Recurrent: lambda nn, node: _module_of_sequences(nn.RNN, node, nonlinearity=_of(node).nonlinearity),
+    LSTM: lambda nn, node: _module_of_sequences(nn.LSTM, node),
+    GRU: lambda nn, node: _module_of_sequences(nn.GRU, node),
     MaxPool1D: lambda nn, node: nn.MaxPool1d(_of(node).window, _of(node).steps),
     MaxPool2D: lambda nn, node: nn.MaxPool2d(_of(node).window, _of(node).steps),
 }
@@ -298,6 +357,15 @@ def _of(node: Node) -> Any:
     return node.layer
 
 
+def _n_features(node: Node) -> int:
+    """Of a sample, or of a step of a sequence."""
+    return node.input_shape[1] if isinstance(node.input_shape, Steps) else node.n_in
+
+
+def _module_of_sequences(kind: Any, node: Node, **settings: Any) -> Any:
+    return kind(node.input_shape[1], _of(node).units, batch_first=True, **settings)
+
+
 def _convolution(kind: str) -> Callable[[Any, Node], Any]:
     def make(nn: Any, node: Node) -> Any:
         layer = _of(node)
@@ -317,11 +385,17 @@ def _zeros_around(nn: Any, node: Node) -> Any:
     return nn.ConstantPad1d(around, 0.0) if _of(node).axes == 1 else nn.ZeroPad2d(around)
 
 
-def _modules(torch: Any, nodes: Sequence[Node], parameters: dict[str, np.ndarray]) -> Iterator[Any]:
-    """Those of each layer, and what brings samples into shape between them."""
+def _modules(torch: Any, states: Any, nodes: Sequence[Node], parameters: dict[str, np.ndarray]) -> Iterator[Any]:
+    """Those of each layer, and what brings samples into shape between them; `states` makes what follows an LSTM."""
     shape = nodes[0].input_shape
     are_signals = any(getattr(node.layer, "axes", 0) == 1 for node in nodes)
-    if len(shape) == 2 and not are_signals:
+    are_sequences = any(isinstance(node.layer, Recurrent | LSTM | GRU) for node in nodes)
+    if are_sequences and any(hasattr(node.layer, "axes") for node in nodes):
+        raise ValueError(
+            "PyTorch has signals (m, c, t) for convolutions and pooling, and sequences (m, t, c) for recurrent layers: "
+            "networks of both cannot be taken there"
+        )
+    if len(shape) == 2 and not are_signals and not are_sequences:
         yield torch.nn.Unflatten(1, (1, shape[0]))
     made = shape
     for node in nodes:
@@ -331,7 +405,8 @@ def _modules(torch: Any, nodes: Sequence[Node], parameters: dict[str, np.ndarray
         arrays = {
             each.name: parameters[f"{each.name}{node.number}"] for each in node.layer.parameters(node.input_shape)
         }
-        if len(shape) > 1 and (type(node.layer) is Dense or len(node.input_shape) == 1):
+        is_flattened = len(node.input_shape) == 1 or type(node.layer) is Dense
+        if len(shape) > 1 and is_flattened and not isinstance(node.input_shape, Steps):
             yield torch.nn.Flatten()
             has_channels = len(shape) == 3 or are_signals
             if has_channels and type(node.layer) is not Dense:
@@ -339,16 +414,22 @@ def _modules(torch: Any, nodes: Sequence[Node], parameters: dict[str, np.ndarray
                     f"{node.layer!r} takes the numbers of images in an order that PyTorch does not have: put it before "
                     "Flatten, or behind Dense"
                 )
-            arrays["W"] = _channels_first(arrays["W"], shape) if has_channels else arrays["W"]
+            if has_channels:
+                arrays["W"] = _channels_first(arrays["W"], shape)
         if isinstance(node.layer, Conv1D | Conv2D):
             arrays["W"] = np.moveaxis(arrays["W"], -1, 1)
             yield _zeros_around(torch.nn, node)
+        if isinstance(node.layer, Recurrent | LSTM | GRU):
+            parts = split_gates(node.layer, arrays["W"], arrays["b"])
+            arrays = dict(zip(("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"), parts, strict=True))
         for name, array in arrays.items():
-            tensor = getattr(module, _TORCH_NAMES[name])
+            tensor = getattr(module, _TORCH_NAMES.get(name, name))
             tensor.data = torch.from_numpy(np.ascontiguousarray(array))
             if name not in ("mean", "variance"):
                 tensor.requires_grad_(node.layer.is_trainable)
         yield module
+        if isinstance(node.layer, Recurrent | LSTM | GRU):
+            yield states(node.layer.return_sequences)
         if node.layer.activation_name != "linear":
             yield _TORCH_ACTIVATIONS[node.layer.activation_name](torch.nn, node.layer)
 
@@ -360,7 +441,8 @@ def to_torch(network: Network) -> Any:
     mode: call `train()` to go on training. It gives what `network.outputs` does, probabilities of softmax for one;
     PyTorch's CrossEntropyLoss wants logits, as of `module[:-1]`. Frozen layers need no gradients; penalties,
     initialisations, loss and labels stay behind. Where the network pools images (m, h, w, c) or signals (m, t, c), the
-    module takes (m, c, h, w) and (m, c, t), as is usual there; images (m, h, w) are the same in both.
+    module takes (m, c, h, w) and (m, c, t), as is usual there; images (m, h, w) are the same in both, and so are
+    sequences (m, t, n) of recurrent layers.
 
     Raises
     ------
@@ -389,6 +471,7 @@ def to_torch(network: Network) -> Any:
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError("to_torch needs PyTorch: pip install 'fastnet-numba[torch]'", name="torch") from error
     from .torch_modules import Rescale as RescaleModule
+    from .torch_modules import States
 
     network.require_parameters()
     with network.reading():
@@ -397,4 +480,4 @@ def to_torch(network: Network) -> Any:
     assert shape is not None
     rescale = rescale_of(layers)
     first = [RescaleModule(rescale.scale, rescale.shift)] if rescale in layers else []
-    return torch.nn.Sequential(*first, *_modules(torch, nodes_of(layers, shape), parameters)).eval()
+    return torch.nn.Sequential(*first, *_modules(torch, States, nodes_of(layers, shape), parameters)).eval()
