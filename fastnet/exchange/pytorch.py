@@ -18,6 +18,7 @@ from ..layers import (
     Conv2D,
     Dense,
     Dropout,
+    Embedding,
     Flatten,
     Layer,
     LayerNorm,
@@ -149,6 +150,19 @@ def _max_pool(reader: _Reader, module: Any) -> None:
     reader.assembly.add(kind, settings)
 
 
+def _embedding(reader: _Reader, module: Any) -> None:
+    reader.require_first()
+    if module.padding_idx is not None or module.max_norm is not None or module.scale_grad_by_freq:
+        raise ValueError("padding_idx, max_norm and scale_grad_by_freq are not supported")
+    if reader.shape is None or len(reader.shape) != 1:
+        raise ValueError("fastnet has to know how many steps samples have: give input_shape=(t,)")
+    settings = {"vocabulary": module.num_embeddings, "units": module.embedding_dim}
+    if not module.weight.requires_grad:
+        settings["trainable"] = False
+    reader.assembly.add(Embedding, settings, _arrays(W=module.weight))
+    reader.shape = Steps((reader.shape[0], module.embedding_dim))
+
+
 def _recurrent(reader: _Reader, module: Any) -> None:
     """As many layers as it has, each of which gives the states of all steps; `_states` follows."""
     kind: Any = {"RNN": Recurrent, "LSTM": LSTM, "GRU": GRU}[type(module).__name__]
@@ -212,6 +226,7 @@ _MODULES: dict[str, Callable[[_Reader, Any], None]] = {
     "Dropout": _dropout,
     "MaxPool1d": _max_pool,
     "MaxPool2d": _max_pool,
+    "Embedding": _embedding,
     "RNN": _recurrent,
     "LSTM": _recurrent,
     "GRU": _recurrent,
@@ -260,8 +275,8 @@ def from_torch(module: Any, *, output: str | None = None, input_shape: int | Seq
     """The network of a `torch.nn.Sequential`, with its weights, in their dtype.
 
     Linear, BatchNorm1d, LayerNorm, Dropout, MaxPool1d and MaxPool2d, and Flatten, also in Sequentials of their own, and
-    the activations that fastnet has; RNN, LSTM and GRU with `batch_first`, each before what `to_torch` puts behind it.
-    Layers whose parameters need no gradient are frozen.
+    the activations that fastnet has; Embedding, and RNN, LSTM and GRU with `batch_first`, before what `to_torch` puts
+    behind them. Layers whose parameters need no gradient are frozen.
 
     Parameters
     ----------
@@ -324,6 +339,7 @@ _LAYERS: dict[type[Layer], Callable[[Any, Node], Any]] = {
     Dropout: lambda nn, node: nn.Dropout(_of(node).rate),
     Conv1D: lambda nn, node: _convolution("Conv1d")(nn, node),
     Conv2D: lambda nn, node: _convolution("Conv2d")(nn, node),
+    Embedding: lambda nn, node: nn.Embedding(_of(node).vocabulary, _of(node).units),
     Recurrent: lambda nn, node: _module_of_sequences(nn.RNN, node, nonlinearity=_of(node).nonlinearity),
     LSTM: lambda nn, node: _module_of_sequences(nn.LSTM, node),
     GRU: lambda nn, node: _module_of_sequences(nn.GRU, node),

@@ -13,7 +13,7 @@ from ..layers import Layer
 from .cpu.device import CPU
 from .device import Device
 
-_ONLY_ON_CPU = (codes.CONV, codes.RECURRENT)
+_ONLY_ON_CPU = (codes.CONV, codes.RECURRENT, codes.EMBEDDING)
 
 
 def device_for(name: str, dtype: np.dtype, layers: Sequence[Layer] = ()) -> Device:

@@ -146,8 +146,12 @@ class Executor:
     def as_batches(
         self, rows: np.ndarray, Y: np.ndarray, batch_size: int | None, weights: np.ndarray | None = None
     ) -> Batches:
-        """Rows of `samples`, Y of `targets` and weights (empty: all 1), for the program."""
+        """Rows of `samples`, Y of `targets` and weights (empty: all 1), for the program.
+
+        ValueError for samples that the first layer cannot take.
+        """
         m = len(rows)
+        self.layers[0].check_samples(rows)
         size = m if batch_size is None else min(batch_size, m)
         if weights is None:
             weights = self.device.nothing

@@ -6,6 +6,7 @@ from .batch_norm import BatchNorm
 from .conv import Conv1D, Conv2D
 from .dense import Dense
 from .dropout import Dropout
+from .embedding import Embedding
 from .flatten import Flatten
 from .layer_norm import LayerNorm
 from .max_pool import MaxPool1D, MaxPool2D
@@ -22,6 +23,7 @@ KINDS: tuple[type[Layer], ...] = (
     Dropout,
     MaxPool1D,
     MaxPool2D,
+    Embedding,
     Recurrent,
     LSTM,
     GRU,
@@ -40,6 +42,7 @@ __all__ = [
     "Conv2D",
     "Dense",
     "Dropout",
+    "Embedding",
     "Flatten",
     "Layer",
     "LayerNorm",

@@ -66,6 +66,9 @@ class Layer:
         """Numbers of the workspace for what it measures of a mini-batch, in so many blocks of samples."""
         return 0
 
+    def check_samples(self, rows: np.ndarray) -> None:
+        """ValueError for samples (m, n), of which it is the first layer, that it cannot take."""
+
     def states_size(self, shape: Shape) -> int:
         """Numbers of the workspace for what it keeps of each step of a sample of `shape`."""
         return 0

@@ -5,7 +5,7 @@ from typing import Annotated, NamedTuple
 import numpy as np
 
 # Kinds of layer.
-KINDS = DENSE, BATCH_NORM, LAYER_NORM, DROPOUT, INPUT, MAX_POOL, CONV, RECURRENT = range(8)
+KINDS = DENSE, BATCH_NORM, LAYER_NORM, DROPOUT, INPUT, MAX_POOL, CONV, RECURRENT, EMBEDDING = range(9)
 
 # What a recurrent layer computes at each step: a unit with tanh or ReLU, an LSTM or a GRU.
 TANH_CELL, RELU_CELL, LSTM_CELL, GRU_CELL = range(4)
@@ -36,6 +36,7 @@ COMPONENT_NAMES = {
     MAX_POOL: "max pooling",
     CONV: "convolutions",
     RECURRENT: "recurrent layers",
+    EMBEDDING: "embeddings",
     RARE_ACTIVATIONS: "rarer activations",
     RARE_LOSSES: "rarer losses, sample weights and label smoothing",
     OPTIMIZERS: "optimizers, clipping and penalties",
@@ -69,7 +70,8 @@ WGRAD_ROWS = 2  # from the samples' own rows: few samples, or few units of the f
 WGRAD_FUSED = 3  # in the data phase, while a block of samples is in cache: a single layer of few units
 WGRAD_TAPS = 4  # of a convolution: in dot products over all pixels that a number of W is multiplied with
 WGRAD_STEPS = 5  # of a recurrent layer: over all steps as well as samples
-WGRAD_NONE = 6  # there is no dW: of a normalisation gamma and beta have gradients, which are sums of its own
+WGRAD_LOOKUP = 6  # of an embedding: of the rows of W that occur
+WGRAD_NONE = 7  # there is no dW: of a normalisation gamma and beta have gradients, which are sums of its own
 
 # Columns of Plan.layers. Offsets count elements from the start of their buffer: W, b and the running statistics are in
 # the parameters, all else is in the workspace. Of a normalisation W is gamma, and b beta.
@@ -113,7 +115,8 @@ _OF_LAYER = (
     RETURNS_SEQUENCES,  # whether A has the states of all steps, or the last one alone
     STATES_OFFSET,  # gates and states of all steps, of each block STATES_SIZE numbers a sample
     STATES_SIZE,
-) = range(39)
+    VOCABULARY,  # of an embedding, rows of W
+) = range(40)
 LAYER_COLUMNS = len(_OF_LAYER)
 
 # Columns of Plan.settings, real numbers of a layer.

@@ -44,6 +44,9 @@ def _tasks_of(
         return _tasks_of_window(l, node, target, panel)
     if wgrad == codes.WGRAD_STEPS:
         return _tasks_of_steps(l, node, target, panel)
+    if wgrad == codes.WGRAD_LOOKUP:
+        rows, columns = node.layer.parameters(node.input_shape)[0].shape
+        return [(l, *piece, 0, rows) for piece in _even_pieces(columns, target.balanced_threads, panel // 2)]
     if wgrad == codes.WGRAD_DOT:
         return [(l, 0, n_in, 0, n_out)]
     if strategy.layout == codes.SAMPLE_MAJOR:
@@ -194,6 +197,7 @@ def _chunks(
         features * blocks.rows if strategy.inputs == codes.UNPACKED else 0,
         columns * samples,
         target.packed_numbers if any(strategy.packs_w) else 0,
+        (panel // 2) ** 2 if codes.WGRAD_LOOKUP in strategy.wgrad else 0,
         panel // 2 // target.tail_share * max(node.n_in for node in graph.nodes),
         *(_scratch_of_window(node, blocks.rows, target, panel, dtype) for node in graph.nodes if _has_window(node)),
         *(

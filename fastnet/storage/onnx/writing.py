@@ -19,6 +19,7 @@ from ...layers import (
     Conv2D,
     Dense,
     Dropout,
+    Embedding,
     Layer,
     LayerNorm,
     MaxPool1D,
@@ -44,6 +45,7 @@ class Graph:
 
     def __init__(self, onnx: Any, current: str = "X") -> None:
         self.helper, self.from_array = onnx.helper, onnx.numpy_helper.from_array
+        self.int64 = onnx.TensorProto.INT64
         self.nodes: list[Any] = []
         self.constants: list[Any] = []
         self.current = current
@@ -123,6 +125,10 @@ def _dense(graph: Graph, given: _Given, names: dict[str, str]) -> None:
         graph.reshape(given.node.output_shape)
 
 
+def _embedding(graph: Graph, given: _Given, names: dict[str, str]) -> None:
+    graph.add("Gather", of=[names["W"], graph.add("Cast", to=graph.int64)])
+
+
 # The order of gates there, and what is to be said of each kind besides.
 _CELLS: dict[type[Layer], tuple[str, list[int], dict[str, Any]]] = {
     Recurrent: ("RNN", [0], {}),
@@ -199,6 +205,7 @@ _LAYERS: dict[type[Layer], Callable[[Graph, _Given, dict[str, str]], object]] = 
     Dropout: _dropout,
     Conv1D: _conv,
     Conv2D: _conv,
+    Embedding: _embedding,
     Recurrent: _recurrent,
     LSTM: _recurrent,
     GRU: _recurrent,

@@ -177,6 +177,19 @@ def backward_conv(layer, dZ, A_prev, saved):
     return dA_prev.reshape(A_prev.shape), {"W": dW.reshape(layer["W"].shape), "b": db}
 
 
+def forward_embedding(layer, A_prev, training):
+    """Z (m, t n): for each of the t whole numbers of a sample its row of W (vocabulary, n)."""
+    return layer["W"][A_prev.astype(np.int64)].reshape(len(A_prev), -1), None
+
+
+def backward_embedding(layer, dZ, A_prev, saved):
+    """dW with the derivative of the penalty: each row adds up what comes to it. Numbers have no derivative."""
+    W = layer["W"]
+    dW = layer.get("l1", 0) * np.sign(W) + layer.get("l2", 0) * W
+    np.add.at(dW, A_prev.astype(np.int64), dZ.reshape(*A_prev.shape, -1))
+    return np.zeros_like(A_prev), {"W": dW}
+
+
 def _states(layer, m, dtype):
     """Room for the states, or cells, of all steps and before the first, which are 0 there, and for the gates."""
     t, n = layer["input_shape"][0], layer["units"]
@@ -232,6 +245,7 @@ KINDS = {
     "Dropout": (forward_dropout, backward_dropout),
     "MaxPool1D": (forward_max_pool, backward_max_pool),
     "MaxPool2D": (forward_max_pool, backward_max_pool),
+    "Embedding": (forward_embedding, backward_embedding),
     "Recurrent": (forward_recurrent, backward_recurrent),
     "LSTM": (forward_recurrent, backward_recurrent),
     "GRU": (forward_recurrent, backward_recurrent),

@@ -14,6 +14,7 @@ from ...codes import (
     DENSE,
     DROPOUT,
     DZ_OFFSET,
+    EMBEDDING,
     INPUT,
     KIND,
     LAYER_NORM,
@@ -29,7 +30,7 @@ from ...codes import (
 from ..codegen.arrays import vector
 from ..codegen.compiling import inner
 from ..step.workspace import numbers_of
-from . import batch_norm, conv, dense, dropout, input, layer_norm, max_pool, recurrent
+from . import batch_norm, conv, dense, dropout, embedding, input, layer_norm, max_pool, recurrent
 
 
 @inner
@@ -58,6 +59,8 @@ def forward(job, scratch, l, first_block, last_block):
         conv.forward(job, l, first_block, last_block)
     elif kind == RECURRENT:
         recurrent.forward(job, l, first_block, last_block)
+    elif kind == EMBEDDING:
+        embedding.forward(job, l, first_block, last_block)
     elif kind == INPUT:
         input.forward(job, first_block, last_block)
     else:
@@ -101,6 +104,8 @@ def weight_gradient(job, scratch, alpha, changed, task):
         conv.weight_gradient(job, scratch, alpha, changed, task)
     elif kind == RECURRENT:
         recurrent.weight_gradient(job, scratch, alpha, changed, task)
+    elif kind == EMBEDDING:
+        embedding.weight_gradient(job, scratch, alpha, changed, task)
     else:
         gradients = vector(changed, job.plan.layers[l, W_OFFSET], job.plan.layers[l, N_OUT])
         gradients[:] = math.nan
@@ -117,6 +122,8 @@ def parameters_of(plan, piece, j):
         return dense.parameters_of(plan, piece, j)
     if plan.layers[l, KIND] == RECURRENT:
         return recurrent.parameters_of(plan, piece, j)
+    if plan.layers[l, KIND] == EMBEDDING:
+        return embedding.parameters_of(plan, piece, j)
     return plan.layers[l, W_OFFSET if j < piece.last_row else B_OFFSET], plan.layers[l, N_OUT]
 
 
