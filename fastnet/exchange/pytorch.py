@@ -166,11 +166,11 @@ def _embedding(reader: _Reader, module: Any) -> None:
 def _recurrent(reader: _Reader, module: Any) -> None:
     """As many layers as it has, each of which gives the states of all steps; `_states` follows."""
     kind: Any = {"RNN": Recurrent, "LSTM": LSTM, "GRU": GRU}[type(module).__name__]
-    if module.bidirectional or not module.batch_first or getattr(module, "proj_size", 0):
-        raise ValueError("batch_first=True is supported, without bidirectional and proj_size")
+    if not module.batch_first or getattr(module, "proj_size", 0) > 0:
+        raise ValueError("batch_first=True is supported, without proj_size")
     if reader.shape is None or len(reader.shape) != 2 or reader.is_flat:
         raise ValueError("fastnet has to know how many steps samples have: give input_shape=(t, n)")
-    settings = {"units": module.hidden_size, "return_sequences": True}
+    settings = {"units": module.hidden_size, "return_sequences": True, "bidirectional": module.bidirectional}
     if kind is Recurrent:
         settings["nonlinearity"] = module.nonlinearity
     given = list(module.parameters())
@@ -179,11 +179,17 @@ def _recurrent(reader: _Reader, module: Any) -> None:
     for l in range(module.num_layers):
         if l and module.dropout:
             reader.assembly.add(Dropout, {"rate": module.dropout})
-        names = ("weight_ih", "weight_hh", *(("bias_ih", "bias_hh") if module.bias else ()))
-        found = list(_arrays(**{name: getattr(module, f"{name}_l{l}") for name in names}).values())
-        none = np.zeros(len(found[0]), found[0].dtype)
-        reader.assembly.add(kind, dict(settings), joined_gates(kind, Gates(*(found + [none] * 2)[:4])))
-    reader.shape = Steps((reader.shape[0], module.hidden_size))
+        directions = [_gates(module, f"_l{l}{direction}") for direction in ("", "_reverse")[: 1 + module.bidirectional]]
+        reader.assembly.add(kind, dict(settings), joined_gates(kind, directions))
+    reader.shape = Steps((reader.shape[0], (1 + module.bidirectional) * module.hidden_size))
+
+
+def _gates(module: Any, place: str) -> Gates:
+    """Parameters of one layer and direction, by the end of their names."""
+    names = ("weight_ih", "weight_hh", *(("bias_ih", "bias_hh") if module.bias else ()))
+    found = list(_arrays(**{name: getattr(module, name + place) for name in names}).values())
+    none = np.zeros(len(found[0]), found[0].dtype)
+    return Gates(*(found + [none] * 2)[:4])
 
 
 def _states(reader: _Reader, module: Any) -> None:
@@ -379,7 +385,8 @@ def _n_features(node: Node) -> int:
 
 
 def _module_of_sequences(kind: Any, node: Node, **settings: Any) -> Any:
-    return kind(node.input_shape[1], _of(node).units, batch_first=True, **settings)
+    settings |= {"batch_first": True, "bidirectional": _of(node).bidirectional}
+    return kind(node.input_shape[1], _of(node).units, **settings)
 
 
 def _convolution(kind: str) -> Callable[[Any, Node], Any]:
@@ -436,8 +443,12 @@ def _modules(torch: Any, states: Any, nodes: Sequence[Node], parameters: dict[st
             arrays["W"] = np.moveaxis(arrays["W"], -1, 1)
             yield _zeros_around(torch.nn, node)
         if isinstance(node.layer, Recurrent | LSTM | GRU):
-            parts = split_gates(node.layer, arrays["W"], arrays["b"])
-            arrays = dict(zip(("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"), parts, strict=True))
+            directions = split_gates(node.layer, arrays["W"], arrays["b"])
+            arrays = {
+                f"{name}_l0{direction}": part
+                for direction, parts in zip(("", "_reverse"), directions, strict=False)
+                for name, part in zip(("weight_ih", "weight_hh", "bias_ih", "bias_hh"), parts, strict=True)
+            }
         for name, array in arrays.items():
             tensor = getattr(module, _TORCH_NAMES.get(name, name))
             tensor.data = torch.from_numpy(np.ascontiguousarray(array))
@@ -445,7 +456,7 @@ def _modules(torch: Any, states: Any, nodes: Sequence[Node], parameters: dict[st
                 tensor.requires_grad_(node.layer.is_trainable)
         yield module
         if isinstance(node.layer, Recurrent | LSTM | GRU):
-            yield states(node.layer.return_sequences)
+            yield states(node.layer.return_sequences, node.layer.directions)
         if node.layer.activation_name != "linear":
             yield _TORCH_ACTIVATIONS[node.layer.activation_name](torch.nn, node.layer)
 

@@ -29,6 +29,12 @@ class _Recurrent(PenalisedLayer):
 
     units: int
     return_sequences: bool
+    bidirectional: bool
+
+    @property
+    def directions(self) -> int:
+        """In how many directions it reads a sequence."""
+        return 2 if self.bidirectional else 1
 
     @property
     def cell(self) -> int:
@@ -39,6 +45,7 @@ class _Recurrent(PenalisedLayer):
         """Check the fields that all of them have; ValueError or TypeError says which is wrong."""
         self._set_checked(units=positive_integer("units", self.units))
         flag("return_sequences", self.return_sequences)
+        flag("bidirectional", self.bidirectional)
         self.check_penalties()
 
     def output_shape(self, shape: Shape) -> Shape:
@@ -47,19 +54,24 @@ class _Recurrent(PenalisedLayer):
                 f"it takes sequences (m, t, n), and gets {shown_shape(shape)}: give samples of t steps of n numbers, "
                 "X.reshape(m, t, 1) of a series, and return_sequences=True to a recurrent layer below"
             )
-        return Steps((shape[0], self.units)) if self.return_sequences else (self.units,)
+        n = self.directions * self.units
+        return Steps((shape[0], n)) if self.return_sequences else (n,)
 
     def parameters(self, shape: Shape) -> list[Parameter]:
         n, n_prev = self.units, shape[1]
-        rows = self.weight_gates * n
+        rows = self.directions * self.weight_gates * n
 
         def draw_weights(rng: np.random.Generator) -> np.ndarray:
-            of_state = np.vstack([_orthogonal(rng, n) for _ in range(self.weight_gates)])
+            of_state = np.vstack([_orthogonal(rng, n) for _ in range(rows // n)])
             return np.hstack([of_state, rng.standard_normal((rows, n_prev)) * math.sqrt(1 / n_prev)])
 
         W = Parameter("W", (rows, n + n_prev), codes.W_OFFSET, is_trained=self.trainable, draw=draw_weights)
         b = Parameter(
-            "b", (self.gates * n,), codes.B_OFFSET, is_trained=self.trainable, draw=lambda _: self._first_biases()
+            "b",
+            (self.directions * self.gates * n,),
+            codes.B_OFFSET,
+            is_trained=self.trainable,
+            draw=lambda _: np.tile(self._first_biases(), self.directions),
         )
         return [W, b]
 
@@ -74,16 +86,18 @@ class _Recurrent(PenalisedLayer):
         their tanh, and dc."""
         of_states = 0 if self.return_sequences else 1
         of_cells = 2 if self.cell == codes.LSTM_CELL else 0
-        return self.units * (shape[0] * (self.gates + of_states + of_cells) + 2 + of_cells)
+        return self.directions * self.units * (shape[0] * (self.gates + of_states + of_cells) + 2 + of_cells)
 
     def describe(self, row: np.ndarray, settings: np.ndarray, shape: Shape) -> None:
         super().describe(row, settings, shape)
         row[codes.CELL], row[codes.STEPS] = self.cell, shape[0]
-        row[codes.RETURNS_SEQUENCES] = self.return_sequences
+        row[codes.RETURNS_SEQUENCES], row[codes.DIRECTIONS] = self.return_sequences, self.directions
 
     def shown_settings(self) -> str:
         kept = "all steps" if self.return_sequences else "last step"
-        return ", ".join([*self._shown_cell(), kept, *self.shown_penalties()])
+        return ", ".join(
+            [*self._shown_cell(), kept, *["both directions"] * self.bidirectional, *self.shown_penalties()]
+        )
 
     def _shown_cell(self) -> list[str]:
         return []
@@ -110,6 +124,9 @@ class Recurrent(_Recurrent):
     return_sequences : bool
         Whether the states of all steps are the output, (m, t, n), or the last one, (m, n). Layers behind a sequence
         work at each of its steps, `Dense` too; `Flatten` makes features of it.
+    bidirectional : bool
+        Whether sequences are read from their ends as well, by W and b of their own (Schuster and Paliwal, 1997): these
+        stand below the others, and the output has 2 n numbers, at each step or of the last step of either direction.
     l1, l2 : float
         Add l1 sum |W| + l2 / 2 sum W^2 to the cost, at least 0.
     trainable : bool
@@ -137,6 +154,7 @@ class Recurrent(_Recurrent):
     units: int
     nonlinearity: str = "tanh"
     return_sequences: bool = False
+    bidirectional: bool = False
     l1: float = 0.0
     l2: float = 0.0
     trainable: bool = True
@@ -171,7 +189,7 @@ class LSTM(_Recurrent):
     units : int
         Numbers n of the state h: W is (4 n, n + n_prev), rows for i, f, g and o, columns for state and inputs; b is
         (4 n,).
-    return_sequences, l1, l2, trainable
+    return_sequences, bidirectional, l1, l2, trainable
         As of `Recurrent`.
 
     Raises
@@ -197,6 +215,7 @@ class LSTM(_Recurrent):
 
     units: int
     return_sequences: bool = False
+    bidirectional: bool = False
     l1: float = 0.0
     l2: float = 0.0
     trainable: bool = True
@@ -230,7 +249,7 @@ class GRU(_Recurrent):
     units : int
         Numbers n of the state h: W is (3 n, n + n_prev), rows for r, z and the candidate n, columns for state and
         inputs; b is (4 n,), of r, z, n and nh.
-    return_sequences, l1, l2, trainable
+    return_sequences, bidirectional, l1, l2, trainable
         As of `Recurrent`.
 
     Raises
@@ -254,6 +273,7 @@ class GRU(_Recurrent):
 
     units: int
     return_sequences: bool = False
+    bidirectional: bool = False
     l1: float = 0.0
     l2: float = 0.0
     trainable: bool = True

@@ -112,11 +112,13 @@ _OF_LAYER = (
     PRODUCTS,  # multiply-adds of a sample
     CELL,  # of a recurrent layer: TANH_CELL and so on
     STEPS,  # of a sequence
+    DIRECTIONS,  # two where sequences are read from their ends, too
     RETURNS_SEQUENCES,  # whether A has the states of all steps, or the last one alone
     STATES_OFFSET,  # gates and states of all steps, of each block STATES_SIZE numbers a sample
     STATES_SIZE,
+    STATES_COLUMN,  # where its state begins in those that samples are given for a prediction, and take along
     VOCABULARY,  # of an embedding, rows of W
-) = range(40)
+) = range(42)
 LAYER_COLUMNS = len(_OF_LAYER)
 
 # Columns of Plan.settings, real numbers of a layer.

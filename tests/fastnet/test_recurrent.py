@@ -24,7 +24,11 @@ def drawn(seed):
         )
     answers_each_step = rng.random() < 0.4
     layers = [
-        dataclasses.replace(layer, return_sequences=bool(answers_each_step or place < len(layers)))
+        dataclasses.replace(
+            layer,
+            return_sequences=bool(answers_each_step or place < len(layers)),
+            bidirectional=bool(rng.random() < 0.4),
+        )
         for place, layer in enumerate(layers, start=1)
     ]
     m = int(rng.integers(1, 101)) if rng.random() < 0.4 else int(rng.integers(1, 20))
@@ -35,20 +39,40 @@ def torch_module(torch, layer, n_prev, parameters, number):
     """PyTorch's module with the parameters of layer `number`, in float64."""
     kind = {fn.Recurrent: torch.nn.RNN, fn.LSTM: torch.nn.LSTM, fn.GRU: torch.nn.GRU}[type(layer)]
     more = {"nonlinearity": layer.nonlinearity} if kind is torch.nn.RNN else {}
+    more["bidirectional"] = layer.bidirectional
     module = kind(n_prev, layer.units, batch_first=True, dtype=torch.float64, **more)
     W, b = (parameters[f"{name}{number}"].astype(np.float64) for name in "Wb")
-    for name, part in zip(("weight_ih", "weight_hh", "bias_ih", "bias_hh"), split_gates(layer, W, b), strict=True):
-        getattr(module, f"{name}_l0").data = torch.tensor(part.copy())
+    for direction, parts in zip(("", "_reverse"), split_gates(layer, W, b), strict=False):
+        for name, part in zip(("weight_ih", "weight_hh", "bias_ih", "bias_hh"), parts, strict=True):
+            getattr(module, f"{name}_l0{direction}").data = torch.tensor(part.copy())
     return module
+
+
+def torch_states(layer, given):
+    """What PyTorch's module gives as the layer's output: all states, or the last of each direction."""
+    states, n = given[0], layer.units
+    if layer.return_sequences:
+        return states
+    return torch_cat([states[:, -1, :n], states[:, 0, n:]]) if layer.bidirectional else states[:, -1]
+
+
+def torch_cat(parts):
+    import torch
+
+    return torch.cat(parts, dim=1)
 
 
 def torch_gradients(layer, module):
     """dW and db of a layer, from those of PyTorch's module."""
-    dW = np.hstack([module.weight_hh_l0.grad.numpy(), module.weight_ih_l0.grad.numpy()])
-    db = [module.bias_ih_l0.grad.numpy()]
-    if isinstance(layer, fn.GRU):
-        db.append(module.bias_hh_l0.grad.numpy()[2 * layer.units :])
-    return dW, np.concatenate(db)
+    dW, db = [], []
+    for direction in ["", "_reverse"][: layer.directions]:
+        of_state, of_input, b, b_state = (
+            getattr(module, f"{name}_l0{direction}").grad.numpy()
+            for name in ("weight_hh", "weight_ih", "bias_ih", "bias_hh")
+        )
+        dW.append(np.hstack([of_state, of_input]))
+        db += [b, *([b_state[2 * layer.units :]] if isinstance(layer, fn.GRU) else [])]
+    return np.vstack(dW), np.concatenate(db)
 
 
 def compare(torch, seed, dtype="float64"):
@@ -64,8 +88,7 @@ def compare(torch, seed, dtype="float64"):
     states, n_prev, modules = torch.tensor(X.astype(np.float64)), shape[1], []
     for number, layer in enumerate(layers, start=1):
         modules.append(torch_module(torch, layer, n_prev, net.parameters, number))
-        states, n_prev = modules[-1](states)[0], layer.units
-    states = states if layers[-1].return_sequences else states[:, -1]
+        states, n_prev = torch_states(layer, modules[-1](states)), layer.directions * layer.units
     W, b = (torch.tensor(net.parameters[f"{name}{last}"].astype(np.float64), requires_grad=True) for name in "Wb")
     logits = states @ W.T + b
     torch.nn.functional.cross_entropy(logits.reshape(-1, 3), torch.tensor(y).ravel()).backward()
@@ -216,6 +239,7 @@ def test_first_weights():
     [
         (lambda: fn.LSTM(0), "units=0 is below 1"),
         (lambda: fn.Recurrent(4, "sigmoid"), "nonlinearity='sigmoid' is not known"),
+        (lambda: fn.GRU(4, bidirectional="yes"), "bidirectional='yes' is a str: give True or False"),
         (lambda: fn.GRU(4, return_sequences=1), "return_sequences=1 is a int: give True or False"),
         (lambda: fn.GRU(4, l2=-1), "l2=-1"),
         (lambda: fn.Network([fn.LSTM(4)]), "no output layer"),
@@ -263,6 +287,7 @@ def test_the_table_shows_shapes_and_parameters():
 
 NETWORKS = [
     [fn.Recurrent(5, "relu", return_sequences=True), fn.Recurrent(4), fn.Dense(3, "softmax")],
+    [fn.LSTM(5, return_sequences=True, bidirectional=True), fn.GRU(4, bidirectional=True), fn.Dense(3, "softmax")],
     [fn.LSTM(5, return_sequences=True), fn.Dropout(0.1), fn.GRU(6, return_sequences=True), fn.Dense(3, "softmax")],
     [fn.Rescale(0.5), fn.GRU(5, return_sequences=True, trainable=False), fn.Flatten(), fn.LayerNorm(), fn.Dense(1)],
 ]
@@ -297,7 +322,7 @@ def test_modules_of_several_layers_and_without_biases(torch):
     np.testing.assert_allclose(net.outputs(X), module(torch.tensor(X)).detach().numpy(), atol=1e-14)
     for refused, message in (
         (torch.nn.LSTM(3, 4), "batch_first=True is supported"),
-        (torch.nn.LSTM(3, 4, batch_first=True, bidirectional=True), "without bidirectional and proj_size"),
+        (torch.nn.LSTM(3, 4, batch_first=True, proj_size=2), "without proj_size"),
     ):
         with pytest.raises(ValueError, match=message):
             fn.from_torch(torch.nn.Sequential(refused, States(False), torch.nn.Linear(4, 2)), input_shape=(6, 3))

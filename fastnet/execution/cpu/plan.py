@@ -92,7 +92,7 @@ def _tasks_of_window(l: int, node: Node, target: Target, panel: int) -> list[tup
 def _scratch_of_steps(node: Node, block_rows: int, target: Target, panel: int, dtype: np.dtype) -> int:
     """Of a recurrent layer's weight gradient: states or inputs of some steps, transposed, and the sums of a task."""
     layer: Any = node.layer
-    gates = layer.gates * layer.units
+    gates = layer.gates * layer.units  # of one direction after the other
     steps = min(node.input_shape[0], max(1, target.conv_chunk_bytes // (gates * block_rows * dtype.itemsize)))
     columns = max(last - first for _, first, last, *_ in _tasks_of_steps(0, node, target, panel))
     return int(-(-columns // panel) * panel * (steps * block_rows + gates))

@@ -138,18 +138,24 @@ _CELLS: dict[type[Layer], tuple[str, list[int], dict[str, Any]]] = {
 
 
 def _recurrent(graph: Graph, given: _Given, names: dict[str, str]) -> None:
-    """Steps come before samples there, and each array has an axis of directions, of which there is one."""
+    """Steps and directions come before samples there, and each array has an axis of directions."""
     layer: Any = given.node.layer
     operator, order, settings = _CELLS[type(layer)]
     if isinstance(layer, Recurrent):
-        settings = {"activations": [layer.nonlinearity.capitalize()]}
-    gates = split_gates(layer, given.parameters["W"], given.parameters["b"]).in_order(order)
-    arrays = {"inputs": gates.of_input, "state": gates.of_state, "biases": np.concatenate(gates[2:])}
-    constants = [graph.constant(f"{name}_{given.node.number}", array[np.newaxis]) for name, array in arrays.items()]
+        settings = {"activations": [layer.nonlinearity.capitalize()] * layer.directions}
+    found = split_gates(layer, given.parameters["W"], given.parameters["b"])
+    directions = [gates.in_order(order) for gates in found]
+    arrays = {
+        "inputs": [gates.of_input for gates in directions],
+        "state": [gates.of_state for gates in directions],
+        "biases": [np.concatenate(gates[2:]) for gates in directions],
+    }
+    constants = [graph.constant(f"{name}_{given.node.number}", np.stack(parts)) for name, parts in arrays.items()]
+    if layer.bidirectional:
+        settings = settings | {"direction": "bidirectional"}
     graph.add("Transpose", perm=(1, 0, 2))
     graph.add(operator, *constants, hidden_size=layer.units, output=int(not layer.return_sequences), **settings)
-    if layer.return_sequences:
-        graph.add("Transpose", perm=(2, 0, 1, 3))
+    graph.add("Transpose", perm=(2, 0, 1, 3) if layer.return_sequences else (1, 0, 2))
     graph.reshape(given.node.output_shape)
 
 

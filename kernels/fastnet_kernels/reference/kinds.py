@@ -190,40 +190,55 @@ def backward_embedding(layer, dZ, A_prev, saved):
     return np.zeros_like(A_prev), {"W": dW}
 
 
-def _states(layer, m, dtype):
-    """Room for the states, or cells, of all steps and before the first, which are 0 there, and for the gates."""
-    t, n = layer["input_shape"][0], layer["units"]
-    return np.zeros((m, t + 1, n), dtype), np.zeros((m, t, 4 * n), dtype)
+def _directions(layer, A):
+    """Of each direction its rows of W and b, and A (m, t, ...) in the order in which it takes steps."""
+    count = 2 if layer["bidirectional"] else 1
+    parts = zip(np.split(layer["W"], count), np.split(layer["b"], count), (A, A[:, ::-1]), strict=False)
+    return list(parts)
 
 
 def forward_recurrent(layer, A_prev, training):
-    """Z (m, t n) or, of the last step alone, (m, n), of sequences A_prev (m, t n_prev); states and gates are saved."""
-    X, W, b = A_prev.reshape(len(A_prev), *layer["input_shape"]), layer["W"], layer["b"]
-    (h, gates), (c, _) = (_states(layer, len(X), X.dtype) for _ in range(2))
-    if layer["kind"] == "LSTM":
-        lstm_forward(X, W, b, h, c, gates)
-    elif layer["kind"] == "GRU":
-        gru_forward(X, W, b, h, gates)
-    else:
-        recurrent_forward(X, W, b, layer["nonlinearity"], h)
-    Z = h[:, 1:] if layer["return_sequences"] else h[:, -1]
-    return Z.reshape(len(X), -1).copy(), (h, c, gates)
+    """Z (m, t n) or, of the last step alone, (m, n), of sequences A_prev (m, t n_prev); states and gates are saved.
+
+    Of two directions the states stand side by side, those of the second in the order of the first.
+    """
+    (t, _), n, made, saved = layer["input_shape"], layer["units"], [], []
+    for W, b, X in _directions(layer, A_prev.reshape(len(A_prev), *layer["input_shape"])):
+        h, c, gates = (np.zeros((len(X), *shape), X.dtype) for shape in ((t + 1, n), (t + 1, n), (t, 4 * n)))
+        if layer["kind"] == "LSTM":
+            lstm_forward(X, W, b, h, c, gates)
+        elif layer["kind"] == "GRU":
+            gru_forward(X, W, b, h, gates)
+        else:
+            recurrent_forward(X, W, b, layer["nonlinearity"], h)
+        states = h[:, :0:-1] if made else h[:, 1:]
+        made.append(states if layer["return_sequences"] else h[:, -1])
+        saved.append((h, c, gates))
+    return np.concatenate(made, axis=-1).reshape(len(A_prev), -1), saved
 
 
 def backward_recurrent(layer, dZ, A_prev, saved):
     """dA_prev (m, t n_prev), and dW with the derivative of the penalty, db."""
-    (h, c, gates), W, b = saved, layer["W"], layer["b"]
-    X = A_prev.reshape(len(A_prev), *layer["input_shape"])
-    dh = np.zeros_like(h[:, 1:])
-    dh[:, slice(None) if layer["return_sequences"] else -1] = dZ.reshape(len(X), *layer["output_shape"])
-    if layer["kind"] == "LSTM":
-        dW, db, dX = outputs_of(lstm_backward, dh, X, W, h, c, gates, like=(W, b, X))
-    elif layer["kind"] == "GRU":
-        dW, db, dX = outputs_of(gru_backward, dh, X, W, h, gates, like=(W, b, X))
-    else:
-        dW, db, dX = outputs_of(recurrent_backward, dh, X, W, layer["nonlinearity"], h, like=(W, b, X))
-    dW += layer.get("l1", 0) * np.sign(W) + layer.get("l2", 0) * W
-    return dX.reshape(A_prev.shape), {"W": dW, "b": db}
+    gradients, dA_prev = [], np.zeros((len(A_prev), *layer["input_shape"]), A_prev.dtype)
+    dZ = dZ.reshape(len(A_prev), *layer["output_shape"])
+    for direction, (W, b, X) in enumerate(_directions(layer, A_prev.reshape(dA_prev.shape))):
+        h, c, gates = saved[direction]
+        of_direction, dh = np.split(dZ, len(saved), axis=-1)[direction], np.zeros_like(h[:, 1:])
+        if layer["return_sequences"]:
+            dh[...] = of_direction[:, ::-1] if direction else of_direction
+        else:
+            dh[:, -1] = of_direction
+        if layer["kind"] == "LSTM":
+            dW, db, dX = outputs_of(lstm_backward, dh, X, W, h, c, gates, like=(W, b, X))
+        elif layer["kind"] == "GRU":
+            dW, db, dX = outputs_of(gru_backward, dh, X, W, h, gates, like=(W, b, X))
+        else:
+            dW, db, dX = outputs_of(recurrent_backward, dh, X, W, layer["nonlinearity"], h, like=(W, b, X))
+        gradients.append((dW, db))
+        dA_prev += dX[:, ::-1] if direction else dX
+    dW, db = (np.concatenate(parts) for parts in zip(*gradients, strict=True))
+    dW += layer.get("l1", 0) * np.sign(layer["W"]) + layer.get("l2", 0) * layer["W"]
+    return dA_prev.reshape(A_prev.shape), {"W": dW, "b": db}
 
 
 def forward_rescale(layer, A_prev, training):

@@ -1,74 +1,106 @@
 """Where the gates and states of a recurrent layer lie in the workspace, block by block.
 
-Of a block there are, each a row a unit, with the block's samples side by side: the gates of all steps; the state before
-the first step; of an LSTM the cells from before the first step on, and tanh of all of them but that; the states of all
-steps, where A has only the last one; and, on the way back, what a step hands to the one before: dh and dc.
+Of a block and a direction there are, each a row a unit, with the block's samples side by side: the gates of all steps;
+the state before the first step; dh and dc, which a step hands to the one before on the way back; of an LSTM the cells
+from before the first step on, and tanh of all of them but that; and the states of all steps, where A has only the last.
 """
 
 from typing import NamedTuple
 
-from ....codes import A_OFFSET, CELL, LSTM_CELL, N_IN, N_OUT, RETURNS_SEQUENCES, STATES_OFFSET, STATES_SIZE, STEPS
+from ....codes import (
+    A_OFFSET,
+    B_OFFSET,
+    CELL,
+    DIRECTIONS,
+    GRU_CELL,
+    LDW,
+    LSTM_CELL,
+    N_IN,
+    N_OUT,
+    RETURNS_SEQUENCES,
+    STATES_OFFSET,
+    STATES_SIZE,
+    STEPS,
+    W_OFFSET,
+)
 from ...codegen.compiling import inner
 from ...step.workspace import offset_of
 from .cells import n_gates, n_weight_gates
 
 
 class Extents(NamedTuple):
-    """Of a recurrent layer: steps, units before and in it, and rows of gates in memory and in W."""
+    """Of a recurrent layer: steps, units before and in it, and of each direction rows of gates and W, numbers of b."""
 
     cell: int
     steps: int
+    directions: int
     n_in: int
     n: int
     gates: int
-    weight_rows: int
+    rows: int
+    biases: int
 
 
 class Places(NamedTuple):
-    """Offsets in the workspace of what one block has of a recurrent layer, and how far it is from step to step."""
+    """What one block has of one direction: offsets in the workspace, and of W and b, and how far the next step is."""
 
     gates: int
     gates_step: int
     first_state: int  # before the first step
     states: int
+    states_step: int
     cells: int  # the first is before the first step
     tanh_cells: int
     dh: int
     dc: int
-    step: int  # of states and cells
+    step: int  # numbers of a state: all units, and all samples of the block
+    is_backward: int  # whether it reads sequences from their ends
+    W: int
+    b: int
 
 
 @inner
 def extents_of(row):
     """From a layer's row of `Plan.layers`."""
-    steps, cell = row[STEPS], row[CELL]
-    n = row[N_OUT] // steps if row[RETURNS_SEQUENCES] else row[N_OUT]
-    return Extents(cell, steps, row[N_IN] // steps, n, n_gates(cell) * n, n_weight_gates(cell) * n)
+    steps, cell, directions = row[STEPS], row[CELL], row[DIRECTIONS]
+    n = row[N_OUT] // (directions * (steps if row[RETURNS_SEQUENCES] else 1))
+    gates, rows = n_gates(cell) * n, n_weight_gates(cell) * n
+    return Extents(cell, steps, directions, row[N_IN] // steps, n, gates, rows, gates if cell == GRU_CELL else rows)
 
 
 @inner
-def places_of(job, l, block):
-    """Of layer l and one block."""
+def places_of(job, l, block, direction):
+    """Of layer l."""
     plan = job.plan
     row, size = plan.layers[l], plan.block_rows
     extents = extents_of(row)
     step, gates_step = extents.n * size, extents.gates * size
-    gates = row[STATES_OFFSET] + block * row[STATES_SIZE] * size
+    gates = (
+        row[STATES_OFFSET] + (block * extents.directions + direction) * (row[STATES_SIZE] // extents.directions) * size
+    )
     first_state = gates + extents.steps * gates_step
     dh = first_state + step
     dc = dh + step
-    cells = dc + step if row[CELL] == LSTM_CELL else dc
+    cells = dc + step if extents.cell == LSTM_CELL else dc
     tanh_cells = cells + (extents.steps + 1) * step
-    if row[RETURNS_SEQUENCES]:
-        states = offset_of(plan, l, A_OFFSET, block)
-    elif row[CELL] == LSTM_CELL:
-        states = tanh_cells + extents.steps * step
-    else:
-        states = cells
-    return Places(gates, gates_step, first_state, states, cells, tanh_cells, dh, dc, step)
+    states, states_step = (tanh_cells + extents.steps * step if extents.cell == LSTM_CELL else cells), step
+    if row[RETURNS_SEQUENCES]:  # they are in A, those of both directions side by side
+        states, states_step = offset_of(plan, l, A_OFFSET, block) + direction * step, extents.directions * step
+    return Places(
+        gates, gates_step, first_state, states, states_step, cells, tanh_cells, dh, dc, step, direction,
+        row[W_OFFSET] + direction * extents.rows * row[LDW], row[B_OFFSET] + direction * extents.biases,
+    )  # fmt: skip
 
 
 @inner
-def state_before(places, t):
-    """Where the state before step t is."""
-    return places.first_state if t == 0 else places.states + (t - 1) * places.step
+def step_number(places, extents, k):
+    """The step that comes as number k."""
+    return extents.steps - 1 - k if places.is_backward else k
+
+
+@inner
+def state_before(places, extents, k):
+    """Where the state before the step that comes as number k is."""
+    if k == 0:
+        return places.first_state
+    return places.states + step_number(places, extents, k - 1) * places.states_step

@@ -3,7 +3,16 @@
 Of W (gates n, n + n_prev) the first n columns multiply the state before, and the others the step's inputs.
 """
 
-from ....codes import A_OFFSET, B_OFFSET, DZ_OFFSET, GRU_CELL, LDW, LSTM_CELL, RECURRENT, RETURNS_SEQUENCES, W_OFFSET
+from ....codes import (
+    A_OFFSET,
+    DZ_OFFSET,
+    GRU_CELL,
+    LDW,
+    LSTM_CELL,
+    RECURRENT,
+    RETURNS_SEQUENCES,
+    STATES_COLUMN,
+)
 from ...codegen.arrays import vector
 from ...codegen.compiling import inner, routine
 from ...codegen.matrix import Matrix, moved
@@ -12,9 +21,9 @@ from ...gemm.conv_micro_kernels import MR, conv_micro_kernel
 from ...gemm.macro_kernel import even_height, gemm
 from ...gemm.micro_kernels import NO_PREFETCH
 from ...partition import n_blocks
-from ...step.workspace import count_of, numbers_of, offset_of
+from ...step.workspace import count_of, offset_of
 from .cells import step_backward, step_forward
-from .memory import extents_of, places_of, state_before
+from .memory import extents_of, places_of, state_before, step_number
 
 
 @inner
@@ -23,7 +32,7 @@ def _vectors_of(job, block):
     return n_blocks(count_of(job, block), VECTOR_BYTES // job.workspace.itemsize)
 
 
-@inner
+@routine(component=RECURRENT)
 def _product(m, vectors, k, C, start, A, B):
     """C[i, j] = start[i] + sum_p A[i, p] B[p, j], for i < m, p < k, and j in some vectors; `start` is a column."""
     lanes = VECTOR_BYTES // C.data.itemsize
@@ -53,7 +62,7 @@ def _clear(numbers):
 
 @inner
 def _fill_rows(job, offset, column, count):
-    """Each row of a block has the number of a column of `parameters`."""
+    """Each row has a number of the parameters, from `column` on, for all samples."""
     size = job.plan.block_rows
     for j in range(count):
         numbers, number = vector(job.workspace, offset + j * size, size), job.parameters[column + j]
@@ -73,90 +82,137 @@ def _copy(target, numbers):
         target[i] = numbers[i]
 
 
+@inner
+def _load_states(job, l, block, places, extents):
+    """What stands before the first step: 0, or the states that samples are given."""
+    workspace, plan, is_lstm = job.workspace, job.plan, extents.cell == LSTM_CELL
+    _clear(vector(workspace, places.first_state, places.step))
+    if is_lstm:
+        _clear(vector(workspace, places.cells, places.step))
+    if job.states.shape[0]:
+        column, first = plan.layers[l, STATES_COLUMN], job.start + block * plan.block_rows
+        for i in range(count_of(job, block)):
+            for j in range(extents.n):
+                workspace[places.first_state + j * plan.block_rows + i] = job.states[first + i, column + j]
+                if is_lstm:
+                    number = job.states[first + i, column + extents.n + j]
+                    workspace[places.cells + j * plan.block_rows + i] = number
+
+
+@inner
+def _store_states(job, l, block, places, extents):
+    """What stands behind the last step takes the place of the states that samples were given."""
+    workspace, plan, last = job.workspace, job.plan, extents.steps - 1
+    column, first = plan.layers[l, STATES_COLUMN], job.start + block * plan.block_rows
+    state, cell = places.states + last * places.states_step, places.cells + (last + 1) * places.step
+    for i in range(count_of(job, block)):
+        for j in range(extents.n):
+            job.states[first + i, column + j] = workspace[state + j * plan.block_rows + i]
+            if extents.cell == LSTM_CELL:
+                job.states[first + i, column + extents.n + j] = workspace[cell + j * plan.block_rows + i]
+
+
+@inner
+def _forward_block(job, l, block, direction, extents):
+    """Gates and states of all steps, of one block and direction."""
+    plan, workspace, parameters = job.plan, job.workspace, job.parameters
+    row, size, places = plan.layers[l], plan.block_rows, places_of(job, l, block, direction)
+    one, x = workspace.dtype.type(1), offset_of(plan, l - 1, A_OFFSET, block)
+    n, n_in, rows = extents.n, extents.n_in, extents.rows
+    lanes, vectors, is_gru = VECTOR_BYTES // workspace.itemsize, _vectors_of(job, block), extents.cell == GRU_CELL
+    of_state, b = Matrix(parameters, places.W, row[LDW], 1), Matrix(parameters, places.b, 1, 1)
+    of_input = moved(of_state, n)
+    # Of a GRU's candidate the state's part stays apart, with a b of its own.
+    common = rows - n if is_gru else rows
+    of_candidate = moved(of_state, common * row[LDW])
+    _load_states(job, l, block, places, extents)
+    for k in range(extents.steps):
+        t, h = step_number(places, extents, k), state_before(places, extents, k)
+        has_state = k > 0 or job.states.shape[0] > 0
+        gates = _rows(job, places.gates + t * places.gates_step)
+        _product(rows, vectors, n_in, gates, b, of_input, _rows(job, x + t * n_in * size))
+        if has_state:
+            gemm(common, vectors * lanes, n, one, gates, gates, of_state, _rows(job, h), NO_PREFETCH)
+        if is_gru and has_state:
+            _product(n, vectors, n, moved(gates, rows * size), moved(b, rows), of_candidate, _rows(job, h))
+        elif is_gru:
+            _fill_rows(job, gates.offset + rows * size, places.b + rows, n)
+        step_forward(
+            extents.cell, workspace, gates.offset, h, places.cells + k * places.step,
+            places.states + t * places.states_step, places.cells + (k + 1) * places.step,
+            places.tanh_cells + k * places.step, places.step,
+        )  # fmt: skip
+    if job.states.shape[0]:
+        _store_states(job, l, block, places, extents)
+    if not row[RETURNS_SEQUENCES]:
+        last = state_before(places, extents, extents.steps)
+        target = vector(workspace, offset_of(plan, l, A_OFFSET, block) + direction * places.step, places.step)
+        _copy(target, vector(workspace, last, places.step))
+
+
 @routine(component=RECURRENT)
 def forward(job, l, first_block, last_block):
     """A of recurrent layer l, for some blocks, from A of the layer below; gates and states stay for the way back."""
-    plan, workspace, parameters = job.plan, job.workspace, job.parameters
-    row, size = plan.layers[l], plan.block_rows
-    extents, one = extents_of(row), workspace.dtype.type(1)
-    n, n_in, rows = extents.n, extents.n_in, extents.weight_rows
-    lanes, is_gru = VECTOR_BYTES // workspace.itemsize, extents.cell == GRU_CELL
-    of_state = Matrix(parameters, row[W_OFFSET], row[LDW], 1)
-    of_input, b = moved(of_state, n), Matrix(parameters, row[B_OFFSET], 1, 1)
-    # Of a GRU's candidate the state's part stays apart, with a b of its own.
-    common = rows - n if is_gru else rows
+    extents = extents_of(job.plan.layers[l])
     for block in range(first_block, last_block):
-        places, x = places_of(job, l, block), offset_of(plan, l - 1, A_OFFSET, block)
-        vectors = _vectors_of(job, block)
-        _clear(vector(workspace, places.first_state, places.step))
-        if extents.cell == LSTM_CELL:
-            _clear(vector(workspace, places.cells, places.step))
-        for t in range(extents.steps):
-            gates, h = _rows(job, places.gates + t * places.gates_step), state_before(places, t)
-            _product(rows, vectors, n_in, gates, b, of_input, _rows(job, x + t * n_in * size))
-            if t > 0:
-                gemm(common, vectors * lanes, n, one, gates, gates, of_state, _rows(job, h), NO_PREFETCH)
-            if is_gru:
-                apart, last = moved(gates, rows * size), moved(of_state, common * row[LDW])
-                if t > 0:
-                    _product(n, vectors, n, apart, moved(b, rows), last, _rows(job, h))
-                else:
-                    _fill_rows(job, apart.offset, b.offset + rows, n)
-            step_forward(
-                extents.cell, workspace, gates.offset, h, places.cells + t * places.step,
-                places.states + t * places.step, places.cells + (t + 1) * places.step,
-                places.tanh_cells + t * places.step, places.step,
-            )  # fmt: skip
-        if not row[RETURNS_SEQUENCES]:
-            last = vector(workspace, places.states + (extents.steps - 1) * places.step, places.step)
-            _copy(numbers_of(job, l, A_OFFSET, block), last)
+        for direction in range(extents.directions):
+            _forward_block(job, l, block, direction, extents)
+
+
+@inner
+def _block_through_time(job, l, block, direction, extents):
+    """dZ of the gates of all steps, of one block and direction."""
+    plan, workspace = job.plan, job.workspace
+    row, places, dA = plan.layers[l], places_of(job, l, block, direction), offset_of(plan, l, DZ_OFFSET, block)
+    n, rows, one, is_gru = extents.n, extents.rows, workspace.dtype.type(1), extents.cell == GRU_CELL
+    lanes, common = VECTOR_BYTES // workspace.itemsize, rows - n if is_gru else rows
+    W, zeros = Matrix(job.parameters, places.W, 1, row[LDW]), Matrix(workspace, plan.zeros, 0, 1)
+    columns, dh = _vectors_of(job, block) * lanes, vector(workspace, places.dh, places.step)
+    dA_step = extents.directions * places.step if row[RETURNS_SEQUENCES] else 0
+    _clear(dh)
+    if extents.cell == LSTM_CELL:
+        _clear(vector(workspace, places.dc, places.step))
+    for k in range(extents.steps - 1, -1, -1):
+        t = step_number(places, extents, k)
+        if row[RETURNS_SEQUENCES] or k == extents.steps - 1:
+            _add(dh, vector(workspace, dA + t * dA_step + direction * places.step, places.step))
+        gates = _rows(job, places.gates + t * places.gates_step)
+        step_backward(
+            extents.cell, workspace, gates.offset, state_before(places, extents, k), places.cells + k * places.step,
+            places.states + t * places.states_step, places.tanh_cells + k * places.step, places.dh, places.dc,
+            places.step,
+        )  # fmt: skip
+        target = _rows(job, places.dh)
+        if k > 0 and is_gru:
+            gemm(n, columns, common, one, target, target, W, gates, NO_PREFETCH)
+            of_candidate, apart = moved(W, common * row[LDW]), moved(gates, rows * plan.block_rows)
+            gemm(n, columns, n, one, target, target, of_candidate, apart, NO_PREFETCH)
+        elif k > 0:
+            gemm(n, columns, rows, one, target, zeros, W, gates, NO_PREFETCH)
 
 
 @routine(component=RECURRENT)
 def through_time(job, l, first_block, last_block):
     """dZ of the gates of all steps, in the place of the gates, for some blocks, from dA of layer l."""
-    plan, workspace = job.plan, job.workspace
-    row, size = plan.layers[l], plan.block_rows
-    extents, one = extents_of(row), workspace.dtype.type(1)
-    n, rows, is_gru = extents.n, extents.weight_rows, extents.cell == GRU_CELL
-    lanes, common = VECTOR_BYTES // workspace.itemsize, rows - n if is_gru else rows
-    W, zeros = Matrix(job.parameters, row[W_OFFSET], 1, row[LDW]), Matrix(workspace, plan.zeros, 0, 1)
+    extents = extents_of(job.plan.layers[l])
     for block in range(first_block, last_block):
-        places, dA = places_of(job, l, block), offset_of(plan, l, DZ_OFFSET, block)
-        columns, dh = _vectors_of(job, block) * lanes, vector(workspace, places.dh, places.step)
-        _clear(dh)
-        if extents.cell == LSTM_CELL:
-            _clear(vector(workspace, places.dc, places.step))
-        for t in range(extents.steps - 1, -1, -1):
-            if row[RETURNS_SEQUENCES]:
-                _add(dh, vector(workspace, dA + t * places.step, places.step))
-            elif t == extents.steps - 1:
-                _add(dh, vector(workspace, dA, places.step))
-            gates = _rows(job, places.gates + t * places.gates_step)
-            step_backward(
-                extents.cell, workspace, gates.offset, state_before(places, t), places.cells + t * places.step,
-                places.states + t * places.step, places.tanh_cells + t * places.step, places.dh, places.dc, places.step,
-            )  # fmt: skip
-            if t > 0:
-                target = _rows(job, places.dh)
-                if is_gru:
-                    gemm(n, columns, common, one, target, target, W, gates, NO_PREFETCH)
-                    last, apart = moved(W, common * row[LDW]), moved(gates, rows * size)
-                    gemm(n, columns, n, one, target, target, last, apart, NO_PREFETCH)
-                else:
-                    gemm(n, columns, rows, one, target, zeros, W, gates, NO_PREFETCH)
+        for direction in range(extents.directions):
+            _block_through_time(job, l, block, direction, extents)
 
 
 @routine(component=RECURRENT)
 def backward(job, l, first_block, last_block):
     """dA of the layer below recurrent layer l, for some blocks, from dZ of the gates."""
     plan, workspace = job.plan, job.workspace
-    row, size, extents = plan.layers[l], plan.block_rows, extents_of(plan.layers[l])
-    W = Matrix(job.parameters, row[W_OFFSET] + extents.n, 1, row[LDW])
-    zeros = Matrix(workspace, plan.zeros, 0, 1)
+    size, extents, one = plan.block_rows, extents_of(plan.layers[l]), workspace.dtype.type(1)
+    zeros, lanes = Matrix(workspace, plan.zeros, 0, 1), VECTOR_BYTES // workspace.itemsize
     for block in range(first_block, last_block):
-        places, dA = places_of(job, l, block), offset_of(plan, l - 1, DZ_OFFSET, block)
-        vectors = _vectors_of(job, block)
-        for t in range(extents.steps):
-            gates, target = places.gates + t * places.gates_step, dA + t * extents.n_in * size
-            _product(extents.n_in, vectors, extents.weight_rows, _rows(job, target), zeros, W, _rows(job, gates))
+        dA, vectors = offset_of(plan, l - 1, DZ_OFFSET, block), _vectors_of(job, block)
+        for direction in range(extents.directions):
+            places = places_of(job, l, block, direction)
+            W = Matrix(job.parameters, places.W + extents.n, 1, plan.layers[l, LDW])
+            for t in range(extents.steps):
+                gates = _rows(job, places.gates + t * places.gates_step)
+                target = _rows(job, dA + t * extents.n_in * size)
+                start = target if direction else zeros
+                gemm(extents.n_in, vectors * lanes, extents.rows, one, target, start, W, gates, NO_PREFETCH)

@@ -22,37 +22,31 @@ _CHUNK_BYTES = TARGET.conv_chunk_bytes
 
 
 @inner
-def _bias_count(extents):
-    """Numbers of b: of a GRU the candidate has two, one for the part of the state."""
-    return extents.gates if extents.cell == GRU_CELL else extents.weight_rows
-
-
-@inner
 def parameters_of(plan, piece, j):
     """Offset and count of a task's parameters: some columns of row j of W, or behind the last row b, with the first."""
-    row, l = plan.layers[piece.layer], piece.layer
+    row = plan.layers[piece.layer]
     if j < piece.last_row:
-        w = plan.layers[l, W_OFFSET] + j * plan.layers[l, LDW] + piece.first_column
-        return w, piece.last_column - piece.first_column
-    return plan.layers[l, B_OFFSET], _bias_count(extents_of(row)) if piece.first_column == 0 else 0
+        return row[W_OFFSET] + j * row[LDW] + piece.first_column, piece.last_column - piece.first_column
+    extents = extents_of(row)
+    return row[B_OFFSET], extents.directions * extents.biases if piece.first_column == 0 else 0
 
 
 @inner
-def _add_bias(job, alpha, changed, l, extents):
-    """db += alpha * the sum of dZ over all samples and steps."""
-    size, b = job.plan.block_rows, job.plan.layers[l, B_OFFSET]
-    for j in range(_bias_count(extents)):
+def _add_bias(job, alpha, changed, l, direction, extents):
+    """db += alpha * the sum of dZ over all samples and steps, of one direction."""
+    size = job.plan.block_rows
+    for j in range(extents.biases):
         total = alpha * 0
         for block in range(n_blocks(job.m, size)):
-            places, count = places_of(job, l, block), count_of(job, block)
+            places, count = places_of(job, l, block, direction), count_of(job, block)
             for t in range(extents.steps):
                 numbers = vector(job.workspace, places.gates + t * places.gates_step + j * size, count)
                 for i in range(numbers.size):
                     total += numbers[i]
-        changed[b + j] += alpha * total
+        changed[job.plan.layers[l, B_OFFSET] + direction * extents.biases + j] += alpha * total
 
 
-@inner
+@routine(component=RECURRENT)
 def _transpose(job, T, source, source_step, steps, columns, count):
     """Some steps of `columns` units from `source` on, as panels of two vectors of units, a row a sample of a step."""
     size, width = job.plan.block_rows, T.row_stride
@@ -66,7 +60,7 @@ def _transpose(job, T, source, source_step, steps, columns, count):
                 transpose(target, units, 0, None, unscaled(T.data))
 
 
-@inner
+@routine(component=RECURRENT)
 def _add_product(rows, columns, count, steps, size, dz_step, G, dZ, T):
     """G (rows, columns) += the sums over steps and `count` samples of a block."""
     width = T.row_stride
@@ -82,7 +76,7 @@ def _add_product(rows, columns, count, steps, size, dz_step, G, dZ, T):
             i += mr
 
 
-@inner
+@routine(component=RECURRENT)
 def _add_dots(rows, columns, count, steps, dz_step, a_step, alpha, dW, dZ, A):
     """dW (rows, columns) += alpha * the sums over steps and `count` samples of a block."""
     j = 0
@@ -100,18 +94,14 @@ def _add_dots(rows, columns, count, steps, dz_step, a_step, alpha, dW, dZ, A):
 
 
 @routine(component=RECURRENT)
-def weight_gradient(job, scratch, alpha, changed, task):
-    """changed[...] += alpha * the derivatives of some columns of W, all of the state or all of the inputs, and of b."""
-    plan, piece, workspace = job.plan, piece_of(task), job.workspace
+def _add_direction(job, scratch, alpha, changed, piece, direction, extents):
+    """changed[...] += alpha * the derivatives of some columns of the rows of W of one direction, and of b."""
+    plan, workspace = job.plan, job.workspace
     l, size, lanes = piece.layer, plan.block_rows, VECTOR_BYTES // scratch.itemsize
-    row = plan.layers[l]
-    extents = extents_of(row)
-    n, n_in, rows = extents.n, extents.n_in, extents.weight_rows
+    row, n, n_in, rows = plan.layers[l], extents.n, extents.n_in, extents.rows
     if piece.first_column == 0:
-        _add_bias(job, alpha, changed, l, extents)
+        _add_bias(job, alpha, changed, l, direction, extents)
     is_state = piece.first_column < n
-    # Before the first step the state is 0.
-    first_step, step = (1, n * size) if is_state else (0, n_in * size)
     columns = piece.last_column - piece.first_column
     tail = columns % lanes
     tail = tail if 3 * tail <= 2 * lanes else 0
@@ -121,18 +111,22 @@ def weight_gradient(job, scratch, alpha, changed, task):
     at_once = min(extents.steps, max(1, _CHUNK_BYTES // (extents.gates * size * scratch.itemsize)))
     padded = n_blocks(whole, 2 * lanes) * 2 * lanes
     T, sums = Matrix(scratch, 0, 2 * lanes, 1), padded * at_once * size
-    G = Matrix(scratch, sums, padded, 1)
+    G, w = Matrix(scratch, sums, padded, 1), row[W_OFFSET] + direction * rows * row[LDW] + piece.first_column
     zeros = vector(scratch, sums, rows * padded)
     for i in range(zeros.size):
         zeros[i] = 0
-    w = row[W_OFFSET] + piece.first_column
+    # Before the first step the state is 0: which is step 0, or, read from the end, the last.
+    first_step = 1 if is_state and not direction else 0
+    last_step = extents.steps - 1 if is_state and direction else extents.steps
     for block in range(n_blocks(job.m, size)):
-        places, count = places_of(job, l, block), count_of(job, block)
-        a = places.states if is_state else offset_of(plan, l - 1, A_OFFSET, block) - n * size
+        places, count = places_of(job, l, block, direction), count_of(job, block)
+        a, step = offset_of(plan, l - 1, A_OFFSET, block) - n * size, n_in * size
+        if is_state:
+            a, step = places.states + (places.states_step if direction else -places.states_step), places.states_step
         a += piece.first_column * size
-        for start in range(first_step, extents.steps, at_once):
-            steps = min(at_once, extents.steps - start)
-            source = a + (start - first_step) * step
+        for start in range(first_step, last_step, at_once):
+            steps = min(at_once, last_step - start)
+            source = a + start * step
             dZ = Matrix(workspace, places.gates + start * places.gates_step, size, 1)
             apart = moved(dZ, rows * size)
             if whole:
@@ -151,3 +145,12 @@ def weight_gradient(job, scratch, alpha, changed, task):
         target = vector(changed, w + j * row[LDW], whole)
         for i in range(target.size):
             target[i] += alpha * scratch[sums + j * padded + i]
+
+
+@routine(component=RECURRENT)
+def weight_gradient(job, scratch, alpha, changed, task):
+    """changed[...] += alpha * the derivatives of some columns of W, all of the state or all of the inputs, and of b."""
+    piece = piece_of(task)
+    extents = extents_of(job.plan.layers[piece.layer])
+    for direction in range(extents.directions):
+        _add_direction(job, scratch, alpha, changed, piece, direction, extents)
