@@ -38,6 +38,11 @@ class Graph:
         return shape[0] if isinstance(shape, Steps) else 1
 
     @lazy
+    def state_size(self) -> int:
+        """Numbers of a sample that recurrent layers take from one prediction to the next."""
+        return sum(node.layer.state_size for node in self.nodes)
+
+    @lazy
     def n_weights(self) -> int:
         """Numbers of all W."""
         return sum(node.n_weights for node in self.nodes)

@@ -73,6 +73,16 @@ class Layer:
         """Numbers of the workspace for what it keeps of each step of a sample of `shape`."""
         return 0
 
+    @property
+    def state_size(self) -> int:
+        """Numbers of a sample that it takes from one prediction to the next."""
+        return 0
+
+    @property
+    def sees_other_steps(self) -> bool:
+        """Whether a step of its output depends on others of a sequence than those that a state tells of."""
+        return False
+
     def planned(self, shape: Shape) -> "Layer":
         """The layer that plans have for it, for samples of `shape`: of the same parameters and outputs."""
         return self

@@ -81,6 +81,15 @@ class _Recurrent(PenalisedLayer):
     def uses_of_weights(self, shape: Shape) -> int:
         return shape[0]
 
+    @property
+    def state_size(self) -> int:
+        """h, and of an LSTM c behind it."""
+        return self.directions * self.units * (2 if self.cell == codes.LSTM_CELL else 1)
+
+    @property
+    def sees_other_steps(self) -> bool:
+        return self.bidirectional
+
     def states_size(self, shape: Shape) -> int:
         """Gates of all steps, the state before the first, dh, and the states that are not in A; of an LSTM its cells,
         their tanh, and dc."""

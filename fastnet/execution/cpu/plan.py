@@ -145,6 +145,7 @@ def _layer_table(
     """The plan's tables `layers` and `settings`, with memory for what each layer makes and measures."""
     table = np.zeros((len(nodes), codes.LAYER_COLUMNS), np.int64)
     settings = np.zeros((len(nodes), codes.SETTINGS_COLUMNS))
+    table[:, codes.STATES_COLUMN] = np.cumsum([0, *(node.layer.state_size for node in nodes[:-1])])
     for l, (node, slots) in enumerate(zip(nodes, slots_by_node(nodes, dtype), strict=True)):
         row, layer, n = table[l], node.layer, node.n_out
         row[codes.WGRAD], row[codes.PACKS_W] = strategy.wgrad[l], strategy.packs_w[l]
