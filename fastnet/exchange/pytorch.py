@@ -31,7 +31,7 @@ from ..layers import (
     Steps,
 )
 from ..layers.gates import Gates, joined_gates, split_gates
-from ..layers.stack import nodes_of, rescale_of
+from ..layers.stack import masking_of, nodes_of, rescale_of
 from ..network import Network
 from .assembly import Assembly
 
@@ -505,6 +505,8 @@ def to_torch(network: Network) -> Any:
         parameters = {name: np.array(array) for name, array in network.parameters.items()}
         layers, shape = list(network.layers), network.input_shape
     assert shape is not None
+    if masking_of(layers) is not None:
+        raise ValueError("PyTorch has no module like Masking: the network cannot be taken there")
     rescale = rescale_of(layers)
     first = [RescaleModule(rescale.scale, rescale.shift)] if rescale in layers else []
     return torch.nn.Sequential(*first, *_modules(torch, States, nodes_of(layers, shape), parameters)).eval()

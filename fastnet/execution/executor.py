@@ -10,7 +10,7 @@ from fastnet_kernels import codes
 
 from ..checks import all_finite, positive_integer
 from ..data.samples import ROWS_AT_ONCE, as_rows, as_samples, is_converted_one_by_one
-from ..layers import Layer, Shape
+from ..layers import Layer, Masking, Shape
 from ..losses import Loss
 from . import components
 from .contexts import ContextPool
@@ -152,7 +152,7 @@ class Executor:
         ValueError for samples that the first layer cannot take.
         """
         m = len(rows)
-        self.layers[0].check_samples(rows)
+        self.layers[isinstance(self.layers[0], Masking)].check_samples(rows)
         size = m if batch_size is None else min(batch_size, m)
         if weights is None:
             weights = self.device.nothing

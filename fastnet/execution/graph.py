@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ..layers import Layer, Node, Rescale, Shape, Steps
+from ..layers import Layer, Masking, Node, Rescale, Shape, Steps
 from ..layers.input import Input
-from ..layers.stack import nodes_of, rescale_of
+from ..layers.stack import masking_of, nodes_of, rescale_of
 from ..lazy import lazy
 from ..losses import Loss
 
@@ -17,6 +17,7 @@ class Graph:
     nodes: tuple[Node, ...]
     rescale: Rescale
     loss: Loss
+    masking: Masking | None
 
     @classmethod
     def of(cls, layers: Sequence[Layer], shape: Shape, loss: Loss) -> "Graph":
@@ -24,7 +25,7 @@ class Graph:
         nodes = [replace(node, layer=node.layer.planned(node.input_shape)) for node in nodes_of(layers, shape)]
         if not nodes[0].layer.reads_samples:
             nodes = [Node(Input(), 0, shape, shape), *nodes]
-        return cls(tuple(nodes), rescale_of(layers), loss)
+        return cls(tuple(nodes), rescale_of(layers), loss, masking_of(layers))
 
     @lazy
     def n_outputs(self) -> int:

@@ -9,6 +9,7 @@ from .dropout import Dropout
 from .embedding import Embedding
 from .flatten import Flatten
 from .layer_norm import LayerNorm
+from .masking import Masking
 from .max_pool import MaxPool1D, MaxPool2D
 from .recurrent import GRU, LSTM, Recurrent
 from .rescale import Rescale
@@ -23,6 +24,7 @@ KINDS: tuple[type[Layer], ...] = (
     Dropout,
     MaxPool1D,
     MaxPool2D,
+    Masking,
     Embedding,
     Recurrent,
     LSTM,
@@ -46,6 +48,7 @@ __all__ = [
     "Flatten",
     "Layer",
     "LayerNorm",
+    "Masking",
     "MaxPool1D",
     "MaxPool2D",
     "Node",

@@ -91,9 +91,5 @@ class Embedding(PenalisedLayer):
         super().describe(row, settings, shape)
         row[codes.VOCABULARY] = self.vocabulary
 
-    def check_place(self, place: int, *, is_last: bool) -> None:
-        if place > 1:
-            raise ValueError(f"layer {place} is Embedding, which takes samples themselves: it can only be the first")
-
     def shown_settings(self) -> str:
         return ", ".join([f"of {self.vocabulary}", *self.shown_penalties()])

@@ -30,6 +30,7 @@ class _Recurrent(PenalisedLayer):
     units: int
     return_sequences: bool
     bidirectional: bool
+    truncate: int | None
 
     @property
     def directions(self) -> int:
@@ -46,6 +47,8 @@ class _Recurrent(PenalisedLayer):
         self._set_checked(units=positive_integer("units", self.units))
         flag("return_sequences", self.return_sequences)
         flag("bidirectional", self.bidirectional)
+        if self.truncate is not None:
+            self._set_checked(truncate=positive_integer("truncate", self.truncate))
         self.check_penalties()
 
     def output_shape(self, shape: Shape) -> Shape:
@@ -91,22 +94,33 @@ class _Recurrent(PenalisedLayer):
         return self.bidirectional
 
     def states_size(self, shape: Shape) -> int:
-        """Gates of all steps, the state before the first, dh, and the states that are not in A; of an LSTM its cells,
-        their tanh, and dc."""
+        """Gates of all steps, the state before the first, dh and its copy, and the states that are not in A; of an LSTM
+        its cells, from before the first step on, their tanh, and dc and its copy."""
         of_states = 0 if self.return_sequences else 1
         of_cells = 2 if self.cell == codes.LSTM_CELL else 0
-        return self.directions * self.units * (shape[0] * (self.gates + of_states + of_cells) + 2 + of_cells)
+        each_step, more = self.gates + of_states + of_cells, 3 if not of_cells else 6
+        return self.directions * self.units * (shape[0] * each_step + more)
 
     def describe(self, row: np.ndarray, settings: np.ndarray, shape: Shape) -> None:
         super().describe(row, settings, shape)
         row[codes.CELL], row[codes.STEPS] = self.cell, shape[0]
+        row[codes.TRUNCATE] = self.truncate or 0
         row[codes.RETURNS_SEQUENCES], row[codes.DIRECTIONS] = self.return_sequences, self.directions
 
     def shown_settings(self) -> str:
         kept = "all steps" if self.return_sequences else "last step"
         return ", ".join(
-            [*self._shown_cell(), kept, *["both directions"] * self.bidirectional, *self.shown_penalties()]
+            [
+                *self._shown_cell(),
+                kept,
+                *["both directions"] * self.bidirectional,
+                *self._shown_truncation(),
+                *self.shown_penalties(),
+            ]
         )
+
+    def _shown_truncation(self) -> list[str]:
+        return [] if self.truncate is None else [f"truncated to {self.truncate}"]
 
     def _shown_cell(self) -> list[str]:
         return []
@@ -136,6 +150,9 @@ class Recurrent(_Recurrent):
     bidirectional : bool
         Whether sequences are read from their ends as well, by W and b of their own (Schuster and Paliwal, 1997): these
         stand below the others, and the output has 2 n numbers, at each step or of the last step of either direction.
+    truncate : int, optional
+        Training takes sequences in pieces of as many steps: a state comes over from piece to piece, but derivatives do
+        not go back (truncated back-propagation through time; Williams and Peng, 1990).
     l1, l2 : float
         Add l1 sum |W| + l2 / 2 sum W^2 to the cost, at least 0.
     trainable : bool
@@ -164,6 +181,7 @@ class Recurrent(_Recurrent):
     nonlinearity: str = "tanh"
     return_sequences: bool = False
     bidirectional: bool = False
+    truncate: int | None = None
     l1: float = 0.0
     l2: float = 0.0
     trainable: bool = True
@@ -175,6 +193,9 @@ class Recurrent(_Recurrent):
     @property
     def cell(self) -> int:
         return _CELLS[self.nonlinearity]
+
+    def _shown_truncation(self) -> list[str]:
+        return [] if self.truncate is None else [f"truncated to {self.truncate}"]
 
     def _shown_cell(self) -> list[str]:
         return [self.nonlinearity]
@@ -198,7 +219,7 @@ class LSTM(_Recurrent):
     units : int
         Numbers n of the state h: W is (4 n, n + n_prev), rows for i, f, g and o, columns for state and inputs; b is
         (4 n,).
-    return_sequences, bidirectional, l1, l2, trainable
+    return_sequences, bidirectional, truncate, l1, l2, trainable
         As of `Recurrent`.
 
     Raises
@@ -225,6 +246,7 @@ class LSTM(_Recurrent):
     units: int
     return_sequences: bool = False
     bidirectional: bool = False
+    truncate: int | None = None
     l1: float = 0.0
     l2: float = 0.0
     trainable: bool = True
@@ -258,7 +280,7 @@ class GRU(_Recurrent):
     units : int
         Numbers n of the state h: W is (3 n, n + n_prev), rows for r, z and the candidate n, columns for state and
         inputs; b is (4 n,), of r, z, n and nh.
-    return_sequences, bidirectional, l1, l2, trainable
+    return_sequences, bidirectional, truncate, l1, l2, trainable
         As of `Recurrent`.
 
     Raises
@@ -283,6 +305,7 @@ class GRU(_Recurrent):
     units: int
     return_sequences: bool = False
     bidirectional: bool = False
+    truncate: int | None = None
     l1: float = 0.0
     l2: float = 0.0
     trainable: bool = True

@@ -8,7 +8,10 @@ import numpy as np
 from ..checks import positive_integer
 from . import KINDS
 from .base import Layer, Node, Shape, Steps, shown_shape
+from .embedding import Embedding
+from .masking import Masking
 from .rescale import Rescale
+from .windows import WindowedLayer
 
 _MOST_EXTENTS, _MOST_FEATURES = 8, 1 << 48  # of a sample
 
@@ -24,6 +27,7 @@ def checked_layers(layers: Sequence[Layer]) -> list[Layer]:
                 f"layer {place} is {layer!r}: give fastnet.Dense(...), another layer, or, first, Rescale(...)"
             )
         layer.check_place(place, is_last=place == len(layers))
+        _check_first(place, layer, layers[: place - 1])
     if not layers or not layers[-1].can_be_last:
         raise ValueError("the network has no output layer: end the layers with fastnet.Dense(...)")
     is_normalised = False  # since the last W
@@ -32,6 +36,35 @@ def checked_layers(layers: Sequence[Layer]) -> list[Layer]:
             raise ValueError(f"{layer!r} follows another normalisation: put one behind each Dense layer at the most")
         is_normalised = not layer.begins_number and (is_normalised or layer.is_normalisation)
     return layers
+
+
+def _check_first(place: int, layer: Layer, before: Sequence[Layer]) -> None:
+    """ValueError for a layer that sees samples themselves, and has others before it."""
+    if isinstance(layer, Embedding) and not all(isinstance(each, Masking) for each in before):
+        raise ValueError(f"layer {place} is Embedding: it can only be the first layer, or behind Masking")
+    if isinstance(layer, Masking) and not all(isinstance(each, Rescale) for each in before):
+        raise ValueError(f"layer {place} is Masking: it can only be the first layer, or behind Rescale")
+
+
+def _check_masking(layers: Sequence[Layer], nodes: Sequence[Node]) -> None:
+    """ValueError where steps are left out, and others than recurrent layers would see them."""
+    if not any(isinstance(layer, Masking) for layer in layers):
+        return
+    reading = [node.layer for node in nodes if node.layer.state_size]
+    if (
+        not reading
+        or isinstance(nodes[-1].output_shape, Steps)
+        or any(isinstance(each, WindowedLayer) for each in layers)
+    ):
+        raise ValueError(
+            "Masking leaves out steps of sequences, which recurrent layers understand: let the last of them return its "
+            "last state, and leave out convolutions and pooling"
+        )
+
+
+def masking_of(layers: Sequence[Layer]) -> Masking | None:
+    """Which steps of sequences are left out, if some are."""
+    return next((layer for layer in layers if isinstance(layer, Masking)), None)
 
 
 def output_units(layers: Sequence[Layer]) -> int:
@@ -93,6 +126,7 @@ def nodes_of(layers: Sequence[Layer], shape: Shape) -> list[Node]:
             number += layer.begins_number
             found.append(Node(layer, number, shape, output))
         shape = output
+    _check_masking(layers, found)
     return found
 
 
@@ -114,6 +148,7 @@ __all__ = [
     "checked_layers",
     "checked_shape",
     "flat_unless_used",
+    "masking_of",
     "nodes_of",
     "output_steps",
     "output_units",

@@ -116,9 +116,10 @@ _OF_LAYER = (
     RETURNS_SEQUENCES,  # whether A has the states of all steps, or the last one alone
     STATES_OFFSET,  # gates and states of all steps, of each block STATES_SIZE numbers a sample
     STATES_SIZE,
+    TRUNCATE,  # of how many steps the derivatives of a state go back, at the most; 0: of all
     STATES_COLUMN,  # where its state begins in those that samples are given for a prediction, and take along
     VOCABULARY,  # of an embedding, rows of W
-) = range(42)
+) = range(43)
 LAYER_COLUMNS = len(_OF_LAYER)
 
 # Columns of Plan.settings, real numbers of a layer.
@@ -252,9 +253,12 @@ class Plan(NamedTuple):
     scores_step: int
     partials: int
     of_tasks: int
+    mask: int  # of each block a number for each step and sample: whether it is left out
+    masked_steps: int  # of a sequence; 0: none is left out
     zeros: int  # as many as a block has rows, which nothing writes to
     scratch: int
     scratch_size: int
     amx_scratch: int
     scale: float
     shift: float
+    masked: float  # what all numbers of a step are that is left out

@@ -111,7 +111,7 @@ def test_numbers_that_are_not_in_the_vocabulary(wrong):
         (lambda: fn.Embedding(1 << 25, 4), "vocabulary=33554432 is above 16777216"),
         (
             lambda: fn.Network([fn.Dense(3), fn.Embedding(5, 4), fn.Dense(1)]),
-            "layer 2 is Embedding, which takes samples",
+            "layer 2 is Embedding: it can only be the first",
         ),
         (lambda: fn.Network([fn.Embedding(5, 4), fn.Dense(1)]).build((6, 2)), r"sequences of whole numbers \(m, t\)"),
         (lambda: fn.Network([fn.Embedding(5, 4), fn.Dense(1)], device="cuda"), "which runs on a CPU only"),

@@ -276,11 +276,14 @@ def make_plan(
         scores_step=workspace.take(m if graph.steps > 1 else 0),
         partials=workspace.take(partials),
         of_tasks=workspace.take(2 * len(tasks) + 1),
+        mask=workspace.take(0 if graph.masking is None else m * nodes[0].input_shape[0]),
+        masked_steps=0 if graph.masking is None else nodes[0].input_shape[0],
         zeros=workspace.take(rows),
         scratch=workspace.take(chunks.scratch * workers),
         scratch_size=chunks.scratch,
         amx_scratch=chunks.amx_offset,
         scale=graph.rescale.scale,
         shift=graph.rescale.shift,
+        masked=0.0 if graph.masking is None else graph.masking.value,
     )
     return plan, workspace.size

@@ -30,7 +30,7 @@ from ...layers import (
 )
 from ...layers.base import Node
 from ...layers.gates import split_gates
-from ...layers.stack import nodes_of, rescale_of
+from ...layers.stack import masking_of, nodes_of, rescale_of
 from ...training.trainable import Trainable
 from ..writing import AnyPath, replacing
 from .package import onnx_package
@@ -251,6 +251,8 @@ def add_network(graph: Graph, network: Trainable) -> Shape:
     assert network.input_shape is not None
     if network.buffer.size * 4 >= _MOST_BYTES:
         raise ValueError("the network has parameters of more than 2 GB, which an ONNX file cannot hold: use save")
+    if masking_of(network.layers) is not None:
+        raise ValueError("ONNX has no operator like Masking: the network cannot be written to such a file")
     rescale = rescale_of(network.layers)
     if rescale.scale != 1:
         graph.add("Mul", graph.constant("scale", _number("scale", rescale.scale)))

@@ -1,8 +1,9 @@
 """Where the gates and states of a recurrent layer lie in the workspace, block by block.
 
 Of a block and a direction there are, each a row a unit, with the block's samples side by side: the gates of all steps;
-the state before the first step; dh and dc, which a step hands to the one before on the way back; of an LSTM the cells
-from before the first step on, and tanh of all of them but that; and the states of all steps, where A has only the last.
+the state before the first step; dh and dc, which a step hands to the one before on the way back, and copies of both; of
+an LSTM the cells from before the first step on, and tanh of all of them but that; and the states of all steps, where A
+has only the last.
 """
 
 from typing import NamedTuple
@@ -52,7 +53,9 @@ class Places(NamedTuple):
     cells: int  # the first is before the first step
     tanh_cells: int
     dh: int
+    kept_dh: int
     dc: int
+    kept_dc: int
     step: int  # numbers of a state: all units, and all samples of the block
     is_backward: int  # whether it reads sequences from their ends
     W: int
@@ -80,15 +83,17 @@ def places_of(job, l, block, direction):
     )
     first_state = gates + extents.steps * gates_step
     dh = first_state + step
-    dc = dh + step
-    cells = dc + step if extents.cell == LSTM_CELL else dc
+    kept_dh = dh + step
+    dc = kept_dh + step
+    cells = dc + 2 * step if extents.cell == LSTM_CELL else dc
     tanh_cells = cells + (extents.steps + 1) * step
     states, states_step = (tanh_cells + extents.steps * step if extents.cell == LSTM_CELL else cells), step
     if row[RETURNS_SEQUENCES]:  # they are in A, those of both directions side by side
         states, states_step = offset_of(plan, l, A_OFFSET, block) + direction * step, extents.directions * step
     return Places(
-        gates, gates_step, first_state, states, states_step, cells, tanh_cells, dh, dc, step, direction,
-        row[W_OFFSET] + direction * extents.rows * row[LDW], row[B_OFFSET] + direction * extents.biases,
+        gates, gates_step, first_state, states, states_step, cells, tanh_cells, dh, kept_dh, dc, dc + step, step,
+        direction, row[W_OFFSET] + direction * extents.rows * row[LDW],
+        row[B_OFFSET] + direction * extents.biases,
     )  # fmt: skip
 
 

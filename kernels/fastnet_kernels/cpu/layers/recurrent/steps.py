@@ -12,6 +12,7 @@ from ....codes import (
     RECURRENT,
     RETURNS_SEQUENCES,
     STATES_COLUMN,
+    TRUNCATE,
 )
 from ...codegen.arrays import vector
 from ...codegen.compiling import inner, routine
@@ -83,6 +84,33 @@ def _copy(target, numbers):
 
 
 @inner
+def _masks(job, block, t, steps):
+    """Which samples of a block are left out at step t, and whether any is."""
+    plan, total = job.plan, job.workspace.dtype.type(0)
+    mask = vector(job.workspace, plan.mask + (block * steps + t) * plan.block_rows, plan.block_rows)
+    if plan.masked_steps:
+        for i in range(mask.size):
+            total += mask[i]
+    return mask, total > 0
+
+
+@routine(component=RECURRENT)
+def _copy_masked(mask, source, target):
+    """Numbers of the samples that are left out: target = source, both (units, samples)."""
+    for first in range(0, target.size, mask.size):
+        for i in range(mask.size):
+            target[first + i] = source[first + i] if mask[i] else target[first + i]
+
+
+@routine(component=RECURRENT)
+def _clear_masked(mask, target):
+    """0 for the samples that are left out, in target (units, samples)."""
+    for first in range(0, target.size, mask.size):
+        for i in range(mask.size):
+            target[first + i] = 0 if mask[i] else target[first + i]
+
+
+@inner
 def _load_states(job, l, block, places, extents):
     """What stands before the first step: 0, or the states that samples are given."""
     workspace, plan, is_lstm = job.workspace, job.plan, extents.cell == LSTM_CELL
@@ -142,6 +170,13 @@ def _forward_block(job, l, block, direction, extents):
             places.states + t * places.states_step, places.cells + (k + 1) * places.step,
             places.tanh_cells + k * places.step, places.step,
         )  # fmt: skip
+        mask, is_masked = _masks(job, block, t, extents.steps)
+        if is_masked:
+            state = vector(workspace, places.states + t * places.states_step, places.step)
+            _copy_masked(mask, vector(workspace, h, places.step), state)
+            if extents.cell == LSTM_CELL:
+                c = vector(workspace, places.cells + k * places.step, 2 * places.step)
+                _copy_masked(mask, vector(c, 0, places.step), vector(c, places.step, places.step))
     if job.states.shape[0]:
         _store_states(job, l, block, places, extents)
     if not row[RETURNS_SEQUENCES]:
@@ -176,12 +211,24 @@ def _block_through_time(job, l, block, direction, extents):
         t = step_number(places, extents, k)
         if row[RETURNS_SEQUENCES] or k == extents.steps - 1:
             _add(dh, vector(workspace, dA + t * dA_step + direction * places.step, places.step))
+        mask, is_masked = _masks(job, block, t, extents.steps)
+        if is_masked:
+            _copy(vector(workspace, places.kept_dh, places.step), dh)
+            if extents.cell == LSTM_CELL:
+                _copy(vector(workspace, places.kept_dc, places.step), vector(workspace, places.dc, places.step))
         gates = _rows(job, places.gates + t * places.gates_step)
         step_backward(
             extents.cell, workspace, gates.offset, state_before(places, extents, k), places.cells + k * places.step,
             places.states + t * places.states_step, places.tanh_cells + k * places.step, places.dh, places.dc,
             places.step,
         )  # fmt: skip
+        if is_masked:
+            _clear_masked(mask, vector(workspace, gates.offset, places.gates_step))
+        if row[TRUNCATE] and k % row[TRUNCATE] == 0:
+            _clear(dh)
+            if extents.cell == LSTM_CELL:
+                _clear(vector(workspace, places.dc, places.step))
+            continue
         target = _rows(job, places.dh)
         if k > 0 and is_gru:
             gemm(n, columns, common, one, target, target, W, gates, NO_PREFETCH)
@@ -189,6 +236,11 @@ def _block_through_time(job, l, block, direction, extents):
             gemm(n, columns, n, one, target, target, of_candidate, apart, NO_PREFETCH)
         elif k > 0:
             gemm(n, columns, rows, one, target, zeros, W, gates, NO_PREFETCH)
+        if is_masked:
+            _copy_masked(mask, vector(workspace, places.kept_dh, places.step), dh)
+            if extents.cell == LSTM_CELL:
+                dc = vector(workspace, places.dc, places.step)
+                _copy_masked(mask, vector(workspace, places.kept_dc, places.step), dc)
 
 
 @routine(component=RECURRENT)
