@@ -32,18 +32,23 @@ def parameters_of(plan, piece, j):
 
 
 @inner
-def _add_bias(job, alpha, changed, l, direction, extents):
-    """db += alpha * the sum of dZ over all samples and steps, of one direction."""
-    size = job.plan.block_rows
-    for j in range(extents.biases):
-        total = alpha * 0
-        for block in range(n_blocks(job.m, size)):
-            places, count = places_of(job, l, block, direction), count_of(job, block)
-            for t in range(extents.steps):
+def _add_bias(job, scratch, alpha, changed, l, direction, extents):
+    """db += alpha * the sum of dZ over all samples and steps, of one direction, in the order in which dZ lies."""
+    size, sums = job.plan.block_rows, vector(scratch, 0, extents.biases)
+    for j in range(sums.size):
+        sums[j] = 0
+    for block in range(n_blocks(job.m, size)):
+        places, count = places_of(job, l, block, direction), count_of(job, block)
+        for t in range(extents.steps):
+            for j in range(sums.size):
                 numbers = vector(job.workspace, places.gates + t * places.gates_step + j * size, count)
+                total = alpha * 0
                 for i in range(numbers.size):
                     total += numbers[i]
-        changed[job.plan.layers[l, B_OFFSET] + direction * extents.biases + j] += alpha * total
+                sums[j] += total
+    target = vector(changed, job.plan.layers[l, B_OFFSET] + direction * extents.biases, sums.size)
+    for j in range(sums.size):
+        target[j] += alpha * sums[j]
 
 
 @routine(component=RECURRENT)
@@ -100,7 +105,7 @@ def _add_direction(job, scratch, alpha, changed, piece, direction, extents):
     l, size, lanes = piece.layer, plan.block_rows, VECTOR_BYTES // scratch.itemsize
     row, n, n_in, rows = plan.layers[l], extents.n, extents.n_in, extents.rows
     if piece.first_column == 0:
-        _add_bias(job, alpha, changed, l, direction, extents)
+        _add_bias(job, scratch, alpha, changed, l, direction, extents)
     is_state = piece.first_column < n
     columns = piece.last_column - piece.first_column
     tail = columns % lanes
