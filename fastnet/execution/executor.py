@@ -223,12 +223,12 @@ class Executor:
         parameters do not depend on it.
         """
         if self.input_shape is not None and self._graph.state_size:
+            given = X.shape if type(X) is np.ndarray else np.shape(X)
             if state is not None:
-                self._check_state(state, len(X))
-            steps = np.shape(X)[1:2]
-            if steps != self.input_shape[:1] and np.shape(X)[2:] == self.input_shape[1:] and steps > (0,):
+                self._check_state(state, given[0] if given else 0)
+            if given[1:] != self.input_shape and given[2:] == self.input_shape[1:] and given[1:2] > (0,):
                 with self.reading():
-                    return self._of_length(steps[0]).outputs(X, of_classes=of_classes, state=state)
+                    return self._of_length(given[1]).outputs(X, of_classes=of_classes, state=state)
         elif state is not None:
             raise ValueError("state=... is for networks with recurrent layers that are built: leave it out")
         if type(X) is not np.ndarray and is_converted_one_by_one(X, self.dtype) and len(X) > _ROWS_CONVERTED:
@@ -273,7 +273,7 @@ class Executor:
         True
         """
         self.require_parameters()
-        if not self._graph.state_size or any(layer.sees_other_steps for layer in self.layers):
+        if not self._graph.goes_on_from_states:
             raise ValueError(
                 "this network has no recurrent layers, or one that is bidirectional, or convolutions or pooling: it "
                 "cannot go on from a state"
@@ -281,15 +281,14 @@ class Executor:
         return np.zeros((positive_integer("m", m), self._graph.state_size), self.dtype)
 
     def _check_state(self, state: np.ndarray, m: int) -> None:
-        expected = self.first_state(m)
-        if (
-            not isinstance(state, np.ndarray)
-            or (state.shape, state.dtype) != (expected.shape, self.dtype)
-            or not state.flags.c_contiguous
-            or not state.flags.writeable
-        ):
-            given = f"{state.shape} of {state.dtype}" if isinstance(state, np.ndarray) else type(state).__name__
-            raise ValueError(f"state is {given}: for {m} sequences give what first_state({m}) makes, {expected.shape}")
+        """ValueError for what is no state of m sequences, as `first_state` makes it."""
+        graph = self._graph
+        is_one = type(state) is np.ndarray and state.shape == (m, graph.state_size) and state.dtype == self.dtype
+        if is_one and state.flags.carray and graph.goes_on_from_states:
+            return
+        expected = self.first_state(max(m, 1)).shape
+        given = f"{state.shape} of {state.dtype}" if isinstance(state, np.ndarray) else type(state).__name__
+        raise ValueError(f"state is {given}: for {m} sequences give what first_state({m}) makes, {expected}")
 
     def _of_length(self, steps: int) -> "Executor":
         """What runs this network on sequences of as many steps, by the same parameters; to be used while `reading`.

@@ -44,6 +44,11 @@ class Graph:
         return sum(node.layer.state_size for node in self.nodes)
 
     @lazy
+    def goes_on_from_states(self) -> bool:
+        """Whether a sequence can come piece by piece: all that a step depends on is behind it, and in the states."""
+        return self.state_size > 0 and not any(node.layer.sees_other_steps for node in self.nodes)
+
+    @lazy
     def n_weights(self) -> int:
         """Numbers of all W."""
         return sum(node.n_weights for node in self.nodes)

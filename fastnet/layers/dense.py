@@ -115,3 +115,7 @@ class StepwiseDense(Conv1D):
 
     def parameters(self, shape: Shape) -> list[Parameter]:
         return self.weights_and_biases((self.filters, shape[1]))
+
+    @property
+    def sees_other_steps(self) -> bool:
+        return False
