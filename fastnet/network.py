@@ -37,12 +37,12 @@ _MADE_ANEW = ("_parameters", "_slots", "_graph", "gradient_buffer", "_contexts",
 
 
 class Network(Trainable):
-    """A feed-forward network: parameters in one buffer, run by one compiled program.
+    """A network of layers in a row: parameters in one buffer, run by one compiled program.
 
     Parameters
     ----------
-    layers : sequence of Dense, Conv1D, Conv2D, BatchNorm, LayerNorm, Dropout, MaxPool1D, MaxPool2D and Flatten, with \
-Rescale possibly first
+    layers : sequence of Dense, Conv1D, Conv2D, Recurrent, LSTM, GRU, BatchNorm, LayerNorm, Dropout, MaxPool1D, \
+MaxPool2D and Flatten, with Rescale, Masking or Embedding possibly first
         The last one, the output layer, is Dense; it alone may be softmax.
     loss : str or Loss, optional
         "log_loss" (for sigmoid outputs), "cross_entropy" (softmax), "hinge" (linear, for two classes), or for numbers
@@ -123,14 +123,15 @@ Rescale possibly first
 
         Parameters
         ----------
-        X : array (m, n_0), or images (m, h, w, c), which are flattened; or an iterable of mini-batches
+        X : array (m, n_0), images (m, h, w, c), sequences (m, t, n) or (m, t); or an iterable of mini-batches
             Any real dtype and strides. uint8 stays uint8 and is converted a mini-batch at a time, and so is a
             `numpy.memmap` of any dtype. An array is to stay as it is until `fit` returns, which may read it once and
             keep what it needs: for changes there is `augment`. An iterable gives (X, y) or (X, y, sample_weight), and
             stands alone, without y; its first mini-batch is taken before anything else, to be checked.
         y : array (m,)
             For classification labels, integers or strings, also as a column (m, 1) or one-hot rows (m, k); for
-            several sigmoid units 0 or 1 for each, (m, n_L); for regression numbers (m,) or (m, n_L).
+            several sigmoid units 0 or 1 for each, (m, n_L); for regression numbers (m,) or (m, n_L). Where the output
+            has steps, y has them behind m: (m, t), (m, t, n_L).
         epochs : int
             Passes over the samples, at least 1; those before `resume` included.
         batch_size : int, optional
