@@ -4,36 +4,19 @@ PyTorch has channels before rows and columns. Units of an image are put in order
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from ..checks import positive_integer
-from ..layers import (
-    AveragePool1D,
-    AveragePool2D,
-    BatchNorm,
-    Conv1D,
-    Conv2D,
-    Dense,
-    Dropout,
-    GlobalAveragePool1D,
-    GlobalAveragePool2D,
-    GlobalMaxPool1D,
-    GlobalMaxPool2D,
-    Layer,
-    LayerNorm,
-    MaxPool1D,
-    MaxPool2D,
-    Node,
-    Rescale,
-    Shape,
-)
-from ..layers.residual import Add, Skip
-from ..layers.stack import nodes_of, rescale_of
+from ..layers import BatchNorm, Dense, Dropout, Flatten, LayerNorm, Rescale, Reshape, Shape, Steps
+from ..layers.stack import masking_of, nodes_of, rescale_of
 from ..network import Network
-from .assembly import Assembly
+from .torch_reader import Reader, arrays_of, settings_of
+from .torch_sequences import SEQUENCES
+from .torch_windows import WINDOWS, WITH_PADDING
+from .torch_writer import Writer
 
 # By the names of `torch.nn`, since nobody should have to import it: the activation, and settings of the layer.
 _ACTIVATIONS: dict[str, Any] = {
@@ -52,102 +35,59 @@ _ACTIVATIONS: dict[str, Any] = {
 }
 
 
-def _arrays(**tensors: Any) -> dict[str, np.ndarray]:
-    """Tensors as arrays, by the names of parameters here; without those that are None."""
-    found = {}
-    for name, tensor in tensors.items():
-        if tensor is not None:
-            if str(tensor.dtype) not in ("torch.float32", "torch.float64") or str(tensor.device) == "meta":
-                raise ValueError(
-                    f"it has parameters of {tensor.dtype} on {tensor.device}: call .float(), or .double(), first"
-                )
-            found[name] = tensor.detach().cpu().numpy()
-    return found
-
-
-class _Reader:
-    """The layers so far; `shape` is that of a sample behind them, and None until a module tells."""
-
-    def __init__(self, shape: Shape | None) -> None:
-        self.assembly, self.shape, self.input_shape = Assembly(), shape, shape
-        self.has_channels = True  # whether samples (h, w) here have an axis of channels there
-        self.is_flat = False  # whether they have been flattened there
-
-    def takes(self, n: int) -> None:
-        """What comes next takes features (m, n)."""
-        if self.shape is None:
-            self.shape = self.input_shape = (n,)
-
-    def require_first(self) -> None:
-        if self.assembly.parts:
-            raise ValueError("this is supported before all layers only")
-
-
-def _settings(module: Any, **others: Any) -> dict[str, Any]:
-    """Settings of a layer with parameters, which is frozen if all of them are."""
-    given = [each for each in (module.weight, module.bias) if each is not None]
-    is_frozen = bool(given) and not any(each.requires_grad for each in given)
-    return others | ({"trainable": False} if is_frozen else {})
-
-
-def _linear(reader: _Reader, module: Any) -> None:
+def _linear(reader: Reader, module: Any) -> None:
     reader.takes(module.in_features)
-    arrays, shape = _arrays(W=module.weight, b=module.bias), reader.shape
+    arrays, shape = arrays_of(W=module.weight, b=module.bias), reader.shape
     assert shape is not None
-    if len(shape) > 1 and not reader.is_flat:
+    if isinstance(shape, Steps) and not reader.is_flat:
+        reader.assembly.add(Dense, settings_of(module, units=module.out_features), arrays)
+        reader.shape = Steps((shape[0], module.out_features))
+        return
+    if reader.is_image:
         raise ValueError(f"it gets samples of shape {shape}: put Flatten before it")
-    if len(shape) > 1 and reader.has_channels and module.in_features == math.prod(shape):
-        arrays["W"] = _channels_last(arrays["W"], shape)
-    reader.assembly.add(Dense, _settings(module, units=module.out_features), arrays)
-    reader.shape = (module.out_features,)
+    arrays["W"] = reader.features(arrays["W"])
+    reader.assembly.add(Dense, settings_of(module, units=module.out_features), arrays)
+    reader.shape, reader.image = (module.out_features,), ()
 
 
-def _batch_norm(reader: _Reader, module: Any) -> None:
+def _batch_norm(reader: Reader, module: Any) -> None:
     if module.running_mean is None or not module.momentum:
         raise ValueError("it remembers no statistics, or all of them alike: give it a momentum")
     reader.takes(module.num_features)
-    arrays = _arrays(gamma=module.weight, beta=module.bias, mean=module.running_mean, variance=module.running_var)
-    reader.assembly.add(BatchNorm, _settings(module, epsilon=module.eps, momentum=module.momentum), arrays)
+    arrays = arrays_of(gamma=module.weight, beta=module.bias, mean=module.running_mean, variance=module.running_var)
+    if reader.is_image and not reader.has_channels:
+        raise ValueError("it takes images with an axis of channels: give input_shape=(h, w, 1), and no Unflatten")
+    arrays = arrays if reader.is_image else reader.for_features(arrays)
+    reader.assembly.add(BatchNorm, settings_of(module, epsilon=module.eps, momentum=module.momentum), arrays)
 
 
-def _layer_norm(reader: _Reader, module: Any) -> None:
+def _layer_norm(reader: Reader, module: Any) -> None:
     if len(module.normalized_shape) != 1:
         raise ValueError("it normalises images: features (m, n) are supported")
     reader.takes(module.normalized_shape[0])
-    arrays = _arrays(gamma=module.weight, beta=module.bias)
-    reader.assembly.add(LayerNorm, _settings(module, epsilon=module.eps), arrays)
+    is_of_channels = type(module).__name__ == "ChannelNorm"
+    if reader.is_image and not is_of_channels:
+        raise ValueError("it normalises rows of images, or each channel of a signal: put Flatten before it")
+    arrays = arrays_of(gamma=module.weight, beta=module.bias)
+    arrays = arrays if is_of_channels else reader.for_features(arrays)
+    reader.assembly.add(LayerNorm, settings_of(module, epsilon=module.eps), arrays)
 
 
-def _dropout(reader: _Reader, module: Any) -> None:
+def _dropout(reader: Reader, module: Any) -> None:
     reader.assembly.add(Dropout, {"rate": module.p})
 
 
-def _max_pool(reader: _Reader, module: Any) -> None:
-    """Windows along one axis or two: each setting is a number, or one an axis."""
-    kind: Any = MaxPool2D if type(module).__name__ == "MaxPool2d" else MaxPool1D
-    settings: dict[str, Any] = {}
-    for name, given in (("pool_size", module.kernel_size), ("stride", module.stride)):
-        extents = tuple(given) if isinstance(given, Sequence) else (given,) * kind.axes
-        settings[name] = extents[0] if len(set(extents)) == 1 else extents
-    if settings["stride"] == settings["pool_size"]:
-        del settings["stride"]
-    gaps = [module.padding, module.dilation, module.ceil_mode, module.return_indices]
-    if np.any(gaps[0]) or np.any(np.asarray(gaps[1]) != 1) or any(gaps[2:]):
-        raise ValueError("padding, dilation, ceil_mode and return_indices are not supported")
-    if reader.shape is None or reader.is_flat or len(reader.shape) != kind.axes + reader.has_channels:
-        shape = "(h, w, c)" if kind.axes == 2 else "(t, c)"
-        raise ValueError(f"fastnet has to know what shape samples have: give input_shape={shape}")
-    reader.shape = kind(**settings).output_shape(reader.shape)
-    reader.assembly.add(kind, settings)
-
-
-def _flatten(reader: _Reader, module: Any) -> None:
+def _flatten(reader: Reader, module: Any) -> None:
     if module.start_dim != 1 or module.end_dim != -1:
         raise ValueError("Flatten(1, -1) is supported, which keeps samples apart")
+    if isinstance(reader.shape, Steps):
+        reader.assembly.add(Flatten, {})
+        reader.shape = (math.prod(reader.shape),)
+        return
     reader.is_flat = True
 
 
-def _unflatten(reader: _Reader, module: Any) -> None:
+def _unflatten(reader: Reader, module: Any) -> None:
     """Images (m, h, w) get their one channel."""
     reader.require_first()
     size = tuple(module.unflattened_size)
@@ -156,40 +96,46 @@ def _unflatten(reader: _Reader, module: Any) -> None:
     reader.has_channels = False
 
 
-def _rescale(reader: _Reader, module: Any) -> None:
+def _reshaped(reader: Reader, module: Any) -> None:
+    """fastnet's own module, which has numbers in the same order as here."""
+    if reader.is_flat and (reader.image or len(reader.shape or ()) > 1):
+        raise ValueError("it takes numbers of images in PyTorch's order: Flatten cannot stand before it")
+    if len(module.shape) == 1:
+        reader.assembly.add(Flatten, {})
+    else:
+        reader.assembly.add(Reshape, {"shape": module.shape})
+    reader.shape, reader.has_channels, reader.is_flat = module.shape, True, False
+
+
+def _rescale(reader: Reader, module: Any) -> None:
     reader.require_first()
     reader.assembly.add(Rescale, {"scale": module.scale, "shift": module.shift})
 
 
-_MODULES: dict[str, Callable[[_Reader, Any], None]] = {
+_MODULES: dict[str, Callable[[Reader, Any], None]] = {
     "Linear": _linear,
     "BatchNorm1d": _batch_norm,
+    "BatchNorm2d": _batch_norm,
     "LayerNorm": _layer_norm,
+    "ChannelNorm": _layer_norm,
     "Dropout": _dropout,
-    "MaxPool1d": _max_pool,
-    "MaxPool2d": _max_pool,
     "Flatten": _flatten,
     "Unflatten": _unflatten,
+    "Reshaped": _reshaped,
     "Rescale": _rescale,
+    **WINDOWS,
+    **SEQUENCES,
 }
 
 
-def _channels_last(W: np.ndarray, shape: Shape) -> np.ndarray:
-    """Columns for units (c, h, w) as columns for units of `shape`, (h, w, c)."""
-    return np.moveaxis(W.reshape(len(W), shape[-1], *shape[:-1]), 1, -1).reshape(W.shape)
-
-
-def _channels_first(W: np.ndarray, shape: Shape) -> np.ndarray:
-    """Columns for units of `shape`, (h, w, c), as columns for units (c, h, w)."""
-    return np.moveaxis(W.reshape(len(W), *shape), -1, 1).reshape(W.shape)
-
-
-def _take(reader: _Reader, module: Any, output: str | None) -> str | None:
+def _take(reader: Reader, module: Any, output: str | None) -> str | None:
     """Read one module; returns the output that is still to be given to the last layer."""
     name = type(module).__name__
     known = type(module).__module__.startswith(("torch.nn.modules.", "fastnet.exchange."))
     if not known or module._forward_hooks or module._forward_pre_hooks:
         raise ValueError("it is none of torch.nn, or has hooks, which cannot be taken over")
+    if reader.zeros and name not in WITH_PADDING:
+        raise ValueError("zeros are put around samples before it: a convolution right behind them is supported")
     if name in _MODULES:
         _MODULES[name](reader, module)
         return output
@@ -211,8 +157,9 @@ def _take(reader: _Reader, module: Any, output: str | None) -> str | None:
 def from_torch(module: Any, *, output: str | None = None, input_shape: int | Sequence[int] | None = None) -> Network:
     """The network of a `torch.nn.Sequential`, with its weights, in their dtype.
 
-    Linear, BatchNorm1d, LayerNorm, Dropout, MaxPool1d and MaxPool2d, and Flatten, also in Sequentials of their own, and
-    the activations that fastnet has. Layers whose parameters need no gradient are frozen.
+    Linear, Conv1d and Conv2d, BatchNorm1d and BatchNorm2d, LayerNorm, Dropout, pooling and Flatten, Embedding, and RNN,
+    LSTM and GRU with `batch_first`, also in Sequentials of their own, the activations that fastnet has, and what
+    `to_torch` makes. Layers whose parameters need no gradient are frozen.
 
     Parameters
     ----------
@@ -220,7 +167,7 @@ def from_torch(module: Any, *, output: str | None = None, input_shape: int | Seq
     output : str, optional
         An activation of the last layer, "softmax" say, for a module that gives logits, or, with "softmax", LogSoftmax.
     input_shape : shape, optional
-        Of the network's samples, (h, w, c) for a module that pools images (m, c, h, w), (t, c) for one of signals
+        Of the network's samples, (h, w, c) for a module that takes images (m, c, h, w), (t, c) for one of signals
         (m, c, t): units are put in order by it. Else it follows from the first layer.
 
     Raises
@@ -240,7 +187,7 @@ def from_torch(module: Any, *, output: str | None = None, input_shape: int | Seq
     """
     if type(module).__name__ != "Sequential":
         raise TypeError(f"{type(module).__name__} is no torch.nn.Sequential: give one, or its parts in one")
-    reader = _Reader(None if input_shape is None else _checked("input_shape", input_shape))
+    reader = Reader(None if input_shape is None else _checked("input_shape", input_shape))
     for place, each in _parts(module):
         try:
             output = _take(reader, each, output)
@@ -266,153 +213,6 @@ def _parts(module: Any, before: str = "") -> list[tuple[str, Any]]:
     return found
 
 
-# ---------------------------------------------------------------- and back
-
-_LAYERS: dict[type[Layer], Callable[[Any, Node], Any]] = {
-    Dense: lambda nn, node: nn.Linear(node.n_in, node.n_out),
-    BatchNorm: lambda nn, node: _batch_norm_module(nn, node),
-    LayerNorm: lambda nn, node: _layer_norm_module(nn, node),
-    Dropout: lambda nn, node: nn.Dropout(_of(node).rate),
-    Conv1D: lambda nn, node: _convolution(nn.Conv1d, node),
-    Conv2D: lambda nn, node: _convolution(nn.Conv2d, node),
-    MaxPool1D: lambda nn, node: nn.MaxPool1d(_of(node).window, _of(node).steps),
-    MaxPool2D: lambda nn, node: nn.MaxPool2d(_of(node).window, _of(node).steps),
-    AveragePool1D: lambda nn, node: nn.AvgPool1d(_of(node).window, _of(node).steps),
-    AveragePool2D: lambda nn, node: nn.AvgPool2d(_of(node).window, _of(node).steps),
-    GlobalMaxPool1D: lambda nn, node: nn.Sequential(nn.AdaptiveMaxPool1d(1), nn.Flatten()),
-    GlobalMaxPool2D: lambda nn, node: nn.Sequential(nn.AdaptiveMaxPool2d(1), nn.Flatten()),
-    GlobalAveragePool1D: lambda nn, node: nn.Sequential(nn.AdaptiveAvgPool1d(1), nn.Flatten()),
-    GlobalAveragePool2D: lambda nn, node: nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten()),
-}
-_TORCH_NAMES = {
-    "W": "weight",
-    "b": "bias",
-    "gamma": "weight",
-    "beta": "bias",
-    "mean": "running_mean",
-    "variance": "running_var",
-}
-_TORCH_ACTIVATIONS: dict[str, Callable[[Any, Any], Any]] = {
-    "sigmoid": lambda nn, layer: nn.Sigmoid(),
-    "tanh": lambda nn, layer: nn.Tanh(),
-    "relu": lambda nn, layer: nn.ReLU(),
-    "leaky_relu": lambda nn, layer: nn.LeakyReLU(layer.slope),
-    "elu": lambda nn, layer: nn.ELU(layer.alpha),
-    "softplus": lambda nn, layer: nn.Softplus(),
-    "silu": lambda nn, layer: nn.SiLU(),
-    "gelu": lambda nn, layer: nn.GELU(),
-    "hard_sigmoid": lambda nn, layer: nn.Hardsigmoid(),
-    "hard_silu": lambda nn, layer: nn.Hardswish(),
-    "softmax": lambda nn, layer: nn.Softmax(dim=-1),
-}
-
-
-def _of(node: Node) -> Any:
-    return node.layer
-
-
-def _convolution(kind: Any, node: Node) -> Any:
-    layer = _of(node)
-    channels = node.input_shape[layer.axes] if len(node.input_shape) > layer.axes else 1
-    return kind(channels, layer.filters, layer.window, stride=layer.steps, dilation=layer.gaps, groups=layer.groups)
-
-
-def _batch_norm_module(nn: Any, node: Node) -> Any:
-    layer, kind = _of(node), nn.BatchNorm2d if len(node.input_shape) == 3 else nn.BatchNorm1d
-    return kind(node.input_shape[-1], eps=layer.epsilon, momentum=layer.momentum)
-
-
-def _layer_norm_module(nn: Any, node: Node) -> Any:
-    from .torch_modules import ChannelNorm
-
-    kind = nn.LayerNorm if len(node.input_shape) == 1 else ChannelNorm
-    return kind(node.input_shape[-1], eps=_of(node).epsilon)
-
-
-def _zeros_around(nn: Any, node: Node) -> Any:
-    """The padding before a convolution, which may be other ones before and behind."""
-    around = [pad for pair in reversed(_of(node).around(node.input_shape)) for pad in pair]
-    if not any(around):
-        return nn.Identity()
-    return nn.ConstantPad1d(around, 0.0) if _of(node).axes == 1 else nn.ZeroPad2d(around)
-
-
-class _Writer:
-    """The modules of a network's nodes, and what brings samples into shape between them."""
-
-    def __init__(self, torch: Any, nodes: Sequence[Node], parameters: dict[str, np.ndarray]) -> None:
-        self.torch, self.nodes, self.parameters = torch, nodes, parameters
-        self.are_signals = any(getattr(node.layer, "axes", 0) == 1 for node in nodes)
-
-    def modules(self, shape: Shape) -> list[Any]:
-        """Those of the whole network, for samples of `shape`."""
-        first = [self.torch.nn.Unflatten(1, (1, shape[0]))] if self._is_grey(shape) else []
-        return [*first, *self._between(0, len(self.nodes), shape)]
-
-    def _is_grey(self, shape: Shape) -> bool:
-        """Whether samples are images (h, w), which are (1, h, w) there."""
-        return len(shape) == 2 and not self.are_signals
-
-    def _between(self, first: int, last: int, shape: Shape) -> Iterator[Any]:
-        """Those of some nodes, of which the first takes samples of `shape`."""
-        l = first
-        while l < last:
-            node = self.nodes[l]
-            yield from self._reshaped(shape, node)
-            if isinstance(node.layer, Skip):
-                end = self._end_of(l)
-                yield self._block(l, end)
-                l, node = end, self.nodes[end]
-            else:
-                yield from self._of_node(node, shape)
-            if node.layer.activation_name != "linear":
-                yield _TORCH_ACTIVATIONS[node.layer.activation_name](self.torch.nn, node.layer)
-            l, shape = l + 1, node.output_shape
-
-    def _end_of(self, skip: int) -> int:
-        """Where the block ends whose input goes around by a node."""
-        around = skip + 1 if skip + 1 < len(self.nodes) and self.nodes[skip + 1].below == skip else skip
-        return next(l for l, node in enumerate(self.nodes) if isinstance(node.layer, Add) and node.other == around)
-
-    def _block(self, skip: int, end: int) -> Any:
-        from .torch_modules import Residual as ResidualModule
-
-        shape, around = self.nodes[skip].input_shape, self.nodes[end].other
-        Sequential = self.torch.nn.Sequential
-        projection = Sequential(*self._between(skip + 1, around + 1, shape)) if around > skip else None
-        inner = list(self._between(around + 1, end, shape))
-        before = self.nodes[end - 1].output_shape if end > around + 1 else shape
-        return ResidualModule(Sequential(*inner, *self._reshaped(before, self.nodes[end])), projection)
-
-    def _reshaped(self, shape: Shape, node: Node) -> Iterator[Any]:
-        """What makes of samples of `shape` those that a node takes, where Flatten or Reshape stand between."""
-        from .torch_modules import Reshaped
-
-        if shape != node.input_shape and not node.is_dense:
-            yield Reshaped((*node.input_shape, 1) if self._is_grey(node.input_shape) else node.input_shape)
-
-    def _of_node(self, node: Node, shape: Shape) -> Iterator[Any]:
-        """The module of a node, with its parameters, and what stands right before it."""
-        layer, nn = node.layer, self.torch.nn
-        if self._is_grey(node.input_shape) and layer.is_normalisation:
-            raise ValueError(f"{layer!r} normalises columns of images (m, h, w): give images (m, h, w, 1)")
-        module = _LAYERS[type(layer)](nn, node)
-        names = [each.name for each in layer.parameters(node.input_shape)]
-        arrays = {name: self.parameters[f"{name}{node.number}"] for name in names}
-        if layer.is_dense and len(shape) > 1:
-            yield nn.Flatten()
-            arrays["W"] = arrays["W"] if self._is_grey(shape) else _channels_first(arrays["W"], shape)
-        if isinstance(layer, Conv1D | Conv2D):
-            arrays["W"] = np.moveaxis(arrays["W"], -1, 1)
-            yield _zeros_around(nn, node)
-        for name, array in arrays.items():
-            tensor = getattr(module, _TORCH_NAMES[name])
-            tensor.data = self.torch.from_numpy(np.ascontiguousarray(array))
-            if name not in ("mean", "variance"):
-                tensor.requires_grad_(layer.is_trainable)
-        yield module
-
-
 def to_torch(network: Network) -> Any:
     """The network as a `torch.nn.Sequential` on the CPU that predicts the same, in its dtype; `from_torch` reads it.
 
@@ -420,7 +220,8 @@ def to_torch(network: Network) -> Any:
     mode: call `train()` to go on training. It gives what `network.outputs` does, probabilities of softmax for one;
     PyTorch's CrossEntropyLoss wants logits, as of `module[:-1]`. Frozen layers need no gradients; penalties,
     initialisations, loss and labels stay behind. Where the network pools images (m, h, w, c) or signals (m, t, c), the
-    module takes (m, c, h, w) and (m, c, t), as is usual there; images (m, h, w) are the same in both.
+    module takes (m, c, h, w) and (m, c, t), as is usual there; images (m, h, w) are the same in both, and so are
+    sequences (m, t, n) of recurrent layers.
 
     Raises
     ------
@@ -455,6 +256,8 @@ def to_torch(network: Network) -> Any:
         parameters = {name: np.array(array) for name, array in network.parameters.items()}
         layers, shape = list(network.layers), network.input_shape
     assert shape is not None
+    if masking_of(layers) is not None:
+        raise ValueError("PyTorch has no module like Masking: the network cannot be taken there")
     rescale = rescale_of(layers)
     first = [RescaleModule(rescale.scale, rescale.shift)] if rescale in layers else []
-    return torch.nn.Sequential(*first, *_Writer(torch, nodes_of(layers, shape), parameters).modules(shape)).eval()
+    return torch.nn.Sequential(*first, *Writer(torch, nodes_of(layers, shape), parameters).modules(shape)).eval()

@@ -113,6 +113,11 @@ class _Conv(WindowedLayer, WeightedLayer):
     def parameters(self, shape: Shape) -> list[Parameter]:
         return self.weights_and_biases((self.filters, *self.window, self._channels(shape) // self.groups))
 
+    def can_be_winograd(self, shape: Shape) -> bool:
+        around = [pad for pair in self.around(shape) for pad in pair]
+        plain = set(self.steps) == set(self.gaps) == {1} and self.groups == 1
+        return len(shape) == 3 and self.window == (3, 3) and plain and max(around) <= 2
+
     def uses_of_weights(self, shape: Shape) -> int:
         return math.prod(self.output_shape(shape)[: self.axes])
 

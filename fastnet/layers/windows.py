@@ -1,5 +1,6 @@
 """What layers with windows share: how these lie along the first one or two extents of a sample."""
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -25,6 +26,10 @@ class WindowedLayer(Layer):
         """How far the next window is along each axis."""
         raise NotImplementedError
 
+    @property
+    def sees_other_steps(self) -> bool:
+        return True
+
     def checked_extents(self, name: str, value: object, at_least: int = 1) -> int | Shape:
         """A setting that is one whole number, or one for each axis."""
         if self.axes == 1 or not isinstance(value, tuple | list):
@@ -46,6 +51,6 @@ class WindowedLayer(Layer):
         row[[codes.STRIDE_Y, codes.STRIDE_X]] = *one, *self.steps
 
 
-def by(extents: Shape) -> str:
+def by(extents: Sequence[int]) -> str:
     """2 x 3, for people."""
     return " x ".join(map(str, extents))

@@ -5,7 +5,12 @@ from typing import Annotated, NamedTuple
 import numpy as np
 
 # Kinds of layer.
-KINDS = DENSE, BATCH_NORM, LAYER_NORM, DROPOUT, INPUT, MAX_POOL, CONV, AVERAGE_POOL, SKIP, ADD = range(10)
+KINDS = (
+    DENSE, BATCH_NORM, LAYER_NORM, DROPOUT, INPUT, MAX_POOL, CONV, AVERAGE_POOL, SKIP, ADD, RECURRENT, EMBEDDING
+) = range(12)  # fmt: skip
+
+# What a recurrent layer computes at each step: a unit with tanh or ReLU, an LSTM or a GRU.
+TANH_CELL, RELU_CELL, LSTM_CELL, GRU_CELL = range(4)
 
 # Activations. Softmax is for the output layer only; the derivatives of ELU, SOFTPLUS, SILU, GELU and HARD_SILU need Z.
 LINEAR, SIGMOID, TANH, RELU, LEAKY_RELU, SOFTMAX, ELU, HARD_SIGMOID, SOFTPLUS, SILU, GELU, HARD_SILU = range(12)
@@ -19,11 +24,12 @@ PLAIN, MOMENTUM, RMSPROP, ADAM, ADAMW = range(5)
 # Lazy components: what of the program is compiled when a network first needs it. Each kind of layer but DENSE is one,
 # of the kind's own number. The others: the activations and losses that come after the first few, with sample weights
 # and label smoothing; optimizers that are not PLAIN; samples that are bytes; samples that are used as rows, since they
-# or the first layer's units are few; one sample at a time; W so large that it is packed; and products by AMX.
+# or the first layer's units are few; one sample at a time; W so large that it is packed; products by AMX; and
+# convolutions in fewer multiplications, or of each channel by itself.
 _FIRST = len(KINDS)
 _OTHERS = (
-    RARE_ACTIVATIONS, RARE_LOSSES, OPTIMIZERS, BYTES, SAMPLE_ROWS, ONLINE, LARGE_W, AMX
-) = range(_FIRST, _FIRST + 8)  # fmt: skip
+    RARE_ACTIVATIONS, RARE_LOSSES, OPTIMIZERS, BYTES, SAMPLE_ROWS, ONLINE, LARGE_W, AMX, WINOGRAD, DEPTHWISE
+) = range(_FIRST, _FIRST + 10)  # fmt: skip
 COMPONENTS = (*KINDS[1:], *_OTHERS)
 COMPONENT_NAMES = {
     BATCH_NORM: "batch normalisation",
@@ -35,6 +41,8 @@ COMPONENT_NAMES = {
     AVERAGE_POOL: "average pooling",
     SKIP: "what goes around residual blocks",
     ADD: "residual blocks",
+    RECURRENT: "recurrent layers",
+    EMBEDDING: "embeddings",
     RARE_ACTIVATIONS: "rarer activations",
     RARE_LOSSES: "rarer losses, sample weights and label smoothing",
     OPTIMIZERS: "optimizers, clipping and penalties",
@@ -43,6 +51,8 @@ COMPONENT_NAMES = {
     ONLINE: "one sample at a time",
     LARGE_W: "large weight matrices",
     AMX: "the matrix unit",
+    WINOGRAD: "Winograd's convolutions",
+    DEPTHWISE: "depthwise convolutions",
 }
 
 # What one run of the program does with every mini-batch.
@@ -67,7 +77,9 @@ WGRAD_DOT = 1  # in dot products of two units' numbers: small layers
 WGRAD_ROWS = 2  # from the samples' own rows: few samples, or few units of the first layer
 WGRAD_FUSED = 3  # in the data phase, while a block of samples is in cache: a single layer of few units
 WGRAD_TAPS = 4  # of a convolution: in dot products over all pixels that a number of W is multiplied with
-WGRAD_NONE = 5  # there is no dW: of a normalisation gamma and beta have gradients, which are sums of its own
+WGRAD_STEPS = 5  # of a recurrent layer: over all steps as well as samples
+WGRAD_LOOKUP = 6  # of an embedding: of the rows of W that occur
+WGRAD_NONE = 7  # there is no dW: of a normalisation gamma and beta have gradients, which are sums of its own
 
 # Columns of Plan.layers. Offsets count elements from the start of their buffer: W, b and the running statistics are in
 # the parameters, all else is in the workspace. Of a normalisation W is gamma, and b beta.
@@ -107,9 +119,20 @@ _OF_LAYER = (
     DILATION_Y,  # from one row of a window to the next
     DILATION_X,
     GROUPS,  # of channels, each of which is convolved by itself
+    WINOGRAD_TILES,  # of a convolution by Winograd's terms: how many tiles are spread at a time; 0 of others
+    WINOGRAD_OFFSET,  # of the filters' terms
     CHANNELS,  # of normalisations: units that have a gamma, of each of the places of a sample
     PRODUCTS,  # multiply-adds of a sample
-) = range(37)
+    CELL,  # of a recurrent layer: TANH_CELL and so on
+    STEPS,  # of a sequence
+    DIRECTIONS,  # two where sequences are read from their ends, too
+    RETURNS_SEQUENCES,  # whether A has the states of all steps, or the last one alone
+    STATES_OFFSET,  # gates and states of all steps, of each block STATES_SIZE numbers a sample
+    STATES_SIZE,
+    TRUNCATE,  # of how many steps the derivatives of a state go back, at the most; 0: of all
+    STATES_COLUMN,  # where its state begins in those that samples are given for a prediction, and take along
+    VOCABULARY,  # of an embedding, rows of W
+) = range(48)
 LAYER_COLUMNS = len(_OF_LAYER)
 
 # Columns of Plan.settings, real numbers of a layer.
@@ -224,6 +247,7 @@ class Plan(NamedTuple):
     is_dense: int  # whether all layers are
     splits_tail: int  # whether the tail of the batch may go by itself
     n_targets: int
+    steps: int  # of a sequence, at each of which there is an output and a target; 1 where a sample has one
     batch_size: int  # rows that fit the workspace
     block_rows: int  # samples of a block
     samples_stride: int  # of a row that has a number for each sample
@@ -239,11 +263,16 @@ class Plan(NamedTuple):
     Y: int
     L: int
     scores: int
+    L_step: int  # and of one step
+    scores_step: int
     partials: int
     of_tasks: int
+    mask: int  # of each block a number for each step and sample: whether it is left out
+    masked_steps: int  # of a sequence; 0: none is left out
     zeros: int  # as many as a block has rows, which nothing writes to
     scratch: int
     scratch_size: int
     amx_scratch: int
     scale: float
     shift: float
+    masked: float  # what all numbers of a step are that is left out

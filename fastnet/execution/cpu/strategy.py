@@ -20,6 +20,7 @@ class Strategy(NamedTuple):
     packs_w: tuple[bool, ...]
     uses_amx: tuple[bool, ...]
     input_tails: tuple[int, ...]
+    winograd_tiles: tuple[int, ...]
 
 
 def choose_strategy(
@@ -39,14 +40,14 @@ def choose_strategy(
     units = [node.n_out for node in nodes]
     n_inputs, is_plain = nodes[0].n_in, all(node.is_dense for node in nodes)
     lanes = panel // 2
-    never, no_tails = (False,) * len(units), (0,) * len(units)
+    never, none = (False,) * len(units), (0,) * len(units)
     if batch_size * target.sample_major_share < lanes and is_plain:
         by_rows = (codes.WGRAD_ROWS,) * len(units)
         inputs = codes.UNPACKED if units[0] <= target.max_units_unpacked else codes.ROWS_COPIED
-        return Strategy(codes.SAMPLE_MAJOR, inputs, batch_size, by_rows, never, never, no_tails)
+        return Strategy(codes.SAMPLE_MAJOR, inputs, batch_size, by_rows, never, never, none, none)
     if is_plain and len(units) == 1 and units[0] <= target.max_units_fused and n_inputs >= panel:
         block_rows = _rows_of_fused_block(batch_size, n_inputs * dtype.itemsize, target)
-        return Strategy(codes.FEATURE_MAJOR, codes.UNPACKED, block_rows, (codes.WGRAD_FUSED,), never, never, no_tails)
+        return Strategy(codes.FEATURE_MAJOR, codes.UNPACKED, block_rows, (codes.WGRAD_FUSED,), never, never, none, none)
     vectors = -(-batch_size // lanes)
     uses_amx = [
         has_amx
@@ -103,8 +104,23 @@ def choose_strategy(
         else 0
         for l, node in enumerate(nodes)
     ]
-    layers = tuple(wgrad), tuple(packs_w), tuple(uses_amx), tuple(input_tails)
+    tiles = (_winograd_tiles(node, target, dtype.itemsize) for node in nodes)
+    layers = tuple(wgrad), tuple(packs_w), tuple(uses_amx), tuple(input_tails), tuple(tiles)
     return Strategy(codes.FEATURE_MAJOR, inputs, block_rows, *layers)
+
+
+def _winograd_tiles(node: Node, target: Target, itemsize: int) -> int:
+    """How many tiles a convolution by Winograd's terms spreads at a time: two at least; 0 for what is not one.
+
+    What there is for each channel, spreading pixels and putting them together, pays where there are many of them.
+    """
+    if not node.layer.can_be_winograd(node.input_shape):
+        return 0
+    k, n = node.input_shape[-1], node.output_shape[-1]
+    if min(k, n) < target.min_winograd_channels:
+        return 0
+    most = target.winograd_bytes // (16 * (k + n) * target.vector_bytes)
+    return int(min(target.max_winograd_tiles, max(2, most // 2 * 2)))
 
 
 def _read_inputs(

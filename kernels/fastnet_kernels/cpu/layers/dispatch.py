@@ -17,22 +17,37 @@ from ...codes import (
     DENSE,
     DROPOUT,
     DZ_OFFSET,
+    EMBEDDING,
     INPUT,
     KIND,
     LAYER_NORM,
     LDW,
     MAX_POOL,
     N_OUT,
+    RECURRENT,
     SKIP,
     TASK_LAYER,
     W_OFFSET,
     WGRAD,
     WGRAD_FUSED,
+    WINOGRAD_TILES,
 )
 from ..codegen.arrays import vector
 from ..codegen.compiling import inner
 from ..step.workspace import below, numbers_of
-from . import average_pool, batch_norm, conv, dense, dropout, input, layer_norm, max_pool, residual
+from . import (
+    average_pool,
+    batch_norm,
+    conv,
+    dense,
+    dropout,
+    embedding,
+    input,
+    layer_norm,
+    max_pool,
+    recurrent,
+    residual,
+)
 
 
 @inner
@@ -58,11 +73,15 @@ def forward(job, scratch, l, first_block, last_block):
     elif kind == MAX_POOL:
         max_pool.forward(job, l, first_block, last_block)
     elif kind == CONV:
-        conv.forward(job, l, first_block, last_block)
+        conv.forward(job, scratch, l, first_block, last_block)
     elif kind == AVERAGE_POOL:
         average_pool.forward(job, l, first_block, last_block)
     elif kind == ADD:
         residual.forward(job, l, first_block, last_block)
+    elif kind == RECURRENT:
+        recurrent.forward(job, l, first_block, last_block)
+    elif kind == EMBEDDING:
+        embedding.forward(job, l, first_block, last_block)
     elif kind == INPUT:
         input.forward(job, first_block, last_block)
     elif kind != SKIP:  # which has the A of the layer below
@@ -84,13 +103,15 @@ def backward(job, scratch, l, first_block, last_block):
     elif kind == MAX_POOL:
         max_pool.backward(job, l, first_block, last_block)
     elif kind == CONV:
-        conv.backward(job, l, first_block, last_block)
+        conv.backward(job, scratch, l, first_block, last_block)
     elif kind == AVERAGE_POOL:
         average_pool.backward(job, l, first_block, last_block)
     elif kind == ADD:
         residual.backward(job, l, first_block, last_block)
     elif kind == SKIP:
         residual.backward_of_skip(job, l, first_block, last_block)
+    elif kind == RECURRENT:
+        recurrent.backward(job, l, first_block, last_block)
     else:
         _fill_with_nan(job, below(job, l), DZ_OFFSET, first_block, last_block)
 
@@ -108,6 +129,10 @@ def weight_gradient(job, scratch, alpha, changed, task):
         layer_norm.weight_gradient(job, alpha, changed, l)
     elif kind == CONV:
         conv.weight_gradient(job, scratch, alpha, changed, task)
+    elif kind == RECURRENT:
+        recurrent.weight_gradient(job, scratch, alpha, changed, task)
+    elif kind == EMBEDDING:
+        embedding.weight_gradient(job, scratch, alpha, changed, task)
     else:
         gradients = vector(changed, job.plan.layers[l, W_OFFSET], job.plan.layers[l, CHANNELS])
         gradients[:] = math.nan
@@ -122,6 +147,10 @@ def parameters_of(plan, piece, j):
     l = piece.layer
     if plan.layers[l, KIND] == DENSE or plan.layers[l, KIND] == CONV:
         return dense.parameters_of(plan, piece, j)
+    if plan.layers[l, KIND] == RECURRENT:
+        return recurrent.parameters_of(plan, piece, j)
+    if plan.layers[l, KIND] == EMBEDDING:
+        return embedding.parameters_of(plan, piece, j)
     return plan.layers[l, W_OFFSET if j < piece.last_row else B_OFFSET], plan.layers[l, CHANNELS]
 
 
@@ -136,9 +165,11 @@ def row_stride_of(plan, piece):
 
 @inner
 def keep_derivatives(job, l, first_block, last_block):
-    """What the weight gradient of layer l will need of its dZ in another order."""
+    """What the weight gradient of layer l will need of its dZ: in another order, or of every step."""
     if job.plan.layers[l, KIND] == DENSE:
         dense.keep_derivatives(job, l, first_block, last_block)
+    elif job.plan.layers[l, KIND] == RECURRENT:
+        recurrent.through_time(job, l, first_block, last_block)
 
 
 @inner
@@ -175,8 +206,11 @@ def units_to_check(plan):
 @inner
 def prepare(job, l):
     """What layer l does before the data phase of a step."""
-    if job.plan.layers[l, KIND] == BATCH_NORM:
+    kind = job.plan.layers[l, KIND]
+    if kind == BATCH_NORM:
         batch_norm.prepare(job, l)
+    elif kind == CONV and job.plan.layers[l, WINOGRAD_TILES]:
+        conv.prepare(job, l)
 
 
 # Of layers that must see all samples before they can go on: a share of each block, and then the whole.

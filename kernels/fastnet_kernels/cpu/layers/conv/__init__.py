@@ -2,10 +2,11 @@
 
 Pixels lie row after row, the channels of one side by side, each with the samples of a block: so the numbers that a
 window's row multiplies are contiguous, and no matrix of windows is made. `taps` says which numbers those are,
-`convolve` is the loop that goes forward and backward, and `weight_gradient` sums dW.
+`convolve` is the loop that goes forward and backward, and `weight_gradient` sums dW; `winograd` needs fewer products.
 """
 
 from .convolve import backward, forward
 from .weight_gradient import weight_gradient
+from .winograd import prepare
 
-__all__ = ["backward", "forward", "weight_gradient"]
+__all__ = ["backward", "forward", "prepare", "weight_gradient"]

@@ -6,7 +6,7 @@ channels o of W[o, tap, i] dZ[p, o], for those pixels p of the output that see q
 
 from typing import NamedTuple
 
-from ....codes import A_OFFSET, B_OFFSET, CONV, DZ_OFFSET, GROUPS, LDW, N_IN, N_OUT, W_OFFSET
+from ....codes import A_OFFSET, B_OFFSET, CONV, DZ_OFFSET, GROUPS, LDW, N_IN, N_OUT, W_OFFSET, WINOGRAD_TILES
 from ...codegen.compiling import inner, routine
 from ...codegen.matrix import Matrix, moved
 from ...codegen.processor import VECTOR_BYTES
@@ -14,16 +14,9 @@ from ...gemm.conv_micro_kernels import MR, conv_micro_kernel
 from ...gemm.macro_kernel import even_height
 from ...partition import n_blocks
 from ...step.workspace import below, count_of, units_of
-from .taps import axes_of, steps_backward, taps_backward, taps_forward
-
-
-class Side(NamedTuple):
-    """One image of a convolution: (height, width, channels) of a vector or more of samples, a channel a row."""
-
-    rows: Matrix
-    height: int
-    width: int
-    channels: int
+from . import winograd
+from .depthwise import convolve_depthwise
+from .taps import Side, are_alike, axes_of, steps_of, taps_of
 
 
 class Window(NamedTuple):
@@ -35,19 +28,6 @@ class Window(NamedTuple):
     by_group: int
 
 
-@inner
-def _is_like(run, other):
-    return run.first == other.first and run.count == other.count
-
-
-@inner
-def _taps(is_backward, axis, pixel, tap_step, pixel_step):
-    """Of a pixel of the target: the taps that meet pixels of the source."""
-    if is_backward:
-        return taps_backward(axis, pixel, tap_step, pixel_step)
-    return taps_forward(axis, pixel)
-
-
 @routine(component=CONV)
 def convolve(is_backward, y_axis, x_axis, groups, window, start, source, target, vectors):
     """All of `target`, from `source`: start[r] + the sums over taps and channels, for some vectors of samples.
@@ -56,34 +36,33 @@ def convolve(is_backward, y_axis, x_axis, groups, window, start, source, target,
     """
     B, C, lanes = source.rows, target.rows, VECTOR_BYTES // target.rows.data.itemsize
     n, k = target.channels // groups, source.channels // groups
-    if is_backward:
-        (tap_y, down), (tap_x, across) = steps_backward(y_axis), steps_backward(x_axis)
-        down, across, neighbour, between = -down, -across, x_axis.stride, 1
-    else:
-        tap_y, tap_x, down, across = 1, 1, y_axis.dilation, x_axis.dilation
-        neighbour, between = 1, x_axis.stride
+    if n == 1 and k == 1 and groups > 1:
+        convolve_depthwise(is_backward, y_axis, x_axis, window, start, source, target, vectors)
+        return
+    down, across = steps_of(is_backward, y_axis), steps_of(is_backward, x_axis)
     pixel, source_pixel = target.channels * C.row_stride, source.channels * B.row_stride
     # The taps of a row and their channels are one run, where nothing lies between.
     is_run = not is_backward and groups == 1 and x_axis.dilation == 1
     for y in range(target.height):
-        rows = _taps(is_backward, y_axis, y, tap_y, -down)
+        rows = taps_of(is_backward, y_axis, y, down)
         for group in range(groups):
             i = 0
             while i < n:
                 mr = even_height(n - i, MR)
-                for first in range(min(neighbour, target.width)):
+                for first in range(min(across.neighbour, target.width)):
                     for v in range(0, vectors, 2):
                         has_second = v + 1 < vectors
                         x = first
                         while x < target.width:
-                            run = _taps(is_backward, x_axis, x, tap_x, -across)
-                            wide, c_second, b_second = 1 + has_second, lanes, lanes
+                            run = taps_of(is_backward, x_axis, x, across)
+                            wide, c_second, b_second, following = 1 + has_second, lanes, lanes, x + across.neighbour
                             if (
                                 not has_second
-                                and x + neighbour < target.width
-                                and _is_like(run, _taps(is_backward, x_axis, x + neighbour, tap_x, -across))
+                                and following < target.width
+                                and are_alike(run, taps_of(is_backward, x_axis, following, across))
                             ):
-                                wide, c_second, b_second = 2, neighbour * pixel, between * source_pixel
+                                wide, c_second, b_second = 2, across.neighbour * pixel, across.between * source_pixel
+                                following += across.neighbour
                             A = moved(
                                 window.numbers,
                                 group * window.by_group
@@ -97,12 +76,12 @@ def convolve(is_backward, y_axis, x_axis, groups, window, start, source, target,
                             tile = moved(C, (y * target.width + x) * pixel + channel * C.row_stride + v * lanes)
                             conv_micro_kernel(
                                 mr, wide, run.count * k if is_run else k, 1 if is_run else run.count,
-                                tap_x * window.by_x, across * source_pixel,
-                                rows.count if run.count else 0, tap_y * window.by_y,
-                                down * source.width * source_pixel,
+                                across.tap * window.by_x, across.pixel * source_pixel,
+                                rows.count if run.count else 0, down.tap * window.by_y,
+                                down.pixel * source.width * source_pixel,
                                 c_second, b_second, tile, moved(start, channel * start.row_stride), A, numbers,
                             )  # fmt: skip
-                            x += neighbour * (1 + (wide > 1 and not has_second))
+                            x = following
                 i += mr
 
 
@@ -139,20 +118,34 @@ def _window_of(job, l, axes, channels_in, channels_out, is_backward):
 
 
 @routine(component=CONV)
-def forward(job, l, first_block, last_block):
+def forward(job, scratch, l, first_block, last_block):
     """Z of convolution l, for some blocks, from A of the layer below."""
     axes, b = axes_of(job.plan.layers[l]), Matrix(job.parameters, job.plan.layers[l, B_OFFSET], 1, 1)
+    zero = Matrix(job.workspace, job.plan.zeros, 0, 1)
+    together = job.plan.layers[l, WINOGRAD_TILES]
     for block in range(first_block, last_block):
         source, target = _before(job, l, A_OFFSET, block, axes), _behind(job, l, A_OFFSET, block, axes)
+        if together:
+            filters = winograd.filters_of(job, l, source.channels, 0)
+            vectors = _vectors_of(job, block)
+            pads = axes[0].pad, axes[1].pad
+            winograd.convolve(0, *pads, together, filters, b, zero, source, target, vectors, scratch)
+            continue
         window = _window_of(job, l, axes, source.channels, target.channels, 0)
         convolve(0, axes[0], axes[1], job.plan.layers[l, GROUPS], window, b, source, target, _vectors_of(job, block))
 
 
 @routine(component=CONV)
-def backward(job, l, first_block, last_block):
+def backward(job, scratch, l, first_block, last_block):
     """dA of the layer below convolution l, for some blocks, from dZ."""
     axes, zero = axes_of(job.plan.layers[l]), Matrix(job.workspace, job.plan.zeros, 0, 1)
+    together = job.plan.layers[l, WINOGRAD_TILES]
     for block in range(first_block, last_block):
         source, target = _behind(job, l, DZ_OFFSET, block, axes), _before(job, l, DZ_OFFSET, block, axes)
+        if together:
+            filters = winograd.filters_of(job, l, target.channels, 1)
+            pads, vectors = (2 - axes[0].pad, 2 - axes[1].pad), _vectors_of(job, block)
+            winograd.convolve(1, *pads, together, filters, zero, zero, source, target, vectors, scratch)
+            continue
         window = _window_of(job, l, axes, target.channels, source.channels, 1)
         convolve(1, axes[0], axes[1], job.plan.layers[l, GROUPS], window, zero, source, target, _vectors_of(job, block))
