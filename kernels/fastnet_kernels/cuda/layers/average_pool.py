@@ -1,11 +1,13 @@
 """Average pooling, a number a thread: each sums up its window, or, on the way back, takes its share of each window."""
 
 from ...codes import A_OFFSET, DZ_OFFSET, N_IN, N_OUT
-from ..codegen.compiling import cuda, formula, inner
+from ..codegen.arrays import flat
+from ..codegen.compiling import cuda, formula, inner, kernel
+from ..codegen.launching import launch
 from ..program.workspace import below
 from ..target import PIECE, THREADS
 from .activation import derive_number
-from .max_pool import counts_of, windows_of
+from .max_pool import Windows, counts_of, windows_of
 
 
 @formula
@@ -34,6 +36,32 @@ def _gradient_of(dA, dz, windows, e):
         for u in range(max(0, (x - windows.pool_width + stride_x) // stride_x), min(x // stride_x + 1, width)):
             total += dA[dz + ((image * height + v) * width + u) * channels + channel]
     return total / type(total)(windows.pool_height * windows.pool_width)
+
+
+@kernel
+def _average_pool(height, width, channels, pool_height, pool_width, stride_y, stride_x, A_prev, A):
+    windows = Windows(height, width, channels, pool_height, pool_width, stride_y, stride_x)
+    for e in range(cuda.grid(1), A.size, cuda.gridsize(1)):
+        A[e] = _mean_of(A_prev, 0, windows, e)
+
+
+@kernel
+def _average_pool_backward(height, width, channels, pool_height, pool_width, stride_y, stride_x, dA, dA_prev):
+    windows = Windows(height, width, channels, pool_height, pool_width, stride_y, stride_x)
+    for e in range(cuda.grid(1), dA_prev.size, cuda.gridsize(1)):
+        dA_prev[e] = _gradient_of(dA, 0, windows, e)
+
+
+def average_pool2d(A_prev, pool_height, pool_width, stride_y, stride_x, A):
+    """A (m, h', w', c), the means of the windows of A_prev (m, h, w, c)."""
+    windows = Windows(*A_prev.shape[1:], pool_height, pool_width, stride_y, stride_x)
+    launch(_average_pool, -(-A.size // PIECE), *windows, *flat(A_prev, A))
+
+
+def average_pool2d_backward(dA, pool_height, pool_width, stride_y, stride_x, dA_prev):
+    """dA_prev (m, h, w, c): each number of dA (m, h', w', c) is shared out among its window."""
+    windows = Windows(*dA_prev.shape[1:], pool_height, pool_width, stride_y, stride_x)
+    launch(_average_pool_backward, -(-dA_prev.size // PIECE), *windows, *flat(dA, dA_prev))
 
 
 @inner
