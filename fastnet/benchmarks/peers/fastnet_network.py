@@ -80,7 +80,6 @@ class FastnetPeer(Peer):
 
 class CudaFastnetPeer(FastnetPeer):
     device = "cuda"
-    networks = ("dense",)
 
     @staticmethod
     def version() -> str:
