@@ -1,8 +1,8 @@
 """Every public kernel as a subject of measurement: its arguments for a given shape, its work, its backends."""
 
 import importlib
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
 
@@ -22,6 +22,15 @@ _VECTORS: tuple[Shape, ...] = ((100,), (10_000,), (100_000,), (10_000_000,))
 _ONE_MATRIX: tuple[Shape, ...] = ((256, 256),)
 _ONE_VECTOR: tuple[Shape, ...] = ((100_000,),)
 _TWO_MATRICES: tuple[Shape, ...] = ((256, 256), (2048, 4096))
+# Layers of LeNet and of two networks for images of 32 x 32: samples, height, width, channels, filters, and the window.
+_IMAGES: tuple[Shape, ...] = (
+    (64, 28, 28, 1, 6, 5, 5),
+    (64, 14, 14, 6, 16, 5, 5),
+    (64, 32, 32, 3, 16, 3, 3),
+    (64, 8, 8, 32, 64, 3, 3),
+    (32, 32, 32, 64, 64, 3, 3),
+    (32, 16, 16, 128, 128, 3, 3),
+)
 
 
 @dataclass(frozen=True)
@@ -30,7 +39,8 @@ class Subject:
 
     What it is given is written down in `fastnet_kernels.shapes`. `products` counts the matrix products in it, 2 m p n
     operations each; a kernel without any is bound by memory. Where the input A must be what another kernel makes of the
-    same inputs, that is `forward`.
+    same inputs, that is `forward`. `numbers` are those of its arguments that are other than for most kernels, whole or
+    computed from `dimensions`.
     """
 
     name: str
@@ -38,6 +48,7 @@ class Subject:
     shapes: tuple[Shape, ...]
     products: int = 0
     forward: str = ""
+    numbers: Mapping[str, int | str] = field(default_factory=dict)
 
     @property
     def arguments(self) -> Arguments:
@@ -113,6 +124,10 @@ _RARER = (
     "quantile",
     "hinge",
 )
+_SAME_PADDING: dict[str, int | str] = {
+    **dict.fromkeys(("stride_y", "stride_x", "dilation_y", "dilation_x", "groups"), 1),
+    **{"pad_y": "u//2", "pad_x": "v//2"},
+}
 _LARGE = ("batch_norm", "batch_norm_backward", "layer_norm", "layer_norm_backward", "dropout")
 
 
@@ -130,6 +145,10 @@ def _subjects() -> Iterator[Subject]:
     for name, dimensions, shape in (("max_pool1d", "mtc", (64, 256, 32)), ("max_pool2d", "mhwc", (64, 28, 28, 32))):
         yield Subject(name, dimensions, (shape,))
         yield Subject(f"{name}_backward", dimensions, (shape,), forward=name)
+    yield Subject("average_pool2d", "mhwc", ((64, 28, 28, 32),))
+    yield Subject("average_pool2d_backward", "mhwc", ((64, 28, 28, 32),))
+    for name in ("conv2d_forward", "conv2d_backward_data", "conv2d_backward_weights"):
+        yield Subject(name, "mhwknuv", _IMAGES, products=1, numbers=_SAME_PADDING)
     yield Subject("sgd", "n", _VECTORS)
     for name in ("sgd_momentum", "rmsprop", "adam", "adamw"):
         yield Subject(name, "n", _ONE_VECTOR)
@@ -203,19 +222,21 @@ def laid_out(numbers: np.ndarray, layout: str) -> np.ndarray:
 def make_case(kernel: str, shape: Shape, dtype: str, seed: int = 0, layout: str = "C") -> Case:
     """Random arguments for one kernel; the same numbers, rounded, for every dtype, and in every layout."""
     subject = SUBJECTS[kernel]
-    known = {**_NUMBERS, **dict(zip(subject.dimensions, shape, strict=True))}
+    letters = dict(zip(subject.dimensions, shape, strict=True))
+    numbers = {name: extents(str(value), letters)[0] for name, value in subject.numbers.items()}
+    known = {**_NUMBERS, **letters, **numbers}
     rng = np.random.default_rng(seed)
 
     def array(name: str, text: str) -> Any:
         if text in NUMBERS:
-            return _NUMBERS[name]
+            return known[name]
         size = extents(text, known)
         if name == "Y":
             return rng.integers(0, known["n"] if text == LABELS else 2, size).astype(dtype)
         # As the factors of a layer have it: rows of W are of length about one, so that Z is of the size of A.
-        scale = size[1] ** -0.5 if name == "W" else 1.0
-        numbers = rng.random(size) if name in ("A", "mean_square") else rng.standard_normal(size) * scale
-        return numbers.astype(dtype)
+        scale = np.prod(size[1:]) ** -0.5 if name == "W" else 1.0
+        found = rng.random(size) if name in ("A", "mean_square") else rng.standard_normal(size) * scale
+        return found.astype(dtype)
 
     inputs = [array(name, text) for name, text in subject.inputs.items()]
     if subject.forward:

@@ -341,6 +341,55 @@ def max_pool1d_backward(dA: Any, A_prev: Any, A: Any, size: int, stride: int, dA
     return max_pool2d_backward(dA[:, None], A_prev[:, None], A[:, None], 1, size, 1, stride, dA_prev[:, None])
 
 
+def average_pool2d(A_prev: Any, height: int, width: int, stride_y: int, stride_x: int, A: Any) -> Call:
+    X, out = A_prev.permute(0, 3, 1, 2), A.permute(0, 3, 1, 2)
+    return lambda: aten.avg_pool2d.out(X, [height, width], [stride_y, stride_x], out=out)
+
+
+def average_pool2d_backward(dA: Any, height: int, width: int, stride_y: int, stride_x: int, dA_prev: Any) -> Call:
+    G, out = dA.permute(0, 3, 1, 2), dA_prev.permute(0, 3, 1, 2)
+    window, strides = [height, width], [stride_y, stride_x]
+    return lambda: aten.avg_pool2d_backward.grad_input(
+        G, out, window, strides, [0, 0], False, True, None, grad_input=out
+    )
+
+
+def _settings(windows: tuple[int, ...]) -> list[Any]:
+    """Stride, padding, dilation, that it is not transposed, no padding of the output, groups."""
+    stride_y, stride_x, pad_y, pad_x, dilation_y, dilation_x, groups = windows
+    return [[stride_y, stride_x], [pad_y, pad_x], [dilation_y, dilation_x], False, [0, 0], groups]
+
+
+# W (n, window height, window width, c / groups) is a view in that format, too. Their out= copies what they return.
+
+
+def conv2d_forward(A_prev: Any, W: Any, b: Any, *rest: Any) -> Call:
+    X, filters, settings = A_prev.permute(0, 3, 1, 2), W.permute(0, 3, 1, 2), _settings(rest[:-1])
+    return lambda: [aten.convolution(X, filters, b, *settings).permute(0, 2, 3, 1)]
+
+
+def conv2d_backward_data(dZ: Any, W: Any, *rest: Any) -> Call:
+    G, filters, settings = dZ.permute(0, 3, 1, 2), W.permute(0, 3, 1, 2), _settings(rest[:-1])
+    X = rest[-1].permute(0, 3, 1, 2)
+
+    def call() -> list[Any]:
+        made = aten.convolution_backward(G, X, filters, None, *settings, [True, False, False])
+        return [made[0].permute(0, 2, 3, 1)]
+
+    return call
+
+
+def conv2d_backward_weights(dZ: Any, A_prev: Any, *rest: Any) -> Call:
+    G, X, settings = dZ.permute(0, 3, 1, 2), A_prev.permute(0, 3, 1, 2), _settings(rest[:-2])
+    filters, sizes = rest[-2].permute(0, 3, 1, 2), [dZ.shape[3]]
+
+    def call() -> list[Any]:
+        made = aten.convolution_backward(G, X, filters, sizes, *settings, [False, True, True])
+        return [made[1].permute(0, 2, 3, 1), made[2]]
+
+    return call
+
+
 def _contiguous(*tensors: Any) -> None:
     """The fused updates take every tensor for a contiguous one, and change the wrong numbers of another."""
     if not all(tensor.is_contiguous() for tensor in tensors):
@@ -423,6 +472,8 @@ _CALLS: dict[str, Callable[..., Call]] = {
         *(squared_error, absolute_error, huber, quantile, hinge, log_loss, cross_entropy),
         *(batch_norm, batch_norm_backward, layer_norm, layer_norm_backward, dropout),
         *(max_pool1d, max_pool1d_backward, max_pool2d, max_pool2d_backward),
+        *(average_pool2d, average_pool2d_backward),
+        *(conv2d_forward, conv2d_backward_data, conv2d_backward_weights),
         *(sgd, sgd_momentum, rmsprop),
     )
 } | {"adam": _adam(torch._fused_adam_), "adamw": _adam(torch._fused_adamw_)}

@@ -39,9 +39,18 @@ def of_plan(plan: codes.Plan, target: Target, lanes: int) -> set[int]:
         components.add(codes.LARGE_W)
     if plan.layers[:, codes.USES_AMX].any():
         components.add(codes.AMX)
+    if any(is_depthwise(row) for row in plan.layers):
+        components.add(codes.DEPTHWISE)
     if plan.layers[:, codes.WINOGRAD_TILES].any():
         components.add(codes.WINOGRAD)
     return components
+
+
+def is_depthwise(row: np.ndarray) -> bool:
+    """Whether a row of `Plan.layers` is a convolution in which each channel has a filter of its own."""
+    channels = row[codes.N_IN] // max(1, row[codes.HEIGHT] * row[codes.WIDTH])
+    filters = row[codes.N_OUT] // max(1, row[codes.OUT_HEIGHT] * row[codes.OUT_WIDTH])
+    return bool(row[codes.KIND] == codes.CONV and row[codes.GROUPS] == channels == filters > 1)
 
 
 def of_tail(plan: codes.Plan, m: int, target: Target, lanes: int) -> set[int]:

@@ -20,11 +20,11 @@ PLAIN, MOMENTUM, RMSPROP, ADAM, ADAMW = range(5)
 # of the kind's own number. The others: the activations and losses that come after the first few, with sample weights
 # and label smoothing; optimizers that are not PLAIN; samples that are bytes; samples that are used as rows, since they
 # or the first layer's units are few; one sample at a time; W so large that it is packed; products by AMX; and
-# convolutions in fewer multiplications.
+# convolutions in fewer multiplications, or of each channel by itself.
 _FIRST = len(KINDS)
 _OTHERS = (
-    RARE_ACTIVATIONS, RARE_LOSSES, OPTIMIZERS, BYTES, SAMPLE_ROWS, ONLINE, LARGE_W, AMX, WINOGRAD
-) = range(_FIRST, _FIRST + 9)  # fmt: skip
+    RARE_ACTIVATIONS, RARE_LOSSES, OPTIMIZERS, BYTES, SAMPLE_ROWS, ONLINE, LARGE_W, AMX, WINOGRAD, DEPTHWISE
+) = range(_FIRST, _FIRST + 10)  # fmt: skip
 COMPONENTS = (*KINDS[1:], *_OTHERS)
 COMPONENT_NAMES = {
     BATCH_NORM: "batch normalisation",
@@ -45,6 +45,7 @@ COMPONENT_NAMES = {
     LARGE_W: "large weight matrices",
     AMX: "the matrix unit",
     WINOGRAD: "Winograd's convolutions",
+    DEPTHWISE: "depthwise convolutions",
 }
 
 # What one run of the program does with every mini-batch.

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 # Kinds of numbers.
 FLOAT, COUNT, KEY, YES_OR_NO = "a number", "a whole number from 1 on", "a whole number of 64 bits", "True or False"
-RATE = "a number from 0 on, below 1"
-NUMBERS = (FLOAT, RATE, COUNT, KEY, YES_OR_NO)
+RATE, WHOLE = "a number from 0 on, below 1", "a whole number from 0 on"
+NUMBERS = (FLOAT, RATE, COUNT, WHOLE, KEY, YES_OR_NO)
 LABELS = "m 1"  # the shape of class indices, whose dtype may be any
 
 
@@ -25,13 +25,15 @@ class Arguments(NamedTuple):
 
     `written` names the arrays that the kernel writes, and `in_place` those that a written one may be, number for
     number; other arrays that overlap what is written are copied first. Of a call that writes nothing else, the written
-    arrays are changed. Where all arrays are to be without gaps, row after row, others are copied first.
+    arrays are changed. Where all arrays are to be without gaps, row after row, others are copied first. `multiples`
+    says of which number of the call a letter is to be a multiple.
     """
 
     given: Mapping[str, str]
     written: tuple[str, ...]
     in_place: tuple[str, ...] = ()
     without_gaps: bool = False
+    multiples: Mapping[str, str] = {}
 
 
 def _element_wise(*names: str, **numbers: str) -> Arguments:
@@ -74,6 +76,28 @@ def _pooling(dimensions: str, pooled: str, *numbers: str) -> tuple[Arguments, Ar
     )
 
 
+def _convolution(*names: str, written: tuple[str, ...]) -> Arguments:
+    """Arrays by their names, and before those that are written how windows lie; h and w are extents of the input."""
+    shapes = {
+        **dict.fromkeys(("A_prev", "dA_prev"), "m h w k*groups"),
+        **dict.fromkeys(("W", "dW"), "n u v k"),
+        **dict.fromkeys(("b", "db"), "n"),
+        **dict.fromkeys(
+            ("Z", "dZ"),
+            "m (h+2*pad_y-dilation_y*(u-1)-1)//stride_y+1 (w+2*pad_x-dilation_x*(v-1)-1)//stride_x+1 n",
+        ),
+    }
+    strides, pads = dict.fromkeys(("stride_y", "stride_x"), COUNT), dict.fromkeys(("pad_y", "pad_x"), WHOLE)
+    numbers = {**strides, **pads, **dict.fromkeys(("dilation_y", "dilation_x", "groups"), COUNT)}
+    given = {name: shapes[name] for name in names if name not in written}
+    return Arguments(
+        {**given, **numbers, **{name: shapes[name] for name in written}},
+        written,
+        without_gaps=True,
+        multiples={"n": "groups"},
+    )
+
+
 _ADAM = dict.fromkeys(("learning_rate", "beta1", "beta2", "epsilon", "weight_decay"), FLOAT)
 _BATCH_NORM, _BATCH_NORM_BACKWARD = _normalisation("n")
 _LAYER_NORM, _LAYER_NORM_BACKWARD = _normalisation("m", "means")
@@ -82,6 +106,11 @@ _POOL_2D, _POOL_2D_BACKWARD = _pooling(
     "m h w c",
     "m (h-pool_height)//stride_y+1 (w-pool_width)//stride_x+1 c",
     *("pool_height", "pool_width", "stride_y", "stride_x"),
+)
+_AVERAGE_POOL_2D_BACKWARD = Arguments(
+    {name: shape for name, shape in _POOL_2D_BACKWARD.given.items() if name not in ("A_prev", "A")},
+    ("dA_prev",),
+    without_gaps=True,
 )
 _OF_A = ("linear", "sigmoid", "tanh", "relu", "hard_sigmoid")  # activations whose derivatives take A
 _OF_Z = ("softplus", "silu", "gelu", "hard_silu")  # activations whose derivatives take Z
@@ -110,6 +139,11 @@ ARGUMENTS: dict[str, Arguments] = {
     "layer_norm": _LAYER_NORM,
     "layer_norm_backward": _LAYER_NORM_BACKWARD,
     "dropout": Arguments({"A_prev": "m n", "rate": RATE, "key": KEY, "A": "m n"}, ("A",), ("A_prev",)),
+    "average_pool2d": _POOL_2D,
+    "average_pool2d_backward": _AVERAGE_POOL_2D_BACKWARD,
+    "conv2d_forward": _convolution("A_prev", "W", "b", written=("Z",)),
+    "conv2d_backward_data": _convolution("dZ", "W", written=("dA_prev",)),
+    "conv2d_backward_weights": _convolution("dZ", "A_prev", written=("dW", "db")),
     "max_pool1d": _POOL_1D,
     "max_pool1d_backward": _POOL_1D_BACKWARD,
     "max_pool2d": _POOL_2D,

@@ -9,6 +9,8 @@ from fastnet.benchmarks.kernels import LAYOUTS, SUBJECTS, largest_error, make_ca
 
 SHAPES = {
     **{"max_pool1d": (3, 8, 5), "max_pool1d_backward": (3, 8, 5)},
+    **{"average_pool2d": (3, 8, 6, 5), "average_pool2d_backward": (3, 8, 6, 5)},
+    **{f"conv2d_{what}": (3, 8, 6, 2, 5, 3, 3) for what in ("forward", "backward_data", "backward_weights")},
     **{"max_pool2d": (3, 8, 6, 5), "max_pool2d_backward": (3, 8, 6, 5)},
 }
 FUSED = ("sgd_momentum", "adam", "adamw")

@@ -13,24 +13,25 @@ import fastnet_kernels.cpu as cpu
 import numpy as np
 import pytest
 from fastnet_kernels import reference
-from fastnet_kernels.shapes import ARGUMENTS, COUNT, FLOAT, KEY, LABELS, NUMBERS, RATE, YES_OR_NO
+from fastnet_kernels.shapes import ARGUMENTS, COUNT, FLOAT, KEY, LABELS, NUMBERS, RATE, WHOLE, YES_OR_NO
 
-VALUES = {FLOAT: 0.3, RATE: 0.3, COUNT: 2, KEY: 12345, YES_OR_NO: True}
-EXTENTS = {"m": 6, "n": 5, "p": 4, "h": 6, "w": 4, "t": 6, "c": 3, "2": 2, "1": 1}
+VALUES = {FLOAT: 0.3, RATE: 0.3, COUNT: 2, WHOLE: 1, KEY: 12345, YES_OR_NO: True}
+EXTENTS = {"m": 6, "n": 5, "p": 4, "h": 6, "w": 4, "t": 6, "c": 3, "u": 3, "v": 2, "k": 2, "2": 2, "1": 1}
 KINDS = ["C", "F", "every second", "reversed", "rows apart", "shifted", "unaligned", "read-only"]
 
 
 def shape_of(text, extents=EXTENTS):
-    known = {
-        **extents,
-        **dict.fromkeys(("pool_size", "stride", "pool_height", "pool_width", "stride_y", "stride_x"), 2),
-    }
+    numbers = dict.fromkeys(("pool_size", "stride", "pool_height", "pool_width", "stride_y", "stride_x"), 2)
+    numbers |= {**dict.fromkeys(("dilation_y", "dilation_x", "groups"), 2), "pad_y": 1, "pad_x": 1}
+    known = {**extents, **numbers}
     return tuple(eval(extent, {}, known) for extent in text.split())
 
 
 def call(name, dtype=np.float64, extents=EXTENTS, seed=0):
     """Arguments of a kernel by their names: numbers that any kernel can take."""
     rng, given = np.random.default_rng(seed), {}
+    if ARGUMENTS[name].multiples:  # the filters are two groups
+        extents = {**extents, "n": extents["n"] + extents["n"] % 2}
     for key, shape in ARGUMENTS[name].given.items():
         if shape in NUMBERS:
             given[key] = VALUES[shape]
@@ -122,7 +123,7 @@ def test_what_is_written_may_be_what_is_read(name):
 
 @pytest.mark.parametrize("name", sorted(ARGUMENTS))
 def test_empty_arrays(name):
-    for letter in "mn" if "max_pool" not in name else "mc":
+    for letter in "mc" if "_pool" in name else "mnk" if "conv" in name else "mn":
         extents = {**EXTENTS, letter: 0}
         given = call(name, extents=extents) if letter != "n" or name != "cross_entropy" else None
         if given is not None:
@@ -169,9 +170,9 @@ def test_wrong_arguments_are_refused_with_a_reason(name):
         if kind in NUMBERS:
             refused(name, TypeError, {**call(name), key: "0.5"}, key)
             refused(name, TypeError, {**call(name), key: None}, key)
-        if kind == COUNT:
+        if kind in (COUNT, WHOLE):
             refused(name, TypeError, {**call(name), key: 1.5}, key)
-            refused(name, ValueError, {**call(name), key: 0}, key)
+            refused(name, ValueError, {**call(name), key: 0 if kind == COUNT else -1}, key)
         if kind == RATE:
             for value in (-0.1, 1, 1.5, math.nan):
                 refused(name, ValueError, {**call(name), key: value}, key)
@@ -189,6 +190,13 @@ def test_outputs_that_overlap_are_refused():
     expected = expected_of("layer_norm", given)
     cpu.layer_norm(*given.values())
     check("layer_norm", given, expected, 1e-11)
+
+
+def test_filters_that_are_not_whole_groups_are_refused():
+    given = call("conv2d_forward", extents={**EXTENTS, "n": 6})
+    given |= {"W": given["W"][:5], "b": given["b"][:5], "Z": given["Z"][..., :5].copy()}
+    refused("conv2d_forward", ValueError, given, "n=5 is no multiple of groups=2")
+    refused("conv2d_forward", ValueError, {**call("conv2d_forward"), "groups": 3}, "A_prev has shape", "k*groups")
 
 
 def test_numbers_of_any_kind():

@@ -426,6 +426,40 @@ def test_max_pool_of_nan_and_infinity(dtype):
         np.testing.assert_array_equal(dA_prev[0, :, 0], [1, 0, 0, 2, 3, 0, 4, 0, 0])
 
 
+@pytest.mark.parametrize(("shape", "layout", "dtype"), laid_out(POOLED))
+def test_average_pool(shape, layout, dtype, rng):
+    m, h, w, c, *window = shape
+    (pool_height, pool_width, stride_y, stride_x), before = window, (m, h, w, c)
+    behind = m, (h - pool_height) // stride_y + 1, (w - pool_width) // stride_x + 1, c
+    A_prev, dA = rng.standard_normal(before).astype(dtype), rng.standard_normal(behind).astype(dtype)
+    compare("average_pool2d", [A_prev, *window], [behind], dtype, layout)
+    compare("average_pool2d_backward", [dA, *window], [before], dtype, layout)
+
+
+CONVOLVED = small(  # samples, height, width, channels, filters, window; stride, padding, dilation, groups
+    [(1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 1, 1, 1), (2, 5, 6, 3, 4, 3, 2, 1, 1, 1, 1, 1, 1, 1),
+     (3, 7, 5, 4, 6, 3, 3, 2, 1, 2, 0, 1, 2, 2), (2, 6, 7, 5, 5, 2, 3, 1, 2, 0, 2, 2, 1, 5),
+     (2, 3, 4, 2, 2, 5, 1, 3, 3, 4, 3, 1, 1, 1), (5, 9, 8, 33, 18, 3, 3, 1, 1, 1, 1, 1, 1, 3),
+     (33, 6, 5, 6, 9, 3, 3, 2, 2, 1, 1, 1, 1, 3), (34, 8, 7, 36, 36, 3, 3, 1, 1, 1, 1, 1, 1, 36),
+     (3, 12, 35, 70, 50, 3, 3, 1, 1, 1, 1, 1, 1, 1), (40, 5, 5, 40, 70, 3, 5, 1, 1, 1, 2, 1, 1, 1)]
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("shape", "layout", "dtype"), laid_out(CONVOLVED))
+def test_conv(shape, layout, dtype, rng):
+    """Few and many channels and samples, by which the CPU's kernels choose how they compute."""
+    m, h, w, c, n, u, v, *windows = shape
+    stride_y, stride_x, pad_y, pad_x, dilation_y, dilation_x, groups = windows
+    before, filters = (m, h, w, c), (n, u, v, c // groups)
+    height = (h + 2 * pad_y - dilation_y * (u - 1) - 1) // stride_y + 1
+    behind = m, height, (w + 2 * pad_x - dilation_x * (v - 1) - 1) // stride_x + 1, n
+    A_prev, W, dZ = (rng.standard_normal(size).astype(dtype) for size in (before, filters, behind))
+    W, dZ, b = W / dtype(np.sqrt(W[0].size)), dZ / dtype(np.sqrt(dZ.size / n)), rng.standard_normal(n).astype(dtype)
+    compare("conv2d_forward", [A_prev, W, b, *windows], [behind], dtype, layout)
+    compare("conv2d_backward_data", [dZ, W, *windows], [before], dtype, layout)
+    compare("conv2d_backward_weights", [dZ, A_prev, *windows], [filters, (n,)], dtype, layout)
+
+
 @on_cpu
 def test_same_bits_on_any_number_of_threads(dtype):
     import numba

@@ -36,9 +36,18 @@ _MODULES = {
         "tanh",
         "tanh_backward",
     ),
+    "kernels.average_pool": (
+        "average_pool2d",
+        "average_pool2d_backward",
+    ),
     "kernels.batch_norm": (
         "batch_norm",
         "batch_norm_backward",
+    ),
+    "kernels.conv": (
+        "conv2d_backward_data",
+        "conv2d_backward_weights",
+        "conv2d_forward",
     ),
     "kernels.dense": (
         "dense_backward",

@@ -25,7 +25,9 @@ from .activation import (
     tanh,
     tanh_backward,
 )
+from .average_pool import average_pool2d, average_pool2d_backward
 from .batch_norm import batch_norm, batch_norm_backward
+from .conv import conv2d_backward_data, conv2d_backward_weights, conv2d_forward
 from .dense import dense_backward, dense_forward
 from .dropout import dropout
 from .layer_norm import layer_norm, layer_norm_backward
@@ -37,8 +39,13 @@ __all__ = [
     "absolute_error",
     "adam",
     "adamw",
+    "average_pool2d",
+    "average_pool2d_backward",
     "batch_norm",
     "batch_norm_backward",
+    "conv2d_backward_data",
+    "conv2d_backward_weights",
+    "conv2d_forward",
     "cross_entropy",
     "dense_backward",
     "dense_forward",

@@ -48,8 +48,12 @@ def _groups(windows, W, Z):
     return [(slice(g * k, (g + 1) * k), slice(g * n, (g + 1) * n)) for g in range(windows.groups)]
 
 
-def conv2d_forward(A_prev, W, b, windows, Z):
-    """Z (m, h', w', n) from A_prev (m, h, w, c), W (n, window height, window width, c / groups) and b (n,)."""
+def conv2d_forward(A_prev, W, b, stride_y, stride_x, pad_y, pad_x, dilation_y, dilation_x, groups, Z):
+    """Z (m, h', w', n) from A_prev (m, h, w, c), W (n, window height, window width, c / groups) and b (n,).
+
+    h' = (h + 2 pad_y - dilation_y (window height - 1) - 1) // stride_y + 1, and w' likewise.
+    """
+    windows = Windows(stride_y, stride_x, pad_y, pad_x, dilation_y, dilation_x, groups)
     image, met_by = _framed(A_prev, W, Z, windows)
     image[...] = A_prev
     Z[...] = b
@@ -58,8 +62,9 @@ def conv2d_forward(A_prev, W, b, windows, Z):
             Z[..., filters] += met_by(*tap)[..., channels] @ W[filters, *tap].T
 
 
-def conv2d_backward_data(dZ, W, windows, dA_prev):
+def conv2d_backward_data(dZ, W, stride_y, stride_x, pad_y, pad_x, dilation_y, dilation_x, groups, dA_prev):
     """dA_prev (m, h, w, c) from dZ (m, h', w', n): what each window has taken from a pixel it gives back."""
+    windows = Windows(stride_y, stride_x, pad_y, pad_x, dilation_y, dilation_x, groups)
     image, met_by = _framed(dA_prev, W, dZ, windows)
     for tap in np.ndindex(W.shape[1:3]):
         for channels, filters in _groups(windows, W, dZ):
@@ -67,8 +72,9 @@ def conv2d_backward_data(dZ, W, windows, dA_prev):
     dA_prev[...] = image
 
 
-def conv2d_backward_weights(dZ, A_prev, windows, dW, db):
+def conv2d_backward_weights(dZ, A_prev, stride_y, stride_x, pad_y, pad_x, dilation_y, dilation_x, groups, dW, db):
     """dW, as W, and db (n,), summed over samples and pixels, from dZ (m, h', w', n) and A_prev (m, h, w, c)."""
+    windows = Windows(stride_y, stride_x, pad_y, pad_x, dilation_y, dilation_x, groups)
     image, met_by = _framed(A_prev, dW, dZ, windows)
     image[...] = A_prev
     db[...] = dZ.sum(axis=(0, 1, 2))

@@ -153,7 +153,7 @@ def forward_conv(layer, A_prev, training):
     windows, W = _convolution(layer)
     Z = np.empty((len(A_prev), math.prod(layer["output_shape"])), A_prev.dtype)
     given, made = _images(layer, A_prev, "input_shape"), _images(layer, Z, "output_shape")
-    conv2d_forward(given, W, layer["b"], windows, made)
+    conv2d_forward(given, W, layer["b"], *windows, made)
     return Z, None
 
 
@@ -161,8 +161,8 @@ def backward_conv(layer, dZ, A_prev, saved):
     """dA_prev (m, n_prev), and dW with the derivative of the penalty, db (n,)."""
     windows, W = _convolution(layer)
     dZ, given = _images(layer, dZ, "output_shape"), _images(layer, A_prev, "input_shape")
-    (dA_prev,) = outputs_of(conv2d_backward_data, dZ, W, windows, like=[given])
-    dW, db = outputs_of(conv2d_backward_weights, dZ, given, windows, like=(W, layer["b"]))
+    (dA_prev,) = outputs_of(conv2d_backward_data, dZ, W, *windows, like=[given])
+    dW, db = outputs_of(conv2d_backward_weights, dZ, given, *windows, like=(W, layer["b"]))
     dW += layer.get("l1", 0) * np.sign(W) + layer.get("l2", 0) * W
     return dA_prev.reshape(A_prev.shape), {"W": dW.reshape(layer["W"].shape), "b": db}
 

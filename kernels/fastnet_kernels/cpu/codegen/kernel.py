@@ -16,7 +16,7 @@ import numpy as np
 from numba import njit, types
 from numba.core.registry import CPUDispatcher
 
-from ...shapes import ARGUMENTS, COUNT, FLOAT, KEY, LABELS, NUMBERS, RATE, YES_OR_NO
+from ...shapes import ARGUMENTS, COUNT, FLOAT, KEY, LABELS, NUMBERS, RATE, WHOLE, YES_OR_NO
 from .arrays import address_of, is_native
 from .compiling import OPTIONS, cached, inner
 
@@ -25,6 +25,7 @@ _NUMBER_TYPES = {
     FLOAT: (types.float64, (types.Integer, types.Float, types.Boolean)),
     RATE: (types.float64, (types.Integer, types.Float, types.Boolean)),
     COUNT: (types.int64, (types.Integer,)),
+    WHOLE: (types.int64, (types.Integer,)),
     KEY: (types.uint64, (types.Integer,)),
     YES_OR_NO: (types.boolean, (types.Integer, types.Boolean)),
 }
@@ -97,6 +98,7 @@ def _checks(arguments):
             if extent.isalpha() and extent not in letters:
                 letters[extent] = f"{name}.shape[{axis}]"
     found += [f"{name} >= 1" for name, kind in arguments.given.items() if kind == COUNT]
+    found += [f"{name} >= 0" for name, kind in arguments.given.items() if kind == WHOLE]
     found += [f"0 <= {name} < 1" for name, kind in arguments.given.items() if kind == RATE]
     found += [f"lies_well({name})" for name in arrays]
     found += [f"has_all_numbers({name})" for name in arguments.written]
@@ -105,6 +107,7 @@ def _checks(arguments):
             expected = re.sub(r"\b[a-z]\b", lambda match: letters[match.group()], extent)
             if expected != f"{name}.shape[{axis}]":
                 found.append(f"{name}.shape[{axis}] == {expected}")
+    found += [f"{letters[letter]} % {number} == 0" for letter, number in arguments.multiples.items()]
     if arguments.without_gaps:
         found += [f"is_without_gaps({name})" for name in arrays]
     for place, name in enumerate(arguments.written):
@@ -143,7 +146,7 @@ def kernel(function):
     compiled = cached(_Table(checked, arguments), checked)
     values = {"compiled": compiled, "by_copies": functools.partial(_by_copies, name, arguments, compiled)}
     lines = [f"if not compiled({names}):", f"    by_copies({names})"]
-    if {COUNT, KEY} & set(arguments.given.values()):  # a number that is too large for the kernel, or below 0
+    if {COUNT, WHOLE, KEY} & set(arguments.given.values()):  # a number that is too large for the kernel, or below 0
         lines = ["try:", f"    done = compiled({names})", "except OverflowError:", "    done = False", "if not done:"]
         lines.append(f"    by_copies({names})")
     call = _make(name, arguments, lines, filename, values)
@@ -214,7 +217,14 @@ def _refused(*values):
     return False
 
 
-_PLAIN = {FLOAT: float, RATE: float, COUNT: int, KEY: int, YES_OR_NO: bool}  # what the dispatcher surely takes
+_PLAIN = {
+    FLOAT: float,
+    RATE: float,
+    COUNT: int,
+    WHOLE: int,
+    KEY: int,
+    YES_OR_NO: bool,
+}  # what the dispatcher surely takes
 
 
 def _copy(array, *, is_label):

@@ -4,7 +4,7 @@ import numbers
 
 import numpy as np
 
-from ...shapes import COUNT, FLOAT, KEY, LABELS, NUMBERS, RATE, YES_OR_NO, extents
+from ...shapes import COUNT, FLOAT, KEY, LABELS, NUMBERS, RATE, WHOLE, YES_OR_NO, extents
 
 
 def refuse(name, arguments, given):
@@ -33,10 +33,11 @@ _FITTING = {
     FLOAT: (numbers.Real, np.bool_),
     RATE: (numbers.Real, np.bool_),
     COUNT: (numbers.Integral,),
+    WHOLE: (numbers.Integral,),
     KEY: (numbers.Integral,),
     YES_OR_NO: (numbers.Integral, np.bool_),
 }
-_LEAST, _END = {COUNT: 1, KEY: 0, RATE: 0}, {COUNT: 1 << 63, KEY: 1 << 64, RATE: 1}
+_LEAST, _END = {COUNT: 1, WHOLE: 0, KEY: 0, RATE: 0}, {COUNT: 1 << 63, WHOLE: 1 << 63, KEY: 1 << 64, RATE: 1}
 
 
 def _check_number(call, key, value, kind):
@@ -81,6 +82,13 @@ def _check_shapes(call, arguments, arrays, given):
             if letter.isalpha() and letter not in letters:
                 letters[letter], meant[letter] = extent, key
     known = {**letters, **{key: value for key, value in given.items() if key not in arrays}}
+    for letter, number in arguments.multiples.items():
+        key, extent = meant[letter], letters[letter]
+        if extent % given[number]:
+            raise ValueError(
+                f"{call}: {key} has shape {arrays[key].shape}, of which {letter}={extent} is no multiple of "
+                f"{number}={given[number]}: give {number} that divide it"
+            )
     for key, array in arrays.items():
         names = arguments.given[key].split()
         expected = extents(arguments.given[key], known)

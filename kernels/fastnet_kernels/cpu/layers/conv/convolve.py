@@ -15,7 +15,8 @@ from ...gemm.macro_kernel import even_height
 from ...partition import n_blocks
 from ...step.workspace import below, count_of, units_of
 from . import winograd
-from .taps import Side, axes_of, steps_backward, taps_backward, taps_forward
+from .depthwise import convolve_depthwise
+from .taps import Side, are_alike, axes_of, steps_of, taps_of
 
 
 class Window(NamedTuple):
@@ -27,19 +28,6 @@ class Window(NamedTuple):
     by_group: int
 
 
-@inner
-def _is_like(run, other):
-    return run.first == other.first and run.count == other.count
-
-
-@inner
-def _taps(is_backward, axis, pixel, tap_step, pixel_step):
-    """Of a pixel of the target: the taps that meet pixels of the source."""
-    if is_backward:
-        return taps_backward(axis, pixel, tap_step, pixel_step)
-    return taps_forward(axis, pixel)
-
-
 @routine(component=CONV)
 def convolve(is_backward, y_axis, x_axis, groups, window, start, source, target, vectors):
     """All of `target`, from `source`: start[r] + the sums over taps and channels, for some vectors of samples.
@@ -48,34 +36,33 @@ def convolve(is_backward, y_axis, x_axis, groups, window, start, source, target,
     """
     B, C, lanes = source.rows, target.rows, VECTOR_BYTES // target.rows.data.itemsize
     n, k = target.channels // groups, source.channels // groups
-    if is_backward:
-        (tap_y, down), (tap_x, across) = steps_backward(y_axis), steps_backward(x_axis)
-        down, across, neighbour, between = -down, -across, x_axis.stride, 1
-    else:
-        tap_y, tap_x, down, across = 1, 1, y_axis.dilation, x_axis.dilation
-        neighbour, between = 1, x_axis.stride
+    if n == 1 and k == 1 and groups > 1:
+        convolve_depthwise(is_backward, y_axis, x_axis, window, start, source, target, vectors)
+        return
+    down, across = steps_of(is_backward, y_axis), steps_of(is_backward, x_axis)
     pixel, source_pixel = target.channels * C.row_stride, source.channels * B.row_stride
     # The taps of a row and their channels are one run, where nothing lies between.
     is_run = not is_backward and groups == 1 and x_axis.dilation == 1
     for y in range(target.height):
-        rows = _taps(is_backward, y_axis, y, tap_y, -down)
+        rows = taps_of(is_backward, y_axis, y, down)
         for group in range(groups):
             i = 0
             while i < n:
                 mr = even_height(n - i, MR)
-                for first in range(min(neighbour, target.width)):
+                for first in range(min(across.neighbour, target.width)):
                     for v in range(0, vectors, 2):
                         has_second = v + 1 < vectors
                         x = first
                         while x < target.width:
-                            run = _taps(is_backward, x_axis, x, tap_x, -across)
-                            wide, c_second, b_second = 1 + has_second, lanes, lanes
+                            run = taps_of(is_backward, x_axis, x, across)
+                            wide, c_second, b_second, following = 1 + has_second, lanes, lanes, x + across.neighbour
                             if (
                                 not has_second
-                                and x + neighbour < target.width
-                                and _is_like(run, _taps(is_backward, x_axis, x + neighbour, tap_x, -across))
+                                and following < target.width
+                                and are_alike(run, taps_of(is_backward, x_axis, following, across))
                             ):
-                                wide, c_second, b_second = 2, neighbour * pixel, between * source_pixel
+                                wide, c_second, b_second = 2, across.neighbour * pixel, across.between * source_pixel
+                                following += across.neighbour
                             A = moved(
                                 window.numbers,
                                 group * window.by_group
@@ -89,12 +76,12 @@ def convolve(is_backward, y_axis, x_axis, groups, window, start, source, target,
                             tile = moved(C, (y * target.width + x) * pixel + channel * C.row_stride + v * lanes)
                             conv_micro_kernel(
                                 mr, wide, run.count * k if is_run else k, 1 if is_run else run.count,
-                                tap_x * window.by_x, across * source_pixel,
-                                rows.count if run.count else 0, tap_y * window.by_y,
-                                down * source.width * source_pixel,
+                                across.tap * window.by_x, across.pixel * source_pixel,
+                                rows.count if run.count else 0, down.tap * window.by_y,
+                                down.pixel * source.width * source_pixel,
                                 c_second, b_second, tile, moved(start, channel * start.row_stride), A, numbers,
                             )  # fmt: skip
-                            x += neighbour * (1 + (wide > 1 and not has_second))
+                            x = following
                 i += mr
 
 

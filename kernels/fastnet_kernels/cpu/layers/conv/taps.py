@@ -101,6 +101,38 @@ def taps_backward(axis, pixel, tap_step, pixel_step):
     return Run(tap, count, seen)
 
 
+class Steps(NamedTuple):
+    """Along one axis, from tap to tap, and from a pixel of the target to the next that may have the same taps."""
+
+    tap: int
+    pixel: int  # of the source, from tap to tap
+    neighbour: int  # of the target
+    between: int  # of the source, from what one pixel of the target meets to what its neighbour meets
+
+
+@inner
+def steps_of(is_backward, axis):
+    """Forward the target is the output, backward the input."""
+    if is_backward:
+        tap, pixel = steps_backward(axis)
+        return Steps(tap, -pixel, axis.stride, 1)
+    return Steps(1, axis.dilation, 1, axis.stride)
+
+
+@inner
+def taps_of(is_backward, axis, pixel, steps):
+    """Of a pixel of the target: the taps that meet pixels of the source."""
+    if is_backward:
+        return taps_backward(axis, pixel, steps.tap, -steps.pixel)
+    return taps_forward(axis, pixel)
+
+
+@inner
+def are_alike(run, other):
+    """Whether two pixels have the same taps."""
+    return run.first == other.first and run.count == other.count
+
+
 @inner
 def pixels_of_tap(axis, tap):
     """First and last (exclusive) pixel of the output for which a tap meets a pixel of the input."""
@@ -116,3 +148,39 @@ def pixels_of_all_taps(axis):
     first, _ = pixels_of_tap(axis, 0)
     _, last = pixels_of_tap(axis, axis.window - 1)
     return first, max(first, last)
+
+
+class Part(NamedTuple):
+    """Taps of a row of the window, from `tap` on, for some columns of pixels of the output."""
+
+    tap: int
+    taps: int
+    first: int
+    last: int
+
+
+@inner
+def has_inner_pixels(axis):
+    """Whether there are pixels of the output whose whole window lies in the input."""
+    first, last = pixels_of_all_taps(axis)
+    return last > first
+
+
+@inner
+def count_parts(axis, takes_all):
+    """How many parts there are for `part_of`."""
+    return 1 + 2 * axis.window if takes_all else axis.window
+
+
+@inner
+def part_of(axis, takes_all, index):
+    """Each tap for the pixels that it meets; or all taps for those that they all meet, and each for what is beside."""
+    if not takes_all:
+        first, last = pixels_of_tap(axis, index)
+        return Part(index, 1, first, last)
+    inner_first, inner_last = pixels_of_all_taps(axis)
+    if index == 0:
+        return Part(0, axis.window, inner_first, inner_last)
+    tap = (index - 1) // 2
+    first, last = pixels_of_tap(axis, tap)
+    return Part(tap, 1, first, min(inner_first, last)) if index % 2 else Part(tap, 1, max(first, inner_last), last)

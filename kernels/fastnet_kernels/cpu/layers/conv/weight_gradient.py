@@ -12,46 +12,17 @@ from ...codegen.arrays import ON_STACK, numbers_on_stack, vector
 from ...codegen.compiling import inner, routine
 from ...codegen.matrix import Matrix, Rows, moved, unscaled
 from ...codegen.processor import TARGET, VECTOR_BYTES
-from ...gemm.conv_micro_kernels import MR, conv_dot_micro_kernel, conv_micro_kernel
-from ...gemm.dot_and_gemv import largest_of
+from ...gemm.conv_micro_kernels import MR, conv_micro_kernel
 from ...gemm.load_convert import transpose
 from ...gemm.macro_kernel import even_height
 from ...partition import n_blocks
 from ...step.workspace import below, count_of, offset_of, piece_of, units_of
 from . import winograd_gradient
-from .taps import axes_of, pixels_of_all_taps, pixels_of_tap
+from .dots import Pixels, Span, sum_dots
+from .taps import Axis, Side, axes_of, count_parts, has_inner_pixels, part_of, pixels_of_tap
 
-_DOT_MR, _DOT_NR = TARGET.dot_mr, TARGET.dot_nr
-_CHUNK_BYTES, _LONG_ROW = TARGET.conv_chunk_bytes, TARGET.conv_long_row
-
-
-class Pixels(NamedTuple):
-    """The pixels of one sum: how many, and from one to the next in dZ and in A, down and across."""
-
-    rows: int
-    columns: int
-    dz_down: int
-    dz_across: int
-    a_down: int
-    a_across: int
-
-
-@inner
-def _add_dots(m, n, count, pixels, alpha, dW, dZ, A):
-    """dW (m, n) += alpha * the sums over pixels and `count` samples, a filter of dZ and a channel of A a row."""
-    j = 0
-    while j < n:
-        nr = largest_of(_DOT_NR, n - j)
-        i = 0
-        while i < m:
-            mr = largest_of(_DOT_MR, m - i)
-            conv_dot_micro_kernel(
-                mr, nr, count, pixels.columns, pixels.dz_across, pixels.a_across, pixels.rows, pixels.dz_down,
-                pixels.a_down, alpha, moved(dW, i * dW.row_stride + j), moved(dZ, i * dZ.row_stride),
-                moved(A, j * A.row_stride),
-            )  # fmt: skip
-            i += mr
-        j += nr
+_DOT_MR = TARGET.dot_mr
+_CHUNK_BYTES, _DOT_BYTES, _LONG_ROW = TARGET.conv_chunk_bytes, TARGET.conv_dot_bytes, TARGET.conv_long_row
 
 
 @inner
@@ -107,105 +78,134 @@ def _add_bias(job, alpha, changed, l, first_row, last_row, pixels):
         changed[plan.layers[l, B_OFFSET] + o] += alpha * total
 
 
-class Part(NamedTuple):
-    """Taps of a row of the window, from `tap` on, for some columns of pixels of the output."""
+class Shape(NamedTuple):
+    """A convolution, for its weight gradient."""
 
-    tap: int
-    taps: int
-    first: int
-    last: int
+    y_axis: Axis
+    x_axis: Axis
+    channels_in: int
+    channels: int
+    k: int  # channels of a group before it, and
+    n: int  # behind it
+    row: int  # numbers of W for a row of the window
+    takes_all: int  # whether all taps of a row can be taken together, which lie without a gap then
 
 
 @inner
-def _count_parts(axis, is_run):
-    return 1 + 2 * axis.window if is_run else axis.window
+def _shape_of(plan, l):
+    y_axis, x_axis = axes_of(plan.layers[l])
+    channels_in = plan.layers[l, N_IN] // (y_axis.extent * x_axis.extent)
+    channels = plan.layers[l, N_OUT] // (y_axis.out_extent * x_axis.out_extent)
+    groups = plan.layers[l, GROUPS]
+    takes_all, k = groups == 1 and x_axis.dilation == 1 and has_inner_pixels(x_axis), channels_in // groups
+    return Shape(y_axis, x_axis, channels_in, channels, k, channels // groups, x_axis.window * k, takes_all)
+
+
+class Chunk(NamedTuple):
+    """What is summed at a time: some rows of pixels of the output, and some filters, for some rows of the window."""
+
+    first_row: int
+    last_row: int
+    first_filter: int
+    filters: int
+    first_tap: int
+    last_tap: int
 
 
 @inner
-def _part_of(axis, is_run, index):
-    """Of a run: all taps, for the pixels that they all meet; and then each tap for what it meets on either side."""
-    if not is_run:
-        first, last = pixels_of_tap(axis, index)
-        return Part(index, 1, first, last)
-    inner_first, inner_last = pixels_of_all_taps(axis)
-    if index == 0:
-        return Part(0, axis.window, inner_first, inner_last)
-    tap = (index - 1) // 2
-    first, last = pixels_of_tap(axis, tap)
-    return Part(tap, 1, first, min(inner_first, last)) if index % 2 else Part(tap, 1, max(first, inner_last), last)
+def _add_chunk(job, l, shape, block, chunk, sums, T, panel_stride):
+    """`sums`, with a filter a column, += those of a chunk of a block; T is dZ of the chunk, transposed."""
+    y_axis, x_axis, size = shape.y_axis, shape.x_axis, job.plan.block_rows
+    A, width, group = units_of(job, below(job, l), A_OFFSET, block), x_axis.out_extent, chunk.first_filter // shape.n
+    across, pixel = T.row_stride * size, shape.channels_in * size  # from pixel to pixel of T, and of A
+    down = y_axis.stride * x_axis.extent * pixel
+    for tap_y in range(chunk.first_tap, chunk.last_tap):
+        first_y, last_y = pixels_of_tap(y_axis, tap_y)
+        first_y, last_y = max(first_y, chunk.first_row), min(last_y, chunk.last_row)
+        source_y = first_y * y_axis.stride - y_axis.pad + tap_y * y_axis.dilation
+        for index in range(count_parts(x_axis, shape.takes_all)):
+            part = part_of(x_axis, shape.takes_all, index)
+            if last_y <= first_y or part.last <= part.first:
+                continue
+            source_x = part.first * x_axis.stride - x_axis.pad + part.tap * x_axis.dilation
+            pixels = Pixels(
+                last_y - first_y, part.last - part.first, width * across, across, down, x_axis.stride * pixel
+            )
+            column = (tap_y - chunk.first_tap) * shape.row + part.tap * shape.k
+            _add_product(
+                chunk.filters, part.taps * shape.k, count_of(job, block), pixels, panel_stride,
+                moved(sums, column * sums.row_stride),
+                moved(A, (source_y * x_axis.extent + source_x) * pixel + group * shape.k * size),
+                moved(T, ((first_y - chunk.first_row) * width + part.first) * across),
+            )  # fmt: skip
+
+
+@inner
+def _dots(job, l, shape, piece, alpha, changed):
+    """dW of some filters and rows of the window, in dot products: a few filters at a time, which stay in cache."""
+    size, y_axis, x_axis = job.plan.block_rows, shape.y_axis, shape.x_axis
+    few = shape.channels if shape.k == 1 and shape.n == 1 else _DOT_MR[0]  # a depthwise one's A is as much as its dZ
+    numbers = x_axis.out_extent * (few + x_axis.stride * y_axis.stride * shape.channels_in)
+    at_once = max(1, _DOT_BYTES // (numbers * size * changed.itemsize))
+    dW = Matrix(changed, job.plan.layers[l, W_OFFSET], job.plan.layers[l, LDW], 1)
+    first_tap, last_tap = piece.first_column // shape.row, piece.last_column // shape.row
+    for block in range(n_blocks(job.m, size)):
+        dZ = Side(units_of(job, l, DZ_OFFSET, block), y_axis.out_extent, x_axis.out_extent, shape.channels)
+        A = Side(units_of(job, below(job, l), A_OFFSET, block), y_axis.extent, x_axis.extent, shape.channels_in)
+        for start in range(0, y_axis.out_extent, at_once):
+            end = min(y_axis.out_extent, start + at_once)
+            for o in range(piece.first_row, piece.last_row, few):
+                span = Span(o, min(piece.last_row, o + few), first_tap, last_tap)
+                groups = job.plan.layers[l, GROUPS]
+                sum_dots(y_axis, x_axis, groups, span, start, end, count_of(job, block), alpha, dW, dZ, A)
+
+
+@inner
+def _products(job, scratch, l, shape, piece, alpha, changed):
+    """dW of some filters and rows of the window as products with dZ, transposed for some rows of pixels at a time."""
+    size, lanes, stride = job.plan.block_rows, VECTOR_BYTES // scratch.itemsize, job.plan.layers[l, LDW]
+    height, width, n = shape.y_axis.out_extent, shape.x_axis.out_extent, shape.n
+    filters, columns = piece.last_row - piece.first_row, piece.last_column - piece.first_column
+    first_tap, last_tap = piece.first_column // shape.row, piece.last_column // shape.row
+    # So much of dZ and A stays in cache for all taps.
+    numbers = width * (filters + shape.x_axis.stride * shape.y_axis.stride * shape.channels_in)
+    at_once = min(height, max(1, _CHUNK_BYTES // (numbers * size * scratch.itemsize)))
+    panel_stride, ldg = at_once * width * size * 2 * lanes, n_blocks(min(n, filters), lanes) * lanes
+    T = Matrix(scratch, 0, 2 * lanes, 1)
+    sums = Matrix(scratch, n_blocks(min(n, filters), 2 * lanes) * panel_stride, ldg, 1)
+    for group in range(piece.first_row // n, n_blocks(piece.last_row, n)):
+        o, last_o = max(piece.first_row, group * n), min(piece.last_row, (group + 1) * n)
+        zeros = vector(scratch, sums.offset, columns * ldg)
+        for i in range(zeros.size):
+            zeros[i] = 0
+        for block in range(n_blocks(job.m, size)):
+            for start in range(0, height, at_once):
+                end = min(height, start + at_once)
+                dz = offset_of(job.plan, l, DZ_OFFSET, block) + (start * width * shape.channels + o) * size
+                pixels = (end - start) * width
+                _transpose(job, T, panel_stride, dz, last_o - o, pixels, shape.channels, count_of(job, block))
+                chunk = Chunk(start, end, o, last_o - o, first_tap, last_tap)
+                _add_chunk(job, l, shape, block, chunk, sums, T, panel_stride)
+        for i in range(last_o - o):
+            target = vector(changed, job.plan.layers[l, W_OFFSET] + (o + i) * stride + piece.first_column, columns)
+            for j in range(columns):
+                target[j] += alpha * scratch[sums.offset + j * ldg + i]
 
 
 @routine(component=CONV)
 def weight_gradient(job, scratch, alpha, changed, task):
     """changed[...] += alpha * the derivatives of some rows of W, for some rows of the window, and the first's of b."""
-    plan, piece = job.plan, piece_of(task)
-    l, size = piece.layer, plan.block_rows
-    y_axis, x_axis = axes_of(plan.layers[l])
-    height, width = y_axis.out_extent, x_axis.out_extent
-    groups, stride, lanes = plan.layers[l, GROUPS], plan.layers[l, LDW], VECTOR_BYTES // scratch.itemsize
-    channels_in, channels = (
-        plan.layers[l, N_IN] // (y_axis.extent * x_axis.extent),
-        plan.layers[l, N_OUT] // (height * width),
-    )
-    k, n = channels_in // groups, channels // groups
-    row, filters = x_axis.window * k, piece.last_row - piece.first_row  # numbers of W for a row of the window
-    first_tap, last_tap = piece.first_column // row, piece.last_column // row
-    if first_tap == 0:
-        _add_bias(job, alpha, changed, l, piece.first_row, piece.last_row, height * width)
-    if plan.layers[l, WINOGRAD_TILES] and last_tap - first_tap == y_axis.window:
-        winograd_gradient.weight_gradient(job, scratch, alpha, changed, task)
-        return
+    piece = piece_of(task)
+    l = piece.layer
+    shape = _shape_of(job.plan, l)
+    is_whole = piece.last_column - piece.first_column == shape.y_axis.window * shape.row
+    if piece.first_column == 0:
+        pixels = shape.y_axis.out_extent * shape.x_axis.out_extent
+        _add_bias(job, alpha, changed, l, piece.first_row, piece.last_row, pixels)
     # Few numbers of W a row make low tiles, which have to pay for the transposition, in each task anew.
-    is_product = n >= lanes and (row >= _LONG_ROW or last_tap - first_tap == y_axis.window)
-    # Rows of pixels at a time: so much of dZ and A stays in cache for all taps.
-    numbers = width * (filters + x_axis.stride * y_axis.stride * channels_in)
-    at_once = min(height, max(1, _CHUNK_BYTES // (numbers * size * scratch.itemsize)))
-    panel_stride, ldg = at_once * width * size * 2 * lanes, n_blocks(min(n, filters), lanes) * lanes
-    panels = n_blocks(min(n, filters), 2 * lanes)
-    T, sums = Matrix(scratch, 0, 2 * lanes, 1), panels * panel_stride
-    columns = piece.last_column - piece.first_column
-    across = size * 2 * lanes if is_product else channels * size  # from pixel to pixel of dZ
-    a_down, a_across = y_axis.stride * x_axis.extent * channels_in * size, x_axis.stride * channels_in * size
-    is_run = groups == 1 and x_axis.dilation == 1 and pixels_of_all_taps(x_axis)[1] > pixels_of_all_taps(x_axis)[0]
-    for group in range(piece.first_row // n, n_blocks(piece.last_row, n)):
-        o, last_o = max(piece.first_row, group * n), min(piece.last_row, (group + 1) * n)
-        w = plan.layers[l, W_OFFSET] + o * stride + piece.first_column
-        if is_product:
-            zeros = vector(scratch, sums, columns * ldg)
-            for i in range(zeros.size):
-                zeros[i] = 0
-        for block in range(n_blocks(job.m, size)):
-            count = count_of(job, block)
-            dZ_rows, A_rows = units_of(job, l, DZ_OFFSET, block), units_of(job, below(job, l), A_OFFSET, block)
-            for start in range(0, height, at_once):
-                end = min(height, start + at_once)
-                if is_product:
-                    dz = dZ_rows.offset + (start * width * channels + o) * size
-                    _transpose(job, T, panel_stride, dz, last_o - o, (end - start) * width, channels, count)
-                for tap_y in range(first_tap, last_tap):
-                    first_y, last_y = pixels_of_tap(y_axis, tap_y)
-                    first_y, last_y = max(first_y, start), min(last_y, end)
-                    source_y = first_y * y_axis.stride - y_axis.pad + tap_y * y_axis.dilation
-                    for index in range(_count_parts(x_axis, is_run)):
-                        part = _part_of(x_axis, is_run, index)
-                        if last_y <= first_y or part.last <= part.first:
-                            continue
-                        source_x = part.first * x_axis.stride - x_axis.pad + part.tap * x_axis.dilation
-                        A = moved(A_rows, ((source_y * x_axis.extent + source_x) * channels_in + group * k) * size)
-                        column = (tap_y - first_tap) * row + part.tap * k
-                        pixels = Pixels(
-                            last_y - first_y, part.last - part.first, width * across, across, a_down, a_across
-                        )
-                        if is_product:
-                            place = ((first_y - start) * width + part.first) * across
-                            G = Matrix(scratch, sums + column * ldg, ldg, 1)
-                            _add_product(last_o - o, part.taps * k, count, pixels, panel_stride, G, A, moved(T, place))
-                        else:
-                            dZ = moved(dZ_rows, (first_y * width + part.first) * across + o * size)
-                            dW = Matrix(changed, w + column, stride, 1)
-                            _add_dots(last_o - o, part.taps * k, count, pixels, alpha, dW, dZ, A)
-        if is_product:
-            for i in range(last_o - o):
-                target = vector(changed, w + i * stride, columns)
-                for j in range(columns):
-                    target[j] += alpha * scratch[sums + j * ldg + i]
+    if job.plan.layers[l, WINOGRAD_TILES] and is_whole:
+        winograd_gradient.weight_gradient(job, scratch, alpha, changed, task)
+    elif shape.n >= VECTOR_BYTES // scratch.itemsize and (shape.row >= _LONG_ROW or is_whole):
+        _products(job, scratch, l, shape, piece, alpha, changed)
+    else:
+        _dots(job, l, shape, piece, alpha, changed)
