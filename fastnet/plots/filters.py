@@ -51,6 +51,6 @@ def filters(net: Any, layer: int = 1, *, ax: Any = None) -> Any:
     most = float(np.abs(W).max()) or 1.0
     image = image_on(ax, drawn, cmap=diverging(ax), vmin=-most, vmax=most, interpolation="nearest")
     ax.set_title(f"W{number} {W.shape}")
-    frame(ax, corners, columns, "filters")
+    frame(ax, corners, columns, "filters", W.shape[3] if W.ndim == 4 else 1)
     ax.get_figure().colorbar(image, ax=ax, label="weight")
     return ax

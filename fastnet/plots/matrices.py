@@ -62,7 +62,7 @@ def weights(net: Any, layer: int = 1, *, shape: Any = None, ax: Any = None) -> A
     image = image_on(ax, drawn, cmap=diverging(ax), vmin=-most, vmax=most, interpolation="nearest", aspect=aspect)
     ax.set_title(f"W{number} {W.shape}")
     if is_images:
-        frame(ax, corners, columns)
+        frame(ax, corners, columns, "units", extents[2] if len(extents) == 3 else 1)
     else:
         _count(ax)
     ax.get_figure().colorbar(image, ax=ax, label="weight")

@@ -28,14 +28,19 @@ def mosaic(images: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
     return np.ma.masked_invalid(whole), corners, columns
 
 
-def frame(ax: Any, corners: np.ndarray, columns: int, name: str = "units") -> None:
-    """Put a frame around each image, and say at each row, or at those that there is room for, which units it has."""
+def frame(ax: Any, corners: np.ndarray, columns: int, name: str, channels: int = 1) -> None:
+    """Put a frame around each image and a line between its channels, and say at each row, or at those that there is room for, which units it has."""
     from matplotlib import rcParams
     from matplotlib.collections import LineCollection
 
     sides = corners + np.array([-0.5, 0.5, -0.5, 0.5])
     frames = [
         [(left, top), (right, top), (right, bottom), (left, bottom), (left, top)] for top, bottom, left, right in sides
+    ]
+    frames += [
+        [(left + (right - left) * channel / channels, edge) for edge in (top, bottom)]
+        for top, bottom, left, right in sides
+        for channel in range(1, channels)
     ]
     ax.add_collection(
         LineCollection(frames, colors=[rcParams["axes.edgecolor"]], linewidths=0.4, alpha=0.5), autolim=False
