@@ -29,7 +29,10 @@ def mosaic(images: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
 
 
 def frame(ax: Any, corners: np.ndarray, columns: int, name: str, channels: int = 1) -> None:
-    """Put a frame around each image and a line between its channels, and say at each row, or at those that there is room for, which units it has."""
+    """Put a frame around each image and lines between its channels, and say at rows which units they have.
+
+    Of many rows those have names that there is room for.
+    """
     from matplotlib import rcParams
     from matplotlib.collections import LineCollection
 
