@@ -95,14 +95,14 @@ def _summed(dZ, A_prev, conv, e, first, pixels):
     return total
 
 
-@kernel
+@kernel(blocks=2)
 def _conv_forward(h, w, c, out_h, out_w, n, u, v, sy, sx, py, px, dy, dx, groups, A_prev, W, b, Z):
     conv = Convolution(h, w, c, out_h, out_w, n, u, v, sy, sx, py, px, dy, dx, groups)
     for e in range(cuda.grid(1), Z.size, cuda.gridsize(1)):
         Z[e] = _weighted_sum(A_prev, W, b, conv, e)
 
 
-@kernel
+@kernel(blocks=2)
 def _conv_backward_data(h, w, c, out_h, out_w, n, u, v, sy, sx, py, px, dy, dx, groups, dZ, W, dA_prev):
     conv = Convolution(h, w, c, out_h, out_w, n, u, v, sy, sx, py, px, dy, dx, groups)
     for e in range(cuda.grid(1), dA_prev.size, cuda.gridsize(1)):
