@@ -23,8 +23,8 @@ def random_network(rng, *, convolves=False):
         layers.append(fn.Conv2D(int(rng.integers(1, 20)), 2 if same == "same" else 1, padding=same, activation="gelu"))
     if convolves and kind == 1:
         layers.insert(len(layers) - 1, fn.Conv1D(5, 3, stride=2, padding=2, dilation=2))
-    if convolves and kind > 0 and rng.random() < 0.5:
-        layers += [fn.Flatten(), fn.LayerNorm()]
+    if convolves and kind > 0 and rng.random() < 0.7:
+        layers += _of_images(rng, 1 if kind == 1 else 2)
     for _ in range(rng.integers(0, 4)):
         activation = str(rng.choice(HIDDEN))
         settings = {"slope": float(rng.uniform(0, 0.5)), "alpha": float(rng.uniform(0.5, 2))}
@@ -39,6 +39,16 @@ def random_network(rng, *, convolves=False):
             layers.append(fn.Dropout(0.3))
     last = str(rng.choice(["softmax", "sigmoid", "linear"]))
     return [*layers, fn.Dense(int(rng.integers(2, 10)), last)], shape
+
+
+def _of_images(rng, axes):
+    """What may stand behind a convolution of signals or images."""
+    norm = fn.BatchNorm("relu") if rng.random() < 0.5 else fn.LayerNorm("tanh")
+    pools = [(fn.AveragePool1D, fn.GlobalAveragePool1D, fn.GlobalMaxPool1D)]
+    pools += [(fn.AveragePool2D, fn.GlobalAveragePool2D, fn.GlobalMaxPool2D)]
+    average, *whole = pools[axes - 1]
+    choices = [[fn.Flatten(), norm], [norm, average(1, stride=2)], [average(1)], [norm, whole[rng.integers(0, 2)]()]]
+    return [*choices[rng.integers(0, 4)]] if axes == 1 or rng.random() < 0.8 else [fn.Reshape((1, -1, 1)), average(1)]
 
 
 def as_trained(net, rng):

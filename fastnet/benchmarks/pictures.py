@@ -35,7 +35,9 @@ _STYLES = {
     "PyTorch CUDA": ("#E69F00", "xxxx"),
     "PyTorch compiled": ("#D55E00", "\\\\\\\\"),
     "PyTorch CUDA graph": ("#D55E00", "++++"),
+    "PyTorch channels last": ("#F4C874", ""),
     "JAX": ("#CC79A7", "||||"),
+    "JAX steps": ("#CC79A7", "oo"),
     "JAX CUDA": ("#CC79A7", "oo"),
     "scikit-learn": ("#56B4E9", "----"),
     "ONNX Runtime": ("#F0E442", "xx"),
@@ -49,6 +51,7 @@ _TITLES = {
     "layers": "Normalisations, dropout and pooling",
     "updates": "Updates of the parameters",
     "steps": "Trainings, a step, and inferences, a call",
+    "convolutions": "Convolutional networks: trainings, a step, and inferences, a call",
     "fits": "Whole fits: 20 epochs of Adam",
     "estimators": "Whole fits of scikit-learn's perceptrons, with their defaults",
     "rows": "A prediction of one row",
@@ -133,7 +136,8 @@ def _kernels(records: Sequence[Record]) -> dict[str, Picture]:
 def _peers(records: Sequence[Record]) -> dict[str, Picture]:
     found: dict[str, Picture] = {}
     for record in records:
-        kind, unit, size = ("fits", "seconds", 1.0) if record["group"] == "fits" else ("steps", "microseconds", 1e-6)
+        kind = record["group"] if record["group"] in ("fits", "convolutions") else "steps"
+        unit, size = ("seconds", 1.0) if kind == "fits" else ("microseconds", 1e-6)
         label = f"{unit}, logarithmic (shorter is better)"
         picture = found.setdefault(kind, Picture(f"{_TITLES[kind]}, {record['dtype']}", label, False, {}))
         workload = find_workload(record["workload"])

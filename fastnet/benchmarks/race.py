@@ -18,7 +18,7 @@ from .kernels import backends
 from .limits import usable_threads
 from .peers import PEERS
 from .timing import spread
-from .workloads import GROUPS, INFERENCES, find_workload, group_of
+from .workloads import FITS, GROUPS, INFERENCES, find_workload, group_of
 
 OURS = "fastnet"
 _REST = 0.25  # seconds before each run: the idle threads of the one before may still be spinning
@@ -26,11 +26,6 @@ _FOREVER = threading.TIMEOUT_MAX
 # How much final costs may differ, relative to the usual one: in plain gradient descent, by the rounding of float32;
 # with Adam, as not all add its epsilon in the same place; and where first weights and order are everybody's own.
 _AGREEMENT, _ADAM_AGREEMENT, _OWN_AGREEMENT = 1e-3, 2e-2, 0.3
-_COMMANDS = {
-    "trainings": ("prepare_training", "train"),
-    "fits": ("prepare_fit", "fit"),
-    "inferences": ("prepare_inference", "infer"),
-}
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 Progress = Callable[[str], object]
@@ -108,8 +103,8 @@ def compare_peers(
     Parameters
     ----------
     workloads : sequence of str, optional
-        Names of WORKLOADS, FITS and INFERENCES, or "trainings", "fits" and "inferences" for all of a group; everything
-        unless given. "random-0", "random-1", ... are other trainings.
+        Names of WORKLOADS, CONVOLUTIONS, FITS and INFERENCES, or "trainings", "convolutions", "fits" and "inferences"
+        for all of a group; everything unless given. "random-0", "random-1", ... are other trainings.
     peers : sequence of str, optional
         Names of PEERS; unless given all, those with CUDA where fastnet finds a GPU. One whose library is missing, or
         that cannot run a workload, is left out, and `progress` is told.
@@ -125,7 +120,7 @@ def compare_peers(
     Returns
     -------
     list of dict
-        One record a workload, peer and number of threads: group, which is "trainings", "fits" or "inferences"; seconds
+        One record a workload, peer and number of threads: group, by its name; seconds
         a step, a fit or a call, the median with the quartiles low and high; ratio to fastnet's seconds; cost after the
         run; agrees, whether that is everybody's cost to 1e-3. For fits it is that to 30 %, and the cost of the same
         epochs from the same weights in the same order to 2 %. A record that does not agree is void: its ratio is None.
@@ -183,10 +178,16 @@ def _race(
     name: str, workers: list[Worker], threads: int, dtype: str, rounds: int, progress: Progress
 ) -> list[dict[str, Any]]:
     """The records of one workload."""
-    group, workload = group_of(name), find_workload(name)
-    prepare, command = _COMMANDS[group]
-    about: dict[str, Any] = {"m": INFERENCES[name]} if workload is None else {"workload": name}
-    runners = [worker for worker in workers if workload is None or workload.optimizer in worker.about["optimizers"]]
+    group, inference = group_of(name), INFERENCES.get(name)
+    workload = find_workload(name) if inference is None else inference.workload
+    assert workload is not None
+    prepare, command = _commands(name)
+    runners = [
+        worker
+        for worker in workers
+        if workload.network in worker.about["networks"]
+        and (inference is not None or workload.optimizer in worker.about["optimizers"])
+    ]
 
     def everyone(command: str, **arguments: Any) -> dict[str, dict[str, Any]]:
         """The answers of all who are still in the race, in turn."""
@@ -202,7 +203,7 @@ def _race(
                 workers.remove(worker)
         return answers
 
-    prepared = everyone(prepare, **about)
+    prepared = everyone(prepare, name=name)
     found = [everyone(command) for _ in range(rounds)]
     if not runners:
         return []
@@ -234,6 +235,12 @@ def _race(
             }
         )
     return records
+
+
+def _commands(name: str) -> tuple[str, str]:
+    """What a worker is told before the clock starts, and in each round."""
+    what = "inference" if name in INFERENCES else "fit" if name in FITS else "training"
+    return f"prepare_{what}", f"run_{what}"
 
 
 def _agreeing(costs: Mapping[str, float], tolerance: float) -> set[str]:

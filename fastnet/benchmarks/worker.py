@@ -35,7 +35,8 @@ def serve(name: str, threads: int, dtype: str) -> None:
 
         torch.set_num_threads(threads)
     contestant = Contestant(peer, dtype)
-    print(json.dumps({"version": peer.version(), "optimizers": peer.optimizers}), file=answers, flush=True)
+    about = {"version": peer.version(), "optimizers": peer.optimizers, "networks": peer.networks}
+    print(json.dumps(about), file=answers, flush=True)
     for line in sys.stdin:
         command = json.loads(line)
         answer = getattr(contestant, command.pop("do"))(**command)
@@ -48,9 +49,9 @@ class Contestant:
     def __init__(self, peer: type["Peer"], dtype: str):
         self.make, self.dtype = peer, dtype
 
-    def prepare_training(self, workload: str) -> dict[str, float]:
+    def prepare_training(self, name: str) -> dict[str, float]:
         """Load the data and train until everything is compiled and it is known how many epochs to time."""
-        self._load_workload(workload)
+        self._load_workload(name)
         self.peer.train(self.workload.epochs)
         repeats = math.ceil(_TRAINING_SECONDS / self._seconds_of(self.workload.epochs))
         self.timed_epochs = repeats * self.workload.epochs
@@ -58,7 +59,7 @@ class Contestant:
             self.peer.train(self.timed_epochs)
         return {"first_cost": self.workload.cost(self.first, self.X, self.y)}
 
-    def train(self) -> dict[str, float]:
+    def run_training(self) -> dict[str, float]:
         """Seconds a step, and the cost that the workload's epochs reach from the first weights."""
         self.peer.reset(self.first)
         seconds = self._seconds_of(self.timed_epochs)
@@ -73,36 +74,36 @@ class Contestant:
         """The time of one training."""
         return seconds_a_call(lambda: self.peer.train(epochs))
 
-    def prepare_fit(self, workload: str) -> dict[str, float]:
+    def prepare_fit(self, name: str) -> dict[str, float]:
         """Load the data, and fit until everything is compiled and it is known how many fits to time.
 
         The cost, by which contestants are judged, is that of as many epochs from everybody's first weights, unshuffled.
         """
-        self._load_workload(workload)
+        self._load_workload(name)
         self.peer.train(self.workload.epochs)
         cost = self.workload.cost(self.peer.weights(), self.X, self.y)
         self.peer.fit()
         self.calls = math.ceil(_TRAINING_SECONDS / seconds_a_call(self.peer.fit))
         return {"cost": cost}
 
-    def fit(self) -> dict[str, float]:
+    def run_fit(self) -> dict[str, float]:
         """Seconds a fit, and the cost that the last one has reached."""
         seconds = seconds_a_call(self.peer.fit, self.calls)
         return {"seconds": seconds, "cost": self.workload.cost(self.peer.weights(), self.X, self.y)}
 
-    def prepare_inference(self, m: int) -> dict[str, float]:
-        """Load m samples and predict until a call's time is known."""
-        from .workloads import INFERENCE_NETWORK
+    def prepare_inference(self, name: str) -> dict[str, float]:
+        """Load samples and predict until a call's time is known."""
+        from .workloads import INFERENCES
 
-        self.workload = INFERENCE_NETWORK
-        X = np.random.default_rng(0).random((m, self.workload.sizes[0])).astype(self.dtype)
+        self.workload, m = INFERENCES[name]
+        X = np.random.default_rng(0).random((m, *self.workload.input_shape)).astype(self.dtype)
         self._load(X, np.resize(np.arange(self.workload.sizes[-1]), m))
         for _ in range(10):
             self.peer.predict()
         self.calls = max(1, int(_INFERENCE_SECONDS / seconds_a_call(self.peer.predict, 5)))
         return {}
 
-    def infer(self) -> dict[str, float]:
+    def run_inference(self) -> dict[str, float]:
         """Seconds a call, the mean of many, and the mean of the first class's probability as the result to agree on."""
         seconds = seconds_a_call(self.peer.predict, self.calls)
         return {"seconds": seconds, "cost": float(np.asarray(self.peer.predict())[:, 0].mean())}

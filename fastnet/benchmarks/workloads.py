@@ -1,15 +1,19 @@
-"""What fastnet is judged by: seven trainings step by step, three fits as people write them, and two inferences."""
+"""What fastnet is judged by: trainings step by step, of dense and of convolutional networks, fits as people write them,
+and inferences."""
 
 import dataclasses
 import itertools
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from .. import datasets
+from .convolutional import Conv, Pool, Shape, features, kernel_shapes, n_features, products
 
-Weights = list[tuple[np.ndarray, np.ndarray]]  # (W (n_l, n_{l-1}), b (n_l,)) of each layer
+Weights = list[tuple[np.ndarray, np.ndarray]]  # (W (n_l, n_{l-1}), b (n_l,)) of each layer; convolutions come first
 
 
 @dataclass(frozen=True)
@@ -17,7 +21,8 @@ class Workload:
     """A network and how it is trained on mini-batches. The output is one sigmoid unit, or softmax.
 
     The optimizer is "sgd", plain gradient descent, or "adam" with the settings that all libraries have by default.
-    Where the last mini-batch is a smaller one, `samples` says how many samples there are.
+    Where the last mini-batch is a smaller one, `samples` says how many samples there are. A convolutional network has
+    `front` before its dense layers, whose sizes begin with the features that it makes of images of `shape`.
     """
 
     name: str
@@ -30,6 +35,18 @@ class Workload:
     optimizer: str = "sgd"
     samples: int | None = None
     dataset: str | None = None  # one of fastnet.datasets; random numbers without it
+    front: tuple[Conv | Pool, ...] = ()
+    shape: Shape | None = None
+
+    @property
+    def network(self) -> str:
+        """Which sort it is, "dense" or "convolutional"."""
+        return "convolutional" if self.front else "dense"
+
+    @property
+    def input_shape(self) -> Shape:
+        """Of one sample."""
+        return self.shape or self.sizes[:1]
 
     @property
     def m(self) -> int:
@@ -41,24 +58,28 @@ class Workload:
 
     @property
     def label(self) -> str:
-        return f"{self.name} {'-'.join(map(str, self.sizes))}, batch {self.batch_size}"
+        filters = [layer.filters for layer in self.front if isinstance(layer, Conv)]
+        numbers = ["x".join(map(str, self.input_shape)), *filters, *self.sizes[1:]]
+        return f"{self.name} {'-'.join(map(str, numbers))}, batch {self.batch_size}"
 
     @property
     def n_weights(self) -> int:
-        return sum(a * b for a, b in itertools.pairwise(self.sizes))
+        kernels = kernel_shapes(self.front, self.input_shape)
+        return sum(map(math.prod, kernels)) + sum(a * b for a, b in itertools.pairwise(self.sizes))
 
     @property
     def flops(self) -> int:
-        """Of a step's matrix products: forward, dW, and dA_prev of all layers but the first."""
-        return 2 * self.batch_size * (3 * self.n_weights - self.sizes[0] * self.sizes[1])
+        """Of a step's products: forward, dW, and dA_prev of all layers but the first."""
+        each = products(self.front, self.input_shape) + [a * b for a, b in itertools.pairwise(self.sizes)]
+        return 2 * self.batch_size * (3 * sum(each) - each[0])
 
     def bytes(self, itemsize: int = 4) -> int:
         """What a step reads and writes at the least: X, and W in and out (more, where they do not stay in cache)."""
-        return itemsize * (self.batch_size * self.sizes[0] + 2 * self.n_weights)
+        return itemsize * (self.batch_size * math.prod(self.input_shape) + 2 * self.n_weights)
 
     def data(self, dtype: str = "float32") -> tuple[np.ndarray, np.ndarray]:
-        """X (m, n_0) and y (m,) int64: a dataset, the planar flower of two inputs, or random numbers in [0, 1] whose
-        classes a linear rule makes, which can be learned."""
+        """X (m, *input_shape) and y (m,) int64: a dataset, the planar flower of two inputs, or random numbers in [0, 1]
+        whose classes a linear rule makes, which can be learned."""
         if self.dataset is not None:
             X, y = getattr(datasets, self.dataset)()
             return X.astype(dtype), y.astype(np.int64)
@@ -66,25 +87,28 @@ class Workload:
             X, y = datasets.planar(self.m)
             return X.astype(dtype), y
         rng = np.random.default_rng(0)
-        X = rng.random((self.m, self.sizes[0]), np.float32)
-        scores = (X - 0.5) @ rng.standard_normal((self.sizes[0], max(2, self.sizes[-1])), np.float32)
+        X = rng.random((self.m, *self.input_shape), np.float32)
+        n = math.prod(self.input_shape)
+        scores = (X.reshape(-1, n) - 0.5) @ rng.standard_normal((n, max(2, self.sizes[-1])), np.float32)
         return X.astype(dtype), scores.argmax(axis=1)
 
     def weights(self, dtype: str = "float32") -> Weights:
         """The weights that every contestant starts from."""
         rng = np.random.default_rng(1)
+        matrices = [(n, n_prev) for n_prev, n in itertools.pairwise(self.sizes)]
         return [
-            ((rng.standard_normal((n, n_prev)) / np.sqrt(n_prev)).astype(dtype), np.zeros(n, dtype))
-            for n_prev, n in itertools.pairwise(self.sizes)
+            ((rng.standard_normal(shape) / np.sqrt(math.prod(shape[1:]))).astype(dtype), np.zeros(shape[0], dtype))
+            for shape in (*kernel_shapes(self.front, self.input_shape), *matrices)
         ]
 
     def cost(self, weights: Weights, X: np.ndarray, y: np.ndarray) -> float:
         """The mean loss on X and y, in float64 NumPy: the judge of all contestants."""
-        A = X.astype(np.float64)
-        for l, (W, b) in enumerate(weights, start=1):
+        n_kernels = len(weights) - len(self.sizes) + 1
+        A = features(self.front, weights[:n_kernels], X)
+        for l, (W, b) in enumerate(weights[n_kernels:], start=1):
             Z = A @ np.asarray(W, np.float64).T + np.asarray(b, np.float64)
             A = np.tanh(Z) if self.hidden == "tanh" else np.maximum(Z, 0)
-            if l == len(weights):
+            if l == len(self.sizes) - 1:
                 break
         if self.sizes[-1] == 1:
             Z = np.hstack([np.zeros_like(Z), Z])  # log loss is the cross entropy of two classes with logits 0 and z
@@ -104,6 +128,34 @@ WORKLOADS = {
         Workload("large", (2048, 2048, 2048, 10), 1024, 2, 2, 0.01),
     )
 }
+
+
+def convolutional(
+    name: str, shape: Shape, front: tuple[Conv | Pool, ...], units: tuple[int, ...], batch_size: int, batches: int,
+    epochs: int,
+) -> Workload:  # fmt: skip
+    """One whose dense layers, with so many units, stand behind `front`."""
+    sizes = (n_features(front, shape), *units)
+    return Workload(name, sizes, batch_size, batches, epochs, 0.01, front=front, shape=shape)
+
+
+_POOL = Pool(2)
+
+CONVOLUTIONS = {
+    workload.name: workload
+    for workload in (
+        convolutional("lenet", (28, 28, 1), (Conv(6, 5, 2), _POOL, Conv(16, 5, 0), _POOL), (120, 84, 10), 64, 8, 8),
+        convolutional(
+            "cnn32", (32, 32, 3), (Conv(16, 3, 1), _POOL, Conv(32, 3, 1), _POOL, Conv(64, 3, 1), _POOL), (10,), 64, 4, 4
+        ),
+        convolutional(
+            "vgg", (32, 32, 3), (Conv(64, 3, 1), Conv(64, 3, 1), _POOL, Conv(128, 3, 1), Conv(128, 3, 1), _POOL), (10,),
+            32, 2, 2,
+        ),
+        convolutional("tiny8", (8, 8, 1), (Conv(8, 3, 1), _POOL), (10,), 32, 20, 50),
+        convolutional("sensor1d", (128, 9), (Conv(64, 3, 1), _POOL, Conv(64, 3, 1), _POOL), (6,), 64, 8, 4),
+    )
+}  # fmt: skip
 
 # Whole fits: 20 epochs of Adam as scikit-learn's MLPClassifier has it by default, from first weights of each library's
 # own and with the samples shuffled anew in every epoch. The second is of the size of the breast cancer data set.
@@ -141,16 +193,42 @@ def random_workload(number: int) -> Workload:
 
 
 def find_workload(name: str) -> Workload | None:
-    """The training or fit of this name, one of WORKLOADS, of FITS or "random-0", "random-1", ...; None for others."""
+    """The training or fit of this name, of WORKLOADS, CONVOLUTIONS or FITS, or "random-0", "random-1", ..., or None."""
     number = name.removeprefix(_RANDOM)
-    return random_workload(int(number)) if name != number and number.isdecimal() else (WORKLOADS | FITS).get(name)
+    if name != number and number.isdecimal():
+        return random_workload(int(number))
+    return (WORKLOADS | CONVOLUTIONS | FITS).get(name)
 
 
-# Forward only, 784-128-10: one sample from Python, and many at once.
-INFERENCES = {"one sample": 1, "10,000 samples": 10_000}
+class Inference(NamedTuple):
+    """Forward only: so many samples at once, from Python."""
+
+    workload: Workload
+    samples: int
+
+
 INFERENCE_NETWORK = WORKLOADS["mnist"]
+INFERENCES = {
+    "one sample": Inference(INFERENCE_NETWORK, 1),
+    "10,000 samples": Inference(INFERENCE_NETWORK, 10_000),
+    **{
+        f"{name}, {text}": Inference(CONVOLUTIONS[name], samples)
+        for name in ("lenet", "cnn32")
+        for text, samples in (("one image", 1), ("1,000 images", 1000))
+    },
+}
 
-GROUPS: dict[str, Mapping[str, object]] = {"trainings": WORKLOADS, "inferences": INFERENCES, "fits": FITS}
+
+def _inferences(network: str) -> dict[str, Inference]:
+    return {name: inference for name, inference in INFERENCES.items() if inference.workload.network == network}
+
+
+GROUPS: dict[str, Mapping[str, object]] = {
+    "trainings": WORKLOADS,
+    "inferences": _inferences("dense"),
+    "convolutions": {**CONVOLUTIONS, **_inferences("convolutional")},
+    "fits": FITS,
+}
 
 
 def group_of(name: str) -> str:

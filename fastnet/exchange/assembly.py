@@ -1,16 +1,23 @@
 """Networks from the layers of other libraries, put together one after the other."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ..execution.layout import slots_of
-from ..layers import BatchNorm, Dense, Layer, LayerNorm, Shape
+from ..layers import Dense, GlobalMaxPool1D, GlobalMaxPool2D, Layer, MaxPool1D, MaxPool2D, Shape
+from ..layers.normalisation import Normalisation
 from ..layers.stack import checked_shape, nodes_of
+from ..layers.weighted import WeightedLayer
 from ..losses import Loss
 from ..network import Network
 
+# Of these the largest number of a window is that of the largest z, so they may as well stand before a max pooling.
+_INCREASING = ("relu", "leaky_relu", "elu", "sigmoid", "tanh", "softplus", "hard_sigmoid")
+_MAX_POOLS = (MaxPool1D, MaxPool2D, GlobalMaxPool1D, GlobalMaxPool2D)
+_WITH_ACTIVATION = (WeightedLayer, Normalisation)
 _USUAL = {"slope": 0.01, "alpha": 1.0}  # of the activations of a normalisation, which has no settings for them
 
 
@@ -41,21 +48,25 @@ class Assembly:
     @property
     def open_part(self) -> Part | None:
         """The last layer, if it has a gain and a bias, and no activation yet."""
-        last = self.parts[-1] if self.parts else None
-        return (
-            last if last is not None and last.kind in (Dense, BatchNorm, LayerNorm) and not last.is_activated else None
-        )
+        return _open(self.parts[-1:])
 
     def activate(self, settings: dict[str, Any]) -> None:
         """Give the last layer its activation, and the settings of that."""
-        last = self.open_part
+        last = _open(self._activated(settings["activation"]))
         if last is None:
-            raise ValueError("here an activation follows a dense layer or a normalisation directly")
-        if last.kind is not Dense:
+            raise ValueError("here an activation follows a layer with parameters, or a normalisation, directly")
+        if not issubclass(last.kind, WeightedLayer):
             if any(settings.get(name, usual) != usual for name, usual in _USUAL.items()):
                 raise ValueError("behind a normalisation LeakyReLU has slope 0.01 here, and ELU alpha 1")
             settings = {"activation": settings["activation"]}
         last.settings.update(settings)
+
+    def _activated(self, activation: str) -> list[Part]:
+        """The layers up to the one that an activation behind all of them belongs to."""
+        count = len(self.parts)
+        while activation in _INCREASING and count and self.parts[count - 1].kind in _MAX_POOLS:
+            count -= 1
+        return self.parts[:count]
 
     def network(self, shape: Shape, output: str | None, loss: Loss | None = None) -> Network:
         """The network for samples of `shape`; `output` is an activation of the last layer, which has none."""
@@ -85,3 +96,10 @@ class Assembly:
         for slot in slots:
             net.parameters[slot.name][...] = given.get(slot.name, slot.parameter.value)
         return net
+
+
+def _open(parts: Sequence[Part]) -> Part | None:
+    """The last of them, if it has a gain and a bias, and no activation yet."""
+    last = parts[-1] if parts else None
+    is_open = last is not None and issubclass(last.kind, _WITH_ACTIVATION) and not last.is_activated
+    return last if is_open else None

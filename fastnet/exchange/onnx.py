@@ -22,8 +22,8 @@ def from_onnx(path: AnyPath, *, output: str | None = None) -> Network:
 
     It reads what `Network.to_onnx` writes, what PyTorch exports of layers in a row, and what skl2onnx makes of
     perceptrons, behind a StandardScaler too: scales and shifts become part of the next dense layer, and what ends in
-    labels has them. The page docs/exchange.md lists operators. Of a model whose first layers are max pooling, images
-    (m, c, h, w) are (m, h, w, c) here, and signals (m, c, t) are (m, t, c).
+    labels has them. The page docs/exchange.md lists operators. Of a model that begins with convolutions or
+    pooling, images (m, c, h, w) are (m, h, w, c) here, and signals (m, c, t) are (m, t, c).
 
     Parameters
     ----------
@@ -73,6 +73,8 @@ def _network(graph: Graph, answers: Answers, output: str | None) -> Network:
         try:
             if step.operator not in OPERATORS:
                 raise ValueError(f"fastnet has no layer for it; it reads {', '.join(sorted(OPERATORS))}")
+            if reader.zeros and step.operator != "Conv":
+                raise ValueError("zeros are put around samples before it: a convolution behind them is supported")
             OPERATORS[step.operator](reader, step)
         except (ValueError, TypeError) as error:
             raise ValueError(f"{step.shown}: {error}") from error

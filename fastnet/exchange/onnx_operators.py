@@ -6,22 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from ..layers import BatchNorm, Dropout, LayerNorm, MaxPool1D, MaxPool2D, Rescale, Shape
+from ..layers import BatchNorm, Dropout, Flatten, LayerNorm
 from ..storage.onnx.patterns import Step
-from .onnx_reader import Reader, as_dtype, exact, in_place, ordered, shortest
+from .onnx_reader import Reader, as_dtype, exact, in_place, parameter, shortest
+from .onnx_windows import WINDOWS, images_of
 
 _FLOATS = {1: "float32", 11: "float64"}  # of `onnx.TensorProto`
-
-
-def _parameter(step: Step, place: int, what: str) -> np.ndarray:
-    found = step.constant(place)
-    if found is None:
-        raise ValueError(f"its {what} is no constant of the file")
-    if found.dtype not in (np.float32, np.float64):
-        raise ValueError(f"its {what} is {found.dtype}: float32 and float64 are supported")
-    if not np.isfinite(found).all():
-        raise ValueError(f"its {what} holds NaN or infinity")
-    return found
 
 
 # ---------------------------------------------------------------- layers
@@ -29,13 +19,13 @@ def _parameter(step: Step, place: int, what: str) -> np.ndarray:
 
 def _gemm(reader: Reader, step: Step) -> None:
     given = step.attributes
-    W = _parameter(step, 1, "B")
+    W = parameter(step, 1, "B")
     if W.ndim != 2 or given.get("transA", 0):
         raise ValueError("A B with A (m, n) is supported, and B a constant matrix")
     W = W if given.get("transB", 0) else W.T
     b = np.zeros(len(W), W.dtype)
     if len(step.inputs) > 2:
-        added = _parameter(step, 2, "C")
+        added = parameter(step, 2, "C")
         if np.broadcast_shapes(added.shape, (1, len(W))) != (1, len(W)):
             raise ValueError(f"its C has shape {added.shape}, for {len(W)} units")
         b = np.array(np.broadcast_to(added, (1, len(W)))[0])
@@ -44,7 +34,7 @@ def _gemm(reader: Reader, step: Step) -> None:
 
 
 def _matmul(reader: Reader, step: Step) -> None:
-    W = _parameter(step, 1, "second factor")
+    W = parameter(step, 1, "second factor")
     if W.ndim != 2:
         raise ValueError(f"its second factor has shape {W.shape}: a matrix is supported")
     reader.add_dense(W.T, np.zeros(W.shape[1], W.dtype))
@@ -84,35 +74,60 @@ def _scaler(reader: Reader, step: Step) -> None:
 def _normalise(reader: Reader, kind: Any, settings: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
     """A normalisation of features, with parameters (n,) in the order of the file."""
     order = reader.features(arrays["gamma"].size)
-    if any(array.shape != order.shape for array in arrays.values()):
-        raise ValueError(
-            f"its parameters have shapes {[array.shape for array in arrays.values()]}: one number a feature"
-        )
+    _require_one_each(arrays, order.size)
     reader.refuse_affine()
+    if len(reader.shape or ()) > 1:
+        reader.assembly.add(Flatten, {})
+        reader.shape = order.shape
     reader.assembly.add(kind, settings, {name: in_place(array, order) for name, array in arrays.items()})
+
+
+def _normalise_channels(reader: Reader, kind: Any, settings: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+    """A normalisation of images or signals, with parameters (c,)."""
+    assert reader.shape is not None
+    _require_one_each(arrays, reader.shape[-1])
+    reader.refuse_affine()
+    reader.assembly.add(kind, settings, arrays)
+
+
+def _require_one_each(arrays: dict[str, np.ndarray], n: int) -> None:
+    if any(array.shape != (n,) for array in arrays.values()):
+        shapes = [array.shape for array in arrays.values()]
+        raise ValueError(f"its parameters have shapes {shapes}: one number for each of {n} features or channels")
 
 
 def _batch_norm(reader: Reader, step: Step) -> None:
     if step.attributes.get("training_mode", 0) or len(step.inputs) != 5:
         raise ValueError("it is in training mode: export the model as it predicts")
     names = ("gamma", "beta", "mean", "variance")
-    arrays = {name: _parameter(step, place, name) for place, name in enumerate(names, start=1)}
+    arrays = {name: parameter(step, place, name) for place, name in enumerate(names, start=1)}
     if (arrays["variance"] < 0).any():
         raise ValueError("its variance holds numbers below 0")
     momentum = shortest(1 - shortest(step.attributes.get("momentum", 0.9)))
     settings = {"epsilon": shortest(step.attributes.get("epsilon", 1e-5))}
     if 0 < momentum <= 1:  # else nothing new would be remembered, which is for training to say
         settings["momentum"] = momentum
-    _normalise(reader, BatchNorm, settings, arrays)
+    if reader.order is None or reader.order.ndim == 1:
+        _normalise(reader, BatchNorm, settings, arrays)
+    else:
+        images_of(reader)
+        _normalise_channels(reader, BatchNorm, settings, arrays)
 
 
 def _layer_norm(reader: Reader, step: Step) -> None:
-    gamma = _parameter(step, 1, "scale")
-    beta = _parameter(step, 2, "bias") if len(step.inputs) > 2 else np.zeros_like(gamma)
-    if step.attributes.get("axis", -1) not in (1, -1):
-        raise ValueError("axis -1 is supported")
+    gamma = parameter(step, 1, "scale")
+    beta = parameter(step, 2, "bias") if len(step.inputs) > 2 else np.zeros_like(gamma)
     settings = {"epsilon": shortest(step.attributes.get("epsilon", 1e-5))}
-    _normalise(reader, LayerNorm, settings, {"gamma": gamma, "beta": beta})
+    arrays, order, axis = {"gamma": gamma, "beta": beta}, reader.order, step.attributes.get("axis", -1)
+    rank = 1 if order is None else order.ndim
+    if axis not in (rank, -1):
+        raise ValueError(f"axis={axis} is not supported: the last one is")
+    if rank == 1:
+        _normalise(reader, LayerNorm, settings, arrays)
+    elif order is not None and order.shape == reader.shape and np.array_equal(order.ravel(), np.arange(order.size)):
+        _normalise_channels(reader, LayerNorm, settings, arrays)
+    else:
+        raise ValueError("it normalises over something else than channels, which fastnet has no layer for")
 
 
 def _dropout(reader: Reader, step: Step) -> None:
@@ -123,61 +138,6 @@ def _dropout(reader: Reader, step: Step) -> None:
     rate = exact(given) if given is not None and given.size == 1 else shortest(step.attributes.get("ratio", 0.5))
     reader.rescale_first()
     reader.assembly.add(Dropout, {"rate": rate})
-
-
-def _max_pool(reader: Reader, step: Step) -> None:
-    order, given = reader.known_order(), step.attributes
-    axes = order.ndim - 1
-    kernel = list(given.get("kernel_shape", ()))
-    strides = list(given.get("strides", [1] * axes))
-    if axes not in (1, 2) or len(kernel) != axes or len(strides) != axes:
-        raise ValueError(f"it gets samples of shape {order.shape}: (c, h, w) and (c, t) are supported")
-    usual = {"auto_pad": ("NOTSET", "VALID"), "ceil_mode": (0,), "storage_order": (0,)}
-    if any(given.get(name, values[0]) not in values for name, values in usual.items()):
-        raise ValueError("auto_pad, ceil_mode and storage_order are not supported")
-    if any(given.get("pads", ())) or any(each != 1 for each in given.get("dilations", ())):
-        raise ValueError("pads and dilations are not supported: windows lie within a sample, without gaps")
-    reader.refuse_affine()
-    shape = _shape_for_pooling(reader, order)
-    if len(shape) == 2 and order.shape[0] == shape[1] and (axes == 1 or order.shape[1] == 1 != shape[0]):
-        layer: Any = MaxPool1D(kernel[-1], strides[-1])
-        one = (1,) * (axes - 1)
-        if kernel[:-1] != list(one):
-            raise ValueError(f"its windows, {kernel}, are larger than a sample of {order.shape}")
-        seen = (*one, *layer.output_shape(shape))
-    else:
-        layer = MaxPool2D(_one_or_pair(kernel), _one_or_pair(strides))
-        seen = (*layer.output_shape(shape), 1)[:3]
-    settings = {"pool_size": layer.pool_size}
-    if layer.steps != layer.window:
-        settings["stride"] = layer.stride
-    reader.assembly.add(type(layer), settings)
-    reader.now_has(layer.output_shape(shape), np.moveaxis(ordered(seen), -1, 0))
-
-
-def _one_or_pair(extents: list[int]) -> int | tuple[int, int]:
-    height, width = extents
-    return height if height == width else (height, width)
-
-
-def _shape_for_pooling(reader: Reader, order: np.ndarray) -> Shape:
-    """Of a sample with channels last: that which it has, or, before any layer, that which it is to have from now on."""
-    channels, extents = order.shape[0], order.shape[1:]
-    fits = [(*extents, channels)]
-    if len(extents) == 2:
-        fits += [extents] * (channels == 1) + [(extents[1], channels)] * (extents[0] == 1)
-    last = np.moveaxis(order, 0, -1).ravel()
-    counted = np.arange(order.size)
-    if reader.shape in fits and np.array_equal(last, counted):
-        return reader.shape
-    is_first = all(part.kind is Rescale for part in reader.assembly.parts)
-    if is_first and np.array_equal(order.ravel(), counted) and (reader.shape == order.shape or channels == 1):
-        reader.begin_with(fits[0])
-        assert reader.shape is not None
-        return reader.shape
-    raise ValueError(
-        "it takes images that are not those of the input, or of another MaxPool: fastnet has no layer for it"
-    )
 
 
 # ---------------------------------------------------------------- shapes
@@ -314,7 +274,6 @@ OPERATORS: dict[str, Callable[[Reader, Step], None]] = {
     "BatchNormalization": _batch_norm,
     "LayerNormalization": _layer_norm,
     "Dropout": _dropout,
-    "MaxPool": _max_pool,
     "Reshape": _reshape,
     "Flatten": _flatten,
     "Transpose": _transpose,
@@ -323,5 +282,6 @@ OPERATORS: dict[str, Callable[[Reader, Step], None]] = {
     "Cast": _cast,
     "Softmax": _softmax,
     "LogSoftmax": _log_softmax,
+    **WINDOWS,
     **dict.fromkeys(_ACTIVATIONS, _activation),
 }

@@ -12,9 +12,11 @@ import numpy as np
 
 from ..checks import all_finite
 from ..layers import Dense, Rescale, Shape
+from ..layers.weighted import WeightedLayer
 from ..losses import Loss
 from ..network import Network
 from ..storage.onnx.graph import Graph
+from ..storage.onnx.patterns import Step
 from .assembly import Assembly
 
 _MOST_NUMBERS = 1 << 22  # of a sample, whose shape is a mere claim until a parameter has it
@@ -35,6 +37,7 @@ class Reader:
         self.order: np.ndarray | None = None
         self.input_shape: Shape | None = None
         self.affine: tuple[np.ndarray, np.ndarray] | None = None
+        self.zeros: list[tuple[int, int]] = []  # put before and behind a sample, along each axis, for the next layer
         self.casts: set[str] = set()
         given = graph.input_shape
         if given is not None and len(given) < 2:
@@ -47,8 +50,7 @@ class Reader:
 
     def begin_with(self, shape: Shape) -> None:
         """Samples of this shape, or as many features."""
-        if min(shape) < 1 or math.prod(shape) > _MOST_NUMBERS:
-            raise ValueError(f"samples of shape {shape} are not supported: {_MOST_NUMBERS} numbers at the most")
+        require_possible(shape)
         self.input_shape = self.shape = shape
         self.order = ordered(shape)
 
@@ -93,10 +95,12 @@ class Reader:
             before = self.affine or (np.array(1.0), np.array(0.0))
             self.affine = (scale * before[0], scale * before[1] + shift)
             return
-        gain, bias = ("W", "b") if part.kind is Dense else ("gamma", "beta")
-        by_row = scale[:, None] if scale.ndim and part.kind is Dense else scale
-        part.arrays[gain] = as_dtype(part.arrays[gain] * by_row, part.arrays[gain].dtype)
-        part.arrays[bias] = as_dtype(part.arrays[bias] * scale + shift, part.arrays[bias].dtype)
+        gain, bias = ("W", "b") if issubclass(part.kind, WeightedLayer) else ("gamma", "beta")
+        arrays, n = part.arrays, len(part.arrays[bias])
+        scale, shift = by_channel(scale, n), by_channel(shift, n)
+        by_row = scale.reshape(-1, *(1,) * (arrays[gain].ndim - 1))
+        arrays[gain] = as_dtype(arrays[gain] * by_row, arrays[gain].dtype)
+        arrays[bias] = as_dtype(arrays[bias] * scale + shift, arrays[bias].dtype)
 
     def rescale_first(self) -> None:
         """What is done alike to all inputs is a layer of its own."""
@@ -143,6 +147,35 @@ class Reader:
         if self.casts - {str(net.dtype)}:
             raise ValueError(f"it computes in {' and '.join(sorted(self.casts))}, with parameters of {net.dtype}")
         return net
+
+
+def parameter(step: Step, place: int, what: str) -> np.ndarray:
+    """A constant of a node that is a parameter of a layer; ValueError for what cannot be one."""
+    found = step.constant(place)
+    if found is None:
+        raise ValueError(f"its {what} is no constant of the file")
+    if found.dtype not in (np.float32, np.float64):
+        raise ValueError(f"its {what} is {found.dtype}: float32 and float64 are supported")
+    if not np.isfinite(found).all():
+        raise ValueError(f"its {what} holds NaN or infinity")
+    return found
+
+
+def require_possible(shape: Shape) -> None:
+    """ValueError for a sample that is empty, or larger than what is made of a mere claim."""
+    if min(shape) < 1 or math.prod(shape) > _MOST_NUMBERS:
+        raise ValueError(f"samples of shape {shape} are not supported: {_MOST_NUMBERS} numbers at the most")
+
+
+def by_channel(numbers: np.ndarray, n: int) -> np.ndarray:
+    """One number (), or one for each of n channels (n,), of a number a unit; ValueError where pixels have their own."""
+    if not numbers.ndim:
+        return numbers
+    pixels = numbers.reshape(-1, n)
+    first: np.ndarray = pixels[0]
+    if (pixels != first).any():
+        raise ValueError("pixels are scaled or shifted by numbers of their own: one a channel is supported")
+    return first
 
 
 def shortest(number: Any) -> float:

@@ -3,7 +3,6 @@
 PyTorch has channels before rows and columns. Units of an image are put in order where a dense layer takes them.
 """
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -18,6 +17,7 @@ from ..layers import (
     Conv2D,
     Dense,
     Dropout,
+    Flatten,
     GlobalAveragePool1D,
     GlobalAveragePool2D,
     GlobalMaxPool1D,
@@ -28,12 +28,14 @@ from ..layers import (
     MaxPool2D,
     Node,
     Rescale,
+    Reshape,
     Shape,
 )
 from ..layers.residual import Add, Skip
 from ..layers.stack import nodes_of, rescale_of
 from ..network import Network
-from .assembly import Assembly
+from .torch_reader import Reader, arrays_of, channels_first, settings_of
+from .torch_windows import WINDOWS, WITH_PADDING, convolution_module, zeros_modules
 
 # By the names of `torch.nn`, since nobody should have to import it: the activation, and settings of the layer.
 _ACTIVATIONS: dict[str, Any] = {
@@ -52,102 +54,51 @@ _ACTIVATIONS: dict[str, Any] = {
 }
 
 
-def _arrays(**tensors: Any) -> dict[str, np.ndarray]:
-    """Tensors as arrays, by the names of parameters here; without those that are None."""
-    found = {}
-    for name, tensor in tensors.items():
-        if tensor is not None:
-            if str(tensor.dtype) not in ("torch.float32", "torch.float64") or str(tensor.device) == "meta":
-                raise ValueError(
-                    f"it has parameters of {tensor.dtype} on {tensor.device}: call .float(), or .double(), first"
-                )
-            found[name] = tensor.detach().cpu().numpy()
-    return found
-
-
-class _Reader:
-    """The layers so far; `shape` is that of a sample behind them, and None until a module tells."""
-
-    def __init__(self, shape: Shape | None) -> None:
-        self.assembly, self.shape, self.input_shape = Assembly(), shape, shape
-        self.has_channels = True  # whether samples (h, w) here have an axis of channels there
-        self.is_flat = False  # whether they have been flattened there
-
-    def takes(self, n: int) -> None:
-        """What comes next takes features (m, n)."""
-        if self.shape is None:
-            self.shape = self.input_shape = (n,)
-
-    def require_first(self) -> None:
-        if self.assembly.parts:
-            raise ValueError("this is supported before all layers only")
-
-
-def _settings(module: Any, **others: Any) -> dict[str, Any]:
-    """Settings of a layer with parameters, which is frozen if all of them are."""
-    given = [each for each in (module.weight, module.bias) if each is not None]
-    is_frozen = bool(given) and not any(each.requires_grad for each in given)
-    return others | ({"trainable": False} if is_frozen else {})
-
-
-def _linear(reader: _Reader, module: Any) -> None:
+def _linear(reader: Reader, module: Any) -> None:
     reader.takes(module.in_features)
-    arrays, shape = _arrays(W=module.weight, b=module.bias), reader.shape
+    arrays, shape = arrays_of(W=module.weight, b=module.bias), reader.shape
     assert shape is not None
-    if len(shape) > 1 and not reader.is_flat:
+    if reader.is_image:
         raise ValueError(f"it gets samples of shape {shape}: put Flatten before it")
-    if len(shape) > 1 and reader.has_channels and module.in_features == math.prod(shape):
-        arrays["W"] = _channels_last(arrays["W"], shape)
-    reader.assembly.add(Dense, _settings(module, units=module.out_features), arrays)
-    reader.shape = (module.out_features,)
+    arrays["W"] = reader.features(arrays["W"])
+    reader.assembly.add(Dense, settings_of(module, units=module.out_features), arrays)
+    reader.shape, reader.image = (module.out_features,), ()
 
 
-def _batch_norm(reader: _Reader, module: Any) -> None:
+def _batch_norm(reader: Reader, module: Any) -> None:
     if module.running_mean is None or not module.momentum:
         raise ValueError("it remembers no statistics, or all of them alike: give it a momentum")
     reader.takes(module.num_features)
-    arrays = _arrays(gamma=module.weight, beta=module.bias, mean=module.running_mean, variance=module.running_var)
-    reader.assembly.add(BatchNorm, _settings(module, epsilon=module.eps, momentum=module.momentum), arrays)
+    arrays = arrays_of(gamma=module.weight, beta=module.bias, mean=module.running_mean, variance=module.running_var)
+    if reader.is_image and not reader.has_channels:
+        raise ValueError("it takes images with an axis of channels: give input_shape=(h, w, 1), and no Unflatten")
+    arrays = arrays if reader.is_image else reader.for_features(arrays)
+    reader.assembly.add(BatchNorm, settings_of(module, epsilon=module.eps, momentum=module.momentum), arrays)
 
 
-def _layer_norm(reader: _Reader, module: Any) -> None:
+def _layer_norm(reader: Reader, module: Any) -> None:
     if len(module.normalized_shape) != 1:
         raise ValueError("it normalises images: features (m, n) are supported")
     reader.takes(module.normalized_shape[0])
-    arrays = _arrays(gamma=module.weight, beta=module.bias)
-    reader.assembly.add(LayerNorm, _settings(module, epsilon=module.eps), arrays)
+    is_of_channels = type(module).__name__ == "ChannelNorm"
+    if reader.is_image and not is_of_channels:
+        raise ValueError("it normalises rows of images, or each channel of a signal: put Flatten before it")
+    arrays = arrays_of(gamma=module.weight, beta=module.bias)
+    arrays = arrays if is_of_channels else reader.for_features(arrays)
+    reader.assembly.add(LayerNorm, settings_of(module, epsilon=module.eps), arrays)
 
 
-def _dropout(reader: _Reader, module: Any) -> None:
+def _dropout(reader: Reader, module: Any) -> None:
     reader.assembly.add(Dropout, {"rate": module.p})
 
 
-def _max_pool(reader: _Reader, module: Any) -> None:
-    """Windows along one axis or two: each setting is a number, or one an axis."""
-    kind: Any = MaxPool2D if type(module).__name__ == "MaxPool2d" else MaxPool1D
-    settings: dict[str, Any] = {}
-    for name, given in (("pool_size", module.kernel_size), ("stride", module.stride)):
-        extents = tuple(given) if isinstance(given, Sequence) else (given,) * kind.axes
-        settings[name] = extents[0] if len(set(extents)) == 1 else extents
-    if settings["stride"] == settings["pool_size"]:
-        del settings["stride"]
-    gaps = [module.padding, module.dilation, module.ceil_mode, module.return_indices]
-    if np.any(gaps[0]) or np.any(np.asarray(gaps[1]) != 1) or any(gaps[2:]):
-        raise ValueError("padding, dilation, ceil_mode and return_indices are not supported")
-    if reader.shape is None or reader.is_flat or len(reader.shape) != kind.axes + reader.has_channels:
-        shape = "(h, w, c)" if kind.axes == 2 else "(t, c)"
-        raise ValueError(f"fastnet has to know what shape samples have: give input_shape={shape}")
-    reader.shape = kind(**settings).output_shape(reader.shape)
-    reader.assembly.add(kind, settings)
-
-
-def _flatten(reader: _Reader, module: Any) -> None:
+def _flatten(reader: Reader, module: Any) -> None:
     if module.start_dim != 1 or module.end_dim != -1:
         raise ValueError("Flatten(1, -1) is supported, which keeps samples apart")
     reader.is_flat = True
 
 
-def _unflatten(reader: _Reader, module: Any) -> None:
+def _unflatten(reader: Reader, module: Any) -> None:
     """Images (m, h, w) get their one channel."""
     reader.require_first()
     size = tuple(module.unflattened_size)
@@ -156,40 +107,45 @@ def _unflatten(reader: _Reader, module: Any) -> None:
     reader.has_channels = False
 
 
-def _rescale(reader: _Reader, module: Any) -> None:
+def _reshaped(reader: Reader, module: Any) -> None:
+    """fastnet's own module, which has numbers in the same order as here."""
+    if reader.is_flat and (reader.image or len(reader.shape or ()) > 1):
+        raise ValueError("it takes numbers of images in PyTorch's order: Flatten cannot stand before it")
+    if len(module.shape) == 1:
+        reader.assembly.add(Flatten, {})
+    else:
+        reader.assembly.add(Reshape, {"shape": module.shape})
+    reader.shape, reader.has_channels, reader.is_flat = module.shape, True, False
+
+
+def _rescale(reader: Reader, module: Any) -> None:
     reader.require_first()
     reader.assembly.add(Rescale, {"scale": module.scale, "shift": module.shift})
 
 
-_MODULES: dict[str, Callable[[_Reader, Any], None]] = {
+_MODULES: dict[str, Callable[[Reader, Any], None]] = {
     "Linear": _linear,
     "BatchNorm1d": _batch_norm,
+    "BatchNorm2d": _batch_norm,
     "LayerNorm": _layer_norm,
+    "ChannelNorm": _layer_norm,
     "Dropout": _dropout,
-    "MaxPool1d": _max_pool,
-    "MaxPool2d": _max_pool,
     "Flatten": _flatten,
     "Unflatten": _unflatten,
+    "Reshaped": _reshaped,
     "Rescale": _rescale,
+    **WINDOWS,
 }
 
 
-def _channels_last(W: np.ndarray, shape: Shape) -> np.ndarray:
-    """Columns for units (c, h, w) as columns for units of `shape`, (h, w, c)."""
-    return np.moveaxis(W.reshape(len(W), shape[-1], *shape[:-1]), 1, -1).reshape(W.shape)
-
-
-def _channels_first(W: np.ndarray, shape: Shape) -> np.ndarray:
-    """Columns for units of `shape`, (h, w, c), as columns for units (c, h, w)."""
-    return np.moveaxis(W.reshape(len(W), *shape), -1, 1).reshape(W.shape)
-
-
-def _take(reader: _Reader, module: Any, output: str | None) -> str | None:
+def _take(reader: Reader, module: Any, output: str | None) -> str | None:
     """Read one module; returns the output that is still to be given to the last layer."""
     name = type(module).__name__
     known = type(module).__module__.startswith(("torch.nn.modules.", "fastnet.exchange."))
     if not known or module._forward_hooks or module._forward_pre_hooks:
         raise ValueError("it is none of torch.nn, or has hooks, which cannot be taken over")
+    if reader.zeros and name not in WITH_PADDING:
+        raise ValueError("zeros are put around samples before it: a convolution right behind them is supported")
     if name in _MODULES:
         _MODULES[name](reader, module)
         return output
@@ -211,8 +167,9 @@ def _take(reader: _Reader, module: Any, output: str | None) -> str | None:
 def from_torch(module: Any, *, output: str | None = None, input_shape: int | Sequence[int] | None = None) -> Network:
     """The network of a `torch.nn.Sequential`, with its weights, in their dtype.
 
-    Linear, BatchNorm1d, LayerNorm, Dropout, MaxPool1d and MaxPool2d, and Flatten, also in Sequentials of their own, and
-    the activations that fastnet has. Layers whose parameters need no gradient are frozen.
+    Linear, Conv1d and Conv2d, BatchNorm1d and BatchNorm2d, LayerNorm, Dropout, pooling and Flatten, also in Sequentials
+    of their own, the activations that fastnet has, and what `to_torch` makes. Layers whose parameters need no gradient
+    are frozen.
 
     Parameters
     ----------
@@ -220,7 +177,7 @@ def from_torch(module: Any, *, output: str | None = None, input_shape: int | Seq
     output : str, optional
         An activation of the last layer, "softmax" say, for a module that gives logits, or, with "softmax", LogSoftmax.
     input_shape : shape, optional
-        Of the network's samples, (h, w, c) for a module that pools images (m, c, h, w), (t, c) for one of signals
+        Of the network's samples, (h, w, c) for a module that takes images (m, c, h, w), (t, c) for one of signals
         (m, c, t): units are put in order by it. Else it follows from the first layer.
 
     Raises
@@ -240,7 +197,7 @@ def from_torch(module: Any, *, output: str | None = None, input_shape: int | Seq
     """
     if type(module).__name__ != "Sequential":
         raise TypeError(f"{type(module).__name__} is no torch.nn.Sequential: give one, or its parts in one")
-    reader = _Reader(None if input_shape is None else _checked("input_shape", input_shape))
+    reader = Reader(None if input_shape is None else _checked("input_shape", input_shape))
     for place, each in _parts(module):
         try:
             output = _take(reader, each, output)
@@ -273,8 +230,8 @@ _LAYERS: dict[type[Layer], Callable[[Any, Node], Any]] = {
     BatchNorm: lambda nn, node: _batch_norm_module(nn, node),
     LayerNorm: lambda nn, node: _layer_norm_module(nn, node),
     Dropout: lambda nn, node: nn.Dropout(_of(node).rate),
-    Conv1D: lambda nn, node: _convolution(nn.Conv1d, node),
-    Conv2D: lambda nn, node: _convolution(nn.Conv2d, node),
+    Conv1D: convolution_module,
+    Conv2D: convolution_module,
     MaxPool1D: lambda nn, node: nn.MaxPool1d(_of(node).window, _of(node).steps),
     MaxPool2D: lambda nn, node: nn.MaxPool2d(_of(node).window, _of(node).steps),
     AveragePool1D: lambda nn, node: nn.AvgPool1d(_of(node).window, _of(node).steps),
@@ -311,12 +268,6 @@ def _of(node: Node) -> Any:
     return node.layer
 
 
-def _convolution(kind: Any, node: Node) -> Any:
-    layer = _of(node)
-    channels = node.input_shape[layer.axes] if len(node.input_shape) > layer.axes else 1
-    return kind(channels, layer.filters, layer.window, stride=layer.steps, dilation=layer.gaps, groups=layer.groups)
-
-
 def _batch_norm_module(nn: Any, node: Node) -> Any:
     layer, kind = _of(node), nn.BatchNorm2d if len(node.input_shape) == 3 else nn.BatchNorm1d
     return kind(node.input_shape[-1], eps=layer.epsilon, momentum=layer.momentum)
@@ -327,14 +278,6 @@ def _layer_norm_module(nn: Any, node: Node) -> Any:
 
     kind = nn.LayerNorm if len(node.input_shape) == 1 else ChannelNorm
     return kind(node.input_shape[-1], eps=_of(node).epsilon)
-
-
-def _zeros_around(nn: Any, node: Node) -> Any:
-    """The padding before a convolution, which may be other ones before and behind."""
-    around = [pad for pair in reversed(_of(node).around(node.input_shape)) for pad in pair]
-    if not any(around):
-        return nn.Identity()
-    return nn.ConstantPad1d(around, 0.0) if _of(node).axes == 1 else nn.ZeroPad2d(around)
 
 
 class _Writer:
@@ -401,10 +344,10 @@ class _Writer:
         arrays = {name: self.parameters[f"{name}{node.number}"] for name in names}
         if layer.is_dense and len(shape) > 1:
             yield nn.Flatten()
-            arrays["W"] = arrays["W"] if self._is_grey(shape) else _channels_first(arrays["W"], shape)
+            arrays["W"] = arrays["W"] if self._is_grey(shape) else channels_first(arrays["W"], shape)
         if isinstance(layer, Conv1D | Conv2D):
             arrays["W"] = np.moveaxis(arrays["W"], -1, 1)
-            yield _zeros_around(nn, node)
+            yield from zeros_modules(nn, node)
         for name, array in arrays.items():
             tensor = getattr(module, _TORCH_NAMES[name])
             tensor.data = self.torch.from_numpy(np.ascontiguousarray(array))

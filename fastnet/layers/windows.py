@@ -1,5 +1,6 @@
 """What layers with windows share: how these lie along the first one or two extents of a sample."""
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -46,6 +47,6 @@ class WindowedLayer(Layer):
         row[[codes.STRIDE_Y, codes.STRIDE_X]] = *one, *self.steps
 
 
-def by(extents: Shape) -> str:
+def by(extents: Sequence[int]) -> str:
     """2 x 3, for people."""
     return " x ".join(map(str, extents))

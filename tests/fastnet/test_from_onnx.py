@@ -16,22 +16,24 @@ onnxruntime = pytest.importorskip("onnxruntime")
 helper, numpy_helper = onnx.helper, onnx.numpy_helper
 
 RNG = np.random.default_rng(0)
-IGNORED = {"init", "l1", "l2", "trainable", "slope", "alpha", "pool_size", "stride"}  # see `settings_of`
+IGNORED = {"init", "l1", "l2", "trainable", "slope", "alpha"}  # see `settings_of`
+OF_WINDOWS = {"pool_size", "kernel_size", "stride", "dilation", "padding", "shape"}
 
 
 def settings_of(layer):
     """What a file can tell of a layer: training's settings are left out, and those that it has no use for."""
-    found = {name: value for name, value in dataclasses.asdict(layer).items() if name not in IGNORED}
+    found = {name: value for name, value in dataclasses.asdict(layer).items() if name not in IGNORED | OF_WINDOWS}
     found |= {"slope": layer.slope} if layer.activation_name == "leaky_relu" else {}
     found |= {"alpha": layer.alpha} if layer.activation_name == "elu" else {}
-    found |= {"window": layer.window, "steps": layer.steps} if layer.uses_shape else {}
+    found |= {"window": layer.window, "steps": layer.steps} if hasattr(layer, "window") else {}
+    found |= {"gaps": layer.gaps} if isinstance(layer, fn.Conv1D | fn.Conv2D) else {}
     return type(layer), {name: np.float32(value) if type(value) is float else value for name, value in found.items()}
 
 
 @pytest.mark.parametrize("seed", range(200))
 def test_what_to_onnx_writes(seed, tmp_path):
     rng = np.random.default_rng(seed)
-    layers, shape = random_network(rng)
+    layers, shape = random_network(rng, convolves=seed % 2 == 0)
     net = as_trained(fn.Network(layers, seed=seed).build(shape), rng)
     net.to_onnx(tmp_path / "net.onnx")
     again = fn.from_onnx(tmp_path / "net.onnx")
@@ -92,6 +94,35 @@ def signals(nn):
     return nn.Sequential(nn.MaxPool1d(2), nn.Flatten(), nn.Linear(8, 3))
 
 
+def convolutions(nn):
+    return nn.Sequential(
+        *[nn.Conv2d(2, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 6, 3, groups=2, bias=False)],
+        *[nn.MaxPool2d(2), nn.LeakyReLU(0.2), nn.ZeroPad2d((1, 2, 0, 1)), nn.Conv2d(6, 5, (2, 4), stride=(2, 1))],
+        *[nn.Conv2d(5, 3, 2, padding="same", dilation=(1, 2)), nn.SiLU(), nn.Flatten(), nn.Linear(3 * 2 * 5, 3)],
+    )
+
+
+def convolved_signals(nn):
+    return nn.Sequential(
+        *[nn.Conv1d(2, 4, 3, padding=1), nn.BatchNorm1d(4), nn.MaxPool1d(2), nn.ReLU()],
+        *[nn.Conv1d(4, 5, 2, stride=2, padding=2), nn.Flatten(), nn.Linear(5 * 5, 3)],
+    )
+
+
+def means(nn):
+    return nn.Sequential(
+        *[nn.Conv2d(2, 4, 3), nn.ReLU(), nn.BatchNorm2d(4), nn.AvgPool2d(2), nn.Conv2d(4, 5, 2), nn.Tanh()],
+        *[nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(5, 3)],
+    )
+
+
+def largest(nn):
+    return nn.Sequential(
+        *[nn.Conv1d(2, 4, 3), nn.Tanh(), nn.BatchNorm1d(4), nn.AvgPool1d(2, stride=1), nn.AdaptiveMaxPool1d(1)],
+        *[nn.Flatten(), nn.Linear(4, 3)],
+    )
+
+
 def export(torch, module, X, path, opset, *, dynamo):
     if dynamo:
         pytest.importorskip("onnxscript")
@@ -107,9 +138,14 @@ EXPORTS = [
     *[(make, shape, dtype, False, opset) for make, shape in ((every_activation, (6,)), (normalised, (6,)))
       for dtype, opset in (("float32", 13), ("float64", 17), ("float32", 20)) if (make, opset) != (normalised, 13)],
     (images, (2, 6, 5), "float32", False, 17), (signals, (2, 8), "float32", False, 17),
+    *[(convolutions, (2, 9, 12), dtype, False, 17) for dtype in ("float32", "float64")],
+    (convolved_signals, (2, 12), "float64", False, 17), (means, (2, 9, 8), "float64", False, 17),
+    (largest, (2, 9), "float64", False, 17),
 ]  # fmt: skip
 SLOW = [(every_activation, (6,), "float32", True, 18), (normalised, (6,), "float32", True, 20)]
-SLOW += [(images, (2, 6, 5), "float32", True, 20)]
+SLOW += [(images, (2, 6, 5), "float32", True, 20), (convolutions, (2, 9, 12), "float32", True, 20)]
+SLOW += [(convolved_signals, (2, 12), "float32", True, 20), (means, (2, 9, 8), "float32", True, 20)]
+SLOW += [(largest, (2, 9), "float32", True, 20)]
 
 
 @pytest.mark.parametrize(
@@ -284,6 +320,44 @@ def test_graphs(name, tmp_path):
     assert (type(net.layers[0]) is fn.Rescale) == (name == "Rescale")
 
 
+CHANNELS = {
+    "s": np.array([[[2]], [[0.5]]], np.float32),
+    "t": np.array([[[1]], [[-1]]], np.float32),
+    "K": RNG.standard_normal((4, 2, 2, 3)).astype(np.float32),
+    "G": RNG.standard_normal((4, 1, 2, 2)).astype(np.float32),
+    "c": np.array([[[[1]], [[2]], [[3]], [[4]]]], np.float32),
+    "q": np.array([0, 0, 0, 1, 0, 0, 1, 1]),
+    "p": RNG.standard_normal((4, 6)).astype(np.float32),
+}
+POOLED = ("MaxPool _", {"kernel_shape": [1, 2]})
+END = ["Flatten _", ("Gemm _ W", {"transB": 1})]
+IMAGES = {
+    "channels scaled and shifted": ["Mul s _", "Add _ t", "Conv _ K", *END],
+    "channels scaled": ["Div _ s", ("Conv _ G", {"group": 2, "pads": [1] * 4}), POOLED, *END],
+    "filters scaled and shifted": ["Conv _ K", "Mul _ c", "Sub c _", "Relu _", *END],
+    "zeros before": ["Pad _ q", "Conv _ K", *END],
+    "as many zeros as needed": [("Conv _ K", {"auto_pad": "SAME_UPPER", "strides": [2, 1]}), *END],
+    "means": ["Conv _ K", "Relu _", ("ReduceMean _", {"axes": [-1, 2], "keepdims": 0}), ("Gemm _ W", {"transB": 1})],
+    "largest numbers": ["Conv _ K", "GlobalMaxPool _", "Tanh _", *END],
+    "more than one sort of zeros": ["Pad _ q", ("Conv _ K", {"pads": [1, 0, 0, 0]}), *END],
+}
+
+
+@pytest.mark.parametrize("name", IMAGES)
+def test_graphs_of_images(name, tmp_path):
+    nodes = IMAGES[name]
+    X = RNG.standard_normal((5, 2, 4, 6)).astype(np.float32)
+    path = saved(
+        tmp_path / "images.onnx", nodes[: -2 if nodes[-2] == "Flatten _" else -1], CHANNELS, shape=("m", 2, 4, 6)
+    )
+    (made,) = onnxruntime.InferenceSession(path).run(None, {"X": X})
+    dense = RNG.standard_normal((3, made[0].size)).astype(np.float32)
+    path = saved(tmp_path / "net.onnx", nodes, CHANNELS | {"W": dense}, shape=("m", 2, 4, 6))
+    (expected,) = onnxruntime.InferenceSession(path).run(None, {"X": X})
+    found = fn.from_onnx(path).outputs(np.moveaxis(X, 1, -1))
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+
+
 def test_the_largest_score_is_a_label(tmp_path):
     """Of logits only if somebody says what they are."""
     chosen = [DENSE, ("ArgMax _", {"axis": 1})]
@@ -313,6 +387,7 @@ BEHIND_DENSE = {
     "samples mixed": ("Reshape _ flat", "Reshape_1.*samples stay apart"),
     "another number of features": ("MatMul _ V", r"MatMul_1, MatMul: it takes features \(m, 4\), and gets \(m, 3\)"),
 }
+PICTURES = {"constants": CHANNELS, "shape": ("m", 2, 5, 8)}
 REFUSED = {
     **{name: ([DENSE, node], {}, message) for name, (node, message) in BEHIND_DENSE.items()},
     "Gelu by tanh": ([DENSE, ("Gelu _", {"approximate": "tanh"})], {"opset": 20}, "Gelu_1, Gelu: its settings.*tanh"),
@@ -336,6 +411,13 @@ REFUSED = {
     "a huge claim": ([("MaxPool _", POOL)], {"shape": ("m", 1, 10**6, 10**6)}, "numbers at the most"),
     "padding": ([("MaxPool _", POOL | {"pads": [1] * 4})], {"shape": ("m", 1, 8, 8)}, "MaxPool_0.*pads"),
     "unknown sizes": ([("MaxPool _", POOL)], {"shape": ("m", 1, "h", "w")}, "MaxPool_0.*fixed sizes"),
+    "zeros around a shift": (["Add _ t", ("Conv _ K", {"pads": [1] * 4})], PICTURES, "Conv_1.*the zeros around them"),
+    "zeros at one side": ([("Conv _ K", {"pads": [1, 0, 0, 0]})], PICTURES, "Conv_0.*1 before and 0 behind"),
+    "a huge claim of zeros": ([("Conv _ K", {"pads": [10**6] * 4})], PICTURES, "numbers at the most"),
+    "zeros before no convolution": (["Pad _ q", "Relu _"], PICTURES, "Relu_1.*zeros are put around"),
+    "mirrored edges": ([("Pad _ q", {"mode": "reflect"})], PICTURES, "Pad_0.*zeros around"),
+    "groups that do not fit": ([("Conv _ K", {"group": 2})], PICTURES, "Conv_0.*in 2 groups, for 2 channels"),
+    "pixels scaled": (["Conv _ K", "Mul _ p"], PICTURES, "Mul_1.*one a channel"),
     "training": ([("BatchNormalization _ s s s s > Y c d", {"training_mode": 1})], {}, "training mode"),
     "two outputs": ([DENSE, "Relu _ > R", "Tanh _ > T"], {"outputs": ["R", "T"]}, "2 outputs"),
 }

@@ -18,6 +18,11 @@ def test_the_example_reads_digits():
     assert script["main"](PATH, epochs=12)["accuracy"] > 0.975
 
 
+def test_convolutions_read_digits_better():
+    script = runpy.run_path(str(Path(__file__).parents[2] / "examples" / "mnist.py"))
+    assert script["main"](PATH, "cnn", epochs=8)["accuracy"] > 0.985
+
+
 def test_a_network_with_dropout_reads_digits():
     with np.load(PATH) as data:
         X, y = data["X"], data["y"]

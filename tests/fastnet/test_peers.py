@@ -6,14 +6,17 @@ import numpy as np
 import pytest
 
 from fastnet.benchmarks import race, tables
+from fastnet.benchmarks.convolutional import Conv, Pool
 from fastnet.benchmarks.peers import PEERS, Peer, peer_class
 from fastnet.benchmarks.race import best_ratios, compare_peers, geometric_mean
 from fastnet.benchmarks.workloads import (
+    CONVOLUTIONS,
     FITS,
     GROUPS,
     INFERENCES,
     WORKLOADS,
     Workload,
+    convolutional,
     find_workload,
     group_of,
     random_workload,
@@ -26,6 +29,8 @@ SMALL = [
     Workload("online", (6, 3, 1), 1, 20, 2, 0.05),
     Workload("Adam", (12, 9, 4), 10, 4, 3, 0.01, optimizer="adam", samples=37),
     Workload("Adam, yes or no", (6, 5, 1), 30, 1, 3, 0.01, optimizer="adam"),
+    convolutional("images", (9, 8, 2), (Conv(3, 3, 1), Pool(2), Conv(4, 2, 0), Pool(2)), (5, 3), 8, 4, 2),
+    convolutional("signals", (13, 2), (Conv(3, 3, 1), Pool(2)), (1,), 8, 4, 2),
 ]
 
 
@@ -49,9 +54,9 @@ def available(name):
     ],
 )
 def test_peer_trains_as_fastnet_does(name, workload, dtype):
-    if name == "PyTorch compiled" and workload.name != "classes":
+    if name == "PyTorch compiled" and workload.name not in ("classes", "images"):
         return  # compiling takes long; the step is the same code for all workloads
-    if workload.optimizer not in available(name).optimizers:
+    if workload.optimizer not in available(name).optimizers or workload.network not in available(name).networks:
         return
     X, y = workload.data(dtype)
     weights = workload.weights(dtype)
@@ -75,14 +80,15 @@ def test_peer_trains_as_fastnet_does(name, workload, dtype):
     assert workload.cost(found[1][0], X, y) < workload.cost(weights, X, y)
 
 
-def test_onnx_runtime_predicts_as_fastnet_does():
-    workload = SMALL[1]
+@pytest.mark.parametrize("name", ["classes", "images", "signals"])
+def test_onnx_runtime_predicts_as_fastnet_does(name):
+    workload = next(each for each in SMALL if each.name == name)
     X, y = workload.data()
     found = []
     for peer in (available("ONNX Runtime")(workload, "float32"), peer_class("fastnet")(workload, "float32")):
         peer.load(X, y)
         peer.reset(workload.weights())
-        found.append(peer.predict())
+        found.append(np.asarray(peer.predict()).reshape(len(X), -1))
     np.testing.assert_allclose(found[0], found[1], rtol=1e-5, atol=1e-6)
 
 
@@ -99,6 +105,10 @@ def test_work_of_a_step():
     mnist = WORKLOADS["mnist"]
     assert mnist.flops == 2 * 128 * (2 * 784 * 128 + 3 * 128 * 10)
     assert WORKLOADS["logistic"].flops == 2 * 209 * 2 * 12288
+    tiny = CONVOLUTIONS["tiny8"]
+    assert tiny.flops == 2 * 32 * (2 * 64 * 9 * 8 + 3 * 128 * 10)
+    assert tiny.bytes() == 4 * (32 * 64 + 2 * (9 * 8 + 128 * 10))
+    assert tiny.label == "tiny8 8x8x1-8-10, batch 32"
 
 
 def test_random_workloads_are_the_same_for_each_number():
@@ -119,8 +129,10 @@ def test_random_workloads_are_the_same_for_each_number():
 )
 def test_who_has_adam_fits_as_well(name):
     peer = available(name)
+    if "dense" not in peer.networks:
+        return
     if "adam" not in peer.optimizers:
-        assert name in ("NumPy", "PyTorch compiled", "ONNX Runtime", "PyTorch CUDA graph")
+        assert name in ("NumPy", "PyTorch compiled", "JAX steps", "ONNX Runtime", "PyTorch CUDA graph")
         return
     workload = FITS["fit-cancer"]
     X, y = workload.data()
@@ -142,7 +154,7 @@ def test_who_has_adam_fits_as_well(name):
 
 def test_groups_of_workloads():
     assert {name: group for group, members in GROUPS.items() for name in members} == {
-        name: group_of(name) for name in (*WORKLOADS, *FITS, *INFERENCES)
+        name: group_of(name) for name in (*WORKLOADS, *CONVOLUTIONS, *FITS, *INFERENCES)
     }
     assert group_of("random-3") == "trainings"
     assert find_workload("fit-digits") is FITS["fit-digits"]
@@ -158,9 +170,10 @@ def test_groups_of_workloads():
 class Stub:
     """A worker that answers what it is made with."""
 
-    def __init__(self, name, cost, own_cost, optimizers=("sgd", "adam")):
-        self.name, self.costs = name, {"prepare_fit": cost, "fit": own_cost, "prepare_training": None, "train": cost}
-        self.about, self.process, self.asked = {"version": name, "optimizers": optimizers}, self, []
+    def __init__(self, name, cost, own_cost, optimizers=("sgd", "adam"), networks=("dense",)):
+        self.name, self.process, self.asked = name, self, []
+        self.costs = {"prepare_fit": cost, "run_fit": own_cost, "prepare_training": None, "run_training": cost}
+        self.about = {"version": name, "optimizers": optimizers, "networks": networks}
 
     def poll(self):
         return None
@@ -179,6 +192,7 @@ def test_fits_are_judged_twice(monkeypatch):
         Stub("fewer epochs", 1.0, 1.6),
         Stub("another optimizer", 1.03, 1.0),
         Stub("without Adam", 1.0, 1.0, optimizers=("sgd",)),
+        Stub("for images", 1.0, 1.0, networks=("convolutional",)),
     ]
     told = []
     records = race._race("fit-digits", workers, 1, "float32", 2, told.append)
@@ -190,8 +204,8 @@ def test_fits_are_judged_twice(monkeypatch):
     }
     assert [record["ratio"] for record in records] == [1, 1, None, None]
     assert {(record["group"], record["seconds"]) for record in records} == {("fits", 0.5)}
-    assert workers[0].asked == ["prepare_fit", "fit", "fit"]
-    assert workers[-1].asked == []
+    assert workers[0].asked == ["prepare_fit", "run_fit", "run_fit"]
+    assert [workers[-2].asked, workers[-1].asked] == [[], []]
     trained = race._race("mnist", workers, 1, "float32", 1, told.append)
     assert {record["peer"]: record["agrees"] for record in trained}["other weights"] is False
     assert len(trained) == 5
@@ -253,7 +267,7 @@ def test_who_does_not_answer_is_left_out():
 class Contestant:
     """A worker that ends at its command of some number."""
 
-    about: ClassVar = {"optimizers": ("sgd",), "version": "1"}
+    about: ClassVar = {"optimizers": ("sgd",), "networks": ("dense",), "version": "1"}
 
     def __init__(self, name, last):
         self.name, self.left, self.has_ended = name, last, False
@@ -315,10 +329,15 @@ def test_steps_and_fits_have_tables_of_their_own():
     records = [
         *(record("mnist", "fastnet", 1e-3), record("mnist", "slow", 2e-3)),
         *(record("one sample", "fastnet", 1e-5), record("one sample", "slow", 2e-5)),
+        *(record("lenet", "fastnet", 1e-3), record("lenet", "slow", 3e-3)),
+        *(record("cnn32, one image", "fastnet", 1e-5), record("cnn32, one image", "slow", 2e-5)),
         *(record("fit-cancer", "fastnet", 5e-3), record("fit-cancer", "slow", 15e-3)),
     ]
-    steps, fits = tables.peers_text(records).split("\n\n")
+    steps, images, fits = tables.peers_text(records).split("\n\n")
     assert steps.startswith("us a step, 1 thread")
+    assert "lenet 28x28x1-6-16-120-84-10, batch 64" in images
+    assert "inference, cnn32, one image" in images
+    assert "over fastnet's, training: 3.00x" in images
     assert fits.startswith("ms a fit, 1 thread")
     assert "fit-cancer 30-100-1, batch 200  5.0 ±0.0  15.0 ±0.0" in fits
     assert "over fastnet's, training: 2.00x" in steps

@@ -17,8 +17,10 @@ PEERS = {
     "fastnet": ("fastnet_network", "FastnetPeer", "fastnet"),
     "NumPy": ("numpy_arrays", "NumpyPeer", "numpy"),
     "PyTorch": ("pytorch", "PytorchPeer", "torch"),
+    "PyTorch channels last": ("pytorch", "ChannelsLastPytorchPeer", "torch"),
     "PyTorch compiled": ("pytorch", "CompiledPytorchPeer", "torch"),
     "JAX": ("jax_scan", "JaxPeer", "jax"),
+    "JAX steps": ("jax_steps", "JaxStepsPeer", "jax"),
     "scikit-learn": ("scikit_learn", "ScikitLearnPeer", "scikit-learn"),
     "ONNX Runtime": ("onnx_runtime", "OnnxRuntimePeer", "onnxruntime and onnx"),
     "fastnet CUDA": ("fastnet_network", "CudaFastnetPeer", "numba-cuda and a GPU"),
@@ -31,10 +33,12 @@ PEERS = {
 class Peer(ABC):
     """One library with one workload, in "float32" or "float64"; `load`, then `reset`, come first.
 
-    `optimizers` are those it trains with. Who has "adam" there takes part in the fits, too.
+    `optimizers` are those it trains with. Who has "adam" there takes part in the fits, too. `networks` are the sorts of
+    networks that it has: "dense" and "convolutional".
     """
 
     optimizers: tuple[str, ...] = ("sgd",)
+    networks: tuple[str, ...] = ("dense",)
 
     def __init__(self, workload: Workload, dtype: str):
         self.workload = workload
@@ -47,7 +51,8 @@ class Peer(ABC):
 
     @abstractmethod
     def load(self, X: np.ndarray, y: np.ndarray) -> None:
-        """Take the samples X (m, n_0) and classes y (m,) into arrays of its own, and make the network; never timed."""
+        """Take the samples X (m, *input_shape) and classes y (m,) into arrays of its own, and make the network; never
+        timed."""
 
     @abstractmethod
     def reset(self, weights: Weights) -> None:

@@ -4,16 +4,28 @@ from typing import Any
 
 import numpy as np
 
-from ... import SGD, Adam, Dense, Network, __version__
+from ... import SGD, Adam, Conv1D, Conv2D, Dense, MaxPool1D, MaxPool2D, Network, __version__
+from ...layers import Layer
+from ..convolutional import Conv, Pool
 from ..workloads import Weights, Workload
 from . import Peer
 
 
 def network(workload: Workload, dtype: str, device: str = "cpu") -> Network:
     """The workload's network, not yet built."""
+    is_signal = len(workload.input_shape) == 2
+    front = [_layer(layer, is_signal=is_signal) for layer in workload.front]
     hidden = [Dense(n, workload.hidden) for n in workload.sizes[1:-1]]
     n_out = workload.sizes[-1]
-    return Network([*hidden, Dense(n_out, "sigmoid" if n_out == 1 else "softmax")], dtype=dtype, device=device)
+    layers = [*front, *hidden, Dense(n_out, "sigmoid" if n_out == 1 else "softmax")]
+    return Network(layers, dtype=dtype, device=device)
+
+
+def _layer(layer: Conv | Pool, *, is_signal: bool) -> Layer:
+    if isinstance(layer, Conv):
+        kind: Any = Conv1D if is_signal else Conv2D
+        return kind(layer.filters, layer.size, padding=layer.pad, activation="relu")  # type: ignore[no-any-return]
+    return MaxPool1D(layer.size) if is_signal else MaxPool2D(layer.size)
 
 
 def set_weights(net: Network, weights: Weights) -> None:
@@ -25,6 +37,7 @@ def set_weights(net: Network, weights: Weights) -> None:
 class FastnetPeer(Peer):
     device = "cpu"
     optimizers = ("sgd", "adam")
+    networks: tuple[str, ...] = ("dense", "convolutional")
 
     @staticmethod
     def version() -> str:
@@ -32,7 +45,7 @@ class FastnetPeer(Peer):
 
     def load(self, X: np.ndarray, y: np.ndarray) -> None:
         self.X, self.y = X, y
-        self.net = network(self.workload, self.dtype, self.device).build(self.workload.sizes[0])
+        self.net = network(self.workload, self.dtype, self.device).build(self.workload.input_shape)
 
     def reset(self, weights: Weights) -> None:
         set_weights(self.net, weights)
@@ -58,7 +71,8 @@ class FastnetPeer(Peer):
 
     def weights(self) -> Weights:
         parameters = self.net.parameters
-        return [(parameters[f"W{l}"], parameters[f"b{l}"]) for l in range(1, len(self.workload.sizes))]
+        n_layers = sum(name.startswith("W") for name in parameters)
+        return [(parameters[f"W{l}"], parameters[f"b{l}"]) for l in range(1, n_layers + 1)]
 
     def predict(self) -> Any:
         return self.net.predict_proba(self.X)
@@ -66,6 +80,7 @@ class FastnetPeer(Peer):
 
 class CudaFastnetPeer(FastnetPeer):
     device = "cuda"
+    networks = ("dense",)
 
     @staticmethod
     def version() -> str:

@@ -3,27 +3,57 @@
 import functools
 import itertools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ..convolutional import Conv, Pool
 from ..workloads import Weights
 from . import Peer
 
 jax.config.update("jax_platforms", "cpu")
 
 
-def forward(parameters: Any, A: Any, hidden: Any) -> Any:
+class Layers(NamedTuple):
+    """What is between the weights: what stands before the dense layers, and g behind each but the last of these."""
+
+    front: tuple[Conv | Pool, ...]
+    hidden: Callable[[Any], Any]
+
+
+def forward(parameters: Any, A: Any, layers: Layers) -> Any:
+    parameters = list(parameters)
+    for layer in layers.front:
+        if isinstance(layer, Conv):
+            A = jax.nn.relu(convolved(A, parameters.pop(0), layer.pad))
+        else:
+            A = pooled(A, layer.size)
+    A = A.reshape(len(A), -1)
     for W, b in parameters[:-1]:
-        A = hidden(A @ W.T + b)
+        A = layers.hidden(A @ W.T + b)
     W, b = parameters[-1]
     return A @ W.T + b
 
 
-def cost(parameters: Any, X: Any, y: Any, hidden: Any) -> Any:
-    Z = forward(parameters, X, hidden)
+def convolved(A: Any, weights: Any, pad: int) -> Any:
+    (W, b), axes = weights, A.ndim - 2
+    extents = "HW"[:axes]
+    orders = (f"N{extents}C", f"O{extents}I", f"N{extents}C")
+    return jax.lax.conv_general_dilated(A, W, (1,) * axes, [(pad, pad)] * axes, dimension_numbers=orders) + b
+
+
+def pooled(A: Any, size: int) -> Any:
+    """Max pooling as the maximum of axes, whose gradient is many times as fast as that of `jax.lax.reduce_window`."""
+    m, *extents, channels = A.shape
+    A = A[:, *(slice(extent // size * size) for extent in extents)]
+    windows = A.reshape(m, *(part for extent in extents for part in (extent // size, size)), channels)
+    return windows.max(axis=tuple(range(2, 2 * len(extents) + 1, 2)))
+
+
+def cost(parameters: Any, X: Any, y: Any, layers: Layers) -> Any:
+    Z = forward(parameters, X, layers)
     if Z.shape[1] == 1:
         z = Z[:, 0]
         return jnp.mean(jax.nn.softplus(z) - y * z)
@@ -54,10 +84,10 @@ def adam(parameters: Any, memory: Any, gradients: Any, rate: Any) -> Any:
 
 
 UPDATES: dict[str, Callable[..., Any]] = {"sgd": sgd, "adam": adam}
-STATIC = ("size", "epochs", "hidden", "update")
+STATIC = ("size", "epochs", "layers", "update")
 
 
-def run(parameters: Any, X: Any, y: Any, rate: Any, keys: Any, size: int, hidden: Any, update: Any) -> Any:
+def run(parameters: Any, X: Any, y: Any, rate: Any, keys: Any, size: int, layers: Layers, update: Any) -> Any:
     """As many epochs as there are keys, each shuffled by its own; or so many as `keys` says, in the samples' order.
 
     Mini-batches have `size` samples, the last one fewer if that is all there are.
@@ -65,7 +95,7 @@ def run(parameters: Any, X: Any, y: Any, rate: Any, keys: Any, size: int, hidden
     whole = len(X) // size * size
 
     def step(state: Any, batch: Any) -> Any:
-        gradients = jax.grad(cost)(state[0], *batch, hidden)
+        gradients = jax.grad(cost)(state[0], *batch, layers)
         return update(*state, gradients, rate), None
 
     def epoch(state: Any, key: Any) -> Any:
@@ -76,7 +106,7 @@ def run(parameters: Any, X: Any, y: Any, rate: Any, keys: Any, size: int, hidden
         if whole == size:  # a scan over one mini-batch would copy it
             state, _ = step(state, (A[:size], labels[:size]))
         else:
-            batches = A[:whole].reshape(-1, size, X.shape[1]), labels[:whole].reshape(-1, size)
+            batches = A[:whole].reshape(-1, size, *X.shape[1:]), labels[:whole].reshape(-1, size)
             state, _ = jax.lax.scan(step, state, batches)
         return step(state, (A[whole:], labels[whole:])) if whole < len(X) else (state, None)
 
@@ -86,12 +116,12 @@ def run(parameters: Any, X: Any, y: Any, rate: Any, keys: Any, size: int, hidden
 
 
 @functools.partial(jax.jit, donate_argnums=0, static_argnames=STATIC)
-def train(parameters: Any, X: Any, y: Any, rate: Any, size: int, epochs: int, hidden: Any, update: Any) -> Any:
-    return run(parameters, X, y, rate, epochs, size, hidden, update)
+def train(parameters: Any, X: Any, y: Any, rate: Any, size: int, epochs: int, layers: Layers, update: Any) -> Any:
+    return run(parameters, X, y, rate, epochs, size, layers, update)
 
 
 @functools.partial(jax.jit, static_argnames=("sizes", *STATIC))
-def fit(seed: Any, sizes: Any, X: Any, y: Any, rate: Any, size: int, epochs: int, hidden: Any, update: Any) -> Any:
+def fit(seed: Any, sizes: Any, X: Any, y: Any, rate: Any, size: int, epochs: int, layers: Layers, update: Any) -> Any:
     """From the first weights of jax.nn.initializers.he_normal."""
     for_weights, for_order = jax.random.split(jax.random.key(seed))
     make = jax.nn.initializers.he_normal(in_axis=1, out_axis=0)
@@ -100,17 +130,18 @@ def fit(seed: Any, sizes: Any, X: Any, y: Any, rate: Any, size: int, epochs: int
     parameters = [
         (make(key, shape, X.dtype), jnp.zeros(shape[0], X.dtype)) for key, shape in zip(keys, shapes, strict=True)
     ]
-    return run(parameters, X, y, rate, jax.random.split(for_order, epochs), size, hidden, update)
+    return run(parameters, X, y, rate, jax.random.split(for_order, epochs), size, layers, update)
 
 
-@functools.partial(jax.jit, static_argnames="hidden")
-def probabilities(parameters: Any, X: Any, hidden: Any) -> Any:
-    Z = forward(parameters, X, hidden)
+@functools.partial(jax.jit, static_argnames="layers")
+def probabilities(parameters: Any, X: Any, layers: Layers) -> Any:
+    Z = forward(parameters, X, layers)
     return jax.nn.sigmoid(Z) if Z.shape[1] == 1 else jax.nn.softmax(Z)
 
 
 class JaxPeer(Peer):
-    optimizers = ("sgd", "adam")
+    optimizers: tuple[str, ...] = ("sgd", "adam")
+    networks: tuple[str, ...] = ("dense", "convolutional")
 
     @staticmethod
     def version() -> str:
@@ -123,7 +154,7 @@ class JaxPeer(Peer):
         self.rate = jnp.asarray(self.workload.learning_rate, self.dtype)
         self.settings = {
             "size": min(self.workload.batch_size, len(X)),
-            "hidden": jnp.tanh if self.workload.hidden == "tanh" else jax.nn.relu,
+            "layers": Layers(self.workload.front, jnp.tanh if self.workload.hidden == "tanh" else jax.nn.relu),
             "update": UPDATES[self.workload.optimizer],
         }
         self.seed = 0
@@ -147,7 +178,7 @@ class JaxPeer(Peer):
         return [(np.asarray(W), np.asarray(b)) for W, b in self.parameters]
 
     def predict(self) -> Any:
-        return probabilities(self.parameters, self.X, hidden=self.settings["hidden"]).block_until_ready()
+        return probabilities(self.parameters, self.X, layers=self.settings["layers"]).block_until_ready()
 
 
 class CudaJaxPeer(JaxPeer):

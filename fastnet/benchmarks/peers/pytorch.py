@@ -1,4 +1,7 @@
-"""PyTorch, eager, compiled, and on a GPU: fused optimizers, losses from logits, mini-batches as views made once."""
+"""PyTorch, eager, with channels last, compiled, and on a GPU.
+
+With fused optimizers, losses from logits, and mini-batches that are views made once.
+"""
 
 import itertools
 from collections.abc import Callable
@@ -8,13 +11,18 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from .. import convolutional
+from ..convolutional import Conv
 from ..workloads import Weights
 from . import Peer
+from .channels import channels_first, channels_last, images
 
 
 class PytorchPeer(Peer):
     device = "cpu"
     optimizers: tuple[str, ...] = ("sgd", "adam")
+    networks: tuple[str, ...] = ("dense", "convolutional")
+    memory_format = torch.contiguous_format
 
     @staticmethod
     def version() -> str:
@@ -22,7 +30,7 @@ class PytorchPeer(Peer):
 
     def load(self, X: np.ndarray, y: np.ndarray) -> None:
         size, sizes = self.workload.batch_size, self.workload.sizes
-        self.given = torch.from_numpy(X)
+        self.given = torch.from_numpy(images(X)).contiguous(memory_format=self.memory_format)
         self.X = self.given.to(self.device)
         labels = torch.from_numpy(y).to(self.device)
         self.cost = functional.cross_entropy
@@ -36,19 +44,33 @@ class PytorchPeer(Peer):
 
     def make_model(self) -> None:
         """The network with first weights of PyTorch's own, and its optimizer."""
-        self.linear = [
-            torch.nn.Linear(*pair, dtype=self.X.dtype, device=self.device)
-            for pair in itertools.pairwise(self.workload.sizes)
-        ]
+        options = {"dtype": self.X.dtype, "device": self.device}
         hidden = torch.nn.Tanh if self.workload.hidden == "tanh" else torch.nn.ReLU
-        self.model = torch.nn.Sequential(*[layer for linear in self.linear for layer in (linear, hidden())][:-1])
+        dense = [torch.nn.Linear(*pair, **options) for pair in itertools.pairwise(self.workload.sizes)]
+        layers = [*self._front(options), *[layer for linear in dense for layer in (linear, hidden())][:-1]]
+        self.model = torch.nn.Sequential(*layers).to(memory_format=self.memory_format)
+        self.weighted = [layer for layer in layers if hasattr(layer, "weight")]
         make = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}[self.workload.optimizer]
         self.optimizer = make(self.model.parameters(), lr=self.workload.learning_rate, fused=True)
 
+    def _front(self, options: dict[str, Any]) -> list[Any]:
+        """The layers before the dense ones."""
+        workload, found, axes = self.workload, [], self.given.ndim - 2
+        before = axes + 1 - len(workload.input_shape)  # extents of 1 before those along which windows lie
+        conv, pool = (torch.nn.Conv1d, torch.nn.MaxPool1d) if axes == 1 else (torch.nn.Conv2d, torch.nn.MaxPool2d)
+        for layer, shape, _ in convolutional.shapes(workload.front, workload.input_shape):
+            size = (1,) * before + (layer.size,) * (axes - before)
+            if isinstance(layer, Conv):
+                pads = (0,) * before + (layer.pad,) * (axes - before)
+                found += [conv(shape[-1], layer.filters, size, padding=pads, **options), torch.nn.ReLU(inplace=True)]
+            else:
+                found.append(pool(size))
+        return [*found, torch.nn.Flatten()] if found else []
+
     def reset(self, weights: Weights) -> None:
         with torch.no_grad():
-            for layer, (W, b) in zip(self.linear, weights, strict=True):
-                layer.weight.copy_(torch.from_numpy(W))
+            for layer, (W, b) in zip(self.weighted, channels_first(self.workload, weights), strict=True):
+                layer.weight.copy_(torch.from_numpy(W).reshape(layer.weight.shape))
                 layer.bias.copy_(torch.from_numpy(b))
         self.optimizer.state.clear()
 
@@ -76,12 +98,29 @@ class PytorchPeer(Peer):
                 step(self.X[rows], self.y[rows])
 
     def weights(self) -> Weights:
-        return [(layer.weight.detach().cpu().numpy(), layer.bias.detach().cpu().numpy()) for layer in self.linear]
+        shapes = [W.shape for W, _ in channels_first(self.workload, self.workload.weights())]
+        arrays = [[each.detach().cpu().numpy() for each in (layer.weight, layer.bias)] for layer in self.weighted]
+        found = [(W.reshape(shape), b) for (W, b), shape in zip(arrays, shapes, strict=True)]
+        return channels_last(self.workload, found)
 
     @torch.inference_mode()
     def predict(self) -> Any:
         Z = self.model(self.X)
         return torch.sigmoid(Z) if Z.shape[1] == 1 else torch.softmax(Z, dim=1)
+
+
+class ChannelsLastPytorchPeer(PytorchPeer):
+    """The same in the memory format that PyTorch's documentation advises for images; signals are images of one row."""
+
+    networks = ("convolutional",)
+    memory_format = torch.channels_last
+
+    @staticmethod
+    def version() -> str:
+        return f"{PytorchPeer.version()}, channels_last"
+
+    def load(self, X: np.ndarray, y: np.ndarray) -> None:
+        super().load(X if X.ndim == 4 else X[:, np.newaxis], y)
 
 
 class CompiledPytorchPeer(PytorchPeer):

@@ -3,6 +3,7 @@
 Nothing is made of the sizes that a file claims: tensors are as large as what the file holds of them.
 """
 
+import math
 import os
 from collections.abc import Callable
 from typing import Any
@@ -178,10 +179,35 @@ def _reshape(onnx: Any, attributes: dict[str, Any], array: np.ndarray, shape: np
     return None if (shape == 0).any() else array.reshape(shape.tolist())
 
 
-# What PyTorch and others leave to be done with weights; none of it makes more numbers than there are.
+def _constant_of_shape(onnx: Any, attributes: dict[str, Any], shape: np.ndarray) -> np.ndarray | None:
+    if shape.ndim != 1 or not 0 <= math.prod(shape.tolist()) <= _FEW:
+        return None
+    return np.full(shape.tolist(), _array(onnx, attributes["value"])[0] if "value" in attributes else np.float32(0))
+
+
+def _concat(onnx: Any, attributes: dict[str, Any], *arrays: np.ndarray) -> np.ndarray | None:
+    is_short = sum(array.size for array in arrays) <= _FEW
+    return np.concatenate(arrays, axis=attributes["axis"]) if is_short else None
+
+
+def _slice(onnx: Any, attributes: dict[str, Any], array: np.ndarray, *places: np.ndarray) -> np.ndarray | None:
+    if len(places) != 4 or not array.ndim or any(each.size != 1 for each in places):
+        return None
+    start, stop, axis, step = (int(each.item()) for each in places)
+    # As far back as there is anything means to the first one, which Python writes as None.
+    ends = slice(start, None if step < 0 and stop < -array.shape[axis] else stop, step)
+    return array[(slice(None),) * (axis % array.ndim) + (ends,)]
+
+
+# What PyTorch and others leave to be done with weights, and with the numbers of zeros around samples; but for a few,
+# none of it makes more numbers than there are.
+_FEW = 16
 _FOLDED: dict[str, Callable[..., np.ndarray | None]] = {
     "Identity": lambda onnx, attributes, array: array,
     "Cast": _cast,
+    "Concat": _concat,
+    "ConstantOfShape": _constant_of_shape,
+    "Slice": _slice,
     "Transpose": _transpose,
     "Reshape": _reshape,
 }

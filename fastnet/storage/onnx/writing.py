@@ -151,19 +151,23 @@ def _add_to_images(graph: Graph, given: _Given, operator: str, *constants: str, 
     one = (1,) * (2 - layer.axes)
     graph.reshape((*one, *shape[: layer.axes], *(shape[layer.axes :] or (1,))))
     graph.add("Transpose", perm=(0, 3, 1, 2))
-    graph.add(
-        operator, *constants, kernel_shape=(*one, *layer.window_of(shape)), strides=(*one, *layer.steps), **settings
-    )
+    graph.add(operator, *constants, **settings)
     graph.add("Transpose", perm=(0, 2, 3, 1))
     graph.reshape(given.node.output_shape)
 
 
-def _max_pool(graph: Graph, given: _Given, names: dict[str, str]) -> None:
-    _add_to_images(graph, given, "MaxPool")
+def _windows(layer: Any) -> dict[str, Shape]:
+    """How its windows lie on images."""
+    one = (1,) * (2 - layer.axes)
+    return {"kernel_shape": (*one, *layer.window), "strides": (*one, *layer.steps)}
 
 
-def _average_pool(graph: Graph, given: _Given, names: dict[str, str]) -> None:
-    _add_to_images(graph, given, "AveragePool")
+def _pool(operator: str) -> Callable[[Graph, _Given, dict[str, str]], None]:
+    return lambda graph, given, names: _add_to_images(graph, given, operator, **_windows(given.node.layer))
+
+
+def _global_pool(operator: str) -> Callable[[Graph, _Given, dict[str, str]], None]:
+    return lambda graph, given, names: _add_to_images(graph, given, operator)
 
 
 def _conv(graph: Graph, given: _Given, names: dict[str, str]) -> None:
@@ -173,7 +177,7 @@ def _conv(graph: Graph, given: _Given, names: dict[str, str]) -> None:
     around = [(0, 0)] * len(one) + layer.around(given.node.input_shape)
     pads = [before for before, _ in around] + [behind for _, behind in around]
     settings = {"pads": pads, "dilations": (*one, *layer.gaps), "group": layer.groups}
-    _add_to_images(graph, given, "Conv", filters, names["b"], **settings)
+    _add_to_images(graph, given, "Conv", filters, names["b"], **_windows(layer), **settings)
 
 
 _LAYERS: dict[type[Layer], Callable[[Graph, _Given, dict[str, str]], object]] = {
@@ -183,14 +187,14 @@ _LAYERS: dict[type[Layer], Callable[[Graph, _Given, dict[str, str]], object]] = 
     Dropout: _dropout,
     Conv1D: _conv,
     Conv2D: _conv,
-    MaxPool1D: _max_pool,
-    MaxPool2D: _max_pool,
-    GlobalMaxPool1D: _max_pool,
-    GlobalMaxPool2D: _max_pool,
-    AveragePool1D: _average_pool,
-    AveragePool2D: _average_pool,
-    GlobalAveragePool1D: _average_pool,
-    GlobalAveragePool2D: _average_pool,
+    MaxPool1D: _pool("MaxPool"),
+    MaxPool2D: _pool("MaxPool"),
+    GlobalMaxPool1D: _global_pool("GlobalMaxPool"),
+    GlobalMaxPool2D: _global_pool("GlobalMaxPool"),
+    AveragePool1D: _pool("AveragePool"),
+    AveragePool2D: _pool("AveragePool"),
+    GlobalAveragePool1D: _global_pool("GlobalAveragePool"),
+    GlobalAveragePool2D: _global_pool("GlobalAveragePool"),
     Skip: lambda graph, given, names: None,
 }
 

@@ -64,9 +64,12 @@ class Target(NamedTuple):
     gemv_columns: int = 1024  # of gemv_t: of the target and four rows they stay in the first-level cache
     packed_depth: int = 512  # rows of a large W that are packed at a time
     packed_numbers: int = 1 << 18  # that a packed piece of W takes at the most, gaps between its tiles included
-    conv_chunk_bytes: int = 1 << 18  # of dZ and A of some rows of pixels, which stay in cache while dW is summed
-    # Of Winograd's convolutions: terms of some tiles, which stay in cache; how many tiles these are at the most; and the
-    # fewest channels on either side.
+    # Of dZ and A of some rows of pixels, which stay in the second-level cache while dW is summed: as a product, and in
+    # dot products, of a few filters each.
+    conv_chunk_bytes: int = 1 << 18
+    conv_dot_bytes: int = 1 << 19
+    # Of Winograd's convolutions: terms of some tiles, which stay in cache; how many tiles these are at the most; and
+    # the fewest channels on either side.
     winograd_bytes: int = 1 << 19
     max_winograd_tiles: int = 8
     min_winograd_channels: int = 12

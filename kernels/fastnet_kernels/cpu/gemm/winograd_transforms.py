@@ -3,7 +3,8 @@
 A tile of 2 x 2 pixels of the output sees 4 x 4 pixels d of the input. With windows w of 3 x 3 taps
 
     z = A^T [(G w G^T) * (B^T d B)] A
-    A^T = [1 1 1 0; 0 1 -1 -1]    B^T = [1 0 -1 0; 0 1 1 0; 0 -1 1 0; 0 1 0 -1]    G = [1 0 0; .5 .5 .5; .5 -.5 .5; 0 0 1]
+    A^T = [1 1 1 0; 0 1 -1 -1]    B^T = [1 0 -1 0; 0 1 1 0; 0 -1 1 0; 0 1 0 -1]
+    G = [1 0 0; .5 .5 .5; .5 -.5 .5; 0 0 1]
 
 takes 16 products in the place of 36, and each of the 16 numbers is summed over channels by itself: 16 matrix products.
 The derivative of w is G^T [(B^T d B) * (A dz A^T)] G.
