@@ -5,8 +5,8 @@ import pytest
 
 # One of each family, which the quick tests compile for float32 as well, and whose arguments they look at.
 QUICK = {
-    "adam", "batch_norm", "conv2d_forward", "cross_entropy", "dense_backward", "dense_forward", "gelu_backward", "layer_norm_backward",
-    "max_pool2d", "relu", "sgd", "softmax", "squared_error",
+    "adam", "batch_norm", "conv2d_forward", "cross_entropy", "dense_backward", "dense_forward", "gelu_backward",
+    "layer_norm_backward", "max_pool2d", "relu", "sgd", "softmax", "squared_error",
 }  # fmt: skip
 
 
