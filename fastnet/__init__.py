@@ -18,6 +18,8 @@ from .callbacks import CSVLogger, EarlyStopping, LearningRateLogger, ModelCheckp
 from .execution.cpu.device import set_num_threads
 from .gradient_check import check_gradients
 from .layers import (
+    GRU,
+    LSTM,
     AveragePool1D,
     AveragePool2D,
     BatchNorm,
@@ -25,14 +27,17 @@ from .layers import (
     Conv2D,
     Dense,
     Dropout,
+    Embedding,
     Flatten,
     GlobalAveragePool1D,
     GlobalAveragePool2D,
     GlobalMaxPool1D,
     GlobalMaxPool2D,
     LayerNorm,
+    Masking,
     MaxPool1D,
     MaxPool2D,
+    Recurrent,
     Rescale,
     Reshape,
     Residual,
@@ -49,6 +54,8 @@ __version__ = "0.1.0"
 _warn_of_mixture(_Path(__file__).parent)
 
 __all__ = [
+    "GRU",
+    "LSTM",
     "SGD",
     "Adam",
     "AdamW",
@@ -62,6 +69,7 @@ __all__ = [
     "DivergenceError",
     "Dropout",
     "EarlyStopping",
+    "Embedding",
     "Flatten",
     "GlobalAveragePool1D",
     "GlobalAveragePool2D",
@@ -71,12 +79,14 @@ __all__ = [
     "LayerNorm",
     "LearningRateLogger",
     "LogisticRegression",
+    "Masking",
     "MaxPool1D",
     "MaxPool2D",
     "ModelCheckpoint",
     "ModelFileError",
     "Network",
     "RMSProp",
+    "Recurrent",
     "Rescale",
     "Reshape",
     "Residual",

@@ -16,6 +16,7 @@ from .data.targets import Classification, sample_weights, task_for
 from .execution.contexts import ContextPool
 from .execution.devices import device_for
 from .execution.layout import slots_of
+from .generating import generate
 from .layers import Layer
 from .layers.stack import checked_layers, checked_shape, nodes_of, output_units
 from .losses import Loss, loss_for
@@ -36,13 +37,14 @@ _MADE_ANEW = ("_parameters", "_slots", "_graph", "gradient_buffer", "_contexts",
 
 
 class Network(Trainable):
-    """A feed-forward network: parameters in one buffer, run by one compiled program.
+    """A network of layers in a row: parameters in one buffer, run by one compiled program.
 
     Parameters
     ----------
     layers : sequence of layers
         Dense, Conv1D and Conv2D; BatchNorm, LayerNorm and Dropout; MaxPool1D, AveragePool1D, GlobalMaxPool1D,
-        GlobalAveragePool1D and the same with 2D; Flatten and Reshape; Residual, a block of such; and, first, Rescale.
+        GlobalAveragePool1D and the same with 2D; Flatten and Reshape; Residual, a block of such; Recurrent, LSTM and
+        GRU; and, first, Rescale, Masking or Embedding.
         The last one, the output layer, is Dense; it alone may be softmax.
     loss : str or Loss, optional
         "log_loss" (for sigmoid outputs), "cross_entropy" (softmax), "hinge" (linear, for two classes), or for numbers
@@ -123,14 +125,15 @@ class Network(Trainable):
 
         Parameters
         ----------
-        X : array (m, n_0), or images (m, h, w, c), which are flattened; or an iterable of mini-batches
+        X : array (m, n_0), images (m, h, w, c), sequences (m, t, n) or (m, t); or an iterable of mini-batches
             Any real dtype and strides. uint8 stays uint8 and is converted a mini-batch at a time, and so is a
             `numpy.memmap` of any dtype. An array is to stay as it is until `fit` returns, which may read it once and
             keep what it needs: for changes there is `augment`. An iterable gives (X, y) or (X, y, sample_weight), and
             stands alone, without y; its first mini-batch is taken before anything else, to be checked.
         y : array (m,)
             For classification labels, integers or strings, also as a column (m, 1) or one-hot rows (m, k); for
-            several sigmoid units 0 or 1 for each, (m, n_L); for regression numbers (m,) or (m, n_L).
+            several sigmoid units 0 or 1 for each, (m, n_L); for regression numbers (m,) or (m, n_L). Where the output
+            has steps, y has them behind m: (m, t), (m, t, n_L).
         epochs : int
             Passes over the samples, at least 1; those before `resume` included.
         batch_size : int, optional
@@ -297,25 +300,67 @@ class Network(Trainable):
             outputs = self.outputs_of(batches) if wanted else None
         return found if outputs is None else found | self.metrics_of(outputs, Y, wanted)
 
-    def predict(self, X: Any, *, threshold: float | None = None) -> np.ndarray:
+    def predict(self, X: Any, *, threshold: float | None = None, state: np.ndarray | None = None) -> np.ndarray:
         """Labels (m,) for classification; 0 or 1 for several answers (m, n_L); numbers (m,) or (m, n_L) for regression.
+
+        Networks that answer at each step of a sequence give (m, t) and (m, t, n_L). With a `state` of `first_state`
+        sequences come piece by piece, of any number of steps: recurrent layers go on from it, and it is changed to what
+        they have come to.
 
         A single sigmoid unit says the second label (1 of 0 and 1) where its probability is above `threshold`, which
         is between 0 and 1, and 1/2 unless given; and so does each of several. Raises ValueError for a threshold
         that would have no effect, and for samples whose probabilities are NaN.
         """
         limit = self.task.checked_threshold(threshold)
-        return self.task.predict(self.outputs(X, of_classes=not self.task.predicts_numbers), limit)
+        outputs = self.outputs(X, of_classes=not self.task.predicts_numbers, state=state)
+        return self.task.at_steps(outputs.shape[1] if outputs.ndim == 3 else None).predict(outputs, limit)
 
-    def predict_proba(self, X: Any) -> np.ndarray:
+    def predict_proba(self, X: Any, *, state: np.ndarray | None = None) -> np.ndarray:
         """Probabilities: (m, k) for softmax, in the order of `labels`; (m,) of the second label for one sigmoid unit.
 
-        For several sigmoid units (m, n_L), of each answer. Raises ValueError for a network that has none, and for
-        samples whose probabilities are NaN.
+        For several sigmoid units (m, n_L), of each answer. At each step of a sequence (m, t, k) and so on; `state` is
+        that of `predict`. Raises ValueError for a network that has none, and for samples whose probabilities are NaN.
         """
         if self.task.predicts_numbers or self.loss == "hinge":
             raise ValueError("this network predicts numbers and no probabilities: use predict")
-        return self.task.measurable(self.outputs(X, of_classes=True))
+        outputs = self.outputs(X, of_classes=True, state=state)
+        task = self.task.at_steps(outputs.shape[1] if outputs.ndim == 3 else None)
+        return task.by_sample(task.measurable(outputs))
+
+    def generate(self, start: Any, length: int, *, temperature: float = 1.0, seed: int = 0) -> np.ndarray:
+        """What comes behind `start`, (m, length) or (length,), of a network that predicts the next of some symbols.
+
+        Its softmax output, the last one where there is one at each step, says how likely each symbol is, 0 to k - 1.
+        One is drawn by it, taken for the next input, and so on. Inputs are the symbols, into `Embedding`, or one-hot
+        rows of k numbers.
+
+        Parameters
+        ----------
+        start : array (m, t) or (t,)
+            Symbols to begin with, at least one.
+        length : int
+            How many symbols to draw.
+        temperature : float
+            Divides the logits: below 1 what is likely becomes likelier, and at 0 the likeliest is taken.
+        seed : int
+            Seeds the draws.
+
+        Raises
+        ------
+        ValueError, TypeError
+            Before the network is built, for one that does not predict symbols like those it takes, and for bad input.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import fastnet as fn
+        >>> X = np.arange(40).reshape(10, 4) % 3
+        >>> net = fn.Network([fn.Embedding(3, 4), fn.GRU(8, return_sequences=True), fn.Dense(3, "softmax")])
+        >>> history = net.fit(X, (X + 1) % 3, epochs=50, optimizer=fn.Adam(0.02), verbose=False)
+        >>> net.generate([0], 6, temperature=0).tolist()
+        [1, 2, 0, 1, 2, 0]
+        """
+        return generate(self, start, length, temperature, seed)
 
     @property
     def labels(self) -> np.ndarray:

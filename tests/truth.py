@@ -20,7 +20,7 @@ class Truth:
             if isinstance(layer, Rescale):
                 self._add({"kind": "Rescale", **asdict(layer)}, {})
         for row, node in enumerate(Graph.of(net.layers, net.input_shape, net.loss_and_setting).nodes):
-            layer, kind = node.layer, type(node.layer).__name__
+            layer, kind = node.layer, type(node.layer).__name__.removeprefix("Stepwise")
             if kind == "Input":  # reads samples, as X is here, or as Rescale makes it
                 continue
             names = {each.name: f"{each.name}{node.number}" for each in layer.parameters(node.input_shape)}
@@ -45,7 +45,7 @@ class Truth:
     def outputs(self, X):
         """A of the last layer, as predictions have it."""
         A, _, _ = network.forward(self.layers, _samples(X))
-        return A[-1]
+        return A[-1].reshape(len(X), *self.layers[-1]["output_shape"])
 
     def cost(self, X, y):
         """The cost of an evaluation, with penalties, by what normalisations remember and without Dropout."""
@@ -76,7 +76,8 @@ class Truth:
     def _loss(self, y):
         """The loss with its setting, and the targets as it takes them: Y (m, 1) or (m, n)."""
         name, setting = self.net.loss_and_setting.name, self.net.loss_and_setting.setting
-        Y = np.asarray(y, np.float64).reshape(len(y), -1)
+        steps = self.net.task.steps or 1
+        Y = np.asarray(y, np.float64).reshape(len(y) * steps, -1)
         if name == "log_loss":
             return (name,), (1 - setting) * Y + setting / 2
         if name == "hinge":

@@ -12,45 +12,91 @@ from .arrays import as_array, as_numbers, hint_for, kind_of
 
 
 class Task(ABC):
-    """What a network learns: how y becomes Y, how outputs become predictions, and what counts as good."""
+    """What a network learns: how y becomes Y, how outputs become predictions, and what counts as good.
+
+    Where it answers at each of the `steps` of a sequence, targets y are (m, t) or (m, t, k), and Y and outputs have the
+    numbers of all steps of a sample in a row. What a kind of task does itself is for one answer a row.
+    """
 
     metric: str
     n_units: int  # of the output layer
+    steps: int | None  # at each of which a sample has a target; None where it has one
     predicts_numbers = False  # and no classes, or answers
 
-    @abstractmethod
+    def at_steps(self, steps: int | None) -> "Task":
+        """This task with answers at as many steps, or with one a sample."""
+        return self if steps == self.steps else replace(self, steps=steps)  # type: ignore[type-var]
+
     def learn(self, y: np.ndarray) -> "Task":
         """This task with what only the training targets tell."""
+        return self._learn(self._one_by_one(y))
+
+    def encode(self, y: np.ndarray, dtype: np.dtype) -> np.ndarray:
+        """y, as of `as_targets`, as Y (m, n_targets), C-contiguous, of `dtype`."""
+        return self._encode(self._one_by_one(y), dtype).reshape(len(y), -1)
+
+    def predict(self, outputs: np.ndarray, threshold: float) -> np.ndarray:
+        """What the outputs (m, n_units) say, with a threshold of `checked_threshold`."""
+        return self.by_sample(self._predict(self._rows(outputs), threshold))
+
+    def truth(self, Y: np.ndarray) -> np.ndarray:
+        """Y as metrics take it, an answer a row."""
+        return self._truth(self._rows(Y))
+
+    def measurable(self, outputs: np.ndarray) -> np.ndarray:
+        """Outputs (m, n_units) as metrics take them, an answer a row."""
+        return self._measurable(self._rows(outputs))
+
+    def score(self, scores: np.ndarray, Y: np.ndarray) -> np.ndarray:
+        """The metric of several runs over Y, from what the compiled program has counted in each."""
+        return self._score(scores, self._rows(Y))
+
+    def by_sample(self, answers: np.ndarray) -> np.ndarray:
+        """Answers one a row, as samples have them: (m, t, ...) where there is one at each step."""
+        return answers if self.steps is None else answers.reshape(-1, self.steps, *answers.shape[1:])
+
+    def _rows(self, numbers: np.ndarray) -> np.ndarray:
+        """Y or outputs of samples, an answer a row."""
+        return numbers if self.steps is None else numbers.reshape(len(numbers) * self.steps, -1)
+
+    def _one_by_one(self, y: np.ndarray) -> np.ndarray:
+        """Targets, one a row."""
+        if self.steps is None:
+            return y
+        if y.ndim not in (2, 3) or y.shape[1] != self.steps:
+            raise ValueError(
+                f"y has shape {y.shape}: this network answers at each step of a sequence, so give (m, {self.steps}) or "
+                f"(m, {self.steps}, k); for one answer a sequence, let the last recurrent layer return its last state"
+            )
+        return y.reshape(-1, *y.shape[2:])
+
+    @abstractmethod
+    def _learn(self, y: np.ndarray) -> "Task": ...
+
+    @abstractmethod
+    def _encode(self, y: np.ndarray, dtype: np.dtype) -> np.ndarray: ...
+
+    @abstractmethod
+    def _predict(self, outputs: np.ndarray, threshold: float) -> np.ndarray: ...
+
+    @abstractmethod
+    def _truth(self, Y: np.ndarray) -> np.ndarray: ...
+
+    @abstractmethod
+    def _score(self, scores: np.ndarray, Y: np.ndarray) -> np.ndarray: ...
+
+    def _measurable(self, outputs: np.ndarray) -> np.ndarray:
+        return outputs[:, 0] if outputs.shape[1] == 1 else outputs
 
     def with_classes(self, classes: Any) -> "Task":
         """This task with all labels that there will be; ValueError if it has none, or knows others."""
         raise ValueError("classes=... is for one of several classes, and this network has none: leave it out")
-
-    @abstractmethod
-    def encode(self, y: np.ndarray, dtype: np.dtype) -> np.ndarray:
-        """y, as of `as_targets`, as Y (m, n_targets), C-contiguous, of `dtype`."""
-
-    @abstractmethod
-    def predict(self, outputs: np.ndarray, threshold: float) -> np.ndarray:
-        """What the outputs (m, n_units) say, with a threshold of `checked_threshold`."""
 
     def checked_threshold(self, given: float | None) -> float:
         """The probability above which the answer is yes; ValueError where there is none, and one is given."""
         if given is not None:
             raise ValueError(f"threshold={given!r} has no effect here: it is for sigmoid outputs, so leave it out")
         return 0.5
-
-    @abstractmethod
-    def truth(self, Y: np.ndarray) -> np.ndarray:
-        """Y as metrics take it."""
-
-    def measurable(self, outputs: np.ndarray) -> np.ndarray:
-        """Outputs (m, n_units) as metrics take them."""
-        return outputs[:, 0] if outputs.shape[1] == 1 else outputs
-
-    @abstractmethod
-    def score(self, scores: np.ndarray, Y: np.ndarray) -> np.ndarray:
-        """The metric of several runs over Y, from what the compiled program has counted in each."""
 
     def class_weights(self, Y: np.ndarray, given: Any) -> np.ndarray:
         """(m,) from weights by class; ValueError unless there are classes."""
@@ -62,13 +108,14 @@ class Regression(Task):
     """Numbers y (m,) or (m, n_units). The metric is R^2, over all outputs together: 1 - squared error / variance."""
 
     n_units: int
+    steps: int | None = None
     predicts_numbers = True
     metric = "r2"
 
-    def learn(self, y: np.ndarray) -> "Regression":
+    def _learn(self, y: np.ndarray) -> "Regression":
         return self
 
-    def encode(self, y: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    def _encode(self, y: np.ndarray, dtype: np.dtype) -> np.ndarray:
         m = len(y)
         if y.dtype.kind not in "buif":
             raise TypeError(
@@ -83,13 +130,13 @@ class Regression(Task):
         finite("y", Y, y)
         return Y
 
-    def predict(self, outputs: np.ndarray, threshold: float) -> np.ndarray:
-        return self.measurable(outputs)
+    def _predict(self, outputs: np.ndarray, threshold: float) -> np.ndarray:
+        return self._measurable(outputs)
 
-    def truth(self, Y: np.ndarray) -> np.ndarray:
-        return self.measurable(Y)
+    def _truth(self, Y: np.ndarray) -> np.ndarray:
+        return self._measurable(Y)
 
-    def score(self, scores: np.ndarray, Y: np.ndarray) -> np.ndarray:
+    def _score(self, scores: np.ndarray, Y: np.ndarray) -> np.ndarray:
         total = sum_of_squares(Y)
         if total == 0:
             return np.where(scores == 0, 1.0, 0.0)
@@ -101,12 +148,13 @@ class MultiLabel(Task):
     """Several yes or no questions at once: y (m, n_units) of 0 and 1. The metric is the share of right answers."""
 
     n_units: int
+    steps: int | None = None
     metric = "accuracy"
 
-    def learn(self, y: np.ndarray) -> "MultiLabel":
+    def _learn(self, y: np.ndarray) -> "MultiLabel":
         return self
 
-    def encode(self, y: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    def _encode(self, y: np.ndarray, dtype: np.dtype) -> np.ndarray:
         if y.dtype.kind not in "buif" or y.shape != (len(y), self.n_units):
             raise ValueError(
                 f"y has shape {y.shape} and holds {kind_of(y)}: {self.n_units} sigmoid units answer as many questions, "
@@ -122,14 +170,14 @@ class MultiLabel(Task):
     def checked_threshold(self, given: float | None) -> float:
         return _probability(given)
 
-    def predict(self, outputs: np.ndarray, threshold: float) -> np.ndarray:
+    def _predict(self, outputs: np.ndarray, threshold: float) -> np.ndarray:
         answers: np.ndarray = outputs > threshold
         return answers.astype(np.int64)
 
-    def truth(self, Y: np.ndarray) -> np.ndarray:
+    def _truth(self, Y: np.ndarray) -> np.ndarray:
         return Y
 
-    def score(self, scores: np.ndarray, Y: np.ndarray) -> np.ndarray:
+    def _score(self, scores: np.ndarray, Y: np.ndarray) -> np.ndarray:
         return scores / Y.size
 
 
@@ -144,6 +192,7 @@ class Classification(Task):
     n_units: int
     classes: np.ndarray | None = None
     signed: bool = False  # Y is -1 or 1, as hinge wants it
+    steps: int | None = None
     metric = "accuracy"
 
     @property
@@ -155,7 +204,7 @@ class Classification(Task):
         """The labels by class index; 0 to k - 1 until `learn` has seen others."""
         return np.arange(self.n_classes) if self.classes is None else self.classes
 
-    def learn(self, y: np.ndarray) -> "Classification":
+    def _learn(self, y: np.ndarray) -> "Classification":
         return self if self.classes is not None else self._with_labels("y", self._labels("y", y))
 
     def _with_labels(self, name: str, given: np.ndarray) -> "Classification":
@@ -190,7 +239,7 @@ class Classification(Task):
             )
         return self
 
-    def encode(self, y: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    def _encode(self, y: np.ndarray, dtype: np.dtype) -> np.ndarray:
         given, classes = self._labels("y", y), self.labels
         if (given.dtype.kind == "U") != (classes.dtype.kind == "U"):
             raise ValueError(f"y holds {kind_of(given)} as labels: this network was trained with {_some(classes)}")
@@ -233,28 +282,28 @@ class Classification(Task):
         super().checked_threshold(given)
         return 0.0
 
-    def predict(self, outputs: np.ndarray, threshold: float) -> np.ndarray:
+    def _predict(self, outputs: np.ndarray, threshold: float) -> np.ndarray:
         index = (outputs[:, 0] > threshold).astype(np.intp) if self.n_units == 1 else outputs.argmax(axis=1)
         found: np.ndarray = self.labels[index]
         return found
 
-    def truth(self, Y: np.ndarray) -> np.ndarray:
+    def _truth(self, Y: np.ndarray) -> np.ndarray:
         """(m,) class indices."""
         return (Y[:, 0] > 0).astype(np.intp) if self.signed else Y[:, 0].astype(np.intp)
 
-    def measurable(self, outputs: np.ndarray) -> np.ndarray:
+    def _measurable(self, outputs: np.ndarray) -> np.ndarray:
         if not self.signed:
             return outputs[:, 0] if self.n_units == 1 else outputs
         # Above 1/2 exactly where they are above 0, however little.
         shifted = outputs[:, 0].astype(np.float64) + 0.5
         return np.where(outputs[:, 0] > 0, np.maximum(shifted, np.nextafter(0.5, 1)), shifted)
 
-    def score(self, scores: np.ndarray, Y: np.ndarray) -> np.ndarray:
+    def _score(self, scores: np.ndarray, Y: np.ndarray) -> np.ndarray:
         return scores / len(Y)
 
     def class_weights(self, Y: np.ndarray, given: Any) -> np.ndarray:
         """(m,) for Y of `encode`: by label, {label: weight}, or "balanced": m / (k times the class's samples)."""
-        index, weights = self.truth(Y), np.ones(self.n_classes)
+        index, weights = self._truth(Y), np.ones(self.n_classes)
         counts = np.bincount(index, minlength=self.n_classes)
         if isinstance(given, str) and given == "balanced":
             present = np.count_nonzero(counts)
@@ -307,6 +356,11 @@ def sample_weights(
         if not np.isfinite(given).all() or (given < 0).any():
             raise ValueError("sample_weight holds numbers below 0, NaN or infinity: give weights of 0 or more")
         weights *= given
+    if class_weight is not None and task.steps is not None:
+        raise ValueError(
+            "class_weight is for one label a sample, and this network has one a step: leave it out, or give "
+            "sample_weight, one number a sequence"
+        )
     if class_weight is not None:
         weights *= task.class_weights(Y, class_weight)
     with np.errstate(over="ignore"):

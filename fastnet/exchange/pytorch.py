@@ -3,39 +3,20 @@
 PyTorch has channels before rows and columns. Units of an image are put in order where a dense layer takes them.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from ..checks import positive_integer
-from ..layers import (
-    AveragePool1D,
-    AveragePool2D,
-    BatchNorm,
-    Conv1D,
-    Conv2D,
-    Dense,
-    Dropout,
-    Flatten,
-    GlobalAveragePool1D,
-    GlobalAveragePool2D,
-    GlobalMaxPool1D,
-    GlobalMaxPool2D,
-    Layer,
-    LayerNorm,
-    MaxPool1D,
-    MaxPool2D,
-    Node,
-    Rescale,
-    Reshape,
-    Shape,
-)
-from ..layers.residual import Add, Skip
-from ..layers.stack import nodes_of, rescale_of
+from ..layers import BatchNorm, Dense, Dropout, Flatten, LayerNorm, Rescale, Reshape, Shape, Steps
+from ..layers.stack import masking_of, nodes_of, rescale_of
 from ..network import Network
-from .torch_reader import Reader, arrays_of, channels_first, settings_of
-from .torch_windows import WINDOWS, WITH_PADDING, convolution_module, zeros_modules
+from .torch_reader import Reader, arrays_of, settings_of
+from .torch_sequences import SEQUENCES
+from .torch_windows import WINDOWS, WITH_PADDING
+from .torch_writer import Writer
 
 # By the names of `torch.nn`, since nobody should have to import it: the activation, and settings of the layer.
 _ACTIVATIONS: dict[str, Any] = {
@@ -58,6 +39,10 @@ def _linear(reader: Reader, module: Any) -> None:
     reader.takes(module.in_features)
     arrays, shape = arrays_of(W=module.weight, b=module.bias), reader.shape
     assert shape is not None
+    if isinstance(shape, Steps) and not reader.is_flat:
+        reader.assembly.add(Dense, settings_of(module, units=module.out_features), arrays)
+        reader.shape = Steps((shape[0], module.out_features))
+        return
     if reader.is_image:
         raise ValueError(f"it gets samples of shape {shape}: put Flatten before it")
     arrays["W"] = reader.features(arrays["W"])
@@ -95,6 +80,10 @@ def _dropout(reader: Reader, module: Any) -> None:
 def _flatten(reader: Reader, module: Any) -> None:
     if module.start_dim != 1 or module.end_dim != -1:
         raise ValueError("Flatten(1, -1) is supported, which keeps samples apart")
+    if isinstance(reader.shape, Steps):
+        reader.assembly.add(Flatten, {})
+        reader.shape = (math.prod(reader.shape),)
+        return
     reader.is_flat = True
 
 
@@ -135,6 +124,7 @@ _MODULES: dict[str, Callable[[Reader, Any], None]] = {
     "Reshaped": _reshaped,
     "Rescale": _rescale,
     **WINDOWS,
+    **SEQUENCES,
 }
 
 
@@ -167,9 +157,9 @@ def _take(reader: Reader, module: Any, output: str | None) -> str | None:
 def from_torch(module: Any, *, output: str | None = None, input_shape: int | Sequence[int] | None = None) -> Network:
     """The network of a `torch.nn.Sequential`, with its weights, in their dtype.
 
-    Linear, Conv1d and Conv2d, BatchNorm1d and BatchNorm2d, LayerNorm, Dropout, pooling and Flatten, also in Sequentials
-    of their own, the activations that fastnet has, and what `to_torch` makes. Layers whose parameters need no gradient
-    are frozen.
+    Linear, Conv1d and Conv2d, BatchNorm1d and BatchNorm2d, LayerNorm, Dropout, pooling and Flatten, Embedding, and RNN,
+    LSTM and GRU with `batch_first`, also in Sequentials of their own, the activations that fastnet has, and what
+    `to_torch` makes. Layers whose parameters need no gradient are frozen.
 
     Parameters
     ----------
@@ -223,139 +213,6 @@ def _parts(module: Any, before: str = "") -> list[tuple[str, Any]]:
     return found
 
 
-# ---------------------------------------------------------------- and back
-
-_LAYERS: dict[type[Layer], Callable[[Any, Node], Any]] = {
-    Dense: lambda nn, node: nn.Linear(node.n_in, node.n_out),
-    BatchNorm: lambda nn, node: _batch_norm_module(nn, node),
-    LayerNorm: lambda nn, node: _layer_norm_module(nn, node),
-    Dropout: lambda nn, node: nn.Dropout(_of(node).rate),
-    Conv1D: convolution_module,
-    Conv2D: convolution_module,
-    MaxPool1D: lambda nn, node: nn.MaxPool1d(_of(node).window, _of(node).steps),
-    MaxPool2D: lambda nn, node: nn.MaxPool2d(_of(node).window, _of(node).steps),
-    AveragePool1D: lambda nn, node: nn.AvgPool1d(_of(node).window, _of(node).steps),
-    AveragePool2D: lambda nn, node: nn.AvgPool2d(_of(node).window, _of(node).steps),
-    GlobalMaxPool1D: lambda nn, node: nn.Sequential(nn.AdaptiveMaxPool1d(1), nn.Flatten()),
-    GlobalMaxPool2D: lambda nn, node: nn.Sequential(nn.AdaptiveMaxPool2d(1), nn.Flatten()),
-    GlobalAveragePool1D: lambda nn, node: nn.Sequential(nn.AdaptiveAvgPool1d(1), nn.Flatten()),
-    GlobalAveragePool2D: lambda nn, node: nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten()),
-}
-_TORCH_NAMES = {
-    "W": "weight",
-    "b": "bias",
-    "gamma": "weight",
-    "beta": "bias",
-    "mean": "running_mean",
-    "variance": "running_var",
-}
-_TORCH_ACTIVATIONS: dict[str, Callable[[Any, Any], Any]] = {
-    "sigmoid": lambda nn, layer: nn.Sigmoid(),
-    "tanh": lambda nn, layer: nn.Tanh(),
-    "relu": lambda nn, layer: nn.ReLU(),
-    "leaky_relu": lambda nn, layer: nn.LeakyReLU(layer.slope),
-    "elu": lambda nn, layer: nn.ELU(layer.alpha),
-    "softplus": lambda nn, layer: nn.Softplus(),
-    "silu": lambda nn, layer: nn.SiLU(),
-    "gelu": lambda nn, layer: nn.GELU(),
-    "hard_sigmoid": lambda nn, layer: nn.Hardsigmoid(),
-    "hard_silu": lambda nn, layer: nn.Hardswish(),
-    "softmax": lambda nn, layer: nn.Softmax(dim=-1),
-}
-
-
-def _of(node: Node) -> Any:
-    return node.layer
-
-
-def _batch_norm_module(nn: Any, node: Node) -> Any:
-    layer, kind = _of(node), nn.BatchNorm2d if len(node.input_shape) == 3 else nn.BatchNorm1d
-    return kind(node.input_shape[-1], eps=layer.epsilon, momentum=layer.momentum)
-
-
-def _layer_norm_module(nn: Any, node: Node) -> Any:
-    from .torch_modules import ChannelNorm
-
-    kind = nn.LayerNorm if len(node.input_shape) == 1 else ChannelNorm
-    return kind(node.input_shape[-1], eps=_of(node).epsilon)
-
-
-class _Writer:
-    """The modules of a network's nodes, and what brings samples into shape between them."""
-
-    def __init__(self, torch: Any, nodes: Sequence[Node], parameters: dict[str, np.ndarray]) -> None:
-        self.torch, self.nodes, self.parameters = torch, nodes, parameters
-        self.are_signals = any(getattr(node.layer, "axes", 0) == 1 for node in nodes)
-
-    def modules(self, shape: Shape) -> list[Any]:
-        """Those of the whole network, for samples of `shape`."""
-        first = [self.torch.nn.Unflatten(1, (1, shape[0]))] if self._is_grey(shape) else []
-        return [*first, *self._between(0, len(self.nodes), shape)]
-
-    def _is_grey(self, shape: Shape) -> bool:
-        """Whether samples are images (h, w), which are (1, h, w) there."""
-        return len(shape) == 2 and not self.are_signals
-
-    def _between(self, first: int, last: int, shape: Shape) -> Iterator[Any]:
-        """Those of some nodes, of which the first takes samples of `shape`."""
-        l = first
-        while l < last:
-            node = self.nodes[l]
-            yield from self._reshaped(shape, node)
-            if isinstance(node.layer, Skip):
-                end = self._end_of(l)
-                yield self._block(l, end)
-                l, node = end, self.nodes[end]
-            else:
-                yield from self._of_node(node, shape)
-            if node.layer.activation_name != "linear":
-                yield _TORCH_ACTIVATIONS[node.layer.activation_name](self.torch.nn, node.layer)
-            l, shape = l + 1, node.output_shape
-
-    def _end_of(self, skip: int) -> int:
-        """Where the block ends whose input goes around by a node."""
-        around = skip + 1 if skip + 1 < len(self.nodes) and self.nodes[skip + 1].below == skip else skip
-        return next(l for l, node in enumerate(self.nodes) if isinstance(node.layer, Add) and node.other == around)
-
-    def _block(self, skip: int, end: int) -> Any:
-        from .torch_modules import Residual as ResidualModule
-
-        shape, around = self.nodes[skip].input_shape, self.nodes[end].other
-        Sequential = self.torch.nn.Sequential
-        projection = Sequential(*self._between(skip + 1, around + 1, shape)) if around > skip else None
-        inner = list(self._between(around + 1, end, shape))
-        before = self.nodes[end - 1].output_shape if end > around + 1 else shape
-        return ResidualModule(Sequential(*inner, *self._reshaped(before, self.nodes[end])), projection)
-
-    def _reshaped(self, shape: Shape, node: Node) -> Iterator[Any]:
-        """What makes of samples of `shape` those that a node takes, where Flatten or Reshape stand between."""
-        from .torch_modules import Reshaped
-
-        if shape != node.input_shape and not node.is_dense:
-            yield Reshaped((*node.input_shape, 1) if self._is_grey(node.input_shape) else node.input_shape)
-
-    def _of_node(self, node: Node, shape: Shape) -> Iterator[Any]:
-        """The module of a node, with its parameters, and what stands right before it."""
-        layer, nn = node.layer, self.torch.nn
-        if self._is_grey(node.input_shape) and layer.is_normalisation:
-            raise ValueError(f"{layer!r} normalises columns of images (m, h, w): give images (m, h, w, 1)")
-        module = _LAYERS[type(layer)](nn, node)
-        names = [each.name for each in layer.parameters(node.input_shape)]
-        arrays = {name: self.parameters[f"{name}{node.number}"] for name in names}
-        if layer.is_dense and len(shape) > 1:
-            yield nn.Flatten()
-            arrays["W"] = arrays["W"] if self._is_grey(shape) else channels_first(arrays["W"], shape)
-        if isinstance(layer, Conv1D | Conv2D):
-            arrays["W"] = np.moveaxis(arrays["W"], -1, 1)
-            yield from zeros_modules(nn, node)
-        for name, array in arrays.items():
-            tensor = getattr(module, _TORCH_NAMES[name])
-            tensor.data = self.torch.from_numpy(np.ascontiguousarray(array))
-            if name not in ("mean", "variance"):
-                tensor.requires_grad_(layer.is_trainable)
-        yield module
-
-
 def to_torch(network: Network) -> Any:
     """The network as a `torch.nn.Sequential` on the CPU that predicts the same, in its dtype; `from_torch` reads it.
 
@@ -363,7 +220,8 @@ def to_torch(network: Network) -> Any:
     mode: call `train()` to go on training. It gives what `network.outputs` does, probabilities of softmax for one;
     PyTorch's CrossEntropyLoss wants logits, as of `module[:-1]`. Frozen layers need no gradients; penalties,
     initialisations, loss and labels stay behind. Where the network pools images (m, h, w, c) or signals (m, t, c), the
-    module takes (m, c, h, w) and (m, c, t), as is usual there; images (m, h, w) are the same in both.
+    module takes (m, c, h, w) and (m, c, t), as is usual there; images (m, h, w) are the same in both, and so are
+    sequences (m, t, n) of recurrent layers.
 
     Raises
     ------
@@ -398,6 +256,8 @@ def to_torch(network: Network) -> Any:
         parameters = {name: np.array(array) for name, array in network.parameters.items()}
         layers, shape = list(network.layers), network.input_shape
     assert shape is not None
+    if masking_of(layers) is not None:
+        raise ValueError("PyTorch has no module like Masking: the network cannot be taken there")
     rescale = rescale_of(layers)
     first = [RescaleModule(rescale.scale, rescale.shift)] if rescale in layers else []
-    return torch.nn.Sequential(*first, *_Writer(torch, nodes_of(layers, shape), parameters).modules(shape)).eval()
+    return torch.nn.Sequential(*first, *Writer(torch, nodes_of(layers, shape), parameters).modules(shape)).eval()

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..layers import Flatten, Shape
+from ..layers import Flatten, Shape, Steps
 from .assembly import Assembly
 
 
@@ -24,8 +24,9 @@ class Reader:
 
     @property
     def is_image(self) -> bool:
-        """Whether samples are images or signals there, and not their features."""
-        return self.shape is not None and len(self.shape) > 1 and not self.is_flat
+        """Whether samples are images or signals there, and not their features or sequences."""
+        is_sequence = isinstance(self.shape, Steps)
+        return self.shape is not None and len(self.shape) > 1 and not self.is_flat and not is_sequence
 
     def takes(self, n: int) -> None:
         """What comes next takes features (m, n)."""
@@ -44,6 +45,8 @@ class Reader:
 
     def for_features(self, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Parameters (n,) for features that may be an image's, which are made features here too."""
+        if isinstance(self.shape, Steps) and not self.is_flat:
+            return arrays
         arrays = {name: self.features(array) for name, array in arrays.items()}
         if self.shape is not None and len(self.shape) > 1:
             self.assembly.add(Flatten, {})

@@ -73,6 +73,7 @@ class ContextPool:
         """Forget all contexts; those that are in use do not come back."""
         self._idle: dict[tuple[int, bool], list[ExecutionContext]] = {}  # the same list for all of one strategy
         self._idle_by_strategy: dict[Hashable, list[ExecutionContext]] = {}
+        self.of_lengths: dict[int, Any] = {}  # what runs the network on sequences of other lengths
 
     def take(self, batch_size: int, repeats: bool) -> ExecutionContext:
         """One for mini-batches of this size that no other thread uses, until it is put back among its `idle` ones."""

@@ -99,6 +99,7 @@ class Device(Protocol):
         last_step: int,
         *,
         outputs: np.ndarray | None = None,
+        states: np.ndarray | None = None,
         updates: Updates | None = None,
         dropout_seed: int = 0,
         costs: np.ndarray | None = None,
@@ -106,5 +107,6 @@ class Device(Protocol):
     ) -> int:
         """Run steps `first_step:last_step` of `batches`; returns the step that comes next.
 
+        PREDICT goes on from the `states` of recurrent layers, (m, n), where they are given, and leaves new ones there.
         TRAIN ends at a step whose cost is NaN or infinite, and PREDICT at samples, or outputs, that are.
         """

@@ -13,7 +13,7 @@ from ..layers import Layer
 from .cpu.device import CPU
 from .device import Device
 
-_ONLY_ON_CPU = (codes.CONV, codes.AVERAGE_POOL, codes.SKIP, codes.ADD)
+_ONLY_ON_CPU = (codes.CONV, codes.AVERAGE_POOL, codes.SKIP, codes.ADD, codes.RECURRENT, codes.EMBEDDING)
 
 
 def device_for(name: str, dtype: np.dtype, layers: Sequence[Layer] = ()) -> Device:

@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 import numpy as np
 from fastnet_kernels import codes
 
-from ..checks import all_finite
+from ..checks import all_finite, positive_integer
 from ..data.samples import ROWS_AT_ONCE, as_rows, as_samples, is_converted_one_by_one
-from ..layers import Layer, Shape
+from ..layers import Layer, Masking, Shape
 from ..losses import Loss
 from . import components
 from .contexts import ContextPool
@@ -20,6 +20,7 @@ from .layout import ParameterSlot, aligned_zeros, slots_of
 
 Result = TypeVar("Result")
 
+_MOST_LENGTHS = 16  # of sequences, for which there is memory at a time
 _ROWS_CONVERTED = 1 << 16  # of a file in memory, at a time, where it has another dtype
 
 
@@ -146,8 +147,12 @@ class Executor:
     def as_batches(
         self, rows: np.ndarray, Y: np.ndarray, batch_size: int | None, weights: np.ndarray | None = None
     ) -> Batches:
-        """Rows of `samples`, Y of `targets` and weights (empty: all 1), for the program."""
+        """Rows of `samples`, Y of `targets` and weights (empty: all 1), for the program.
+
+        ValueError for samples that the first layer cannot take.
+        """
         m = len(rows)
+        self.layers[isinstance(self.layers[0], Masking)].check_samples(rows)
         size = m if batch_size is None else min(batch_size, m)
         if weights is None:
             weights = self.device.nothing
@@ -210,8 +215,22 @@ class Executor:
         """Copies of what `gradient_of` has left, of the parameters that are trained."""
         return {slot.name: slot.view(self.gradient_buffer).copy() for slot in self._slots if slot.is_trained}
 
-    def outputs(self, X: Any, *, of_classes: bool = False) -> np.ndarray:
-        """The last layer's activations (m, n_L); those `of_classes` may not be NaN, which is none: ValueError."""
+    def outputs(self, X: Any, *, of_classes: bool = False, state: np.ndarray | None = None) -> np.ndarray:
+        """The last layer's activations (m, n_L), or (m, t, n_L) at each step of sequences.
+
+        Those `of_classes` may not be NaN, which is none: ValueError. Recurrent layers go on from a `state` of
+        `first_state`, and leave there the one that they have come to. Sequences may have any number of steps, where
+        parameters do not depend on it.
+        """
+        if self.input_shape is not None and self._graph.state_size:
+            given = X.shape if type(X) is np.ndarray else np.shape(X)
+            if state is not None:
+                self._check_state(state, given[0] if given else 0)
+            if given[1:] != self.input_shape and given[2:] == self.input_shape[1:] and given[1:2] > (0,):
+                with self.reading():
+                    return self._of_length(given[1]).outputs(X, of_classes=of_classes, state=state)
+        elif state is not None:
+            raise ValueError("state=... is for networks with recurrent layers that are built: leave it out")
         if type(X) is not np.ndarray and is_converted_one_by_one(X, self.dtype) and len(X) > _ROWS_CONVERTED:
             pieces = range(0, len(X), _ROWS_CONVERTED)
             with self.reading():  # all of the same parameters
@@ -226,15 +245,75 @@ class Executor:
                 raise ValueError(f"X has samples of shape {shape}: the network has just been built for others")
             outputs = np.empty((len(rows), self._graph.n_outputs), self.dtype)
             batches = self.as_batches(rows, outputs, ROWS_AT_ONCE)
-            step = self._run(codes.PREDICT, batches, 0, batches.steps, outputs=outputs)
+            step = self._run(codes.PREDICT, batches, 0, batches.steps, outputs=outputs, states=state)
             if step < batches.steps:
                 as_rows(X, self.dtype, shape)
                 if of_classes:
                     self._refuse_nan(outputs[: (step + 1) * batches.batch_size])
-                self._predict_rest(batches, step + 1, outputs)
+                self._predict_rest(batches, step + 1, outputs, state)
                 if of_classes:
                     self._refuse_nan(outputs)
-        return outputs
+            shape_of_output = self._graph.nodes[-1].output_shape
+        return outputs if len(shape_of_output) == 1 else outputs.reshape(len(rows), *shape_of_output)
+
+    def first_state(self, m: int = 1) -> np.ndarray:
+        """What recurrent layers begin with, (m, n) zeros for m sequences: for predictions that go on piece by piece.
+
+        Raises ValueError before the network is built, and for one without recurrent layers, or with a layer that sees
+        more than the past: one that is bidirectional, or has windows.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import fastnet as fn
+        >>> net = fn.Network([fn.GRU(8), fn.Dense(1)]).build((20, 3))
+        >>> X, state = np.ones((1, 20, 3)), net.first_state()
+        >>> before = net.predict(X[:, :15], state=state)
+        >>> bool(net.predict(X[:, 15:], state=state) == net.predict(X))
+        True
+        """
+        self.require_parameters()
+        if not self._graph.goes_on_from_states:
+            raise ValueError(
+                "this network has no recurrent layers, or one that is bidirectional, or convolutions or pooling: it "
+                "cannot go on from a state"
+            )
+        return np.zeros((positive_integer("m", m), self._graph.state_size), self.dtype)
+
+    def _check_state(self, state: np.ndarray, m: int) -> None:
+        """ValueError for what is no state of m sequences, as `first_state` makes it."""
+        graph = self._graph
+        is_one = type(state) is np.ndarray and state.shape == (m, graph.state_size) and state.dtype == self.dtype
+        if is_one and state.flags.carray and graph.goes_on_from_states:
+            return
+        expected = self.first_state(max(m, 1)).shape
+        given = f"{state.shape} of {state.dtype}" if isinstance(state, np.ndarray) else type(state).__name__
+        raise ValueError(f"state is {given}: for {m} sequences give what first_state({m}) makes, {expected}")
+
+    def _of_length(self, steps: int) -> "Executor":
+        """What runs this network on sequences of as many steps, by the same parameters; to be used while `reading`.
+
+        ValueError where parameters depend on the number of steps.
+        """
+        found: dict[int, Executor] = self._contexts.of_lengths
+        if steps in found:
+            return found[steps]
+        assert self.input_shape is not None
+        shape = (steps, *self.input_shape[1:])
+        graph = Graph.of(self.layers, shape, self.loss_and_setting)
+        slots = slots_of(graph.nodes, self.dtype)
+        if [(slot.shape, slot.offset) for slot in slots] != [(slot.shape, slot.offset) for slot in self._slots]:
+            raise ValueError(
+                f"X has sequences of {steps} steps, and this network was built for {self.input_shape[0]}, on which its "
+                "parameters depend: give such"
+            )
+        twin = Executor(self.layers, self.loss_and_setting, self.dtype, self.device)
+        shared = {name: getattr(self, name) for name in ("buffer", "gradient_buffer", "_parameters")}
+        twin.__dict__.update(input_shape=shape, _graph=graph, _slots=slots, **shared)
+        if len(found) >= _MOST_LENGTHS:
+            found.clear()
+        found[steps] = twin
+        return twin
 
     def outputs_of(self, batches: Batches) -> np.ndarray:
         """The last layer's activations (m, n_L) of samples that have been checked and encoded."""
@@ -243,10 +322,10 @@ class Executor:
             self._predict_rest(batches, 0, outputs)
         return outputs
 
-    def _predict_rest(self, batches: Batches, step: int, outputs: np.ndarray) -> None:
+    def _predict_rest(self, batches: Batches, step: int, outputs: np.ndarray, state: np.ndarray | None = None) -> None:
         """Outputs from a step on. A run ends at one that has other than finite ones, although its inputs are finite."""
         while step < batches.steps:
-            step = self._run(codes.PREDICT, batches, step, batches.steps, outputs=outputs) + 1
+            step = self._run(codes.PREDICT, batches, step, batches.steps, outputs=outputs, states=state) + 1
 
     def _refuse_nan(self, outputs: np.ndarray) -> None:
         """Raise ValueError if an output is NaN, which is no class."""

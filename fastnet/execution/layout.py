@@ -101,9 +101,9 @@ class Allocator:
         return offset
 
 
-def n_targets(loss: Loss, n_last: int) -> int:
-    """Numbers of Y a sample."""
-    return 1 if loss.name == "cross_entropy" else n_last
+def n_targets(loss: Loss, n_last: int, steps: int = 1) -> int:
+    """Numbers of Y a sample, which has an answer at each of some steps."""
+    return steps if loss.name == "cross_entropy" else n_last
 
 
 def aligned_zeros(size: int, dtype: np.dtype) -> np.ndarray:

@@ -15,6 +15,12 @@ from ..shown import as_call
 Shape = tuple[int, ...]
 
 
+class Steps(tuple[int, ...]):
+    """The shape (t, n) of a sequence, which tells it from a signal: `Dense` works at each of its steps."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True)
 class Parameter:
     """One array of a layer's parameters, as it starts: all `value`, or what `draw` makes of a random generator."""
@@ -63,6 +69,27 @@ class Layer:
     def statistics_size(self, shape: Shape, samples: int, blocks: int) -> int:
         """Numbers of the workspace for what it measures of a mini-batch of so many samples, in so many blocks."""
         return 0
+
+    def check_samples(self, rows: np.ndarray) -> None:
+        """ValueError for samples (m, n), of which it is the first layer, that it cannot take."""
+
+    def states_size(self, shape: Shape) -> int:
+        """Numbers of the workspace for what it keeps of each step of a sample of `shape`."""
+        return 0
+
+    @property
+    def state_size(self) -> int:
+        """Numbers of a sample that it takes from one prediction to the next."""
+        return 0
+
+    @property
+    def sees_other_steps(self) -> bool:
+        """Whether a step of its output depends on others of a sequence than those that a state tells of."""
+        return False
+
+    def planned(self, shape: Shape) -> "Layer":
+        """The layer that plans have for it, for samples of `shape`: of the same parameters and outputs."""
+        return self
 
     def uses_of_weights(self, shape: Shape) -> int:
         """How often each number of its matrices is multiplied for a sample of `shape`."""

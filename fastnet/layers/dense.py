@@ -8,13 +8,17 @@ from typing import ClassVar
 from fastnet_kernels import codes
 
 from ..checks import positive_integer
-from .base import Parameter, Shape
+from .base import Layer, Parameter, Shape, Steps
+from .conv import Conv1D
 from .weighted import WeightedLayer
 
 
 @dataclass(frozen=True, repr=False)
 class Dense(WeightedLayer):
     """A fully connected layer: Z = A_prev W^T + b, A = g(Z).
+
+    It takes samples of any shape for as many features, but for sequences (m, t, n_prev), which come from recurrent
+    layers: of these it works at each step, (m, t, n), with the same W and b. `Flatten` before it makes features.
 
     Parameters
     ----------
@@ -74,10 +78,20 @@ class Dense(WeightedLayer):
         return self.units
 
     def output_shape(self, shape: Shape) -> Shape:
-        return (self.units,)
+        return Steps((shape[0], self.units)) if isinstance(shape, Steps) else (self.units,)
 
     def parameters(self, shape: Shape) -> list[Parameter]:
-        return self.weights_and_biases((self.units, math.prod(shape)))
+        n_prev = shape[1] if isinstance(shape, Steps) else math.prod(shape)
+        return self.weights_and_biases((self.units, n_prev))
+
+    def uses_of_weights(self, shape: Shape) -> int:
+        return shape[0] if isinstance(shape, Steps) else 1
+
+    def planned(self, shape: Shape) -> Layer:
+        if not isinstance(shape, Steps):
+            return self
+        settings = {name: getattr(self, name) for name in ("activation", "init", "slope", "alpha", "l1", "l2")}
+        return StepwiseDense(self.units, 1, trainable=self.trainable, **settings)
 
     def check_place(self, place: str, *, is_last: bool) -> None:
         if self.activation == "softmax" and not is_last:
@@ -93,3 +107,15 @@ class Dense(WeightedLayer):
                 "there were one; use init='he' or 'xavier'",
                 stacklevel=4,  # the line that makes the network
             )
+
+
+@dataclass(frozen=True, repr=False)
+class StepwiseDense(Conv1D):
+    """`Dense` at each step of a sequence, as plans have it: a convolution whose windows are one step long."""
+
+    def parameters(self, shape: Shape) -> list[Parameter]:
+        return self.weights_and_biases((self.filters, shape[1]))
+
+    @property
+    def sees_other_steps(self) -> bool:
+        return False

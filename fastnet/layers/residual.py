@@ -8,7 +8,7 @@ from fastnet_kernels import codes
 
 from ..checks import flag
 from .activations import ActivatedLayer, check_hidden
-from .base import Layer, Shape, shown_shape
+from .base import Layer, Shape, Steps, shown_shape
 from .conv import Conv1D, Conv2D
 from .dense import Dense
 
@@ -102,6 +102,8 @@ class Residual(Layer):
             return None
         if len(output) == 1:
             return Dense(output[0], trainable=self.trainable)
+        if isinstance(shape, Steps):
+            return Dense(output[-1], trainable=self.trainable)
         if len(output) == len(shape):
             # The output has ceil(extent / stride) places along an axis.
             strides = tuple(-(-extent // places) for extent, places in zip(shape[:-1], output[:-1], strict=True))

@@ -7,9 +7,12 @@ import numpy as np
 
 from ..checks import positive_integer
 from . import KINDS
-from .base import Layer, Node, Shape, shown_shape
+from .base import Layer, Node, Shape, Steps, shown_shape
+from .embedding import Embedding
+from .masking import Masking
 from .rescale import Rescale
 from .residual import Add, Residual, Skip
+from .windows import WindowedLayer
 
 _MOST_EXTENTS, _MOST_FEATURES = 8, 1 << 48  # of a sample
 
@@ -20,6 +23,7 @@ def checked_layers(layers: Sequence[Layer]) -> list[Layer]:
         raise TypeError(f"layers={layers!r} is no list: give the layers in order, as in [Dense(64, 'relu'), Dense(1)]")
     layers = list(layers)
     for place, layer in enumerate(layers, start=1):
+        _check_first(place, layer, layers[: place - 1])
         _check_place(layer, str(place), is_last=place == len(layers))
     if not layers or not layers[-1].can_be_last:
         raise ValueError("the network has no output layer: end the layers with fastnet.Dense(...)")
@@ -39,12 +43,42 @@ def _check_place(layer: Layer, place: str, *, is_last: bool) -> None:
     layer.check_place(place, is_last=is_last)
     if isinstance(layer, Residual):
         for inner, each in enumerate(layer.layers, start=1):
+            _check_first(f"{place}.{inner}", each, [layer])
             _check_place(each, f"{place}.{inner}", is_last=False)
 
 
 def _with_those_of_blocks(layers: Sequence[Layer]) -> Iterator[Layer]:
     for layer in layers:
         yield from _with_those_of_blocks(layer.layers) if isinstance(layer, Residual) else [layer]
+
+
+def _check_first(place: object, layer: Layer, before: Sequence[Layer]) -> None:
+    """ValueError for a layer that sees samples themselves, and has others before it."""
+    if isinstance(layer, Embedding) and not all(isinstance(each, Masking) for each in before):
+        raise ValueError(f"layer {place} is Embedding: it can only be the first layer, or behind Masking")
+    if isinstance(layer, Masking) and not all(isinstance(each, Rescale) for each in before):
+        raise ValueError(f"layer {place} is Masking: it can only be the first layer, or behind Rescale")
+
+
+def _check_masking(layers: Sequence[Layer], nodes: Sequence[Node]) -> None:
+    """ValueError where steps are left out, and others than recurrent layers would see them."""
+    if not any(isinstance(layer, Masking) for layer in layers):
+        return
+    reading = [node.layer for node in nodes if node.layer.state_size]
+    if (
+        not reading
+        or isinstance(nodes[-1].output_shape, Steps)
+        or any(isinstance(each, WindowedLayer) for each in layers)
+    ):
+        raise ValueError(
+            "Masking leaves out steps of sequences, which recurrent layers understand: let the last of them return its "
+            "last state, and leave out convolutions and pooling"
+        )
+
+
+def masking_of(layers: Sequence[Layer]) -> Masking | None:
+    """Which steps of sequences are left out, if some are."""
+    return next((layer for layer in layers if isinstance(layer, Masking)), None)
 
 
 def output_units(layers: Sequence[Layer]) -> int:
@@ -98,6 +132,7 @@ def nodes_of(layers: Sequence[Layer], shape: Shape) -> list[Node]:
     """
     row = _Row()
     row.add_all(layers, shape)
+    _check_masking(layers, row.nodes)
     return row.nodes
 
 
@@ -141,6 +176,15 @@ class _Row:
         self._add(Add(block.activation), output, around)
 
 
+def output_steps(layers: Sequence[Layer], shape: Shape) -> int | None:
+    """At how many steps of a sequence the network answers; None where a sample has one answer.
+
+    Raises ValueError as `nodes_of`.
+    """
+    output = nodes_of(layers, shape)[-1].output_shape
+    return output[0] if isinstance(output, Steps) else None
+
+
 def rescale_of(layers: Sequence[Layer]) -> Rescale:
     """How the inputs are read."""
     return next((layer for layer in layers if isinstance(layer, Rescale)), Rescale(1.0))
@@ -150,7 +194,9 @@ __all__ = [
     "checked_layers",
     "checked_shape",
     "flat_unless_used",
+    "masking_of",
     "nodes_of",
+    "output_steps",
     "output_units",
     "rescale_of",
     "shown_shape",

@@ -26,6 +26,10 @@ class WindowedLayer(Layer):
         """How far the next window is along each axis."""
         raise NotImplementedError
 
+    @property
+    def sees_other_steps(self) -> bool:
+        return True
+
     def checked_extents(self, name: str, value: object, at_least: int = 1) -> int | Shape:
         """A setting that is one whole number, or one for each axis."""
         if self.axes == 1 or not isinstance(value, tuple | list):

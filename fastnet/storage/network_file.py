@@ -19,7 +19,7 @@ from ..data.targets import Classification
 from ..execution.devices import device_for
 from ..execution.layout import slots_of
 from ..layers import KINDS, Layer, Residual, Shape
-from ..layers.stack import checked_shape, nodes_of
+from ..layers.stack import checked_shape, nodes_of, output_steps
 from ..losses import with_setting
 from ..training.trainable import Trainable
 from .json_checks import fields, mapping, parsed, sequence
@@ -151,8 +151,9 @@ def _network(description: Any, version: int, make: Make) -> tuple[Trainable, Sha
             raise ValueError("labels are given, and this network does not choose one of several classes")
         labels = labels_from_json("labels", given["labels"], network.task.n_classes)
         network.task = dataclasses.replace(network.task, classes=labels)
-    shape = given[inputs] if version < 4 else sequence(inputs, given[inputs])
-    return network, checked_shape(network.layers, shape, inputs)
+    shape = checked_shape(network.layers, given[inputs] if version < 4 else sequence(inputs, given[inputs]), inputs)
+    network.task = network.task.at_steps(output_steps(network.layers, shape))
+    return network, shape
 
 
 def _feature_names(description: dict[str, Any], shape: Shape) -> tuple[str, ...] | None:

@@ -188,8 +188,9 @@ def _seen(where: str, step: int, tensors: Tensors, network: Trainable) -> dict[s
     sizes = found["sizes"].tolist()
     if min(sizes, default=1) < 1:
         raise ValueError(f"{where}.sizes holds {min(sizes)}: a mini-batch has at least one sample")
-    m, n_units = sum(sizes), network.task.n_units
-    shape = (m, n_targets(network.loss_and_setting, n_units))
+    m, steps = sum(sizes), network.task.steps or 1
+    n_units = steps * network.task.n_units
+    shape = (m, n_targets(network.loss_and_setting, n_units, steps))
     found["targets"] = take(tensors, f"{where}.targets", network.dtype, shape).read()
     if not _are_targets(found["targets"], network):
         raise ValueError(f"{where}.targets holds what is no target of this network")

@@ -54,7 +54,7 @@ def model_of_table(network: Trainable, preprocessing: Preprocessing, target: Tar
             made += _add_category(graph, each, each.name)
     graph.add("Concat", of=made, axis=1)
     metadata = metadata_of(network) | {"target": json.dumps(target.name)}
-    n_outputs = add_network(graph, network)
+    output_shape = add_network(graph, network)
     if target.task == REGRESSION:
         graph.add("Cast", to=onnx.TensorProto.DOUBLE)
         graph.add("Mul", graph.constant("target_scale", target.scale, np.float64))
@@ -63,7 +63,7 @@ def model_of_table(network: Trainable, preprocessing: Preprocessing, target: Tar
     for each in preprocessing.inputs:
         if each.name in taken:
             raise ValueError(f"column {each.name!r} has a name that an ONNX file needs for itself: rename the column")
-    return finished(graph, inputs, n_outputs, metadata, is_double=target.task == REGRESSION)
+    return finished(graph, inputs, output_shape, metadata, is_double=target.task == REGRESSION)
 
 
 def save_table_onnx(path: AnyPath, network: Trainable, preprocessing: Preprocessing, target: Target) -> None:

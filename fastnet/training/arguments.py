@@ -50,7 +50,7 @@ def checked_arrays(
     known = network.feature_names
     rows, shape = as_samples(given[:1] if one_by_one else X, network.dtype, network.input_shape, names=known)
     y = as_targets(y, len(given))
-    task = task.learn(y)
+    task = task.at_steps(network.steps_to_be(shape)).learn(y)
     Y = task.encode(y, network.dtype)
     weights = sample_weights(task, Y, sample_weight, class_weight, network.dtype)
     return Arrays(given, rows, Y, weights, task, one_by_one, network.shape_to_be(shape), names_of(X) or known)

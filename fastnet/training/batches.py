@@ -160,7 +160,7 @@ def encoded(network: Trainable, batch: Any, class_weight: Any) -> Encoded:
     X, y, *rest = batch
     rows, shape = as_samples(X, network.dtype, network.input_shape, names=network.feature_names)
     targets = as_targets(y, len(rows))
-    task = network.task.learn(targets)
+    task = network.task.at_steps(network.steps_to_be(shape)).learn(targets)
     Y = task.encode(targets, network.dtype)
     weights = sample_weights(task, Y, rest[0] if rest else None, class_weight, network.dtype, may_be_idle=True)
     return Encoded(rows, Y, weights, task, network.shape_to_be(shape), names_of(X) or network.feature_names)

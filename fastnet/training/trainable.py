@@ -10,7 +10,7 @@ from ..data.targets import Task, as_targets
 from ..execution.device import Batches, Device
 from ..execution.executor import Executor
 from ..layers import Layer, Shape
-from ..layers.stack import checked_shape, flat_unless_used
+from ..layers.stack import checked_shape, flat_unless_used, output_steps
 from ..losses import Loss
 from ..metrics import Metric, measured
 from .claims import TrainingClaim
@@ -58,11 +58,16 @@ class Trainable(Executor):
 
     def allocate_untrained(self, shape: Shape, rng: np.random.Generator | None = None) -> None:
         """Make the parameters as `Executor.allocate` does; nothing is left of a training."""
-        self.allocate(shape, rng, training=None, put_back_parameters=None)
+        task = self.task.at_steps(output_steps(self.layers, shape))
+        self.allocate(shape, rng, training=None, put_back_parameters=None, task=task)
 
     def shape_to_be(self, shape: Shape) -> Shape:
         """The shape of samples that the network is built for, or would be, for samples of `shape`."""
         return self.input_shape or flat_unless_used(self.layers, shape)
+
+    def steps_to_be(self, shape: Shape) -> int | None:
+        """At how many steps it answers, or would, for samples of `shape`; None for one answer a sample."""
+        return output_steps(self.layers, self.shape_to_be(shape))
 
     def put_back(self, parameters: np.ndarray) -> None:
         """Replace the parameters by those of an earlier epoch, as `buffer` was then.

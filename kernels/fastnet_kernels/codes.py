@@ -5,7 +5,12 @@ from typing import Annotated, NamedTuple
 import numpy as np
 
 # Kinds of layer.
-KINDS = DENSE, BATCH_NORM, LAYER_NORM, DROPOUT, INPUT, MAX_POOL, CONV, AVERAGE_POOL, SKIP, ADD = range(10)
+KINDS = (
+    DENSE, BATCH_NORM, LAYER_NORM, DROPOUT, INPUT, MAX_POOL, CONV, AVERAGE_POOL, SKIP, ADD, RECURRENT, EMBEDDING
+) = range(12)  # fmt: skip
+
+# What a recurrent layer computes at each step: a unit with tanh or ReLU, an LSTM or a GRU.
+TANH_CELL, RELU_CELL, LSTM_CELL, GRU_CELL = range(4)
 
 # Activations. Softmax is for the output layer only; the derivatives of ELU, SOFTPLUS, SILU, GELU and HARD_SILU need Z.
 LINEAR, SIGMOID, TANH, RELU, LEAKY_RELU, SOFTMAX, ELU, HARD_SIGMOID, SOFTPLUS, SILU, GELU, HARD_SILU = range(12)
@@ -36,6 +41,8 @@ COMPONENT_NAMES = {
     AVERAGE_POOL: "average pooling",
     SKIP: "what goes around residual blocks",
     ADD: "residual blocks",
+    RECURRENT: "recurrent layers",
+    EMBEDDING: "embeddings",
     RARE_ACTIVATIONS: "rarer activations",
     RARE_LOSSES: "rarer losses, sample weights and label smoothing",
     OPTIMIZERS: "optimizers, clipping and penalties",
@@ -70,7 +77,9 @@ WGRAD_DOT = 1  # in dot products of two units' numbers: small layers
 WGRAD_ROWS = 2  # from the samples' own rows: few samples, or few units of the first layer
 WGRAD_FUSED = 3  # in the data phase, while a block of samples is in cache: a single layer of few units
 WGRAD_TAPS = 4  # of a convolution: in dot products over all pixels that a number of W is multiplied with
-WGRAD_NONE = 5  # there is no dW: of a normalisation gamma and beta have gradients, which are sums of its own
+WGRAD_STEPS = 5  # of a recurrent layer: over all steps as well as samples
+WGRAD_LOOKUP = 6  # of an embedding: of the rows of W that occur
+WGRAD_NONE = 7  # there is no dW: of a normalisation gamma and beta have gradients, which are sums of its own
 
 # Columns of Plan.layers. Offsets count elements from the start of their buffer: W, b and the running statistics are in
 # the parameters, all else is in the workspace. Of a normalisation W is gamma, and b beta.
@@ -114,7 +123,16 @@ _OF_LAYER = (
     WINOGRAD_OFFSET,  # of the filters' terms
     CHANNELS,  # of normalisations: units that have a gamma, of each of the places of a sample
     PRODUCTS,  # multiply-adds of a sample
-) = range(39)
+    CELL,  # of a recurrent layer: TANH_CELL and so on
+    STEPS,  # of a sequence
+    DIRECTIONS,  # two where sequences are read from their ends, too
+    RETURNS_SEQUENCES,  # whether A has the states of all steps, or the last one alone
+    STATES_OFFSET,  # gates and states of all steps, of each block STATES_SIZE numbers a sample
+    STATES_SIZE,
+    TRUNCATE,  # of how many steps the derivatives of a state go back, at the most; 0: of all
+    STATES_COLUMN,  # where its state begins in those that samples are given for a prediction, and take along
+    VOCABULARY,  # of an embedding, rows of W
+) = range(48)
 LAYER_COLUMNS = len(_OF_LAYER)
 
 # Columns of Plan.settings, real numbers of a layer.
@@ -228,6 +246,7 @@ class Plan(NamedTuple):
     is_dense: int  # whether all layers are
     splits_tail: int  # whether the tail of the batch may go by itself
     n_targets: int
+    steps: int  # of a sequence, at each of which there is an output and a target; 1 where a sample has one
     batch_size: int  # rows that fit the workspace
     block_rows: int  # samples of a block
     samples_stride: int  # of a row that has a number for each sample
@@ -243,11 +262,16 @@ class Plan(NamedTuple):
     Y: int
     L: int
     scores: int
+    L_step: int  # and of one step
+    scores_step: int
     partials: int
     of_tasks: int
+    mask: int  # of each block a number for each step and sample: whether it is left out
+    masked_steps: int  # of a sequence; 0: none is left out
     zeros: int  # as many as a block has rows, which nothing writes to
     scratch: int
     scratch_size: int
     amx_scratch: int
     scale: float
     shift: float
+    masked: float  # what all numbers of a step are that is left out

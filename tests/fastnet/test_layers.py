@@ -61,6 +61,9 @@ FIRST = {
         fn.Conv1D(4, 3, stride=2),
     ],
     "frozen convolution": [fn.Conv2D(5, 2, trainable=False), fn.Conv2D(3, 2, padding="same", activation="tanh")],
+    "recurrent": [fn.Recurrent(5, return_sequences=True), fn.Dropout(0.1), fn.Recurrent(17, "relu", l2=0.1)],
+    "LSTM": [fn.LSTM(5, return_sequences=True), fn.Dense(4, "tanh"), fn.LSTM(3)],
+    "GRU": [fn.GRU(5, return_sequences=True, trainable=False), fn.GRU(4, return_sequences=True), fn.Flatten()],
     "frozen batch norm": [fn.BatchNorm(trainable=False), fn.Dropout(0.2), fn.Dense(5, "tanh"), fn.BatchNorm()],
 }
 

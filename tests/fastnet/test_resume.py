@@ -82,6 +82,7 @@ LAYERS = [
         fn.Flatten(),
         fn.Dense(3, "softmax"),
     ],
+    [fn.LSTM(5, return_sequences=True), fn.Dropout(0.2), fn.GRU(6, l2=1e-3), fn.Dense(3, "softmax")],
     [fn.Dropout(0.1), fn.MaxPool2D(2, 1), fn.MaxPool1D(2), fn.Dense(15, "tanh"), fn.Dense(3, "softmax")],
 ]
 

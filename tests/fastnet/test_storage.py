@@ -186,7 +186,7 @@ def test_damaged_networks_are_refused(tmp_path):
         (lambda metadata, tensors: metadata.update(version="one"), "version='one'"),
         (lambda metadata, tensors: metadata.update(version="0"), "version='0'"),
         (net(layers={}), "layers is {} and no list"),
-        (net(layers=[{"layer": "Recurrent"}]), r"layers\[0\].layer='Recurrent' is not known"),
+        (net(layers=[{"layer": "Attention"}]), r"layers\[0\].layer='Attention' is not known"),
         (net(layers__0=lambda was: {**was, "x": 1}), r"layers\[0\].x is not known"),
         (net(layers__0=lambda was: {"layer": "Dense", "units": 6}), r"layers\[0\].activation is missing"),
         (net(layers__0__units=-3), r"layers\[0\].units=-3 is below 1"),

@@ -9,6 +9,7 @@ import fastnet as fn
 from fastnet.layers import ACTIVATIONS
 
 RNG = np.random.default_rng(0)
+TOKENS = RNG.integers(0, 5, (37, 3))
 X, CLASSES, NUMBERS = RNG.standard_normal((37, 3, 3)), RNG.integers(0, 4, 37), RNG.standard_normal((37, 2))
 SOFTMAX = fn.Dense(4, "softmax", l2=0.01)
 
@@ -30,6 +31,17 @@ NETWORKS = {
                      None, CLASSES),
     "convolutions of a signal": ([fn.Conv1D(4, 2, padding=1, activation="gelu"), fn.Conv1D(3, 3, stride=2), SOFTMAX],
                                  None, CLASSES),
+    "recurrent": ([fn.Recurrent(4, "relu", return_sequences=True, l1=0.1), fn.Recurrent(3), SOFTMAX], None, CLASSES),
+    "LSTM": ([fn.LSTM(4, return_sequences=True), fn.Dropout(0.0), fn.LSTM(3), SOFTMAX], None, CLASSES),
+    "GRU": ([fn.GRU(4, l2=0.1), SOFTMAX], None, CLASSES),
+    "both directions": ([fn.GRU(3, return_sequences=True, bidirectional=True),
+                         fn.LSTM(4, return_sequences=True, bidirectional=True),
+                         fn.Recurrent(3, bidirectional=True), SOFTMAX], None, CLASSES),
+    "embedding": ([fn.Embedding(5, 4, l2=0.1), fn.Recurrent(3), SOFTMAX], None, CLASSES),
+    "answers at each step": ([fn.GRU(4, return_sequences=True), fn.Dense(5, "tanh"), fn.LSTM(3, return_sequences=True),
+                              SOFTMAX], None, RNG.integers(0, 4, (37, 3))),
+    "numbers at each step": ([fn.LSTM(4, return_sequences=True), fn.Dense(2)], fn.losses.huber(0.3),
+                             RNG.standard_normal((37, 3, 2))),
     "smoothed labels": ([fn.Dense(3, "tanh"), SOFTMAX], fn.losses.cross_entropy(0.2), CLASSES),
     "smoothed answers": ([fn.Dense(1, "sigmoid")], fn.losses.log_loss(0.2), CLASSES > 1),
     "hinge": ([fn.Dense(1)], "hinge", CLASSES > 1),
@@ -44,19 +56,20 @@ NETWORKS = {
 
 
 def make(name):
-    """The network, with parameters that are not those it starts with, and its samples."""
+    """The network, with parameters that are not those it starts with, its samples and their targets."""
     layers, loss, y = NETWORKS[name]
-    net, rng = fn.Network(layers, loss=loss, dtype="float64", seed=3).build((3, 3)), np.random.default_rng(5)
+    samples = TOKENS if name == "embedding" else X
+    net, rng = fn.Network(layers, loss=loss, dtype="float64", seed=3).build(samples.shape[1:]), np.random.default_rng(5)
     for parameter, array in net.parameters.items():
         if not parameter.startswith("W"):
             array[:] = rng.random(array.shape) + 0.5
     net.task = net.task.learn(y)
-    return net, y
+    return net, samples, y
 
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_gradients_are_those_of_differences(name):
-    net, y = make(name)
+    net, X, y = make(name)
     truth, step = Truth(net), 1e-6
     _, gradients = truth.gradients(X, y)
     assert gradients.keys() == {full for full in truth.parameters if not full.startswith(("mean", "variance"))}
@@ -74,7 +87,7 @@ def test_gradients_are_those_of_differences(name):
 @pytest.mark.parametrize("m", [1, 2, 37])
 @pytest.mark.parametrize("name", NETWORKS)
 def test_the_program_is_like_it(name, m):
-    net, y = make(name)
+    net, X, y = make(name)
     truth = Truth(net)
     np.testing.assert_allclose(net.outputs(X[:m]), truth.outputs(X[:m]), rtol=1e-11, atol=1e-13)
     assert net.evaluate(X[:m], y[:m])["cost"] == pytest.approx(truth.cost(X[:m], y[:m]), rel=1e-11)
@@ -88,7 +101,7 @@ def test_the_program_is_like_it(name, m):
 @pytest.mark.parametrize("name", [name for name in NETWORKS if name != "dropout"])  # each step leaves out others
 def test_three_steps_are_like_its(name):
     """What normalisations remember, too."""
-    net, y = make(name)
+    net, X, y = make(name)
     truth = Truth(net)
     net.fit(X, y, epochs=3, batch_size=None, optimizer=fn.SGD(0.1), verbose=False)
     for _ in range(3):

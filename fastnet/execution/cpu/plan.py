@@ -3,7 +3,7 @@
 import itertools
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from fastnet_kernels import codes
@@ -42,6 +42,11 @@ def _tasks_of(
         return [(l, 0, n_out, 0, 1)]
     if wgrad == codes.WGRAD_TAPS:
         return _tasks_of_window(l, node, target, panel)
+    if wgrad == codes.WGRAD_STEPS:
+        return _tasks_of_steps(l, node, target, panel)
+    if wgrad == codes.WGRAD_LOOKUP:
+        rows, columns = node.layer.parameters(node.input_shape)[0].shape
+        return [(l, *piece, 0, rows) for piece in _even_pieces(columns, target.balanced_threads, panel // 2)]
     if wgrad == codes.WGRAD_DOT:
         return [(l, 0, n_in, 0, n_out)]
     if strategy.layout == codes.SAMPLE_MAJOR:
@@ -101,6 +106,27 @@ def _tasks_of_window(l: int, node: Node, target: Target, panel: int) -> list[tup
     return [(l, *piece, 0, filters) for piece in columns]
 
 
+def _scratch_of_steps(node: Node, block_rows: int, target: Target, panel: int, dtype: np.dtype) -> int:
+    """Of a recurrent layer's weight gradient: states or inputs of some steps, transposed, and the sums of a task."""
+    layer: Any = node.layer
+    gates = layer.gates * layer.units  # of one direction after the other
+    steps = min(node.input_shape[0], max(1, target.conv_chunk_bytes // (gates * block_rows * dtype.itemsize)))
+    columns = max(last - first for _, first, last, *_ in _tasks_of_steps(0, node, target, panel))
+    return int(-(-columns // panel) * panel * (steps * block_rows + gates))
+
+
+def _tasks_of_steps(l: int, node: Node, target: Target, panel: int) -> list[tuple[int, int, int, int, int]]:
+    """A recurrent layer's W in pieces of columns, either of the state or of the inputs, which threads share."""
+    layer: Any = node.layer
+    n, (rows, columns) = layer.units, layer.parameters(node.input_shape)[0].shape
+    pieces = [
+        (begin + first, begin + last)
+        for begin, extent in ((0, n), (n, columns - n))
+        for first, last in _shared_pieces(extent, target.panels_at_once * panel, panel, target)
+    ]
+    return [(l, *piece, 0, rows) for piece in pieces]
+
+
 def _is_online(graph: Graph, batch_size: int, strategy: Strategy, target: Target) -> bool:
     """Whether a step is of one sample, of few weights, and of nothing but what is most common."""
     loss, nodes = graph.loss, graph.nodes
@@ -118,7 +144,7 @@ def _is_online(graph: Graph, batch_size: int, strategy: Strategy, target: Target
 def _most_units(nodes: Sequence[Node]) -> int:
     """Units of the widest dense layer, or of the widest that one reads from."""
     dense = [(l, node) for l, node in enumerate(nodes) if node.is_dense]
-    return max(max(node.n_out, node.n_in if l > 0 else 0) for l, node in dense)
+    return max((max(node.n_out, node.n_in if l > 0 else 0) for l, node in dense), default=0)
 
 
 class _Blocks(NamedTuple):
@@ -136,6 +162,7 @@ def _layer_table(
     """The plan's tables `layers` and `settings`, with memory for what each layer makes and measures."""
     table = np.zeros((len(nodes), codes.LAYER_COLUMNS), np.int64)
     settings = np.zeros((len(nodes), codes.SETTINGS_COLUMNS))
+    table[:, codes.STATES_COLUMN] = np.cumsum([0, *(node.layer.state_size for node in nodes[:-1])])
     for l, (node, slots) in enumerate(zip(nodes, slots_by_node(nodes, dtype), strict=True)):
         row, layer, n = table[l], node.layer, node.n_out
         row[codes.WGRAD], row[codes.PACKS_W] = strategy.wgrad[l], strategy.packs_w[l]
@@ -150,6 +177,8 @@ def _layer_table(
         row[codes.WINOGRAD_OFFSET] = workspace.take(16 * node.n_weights // 9 if strategy.winograd_tiles[l] else 0)
         measured = layer.statistics_size(node.input_shape, blocks.samples, blocks.number)
         row[codes.STATISTICS_OFFSET] = workspace.take(measured)
+        row[codes.STATES_SIZE] = layer.states_size(node.input_shape)
+        row[codes.STATES_OFFSET] = workspace.take(blocks.samples * int(row[codes.STATES_SIZE]))
         if strategy.layout == codes.FEATURE_MAJOR and strategy.wgrad[l] in (codes.WGRAD_GEMM, codes.WGRAD_ROWS):
             row[codes.DZ_ROWS_OFFSET] = workspace.take(blocks.stride * n)
         if layer.is_trainable:
@@ -191,6 +220,7 @@ def _chunks(
         features * blocks.rows if strategy.inputs == codes.UNPACKED else 0,
         columns * samples,
         target.packed_numbers if any(strategy.packs_w) else 0,
+        (panel // 2) ** 2 if codes.WGRAD_LOOKUP in strategy.wgrad else 0,
         panel // 2 // target.tail_share * max(node.n_in for node in graph.nodes),
         *(
             _scratch_of_winograd(node, together, target, panel // 2, dtype)
@@ -198,6 +228,11 @@ def _chunks(
             if together
         ),
         *(_scratch_of_window(node, blocks.rows, target, panel, dtype) for node in graph.nodes if _has_window(node)),
+        *(
+            _scratch_of_steps(node, blocks.rows, target, panel, dtype)
+            for node in graph.nodes
+            if node.layer.wgrad == codes.WGRAD_STEPS
+        ),
     )
     amx_offset = -(-size // step) * step
     scratch = -(-(amx_offset + target.amx_scratch * uses_amx) // step) * step
@@ -226,7 +261,7 @@ def make_plan(
     starts = [0, *np.flatnonzero(table[:, codes.BATCH_STATISTICS]).tolist(), len(nodes)]
     chunks = _chunks(graph, strategy, blocks, target, panel, dtype, workspace.step)
 
-    n_inputs, n_first, numbers_of_y = nodes[0].n_in, nodes[0].n_out, n_targets(loss, nodes[-1].n_out)
+    n_inputs, n_first, numbers_of_y = nodes[0].n_in, nodes[0].n_out, n_targets(loss, nodes[-1].n_out, graph.steps)
     is_cached = strategy.inputs == codes.PACKED_CACHED
     keeps_inputs = is_cached or strategy.layout == codes.SAMPLE_MAJOR
     keeps_panels = is_cached and strategy.wgrad[0] == codes.WGRAD_GEMM
@@ -248,6 +283,7 @@ def make_plan(
         splits_tail=int(graph.n_weights >= target.min_tail_network),
         is_dense=int(all(node.is_dense for node in nodes)),
         n_targets=numbers_of_y,
+        steps=graph.steps,
         batch_size=batch_size,
         block_rows=rows,
         samples_stride=blocks.stride,
@@ -263,13 +299,18 @@ def make_plan(
         Y=workspace.take(m * numbers_of_y),
         L=workspace.take(m),
         scores=workspace.take(m),
+        L_step=workspace.take(m if graph.steps > 1 else 0),
+        scores_step=workspace.take(m if graph.steps > 1 else 0),
         partials=workspace.take(partials),
         of_tasks=workspace.take(2 * len(tasks) + 1),
+        mask=workspace.take(0 if graph.masking is None else m * nodes[0].input_shape[0]),
+        masked_steps=0 if graph.masking is None else nodes[0].input_shape[0],
         zeros=workspace.take(rows),
         scratch=workspace.take(chunks.scratch * workers),
         scratch_size=chunks.scratch,
         amx_scratch=chunks.amx_offset,
         scale=graph.rescale.scale,
         shift=graph.rescale.shift,
+        masked=0.0 if graph.masking is None else graph.masking.value,
     )
     return plan, workspace.size

@@ -265,6 +265,7 @@ class GPU:
         last_step: int,
         *,
         outputs: np.ndarray | None = None,
+        states: np.ndarray | None = None,
         updates: Updates | None = None,
         dropout_seed: int = 0,
         costs: np.ndarray | None = None,

@@ -12,6 +12,8 @@ import numpy as np
 
 from ...data.targets import Classification
 from ...layers import (
+    GRU,
+    LSTM,
     AveragePool1D,
     AveragePool2D,
     BatchNorm,
@@ -19,6 +21,7 @@ from ...layers import (
     Conv2D,
     Dense,
     Dropout,
+    Embedding,
     GlobalAveragePool1D,
     GlobalAveragePool2D,
     GlobalMaxPool1D,
@@ -27,11 +30,14 @@ from ...layers import (
     LayerNorm,
     MaxPool1D,
     MaxPool2D,
+    Recurrent,
     Shape,
+    Steps,
 )
 from ...layers.base import Node
+from ...layers.gates import split_gates
 from ...layers.residual import Add, Skip
-from ...layers.stack import nodes_of, rescale_of
+from ...layers.stack import masking_of, nodes_of, rescale_of
 from ...training.trainable import Trainable
 from ..writing import AnyPath, replacing
 from .package import onnx_package
@@ -46,6 +52,7 @@ class Graph:
 
     def __init__(self, onnx: Any, current: str = "X") -> None:
         self.helper, self.from_array = onnx.helper, onnx.numpy_helper.from_array
+        self.int64 = onnx.TensorProto.INT64
         self.nodes: list[Any] = []
         self.constants: list[Any] = []
         self.current = current
@@ -56,11 +63,13 @@ class Graph:
         self.constants.append(self.from_array(np.array(value, dtype), name))
         return name
 
-    def add(self, operator: str, *more: str, of: Sequence[str] | None = None, **attributes: Any) -> str:
-        """A node on `of`, or on the last one's output, and constants; returns its output's name."""
+    def add(
+        self, operator: str, *more: str, of: Sequence[str] | None = None, output: int = 0, **attributes: Any
+    ) -> str:
+        """A node on `of`, or on the last one's output, and constants; returns the name of one of its outputs."""
         found = f"{operator}_{len(self.nodes)}"
         inputs = list(of) if of is not None else [self.current, *more]
-        self.nodes.append(self.helper.make_node(operator, inputs, [found], name=found, **attributes))
+        self.nodes.append(self.helper.make_node(operator, inputs, [""] * output + [found], name=found, **attributes))
         self.current = found
         return found
 
@@ -115,9 +124,46 @@ class _Given(NamedTuple):
 
 
 def _dense(graph: Graph, given: _Given, names: dict[str, str]) -> None:
-    if len(given.node.input_shape) > 1:
-        graph.reshape((given.node.n_in,))
+    shape = given.node.input_shape
+    if len(shape) > 1:  # all steps of all sequences, or all features of a sample
+        graph.reshape((shape[-1] if isinstance(shape, Steps) else given.node.n_in,))
     graph.add("Gemm", names["W"], names["b"], transB=1)
+    if isinstance(shape, Steps):
+        graph.reshape(given.node.output_shape)
+
+
+def _embedding(graph: Graph, given: _Given, names: dict[str, str]) -> None:
+    graph.add("Gather", of=[names["W"], graph.add("Cast", to=graph.int64)])
+
+
+# The order of gates there, and what is to be said of each kind besides.
+_CELLS: dict[type[Layer], tuple[str, list[int], dict[str, Any]]] = {
+    Recurrent: ("RNN", [0], {}),
+    LSTM: ("LSTM", [0, 3, 1, 2], {}),
+    GRU: ("GRU", [1, 0, 2], {"linear_before_reset": 1}),
+}
+
+
+def _recurrent(graph: Graph, given: _Given, names: dict[str, str]) -> None:
+    """Steps and directions come before samples there, and each array has an axis of directions."""
+    layer: Any = given.node.layer
+    operator, order, settings = _CELLS[type(layer)]
+    if isinstance(layer, Recurrent):
+        settings = {"activations": [layer.nonlinearity.capitalize()] * layer.directions}
+    found = split_gates(layer, given.parameters["W"], given.parameters["b"])
+    directions = [gates.in_order(order) for gates in found]
+    arrays = {
+        "inputs": [gates.of_input for gates in directions],
+        "state": [gates.of_state for gates in directions],
+        "biases": [np.concatenate(gates[2:]) for gates in directions],
+    }
+    constants = [graph.constant(f"{name}_{given.node.number}", np.stack(parts)) for name, parts in arrays.items()]
+    if layer.bidirectional:
+        settings = settings | {"direction": "bidirectional"}
+    graph.add("Transpose", perm=(1, 0, 2))
+    graph.add(operator, *constants, hidden_size=layer.units, output=int(not layer.return_sequences), **settings)
+    graph.add("Transpose", perm=(2, 0, 1, 3) if layer.return_sequences else (1, 0, 2))
+    graph.reshape(given.node.output_shape)
 
 
 def _batch_norm(graph: Graph, given: _Given, names: dict[str, str]) -> None:
@@ -196,6 +242,10 @@ _LAYERS: dict[type[Layer], Callable[[Graph, _Given, dict[str, str]], object]] = 
     GlobalAveragePool1D: _global_pool("GlobalAveragePool"),
     GlobalAveragePool2D: _global_pool("GlobalAveragePool"),
     Skip: lambda graph, given, names: None,
+    Embedding: _embedding,
+    Recurrent: _recurrent,
+    LSTM: _recurrent,
+    GRU: _recurrent,
 }
 
 
@@ -222,14 +272,16 @@ def _layers_of(network: Trainable, shape: Shape) -> Iterator[_Given]:
         yield _Given(node, {name: _in_float32(f"{name}{node.number}", array) for name, array in arrays.items()})
 
 
-def add_network(graph: Graph, network: Trainable) -> int:
-    """Add the nodes of a built network to `graph.current`, samples (m, *input_shape); returns how many outputs it has.
+def add_network(graph: Graph, network: Trainable) -> Shape:
+    """Add the nodes of a built network to `graph.current`, samples (m, *input_shape); returns the shape of an output.
 
     Raises ValueError for what an ONNX file cannot hold.
     """
     assert network.input_shape is not None
     if network.buffer.size * 4 >= _MOST_BYTES:
         raise ValueError("the network has parameters of more than 2 GB, which an ONNX file cannot hold: use save")
+    if masking_of(network.layers) is not None:
+        raise ValueError("ONNX has no operator like Masking: the network cannot be written to such a file")
     rescale = rescale_of(network.layers)
     if rescale.scale != 1:
         graph.add("Mul", graph.constant("scale", _number("scale", rescale.scale)))
@@ -241,8 +293,10 @@ def add_network(graph: Graph, network: Trainable) -> int:
         graph.current, shape = made[given.node.below + 1]
         if given.node.input_shape != shape:  # behind Flatten or Reshape
             graph.reshape(given.node.input_shape)
-        # The filters of a convolution are a constant of its own, in another order.
-        arrays = {name: array for name, array in given.parameters.items() if array.ndim < 3}
+        # Weights of convolutions and of recurrent layers are constants of their own, in another order.
+        arrays = (
+            {} if type(layer) in _CELLS else {name: array for name, array in given.parameters.items() if array.ndim < 3}
+        )
         names = {name: graph.constant(f"{name}{number}", array) for name, array in arrays.items()}
         if isinstance(layer, Add):
             graph.add("Add", made[given.node.other + 1][0])
@@ -250,7 +304,7 @@ def add_network(graph: Graph, network: Trainable) -> int:
             _LAYERS[type(layer)](graph, given, names)
         _ACTIVATIONS[layer.activation_name](graph, layer)
         made.append((graph.current, given.node.output_shape))
-    return given.node.n_out
+    return given.node.output_shape
 
 
 def metadata_of(network: Trainable) -> dict[str, str]:
@@ -268,15 +322,15 @@ def model_of(network: Trainable) -> Any:
     shape, onnx = network.input_shape, onnx_package()
     assert shape is not None
     graph = Graph(onnx)
-    n_outputs = add_network(graph, network)
+    output_shape = add_network(graph, network)
     samples = onnx.helper.make_tensor_value_info("X", onnx.TensorProto.FLOAT, ["m", *shape])
-    return finished(graph, [samples], n_outputs, metadata_of(network))
+    return finished(graph, [samples], output_shape, metadata_of(network))
 
 
 def finished(
-    graph: Graph, inputs: Sequence[Any], n_outputs: int, metadata: Mapping[str, str], *, is_double: bool = False
+    graph: Graph, inputs: Sequence[Any], output_shape: Shape, metadata: Mapping[str, str], *, is_double: bool = False
 ) -> Any:
-    """A checked `onnx.ModelProto` of what has been added to a graph, whose last node makes (m, n_outputs), "output".
+    """A checked `onnx.ModelProto` of what was added to a graph, whose last node makes "output", (m, *output_shape).
 
     That is float32, or float64 if it `is_double`.
     """
@@ -284,7 +338,7 @@ def finished(
     graph.add("Identity")
     graph.nodes[-1].output[0] = "output"
     kind = onnx.TensorProto.DOUBLE if is_double else onnx.TensorProto.FLOAT
-    output = onnx.helper.make_tensor_value_info("output", kind, ["m", n_outputs])
+    output = onnx.helper.make_tensor_value_info("output", kind, ["m", *output_shape])
     made = onnx.helper.make_graph(graph.nodes, "fastnet", inputs, [output], graph.constants)
     domains = {node.domain for node in graph.nodes}
     opsets = [onnx.helper.make_opsetid(domain, _OPSETS[domain]) for domain in sorted({"", *domains})]

@@ -16,6 +16,14 @@ from .dense import dense_backward, dense_forward
 from .dropout import dropout
 from .layer_norm import layer_norm, layer_norm_backward
 from .max_pool import max_pool2d, max_pool2d_backward
+from .recurrent import (
+    gru_backward,
+    gru_forward,
+    lstm_backward,
+    lstm_forward,
+    recurrent_backward,
+    recurrent_forward,
+)
 
 
 def outputs_of(formula, *inputs, like):
@@ -26,18 +34,20 @@ def outputs_of(formula, *inputs, like):
 
 
 def forward_dense(layer, A_prev, training):
-    """Z (m, n) = A_prev W^T + b, for W (n, n_prev) and b (n,)."""
-    Z = np.empty((len(A_prev), len(layer["b"])), A_prev.dtype)
-    dense_forward(A_prev, layer["W"], layer["b"], Z)
-    return Z, None
+    """Z (m, n) = A_prev W^T + b, for W (n, n_prev) and b (n,); or Z (m, t n), of sequences A_prev (m, t n_prev)."""
+    inputs = A_prev.reshape(-1, layer["W"].shape[1])
+    Z = np.empty((len(inputs), len(layer["b"])), A_prev.dtype)
+    dense_forward(inputs, layer["W"], layer["b"], Z)
+    return Z.reshape(len(A_prev), -1), None
 
 
 def backward_dense(layer, dZ, A_prev, saved):
     """dA_prev (m, n_prev), and dW (n, n_prev) with the derivative of the penalty, db (n,)."""
     W = layer["W"]
-    dW, db, dA_prev = outputs_of(dense_backward, dZ, A_prev, W, like=(W, layer["b"], A_prev))
+    dZ, inputs = dZ.reshape(-1, len(W)), A_prev.reshape(-1, W.shape[1])
+    dW, db, dA_prev = outputs_of(dense_backward, dZ, inputs, W, like=(W, layer["b"], inputs))
     dW += layer.get("l1", 0) * np.sign(W) + layer.get("l2", 0) * W
-    return dA_prev, {"W": dW, "b": db}
+    return dA_prev.reshape(A_prev.shape), {"W": dW, "b": db}
 
 
 def penalty(layer):
@@ -167,6 +177,70 @@ def backward_conv(layer, dZ, A_prev, saved):
     return dA_prev.reshape(A_prev.shape), {"W": dW.reshape(layer["W"].shape), "b": db}
 
 
+def forward_embedding(layer, A_prev, training):
+    """Z (m, t n): for each of the t whole numbers of a sample its row of W (vocabulary, n)."""
+    return layer["W"][A_prev.astype(np.int64)].reshape(len(A_prev), -1), None
+
+
+def backward_embedding(layer, dZ, A_prev, saved):
+    """dW with the derivative of the penalty: each row adds up what comes to it. Numbers have no derivative."""
+    W = layer["W"]
+    dW = layer.get("l1", 0) * np.sign(W) + layer.get("l2", 0) * W
+    np.add.at(dW, A_prev.astype(np.int64), dZ.reshape(*A_prev.shape, -1))
+    return np.zeros_like(A_prev), {"W": dW}
+
+
+def _directions(layer, A):
+    """Of each direction its rows of W and b, and A (m, t, ...) in the order in which it takes steps."""
+    count = 2 if layer["bidirectional"] else 1
+    parts = zip(np.split(layer["W"], count), np.split(layer["b"], count), (A, A[:, ::-1]), strict=False)
+    return list(parts)
+
+
+def forward_recurrent(layer, A_prev, training):
+    """Z (m, t n) or, of the last step alone, (m, n), of sequences A_prev (m, t n_prev); states and gates are saved.
+
+    Of two directions the states stand side by side, those of the second in the order of the first.
+    """
+    (t, _), n, made, saved = layer["input_shape"], layer["units"], [], []
+    for W, b, X in _directions(layer, A_prev.reshape(len(A_prev), *layer["input_shape"])):
+        h, c, gates = (np.zeros((len(X), *shape), X.dtype) for shape in ((t + 1, n), (t + 1, n), (t, 4 * n)))
+        if layer["kind"] == "LSTM":
+            lstm_forward(X, W, b, h, c, gates)
+        elif layer["kind"] == "GRU":
+            gru_forward(X, W, b, h, gates)
+        else:
+            recurrent_forward(X, W, b, layer["nonlinearity"], h)
+        states = h[:, :0:-1] if made else h[:, 1:]
+        made.append(states if layer["return_sequences"] else h[:, -1])
+        saved.append((h, c, gates))
+    return np.concatenate(made, axis=-1).reshape(len(A_prev), -1), saved
+
+
+def backward_recurrent(layer, dZ, A_prev, saved):
+    """dA_prev (m, t n_prev), and dW with the derivative of the penalty, db."""
+    gradients, dA_prev = [], np.zeros((len(A_prev), *layer["input_shape"]), A_prev.dtype)
+    dZ = dZ.reshape(len(A_prev), *layer["output_shape"])
+    for direction, (W, b, X) in enumerate(_directions(layer, A_prev.reshape(dA_prev.shape))):
+        h, c, gates = saved[direction]
+        of_direction, dh = np.split(dZ, len(saved), axis=-1)[direction], np.zeros_like(h[:, 1:])
+        if layer["return_sequences"]:
+            dh[...] = of_direction[:, ::-1] if direction else of_direction
+        else:
+            dh[:, -1] = of_direction
+        if layer["kind"] == "LSTM":
+            dW, db, dX = outputs_of(lstm_backward, dh, X, W, h, c, gates, like=(W, b, X))
+        elif layer["kind"] == "GRU":
+            dW, db, dX = outputs_of(gru_backward, dh, X, W, h, gates, like=(W, b, X))
+        else:
+            dW, db, dX = outputs_of(recurrent_backward, dh, X, W, layer["nonlinearity"], h, like=(W, b, X))
+        gradients.append((dW, db))
+        dA_prev += dX[:, ::-1] if direction else dX
+    dW, db = (np.concatenate(parts) for parts in zip(*gradients, strict=True))
+    dW += layer.get("l1", 0) * np.sign(layer["W"]) + layer.get("l2", 0) * layer["W"]
+    return dA_prev.reshape(A_prev.shape), {"W": dW, "b": db}
+
+
 def forward_rescale(layer, A_prev, training):
     """Z (m, n) = scale A_prev + shift."""
     return layer["scale"] * A_prev + layer["shift"], None
@@ -186,5 +260,9 @@ KINDS = {
     "Dropout": (forward_dropout, backward_dropout),
     "MaxPool1D": (forward_max_pool, backward_max_pool),
     "MaxPool2D": (forward_max_pool, backward_max_pool),
+    "Embedding": (forward_embedding, backward_embedding),
+    "Recurrent": (forward_recurrent, backward_recurrent),
+    "LSTM": (forward_recurrent, backward_recurrent),
+    "GRU": (forward_recurrent, backward_recurrent),
     "Rescale": (forward_rescale, backward_rescale),
 }

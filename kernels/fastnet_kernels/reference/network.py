@@ -33,11 +33,17 @@ def forward(layers, X, *, training=False):
 
 
 def cost(layers, loss, A, Z, Y):
-    """J = mean(L) + penalties, and dZ[L] (m, n_L), for a loss (name, *setting), and Y as the file `loss` takes it."""
+    """J = mean(L) + penalties, and dZ[L] (m, n_L), for a loss (name, *setting), and Y as the file `loss` takes it.
+
+    Where a sample has an output at each step of a sequence, and so more outputs than the last layer units, L has them
+    one by one, and Y too.
+    """
     name, *setting = loss
     of_logits = name in ("log_loss", "cross_entropy", "hinge")  # which give dZ; the other losses give dA
     outputs = Z[-1] if of_logits else A[-1]
-    L, d = outputs_of(getattr(losses, name), outputs, Y, *setting, like=(outputs[:, 0], outputs))
+    one_by_one = outputs.reshape(-1, len(layers[-1]["b"]))
+    L, d = outputs_of(getattr(losses, name), one_by_one, Y, *setting, like=(one_by_one[:, 0], one_by_one))
+    d = d.reshape(outputs.shape)
     dZ = d if of_logits else _derive(layers[-1], d, Z[-1], A[-1])
     return L.mean() + sum(penalty(layer) for layer in layers), dZ
 
@@ -73,7 +79,8 @@ def _activation(layer):
 
 def _activate(layer, Z):
     name, setting = _activation(layer)
-    return outputs_of(getattr(activations, name), Z, *setting, like=[Z])[0]
+    one_by_one = Z.reshape(-1, len(layer["b"])) if name == "softmax" else Z  # of each step of a sequence
+    return outputs_of(getattr(activations, name), one_by_one, *setting, like=[one_by_one])[0].reshape(Z.shape)
 
 
 def _derive(layer, dA, Z, A):

@@ -17,12 +17,14 @@ from ...codes import (
     DENSE,
     DROPOUT,
     DZ_OFFSET,
+    EMBEDDING,
     INPUT,
     KIND,
     LAYER_NORM,
     LDW,
     MAX_POOL,
     N_OUT,
+    RECURRENT,
     SKIP,
     TASK_LAYER,
     W_OFFSET,
@@ -33,7 +35,19 @@ from ...codes import (
 from ..codegen.arrays import vector
 from ..codegen.compiling import inner
 from ..step.workspace import below, numbers_of
-from . import average_pool, batch_norm, conv, dense, dropout, input, layer_norm, max_pool, residual
+from . import (
+    average_pool,
+    batch_norm,
+    conv,
+    dense,
+    dropout,
+    embedding,
+    input,
+    layer_norm,
+    max_pool,
+    recurrent,
+    residual,
+)
 
 
 @inner
@@ -64,6 +78,10 @@ def forward(job, scratch, l, first_block, last_block):
         average_pool.forward(job, l, first_block, last_block)
     elif kind == ADD:
         residual.forward(job, l, first_block, last_block)
+    elif kind == RECURRENT:
+        recurrent.forward(job, l, first_block, last_block)
+    elif kind == EMBEDDING:
+        embedding.forward(job, l, first_block, last_block)
     elif kind == INPUT:
         input.forward(job, first_block, last_block)
     elif kind != SKIP:  # which has the A of the layer below
@@ -92,6 +110,8 @@ def backward(job, scratch, l, first_block, last_block):
         residual.backward(job, l, first_block, last_block)
     elif kind == SKIP:
         residual.backward_of_skip(job, l, first_block, last_block)
+    elif kind == RECURRENT:
+        recurrent.backward(job, l, first_block, last_block)
     else:
         _fill_with_nan(job, below(job, l), DZ_OFFSET, first_block, last_block)
 
@@ -109,6 +129,10 @@ def weight_gradient(job, scratch, alpha, changed, task):
         layer_norm.weight_gradient(job, alpha, changed, l)
     elif kind == CONV:
         conv.weight_gradient(job, scratch, alpha, changed, task)
+    elif kind == RECURRENT:
+        recurrent.weight_gradient(job, scratch, alpha, changed, task)
+    elif kind == EMBEDDING:
+        embedding.weight_gradient(job, scratch, alpha, changed, task)
     else:
         gradients = vector(changed, job.plan.layers[l, W_OFFSET], job.plan.layers[l, CHANNELS])
         gradients[:] = math.nan
@@ -123,6 +147,10 @@ def parameters_of(plan, piece, j):
     l = piece.layer
     if plan.layers[l, KIND] == DENSE or plan.layers[l, KIND] == CONV:
         return dense.parameters_of(plan, piece, j)
+    if plan.layers[l, KIND] == RECURRENT:
+        return recurrent.parameters_of(plan, piece, j)
+    if plan.layers[l, KIND] == EMBEDDING:
+        return embedding.parameters_of(plan, piece, j)
     return plan.layers[l, W_OFFSET if j < piece.last_row else B_OFFSET], plan.layers[l, CHANNELS]
 
 
@@ -137,9 +165,11 @@ def row_stride_of(plan, piece):
 
 @inner
 def keep_derivatives(job, l, first_block, last_block):
-    """What the weight gradient of layer l will need of its dZ in another order."""
+    """What the weight gradient of layer l will need of its dZ: in another order, or of every step."""
     if job.plan.layers[l, KIND] == DENSE:
         dense.keep_derivatives(job, l, first_block, last_block)
+    elif job.plan.layers[l, KIND] == RECURRENT:
+        recurrent.through_time(job, l, first_block, last_block)
 
 
 @inner

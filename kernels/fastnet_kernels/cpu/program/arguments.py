@@ -24,6 +24,7 @@ class Arguments(NamedTuple):
     targets: NumberTable  # Y (m, plan.n_targets), one class index a row for cross-entropy; empty for PREDICT
     weights: Numbers  # (m,), of the samples' losses; empty: all 1
     outputs: NumberTable  # (m, n_L), written by PREDICT; else empty
+    states: NumberTable  # (m, all states), read and written by PREDICT; empty: recurrent layers begin at 0
     order: Integers  # the rows in the order of use, for as many epochs as the steps span; empty: as they lie
     rows: Integers  # for the rows of a mini-batch's blocks, and the target's `samples_beyond`
     has_inputs: bool  # `rows`, and inputs and targets in the workspace, are still those of this one mini-batch

@@ -86,21 +86,17 @@ def _gather_targets(targets, offsets, Y):
             y[i] = targets[offsets[i], j]
 
 
-@routine
-def cost_of_block(job, block):
-    """Losses of a block, and the last layer's dZ."""
-    plan, workspace, targets, n_targets = job.plan, job.workspace, job.targets, job.plan.n_targets
-    last_layer, setting = plan.layers.shape[0] - 1, plan.loss_setting
-    first, size, n = block * plan.block_rows, plan.block_rows, plan.layers[last_layer, N_OUT]
-    Z, dZ = matrix_of(job, last_layer, A_OFFSET, block), matrix_of(job, last_layer, DZ_OFFSET, block)
-    Y = matrix(workspace, plan.Y + first * n_targets, n_targets, size)
-    offsets = vector(job.rows, first, size)
-    if not job.again:
-        _gather_targets(targets, offsets, Y)
-        if plan.loss == LOG_LOSS and setting > 0:
-            _smooth(Y, setting)
-    L, scores = vector(workspace, plan.L + first, size), vector(workspace, plan.scores + first, size)
-    weight = Z.dtype.type(1) / Z.dtype.type(job.m)
+@inner
+def _cost_of_step(job, block, step, L, scores):
+    """Losses and scores of a block, at one step of a sequence or of samples that have no steps, and dZ there."""
+    plan, workspace, setting, size = job.plan, job.workspace, job.plan.loss_setting, job.plan.block_rows
+    last_layer = plan.layers.shape[0] - 1
+    n, n_targets = plan.layers[last_layer, N_OUT] // plan.steps, plan.n_targets // plan.steps
+    before = step * n * size  # numbers of the steps before
+    Z = matrix(workspace, offset_of(plan, last_layer, A_OFFSET, block) + before, n, size)
+    dZ = matrix(workspace, offset_of(plan, last_layer, DZ_OFFSET, block) + before, n, size)
+    Y = matrix(workspace, plan.Y + (block * plan.steps + step) * size * n_targets, n_targets, size)
+    weight = Z.dtype.type(1) / Z.dtype.type(job.m * plan.steps)
     if plan.loss == LOG_LOSS:
         _count_hits(plan.loss, Z, Y, L, scores)
         log_loss_columns(Z, Y, L, dZ, weight)
@@ -112,7 +108,6 @@ def cost_of_block(job, block):
         else:
             cross_entropy_columns(Z, Y, setting, L, dZ, weight)
     else:
-        activate_layer(job, last_layer, block)
         if plan.loss == HINGE:
             _count_hits(plan.loss, Z, Y, L, scores)
         else:
@@ -121,7 +116,44 @@ def cost_of_block(job, block):
             squared_error_columns(Z, Y, L, dZ, weight)
         else:
             robust_columns(plan.loss, setting, Z, Y, L, dZ, weight)
+
+
+@routine
+def _add(total, numbers, share):
+    """total += share * numbers, both (m,)."""
+    for i in range(total.size):
+        total[i] += share * numbers[i]
+
+
+@routine
+def cost_of_block(job, block):
+    """Losses of a block, the mean over steps where a sample has such, and the last layer's dZ."""
+    plan, workspace, n_targets = job.plan, job.workspace, job.plan.n_targets
+    last_layer = plan.layers.shape[0] - 1
+    first, size, n = block * plan.block_rows, plan.block_rows, plan.layers[last_layer, N_OUT]
+    Y, offsets = matrix(workspace, plan.Y + first * n_targets, n_targets, size), vector(job.rows, first, size)
+    if not job.again:
+        _gather_targets(job.targets, offsets, Y)
+        if plan.loss == LOG_LOSS and plan.loss_setting > 0:
+            _smooth(Y, plan.loss_setting)
+    L, scores = vector(workspace, plan.L + first, size), vector(workspace, plan.scores + first, size)
+    is_of_logits = plan.loss == LOG_LOSS or plan.loss == CROSS_ENTROPY
+    if not is_of_logits:
+        activate_layer(job, last_layer, block)
+    has_steps = plan.steps > 1
+    L_step = vector(workspace, (plan.L_step if has_steps else plan.L) + first, size)
+    scores_step = vector(workspace, (plan.scores_step if has_steps else plan.scores) + first, size)
+    one = L.dtype.type(1)
+    if has_steps:
+        L[:], scores[:] = 0, 0
+    for step in range(plan.steps):
+        _cost_of_step(job, block, step, L_step, scores_step)
+        if has_steps:
+            _add(L, L_step, one / L.dtype.type(plan.steps))
+            _add(scores, scores_step, one)
+    if not is_of_logits:
         derive_layer(job, last_layer, block)
+    dZ = matrix_of(job, last_layer, DZ_OFFSET, block)
     if job.weights.size:
         _weigh(job.weights, offsets, L, dZ)
     for j in range(n):
@@ -152,7 +184,9 @@ def store_outputs(job, block):
         z = numbers_of(job, last_layer, A_OFFSET, block)
         softmax_of_one(z, z)
     elif plan.layers[last_layer, ACTIVATION] == SOFTMAX:
-        softmax_columns(Z)
+        z, units, size = offset_of(plan, last_layer, A_OFFSET, block), n // plan.steps, plan.block_rows
+        for step in range(plan.steps):
+            softmax_columns(matrix(job.workspace, z + step * units * size, units, size))
     else:
         if plan.loss == LOG_LOSS:
             _keep_above_half(numbers_of(job, last_layer, A_OFFSET, block))
