@@ -57,7 +57,7 @@ def _multiply_large(C, P, p_row, p_depth, Q, q_row, q_depth, m, n, depth, b, has
 
 
 @kernel
-def _sum_columns(numbers, m, n, sums):
+def sum_columns(numbers, m, n, sums):
     shared = cuda.shared.array(THREADS, numbers.dtype)
     for task in range(cuda.blockIdx.x, n_blocks(n, COLUMNS_AT_ONCE), cuda.gridDim.x):
         j, first = column_of(task)
@@ -90,4 +90,4 @@ def dense_backward(dZ, A_prev, W, dW, db, dA_prev):
     dZ, A_prev, W, dW, db, dA_prev = flat(dZ, A_prev, W, dW, db, dA_prev)
     _launch_product(dW, dZ, 1, n, A_prev, 1, n_prev, n, n_prev, m, db, 0)
     _launch_product(dA_prev, dZ, n, 1, W, 1, n_prev, m, n_prev, n, db, 0)
-    launch(_sum_columns, -(-n // COLUMNS_AT_ONCE), dZ, m, n, db)
+    launch(sum_columns, -(-n // COLUMNS_AT_ONCE), dZ, m, n, db)

@@ -34,7 +34,7 @@ class Windows(NamedTuple):
 
 
 @formula
-def _counts(windows):
+def counts_of(windows):
     """How many windows there are in a column of them, and in a row."""
     return (
         (windows.height - windows.pool_height) // windows.stride_y + 1,
@@ -45,7 +45,7 @@ def _counts(windows):
 @formula
 def _largest_of(A_prev, given, windows, e):
     """Number e of A, flat, from A_prev, flat, which begins at `given`."""
-    height, width = _counts(windows)
+    height, width = counts_of(windows)
     channel, x, row = e % windows.channels, e // windows.channels % width, e // (windows.channels * width)
     y = row // height * windows.height + row % height * windows.stride_y  # from the first image's first row on
     first = given + (y * windows.width + x * windows.stride_x) * windows.channels + channel
@@ -64,7 +64,7 @@ def _gradient_of(dA, dz, A_prev, given, A, made, windows, e):
 
     The arrays are flat, and begin at `dz`, `given` and `made`.
     """
-    height, width = _counts(windows)
+    height, width = counts_of(windows)
     channels, stride_y, stride_x = windows.channels, windows.stride_y, windows.stride_x
     channel, x, row = e % channels, e // channels % windows.width, e // (channels * windows.width)
     image, y = row // windows.height, row % windows.height
