@@ -205,11 +205,6 @@ def test_samples_that_do_not_fit(layer, shape, message):
         (lambda: fn.Conv2D(4, 3, activation="swoosh"), "activation='swoosh'"),
         (lambda: fn.Network([fn.Conv2D(4, 3, activation="softmax"), fn.Dense(1)]), "softmax is for the output layer"),
         (lambda: fn.Network([fn.Conv2D(4, 3)]), "no output layer"),
-        (
-            lambda: fn.Network([fn.Conv2D(4, 3), fn.Dense(1)], device="cuda"),
-            r"layer 1 is Conv2D\(4, 3\), which runs on a",
-        ),
-        (lambda: fn.Network([fn.Conv2D(4, 3), fn.Dense(1)]).to("cuda"), "runs on a CPU only: use device='cpu'"),
     ],
 )
 def test_settings_that_cannot_be(make, message):
