@@ -9,7 +9,7 @@ import numpy as np
 from fastnet_kernels import codes
 
 from ..checks import all_finite, positive_integer
-from ..data.samples import ROWS_AT_ONCE, as_rows, as_samples, is_converted_one_by_one
+from ..data.samples import as_rows, as_samples, is_converted_one_by_one
 from ..layers import Layer, Masking, Shape
 from ..losses import Loss
 from . import components
@@ -244,7 +244,7 @@ class Executor:
             if self.input_shape != shape:  # another thread has built the network anew
                 raise ValueError(f"X has samples of shape {shape}: the network has just been built for others")
             outputs = np.empty((len(rows), self._graph.n_outputs), self.dtype)
-            batches = self.as_batches(rows, outputs, ROWS_AT_ONCE)
+            batches = self.as_batches(rows, outputs, self._graph.rows_at_once)
             step = self._run(codes.PREDICT, batches, 0, batches.steps, outputs=outputs, states=state)
             if step < batches.steps:
                 as_rows(X, self.dtype, shape)

@@ -41,13 +41,12 @@ KERNELS = {
     max_pool._max_pool_backward: "i i i i i i i v v v v",
     average_pool._average_pool: "i i i i i i i v v",
     average_pool._average_pool_backward: "i i i i i i i v v",
-    conv._conv_forward: "i i i i i i i i i i i i i i i v v v v",
-    conv._conv_backward_data: "i i i i i i i i i i i i i i i v v v",
-    conv._conv_backward_weights: "i i i i i i i i i i i i i i i i v v v",
+    conv._convolve: "i i II v i v i v i i i i i i v i",
     optimizers._sgd: "v v d",
     optimizers._sgd_momentum: "v v v d d d d",
     optimizers._rmsprop: "v v v v d d d d d",
     optimizers._adam: "v v v v d d d d d d d d",
+    run.run_with_convolutions: "II i i i II DD I D v v v v v B v v v v I D DD III D D I i i i i i i",
     run.run: "II i i i II DD I D v v v v v B v v v v I D DD III D D I i i i i i i",
 }
 MACHINES = [((8, 0), "float32"), ((9, 0), "float32"), ((9, 0), "float64")]

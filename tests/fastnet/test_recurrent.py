@@ -342,3 +342,45 @@ def test_to_onnx(tmp_path, layers):
     net.to_onnx(tmp_path / "net.onnx")
     session = onnxruntime.InferenceSession(tmp_path / "net.onnx")
     np.testing.assert_allclose(session.run(None, {"X": X})[0], net.outputs(X), atol=1e-5)
+
+
+def test_predictions_of_long_sequences_take_little_memory():
+    """Fewer samples at a time, which gives the same outputs."""
+    net = fn.Network([fn.LSTM(64, return_sequences=True), fn.LSTM(64), fn.Dense(2)]).build((200, 4))
+    rows = net._graph.rows_at_once
+    assert 64 <= rows < 1000
+    assert net.workspace_bytes(rows) < 4e8
+    assert fn.Network([fn.Dense(100), fn.Dense(2)]).build(100)._graph.rows_at_once == 1024
+    X = RNG.standard_normal((2 * rows + 3, 200, 4)).astype(np.float32)
+    np.testing.assert_allclose(net.outputs(X)[-5:], net.outputs(X[-5:]), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("is_saved", [False, True])
+def test_a_stream_of_sequences_goes_on_after_an_interruption(tmp_path, is_saved):
+    """With what it has seen of targets and outputs of each step, also in a file."""
+    batches = [(RNG.standard_normal((9, 5, 2)), RNG.integers(0, 3, (9, 5))) for _ in range(4)]
+    layers = [fn.GRU(4, return_sequences=True), fn.Dropout(0.2), fn.Dense(3, "softmax")]
+    options = {"epochs": 2, "metrics": ["f1"], "optimizer": fn.Adam(), "verbose": False}
+    whole, net = fn.Network(layers, seed=1), fn.Network(layers, seed=1)
+    whole.fit(batches, **options)
+
+    def interrupted():
+        yield from batches[:3]
+        raise KeyboardInterrupt
+
+    class Once(list):
+        calls = 0
+
+        def __iter__(self):
+            Once.calls += 1
+            return interrupted() if Once.calls == 2 else super().__iter__()
+
+    with pytest.raises(KeyboardInterrupt):
+        net.fit(Once(batches), **options)
+    if is_saved:
+        net.save(tmp_path / "net.safetensors", training=True)
+        net = fn.load(tmp_path / "net.safetensors")
+    net.fit(batches, resume=True, **options)
+    np.testing.assert_array_equal(net.buffer, whole.buffer)
+    assert net.history["f1"] == whole.history["f1"]
+    assert net.history["accuracy"] == whole.history["accuracy"]
