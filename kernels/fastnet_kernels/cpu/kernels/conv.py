@@ -1,4 +1,8 @@
-"""Convolutions as public kernels, of images (m, h, w, c); a signal is an image of one row."""
+"""Convolutions as public kernels, of images (m, h, w, c); a signal is an image of one row.
+
+Windows of 3 x 3 beside each other, with enough channels and samples, go through Winograd's terms (Lavin and Gray,
+2016), where a NaN or an infinity also reaches pixels beside those that see it.
+"""
 
 from ..codegen.arrays import flat, vector
 from ..codegen.compiling import inner, routine
@@ -12,7 +16,7 @@ from .conv_direct import Filters, Images, convolve_directly
 from .conv_weights import sum_weights
 
 _CYCLES_OF_TRANSPOSE = TARGET.cycles_of_transpose  # of a square of one vector's side
-_WINOGRAD_TAPS = 6  # for as long as so many of the 9 taps Winograd's terms take
+_WINOGRAD_TAPS = TARGET.winograd_taps
 
 
 @inner

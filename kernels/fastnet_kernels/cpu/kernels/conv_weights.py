@@ -167,7 +167,8 @@ def _write_task(task, parts, groups, y, x, W, sums, all_db, db):
     for part in range(1, parts):
         more, more_db = vector(sums, (task * parts + part) * size, size), vector(all_db, (task * parts + part) * nr, nr)
         map_numbers(_add, total, (total, more), ())
-        map_numbers(_add, total_db, (total_db, more_db), ())
+        for v in range(nr):
+            total_db[v] += more_db[v]
     j, numbers = task % panels * nr, W.height * W.width * W.channels
     for v in range(min(nr, W.count - j)):
         o = task // panels * W.count + j + v
