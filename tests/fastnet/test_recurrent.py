@@ -103,7 +103,7 @@ def compare(torch, seed, dtype="float64"):
     return outputs, max(gradients)
 
 
-@pytest.mark.parametrize("seed", [*range(40), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(40, 240))])
+@pytest.mark.parametrize("seed", [*range(25), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(25, 225))])
 def test_outputs_and_gradients_are_those_of_pytorch(torch, seed):
     outputs, gradients = compare(torch, seed)
     assert outputs < 1e-12
@@ -117,7 +117,7 @@ def test_float32_is_as_near_as_its_rounding(torch, seed):
     assert gradients < 1e-4
 
 
-@pytest.mark.parametrize("m", [1, 16, 33])
+@pytest.mark.parametrize("m", [1, 33])
 @pytest.mark.parametrize(
     "layers",
     [
@@ -131,7 +131,7 @@ def test_float32_is_as_near_as_its_rounding(torch, seed):
 )
 def test_gradients_are_those_of_differences(layers, m, threads):
     net = fn.Network([*layers, fn.Dense(4, "softmax")], dtype="float64", seed=3).build((5, 3))
-    assert fn.check_gradients(net, RNG.standard_normal((m, 5, 3)), RNG.integers(0, 4, m)) < 1e-6
+    assert fn.check_gradients(net, RNG.standard_normal((m, 5, 3)), RNG.integers(0, 4, m), at_most=30) < 1e-6
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_losses_at_each_step_are_the_mean_of_those_of_all_steps(output, loss, sh
     net = fn.Network([fn.GRU(7, return_sequences=True), output], loss=loss, dtype="float64").build((t, 3))
     X, y = RNG.standard_normal((m, t, 3)), RNG.integers(0, n_classes, (m, t, *shape)).astype(float)
     weights = RNG.random(m)
-    assert fn.check_gradients(net, X, y) < 1e-6
+    assert fn.check_gradients(net, X, y, at_most=30) < 1e-6
     states = fn.Network([fn.GRU(7, return_sequences=True), fn.Dense(7)], dtype="float64").build((t, 3))
     states.take_parameters(net, ["W1", "b1"])
     states.parameters["W2"][...] = np.eye(7)
@@ -188,11 +188,11 @@ def test_training_is_that_of_pytorch(torch):
     twin = fn.to_torch(net)
     twin[0].bias_hh_l0.requires_grad_(False)
     optimizer = torch.optim.SGD(twin.parameters(), 0.5)
-    for _ in range(50):
+    for _ in range(20):
         optimizer.zero_grad()
         torch.nn.functional.cross_entropy(twin[:-1](torch.tensor(X)), torch.tensor(y)).backward()
         optimizer.step()
-    net.fit(X, y, epochs=50, batch_size=None, optimizer=fn.SGD(0.5), verbose=False)
+    net.fit(X, y, epochs=20, batch_size=None, optimizer=fn.SGD(0.5), verbose=False)
     np.testing.assert_allclose(net.outputs(X), twin(torch.tensor(X)).detach().numpy(), atol=1e-10)
 
 
