@@ -330,6 +330,27 @@ def test_modules_of_several_layers_and_without_biases(torch):
     both = fn.Network([fn.Conv1D(4, 3), fn.GRU(3), fn.Dense(1)]).build((6, 3))
     with pytest.raises(ValueError, match="networks of both cannot be taken there"):
         fn.to_torch(both)
+    reshaped = fn.Network([fn.Dense(12), fn.Reshape((4, 3)), fn.GRU(3), fn.Dense(1)]).build(5)
+    with pytest.raises(ValueError, match="Reshape beside recurrent layers"):
+        fn.to_torch(reshaped)
+
+
+def test_blocks_normalisations_and_pooling_of_sequences(torch):
+    X, sequences = RNG.standard_normal((33, 6, 4)), {"return_sequences": True}
+    for layers in (
+        [fn.GRU(5, **sequences), fn.Residual([fn.GRU(6, **sequences), fn.LSTM(7, **sequences)], "tanh"), fn.GRU(4)],
+        [fn.GRU(5, **sequences), fn.LayerNorm("tanh"), fn.Dense(6), fn.BatchNorm(), fn.LSTM(4)],
+        [fn.LSTM(5, **sequences, bidirectional=True), fn.GlobalAveragePool1D()],
+    ):
+        net = fn.Network([*layers, fn.Dense(3, "softmax")], dtype="float64", seed=1).build((6, 4))
+        assert fn.check_gradients(net, X, RNG.integers(0, 3, 33), at_most=20) < 1e-6
+    net = fn.Network([fn.GRU(4, **sequences), fn.Residual([fn.GRU(4, **sequences)]), fn.LSTM(4), fn.Dense(3)], seed=1)
+    net.build((6, 4))
+    np.testing.assert_allclose(fn.to_torch(net)(torch.tensor(X).float()).detach().numpy(), net.outputs(X), atol=1e-6)
+    state = net.first_state(33)
+    before = net.outputs(X[:, :4], state=state)
+    np.testing.assert_allclose(net.outputs(X[:, 4:], state=state), net.outputs(X), rtol=1e-5)
+    assert (before != net.outputs(X)).any()
 
 
 @pytest.mark.parametrize("layers", NETWORKS, ids=repr)
