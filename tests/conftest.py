@@ -24,12 +24,17 @@ if os.environ.get("NUMBA_ENABLE_CUDASIM") == "1":
     # A simulated thread waits for the others in turns of this length: with the default a test takes five times as long.
     sys.setswitchinterval(1e-4)
 
-    # The simulator's threads ask for shared memory at the same time, and without a lock now and then get two of it.
-    _lock, _array = threading.Lock(), FakeCUDAShared.array
+    # The simulator's threads ask for shared memory at the same time, and without a lock now and then get two of it. It
+    # is the same for all who ask in the same line.
+    _lock = threading.Lock()
 
     def _locked(self, shape, dtype, alignment=None):
+        asking = sys._getframe(1)
+        line = asking.f_code.co_filename, asking.f_lineno
         with _lock:
-            return _array(self, shape, dtype, alignment)
+            if line not in self._allocations:
+                self._allocations[line] = np.empty(shape, dtype)
+            return self._allocations[line]
 
     FakeCUDAShared.array = _locked
 

@@ -10,10 +10,11 @@ from fastnet_kernels import codes
 
 from ..checks import known
 from ..layers import Layer
+from ..layers.stack import with_those_of_blocks
 from .cpu.device import CPU
 from .device import Device
 
-_ONLY_ON_CPU = (codes.CONV, codes.AVERAGE_POOL, codes.SKIP, codes.ADD, codes.RECURRENT, codes.EMBEDDING)
+_ONLY_ON_CPU = (codes.RECURRENT, codes.EMBEDDING)
 
 
 def device_for(name: str, dtype: np.dtype, layers: Sequence[Layer] = ()) -> Device:
@@ -26,7 +27,7 @@ def device_for(name: str, dtype: np.dtype, layers: Sequence[Layer] = ()) -> Devi
     if name == "cpu":
         return CPU(dtype)
     for place, layer in enumerate(layers, start=1):
-        if layer.kind in _ONLY_ON_CPU:
+        if any(each.kind in _ONLY_ON_CPU for each in with_those_of_blocks([layer])):
             raise ValueError(f"layer {place} is {layer!r}, which runs on a CPU only: use device='cpu'")
     from .cuda.device import GPU
 

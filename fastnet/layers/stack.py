@@ -28,7 +28,7 @@ def checked_layers(layers: Sequence[Layer]) -> list[Layer]:
     if not layers or not layers[-1].can_be_last:
         raise ValueError("the network has no output layer: end the layers with fastnet.Dense(...)")
     is_normalised = False  # since the last W
-    for layer in _with_those_of_blocks(layers):
+    for layer in with_those_of_blocks(layers):
         if layer.is_normalisation and is_normalised:
             raise ValueError(
                 f"{layer!r} follows another normalisation: put one behind each Dense layer or convolution at the most"
@@ -47,9 +47,10 @@ def _check_place(layer: Layer, place: str, *, is_last: bool) -> None:
             _check_place(each, f"{place}.{inner}", is_last=False)
 
 
-def _with_those_of_blocks(layers: Sequence[Layer]) -> Iterator[Layer]:
+def with_those_of_blocks(layers: Sequence[Layer]) -> Iterator[Layer]:
+    """The layers, those of residual blocks in the place of these."""
     for layer in layers:
-        yield from _with_those_of_blocks(layer.layers) if isinstance(layer, Residual) else [layer]
+        yield from with_those_of_blocks(layer.layers) if isinstance(layer, Residual) else [layer]
 
 
 def _check_first(place: object, layer: Layer, before: Sequence[Layer]) -> None:
@@ -201,4 +202,5 @@ __all__ = [
     "rescale_of",
     "shown_shape",
     "uses_shape",
+    "with_those_of_blocks",
 ]

@@ -174,14 +174,15 @@ _OF_INSTRUCTION = OPERATION, ROLE, LAYER, TILE, SLICES, PARTIAL, FUSES_OUTPUT, W
 INSTRUCTION_COLUMNS = len(_OF_INSTRUCTION)
 OPENING = 1  # the first instructions, which only a run's first step has
 
-# Operations. GATHER reads the samples of this or of the next mini-batch; MULTIPLY makes tiles of a product, and FINISH
-# adds up its slices, or goes on with what a library has made; OUTPUT is outputs, or losses; TOTALS is the step's cost.
-# CALL is a product by a library, between two launches.
+# Operations. GATHER reads the samples of this or of the next mini-batch; MULTIPLY and CONVOLVE make tiles of a product
+# of a dense layer or a convolution, and FINISH adds up its slices, or goes on with what a library has made; OUTPUT is
+# outputs, or losses; TOTALS is the step's cost. CALL is a product by a library, between two launches.
 (
     GATHER, GATHER_NEXT, MULTIPLY, FINISH, OUTPUT, TOTALS, BATCH_NORM_FORWARD, LAYER_NORM_FORWARD, DROPOUT_FORWARD,
     BATCH_NORM_BACKWARD, LAYER_NORM_BACKWARD, DROPOUT_BACKWARD, BIAS, GAIN, PENALTY, SQUARES, UPDATE, CALL,
-    MAX_POOL_FORWARD, MAX_POOL_BACKWARD,
-) = range(20)  # fmt: skip
+    MAX_POOL_FORWARD, MAX_POOL_BACKWARD, CONVOLVE, AVERAGE_POOL_FORWARD, AVERAGE_POOL_BACKWARD, ADD_FORWARD,
+    ADD_BACKWARD, SKIP_BACKWARD,
+) = range(26)  # fmt: skip
 
 # Which product: Z = A_prev W^T, dA_prev = dZ W, or dW = dZ^T A_prev.
 FORWARD, BACKWARD, WEIGHTS = range(3)

@@ -54,6 +54,42 @@ NETWORKS = {
         [fn.Dropout(0.2), fn.MaxPool2D((2, 3), 1), fn.MaxPool2D(2), Dense(3, "softmax")],
         None, fn.SGD(0.1), 5, (4, 5, 2), 3,
     ),
+    "convolution": (
+        [fn.Conv2D(3, (2, 3), padding=1, activation="relu"), fn.MaxPool2D(2), Dense(3, "softmax")],
+        None, fn.SGD(0.1), 5, (4, 3, 2), 3,
+    ),
+    "convolutions of signals": (
+        [fn.Conv1D(4, 2, activation="gelu"), fn.Conv1D(2, 3, stride=2, padding="same"), Dense(1, "sigmoid")],
+        None, fn.Adam(0.01), 5, (6, 1), 4,
+    ),
+    "convolutions in groups": (
+        [
+            fn.Conv2D(9, 1, activation="tanh", l2=0.1),
+            fn.Conv2D(6, (3, 2), stride=(2, 3), padding=(1, 2), dilation=(1, 2), groups=3),
+            Dense(1),
+        ],
+        None, fn.SGD(0.1, clip_norm=0.5), 5, (5, 4), 3,
+    ),
+    "average pooling": (
+        [fn.Conv2D(2, 2), fn.AveragePool2D((2, 3), (1, 2)), fn.GlobalAveragePool2D(), Dense(3, "softmax")],
+        None, fn.SGD(0.1), 5, (4, 6, 1), 3,
+    ),
+    "normalised channels": (
+        [
+            fn.Conv1D(5, 2), fn.BatchNorm("relu"), fn.Conv1D(3, 1), fn.LayerNorm("gelu"), fn.GlobalMaxPool1D(),
+            Dense(2, "softmax"),
+        ],
+        None, fn.SGD(0.1), 5, (4, 2), 3,
+    ),
+    "residual blocks": (
+        [
+            fn.Residual([fn.Conv2D(2, 3, stride=2, padding="same"), fn.BatchNorm()], activation="gelu"),
+            fn.Residual([fn.Conv2D(2, 1, activation="relu"), fn.Residual([fn.Dropout(0.3)], activation="tanh")]),
+            fn.Residual([Dense(3, "tanh")]),
+            Dense(3, "softmax"),
+        ],
+        None, fn.SGD(0.1), 5, (3, 3, 1), 3,
+    ),
     "penalties and a clipped norm": (
         [Dense(6, "tanh", l1=0.01, l2=0.1), Dense(3, "softmax", l2=0.2)], None, fn.SGD(0.1, clip_norm=0.1), 9, 5, 4,
     ),
@@ -196,7 +232,7 @@ def test_the_same_seed_gives_the_same_bits_on_any_grid():
     for blocks in (1, 2, 3):
         net = fn.Network(layers, device="cuda", seed=2)
         net.device.prepare()
-        net.device._grid = blocks
+        net.device._grids[False] = blocks
         net.fit(X, y, epochs=1, batch_size=8, optimizer=fn.Adam(0.01, clip_norm=0.5), verbose=False)
         found.append(net.buffer.tobytes())
     assert len(set(found)) == 1

@@ -16,7 +16,7 @@ import numba
 import numpy as np
 from fastnet_kernels.cuda import loss, optimizers
 from fastnet_kernels.cuda.codegen.compiling import cuda
-from fastnet_kernels.cuda.layers import activation, batch_norm, dense, dropout, layer_norm, max_pool
+from fastnet_kernels.cuda.layers import activation, average_pool, batch_norm, conv, dense, dropout, layer_norm, max_pool
 from fastnet_kernels.cuda.program import run
 from numba.cuda import compiler, dispatcher
 
@@ -26,7 +26,7 @@ KERNELS = {
     dense._multiply_small: "v v i i v i i i i i v i",
     dense._multiply_medium: "v v i i v i i i i i v i",
     dense._multiply_large: "v v i i v i i i i i v i",
-    dense._sum_columns: "v i i v",
+    dense.sum_columns: "v i i v",
     activation._activate: "i d v v",
     activation._derive: "i d v v v",
     activation._softmax: "i v v",
@@ -39,10 +39,14 @@ KERNELS = {
     dropout._dropout: "d i i v v",
     max_pool._max_pool: "i i i i i i i v v",
     max_pool._max_pool_backward: "i i i i i i i v v v v",
+    average_pool._average_pool: "i i i i i i i v v",
+    average_pool._average_pool_backward: "i i i i i i i v v",
+    conv._convolve: "i i II v i v i v i i i i i i v i",
     optimizers._sgd: "v v d",
     optimizers._sgd_momentum: "v v v d d d d",
     optimizers._rmsprop: "v v v v d d d d d",
     optimizers._adam: "v v v v d d d d d d d d",
+    run.run_with_convolutions: "II i i i II DD I D v v v v v B v v v v I D DD III D D I i i i i i i",
     run.run: "II i i i II DD I D v v v v v B v v v v I D DD III D D I i i i i i i",
 }
 MACHINES = [((8, 0), "float32"), ((9, 0), "float32"), ((9, 0), "float64")]

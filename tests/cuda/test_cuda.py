@@ -12,11 +12,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from fastnet_kernels import codes
 
 import fastnet as fn
-from fastnet.execution.cuda.plan import Sizes, product_for
+from fastnet.execution.cuda.plan import Sizes, make_gpu_plan, product_for
+from fastnet.execution.graph import Graph
 
 HERE = Path(__file__).parent
 needs_numba_cuda = pytest.mark.skipif(
@@ -25,7 +27,10 @@ needs_numba_cuda = pytest.mark.skipif(
 has_ptxas = importlib.util.find_spec("nvidia") is not None and any(
     Path(folder).glob("*/bin/ptxas") for folder in importlib.util.find_spec("nvidia").submodule_search_locations
 )
-PROGRAM, LARGE_TILE = "program.run.run", "layers.dense.multiply_large"  # as ptx.py names them
+# As ptx.py names them.
+PROGRAM, LARGE_TILE = "program.run.run", "layers.dense.multiply_large"
+PROGRAMS = {PROGRAM, CONVOLUTIONS := "program.run.run_with_convolutions"}
+CONVOLVE = "layers.conv.convolve"
 SIMULATOR = {"NUMBA_ENABLE_CUDASIM": "1"}
 KERNELS, NETWORKS = HERE.parent / "kernels" / "test_kernels.py", HERE / "networks.py"
 
@@ -93,14 +98,15 @@ def test_kernels_assemble_and_fit_their_registers(processes):
     for record in records:
         print(*(f"{key}={value}" for key, value in record.items()))
         kernel, is_double, machine = record["kernel"], record["dtype"] == "float64", record["machine"]
-        is_product = kernel == PROGRAM or kernel.startswith("layers.dense.multiply")
-        assert record["spilled"] <= {PROGRAM: 160, LARGE_TILE: 300}.get(kernel, 0), record
-        assert record["registers"] <= (255 if kernel == PROGRAM else 128 if is_product else 88), record
+        has_registers = kernel in {*PROGRAMS, CONVOLVE}
+        is_product = has_registers or kernel.startswith("layers.dense.multiply")
+        assert record["spilled"] <= {PROGRAM: 160, CONVOLUTIONS: 1100, LARGE_TILE: 300}.get(kernel, 0), record
+        assert record["registers"] <= (255 if has_registers else 128 if is_product else 88), record
         assert record["shared"] <= 48 << 10, record
         # What other blocks have written must not come from a cache that does not see it.
         assert record["non_coherent_loads"] == 0, record
         if is_product:
-            has_tensor_cores = is_double and kernel in (PROGRAM, LARGE_TILE) and machine != "sm_75"
+            has_tensor_cores = is_double and (has_registers or kernel == LARGE_TILE) and machine != "sm_75"
             assert (record["tensor_products"] > 0) == has_tensor_cores, record
             assert (record["async_copies"] > 0) == (machine != "sm_75"), record
             assert record["vector_loads"] >= (0 if kernel == LARGE_TILE and is_double else 12), record
@@ -113,6 +119,14 @@ def test_a_library_makes_large_products_only():
     assert product_for(4096, 4096, 4096, without).tile == codes.LARGE
     for shape in ((128, 128, 784), (256, 512, 784), (1024, 1024, 1024)):
         assert product_for(*shape, sizes) == product_for(*shape, without)
+
+
+def test_more_images_than_can_be_addressed_are_refused():
+    sizes = Sizes((32, 128), (32, 128), (32, 16), 1024, multiprocessors=132)
+    graph = Graph.of([fn.Conv2D(8, 3, padding="same"), fn.Dense(1)], (1024, 1024, 1), fn.losses.Loss("squared_error"))
+    make_gpu_plan(graph, 255, 256, np.dtype(np.float32), sizes)
+    with pytest.raises(ValueError, match=r"batch_size=256 is too many .* give a batch_size of at most 255"):
+        make_gpu_plan(graph, 256, 256, np.dtype(np.float32), sizes)
 
 
 def test_what_is_missing_is_named():

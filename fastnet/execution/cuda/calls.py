@@ -43,7 +43,7 @@ class Calls:
             self.cublas.multiply(self.stream, m, n, n_in, A_prev, W, Z, b, relu=relu)
         elif role == codes.BACKWARD:
             W_transposed = Matrix(self.parameters, layer[codes.W_OFFSET], 1, stride)
-            dA_prev = Matrix(self.workspace, int(self.plan.layers[l - 1, codes.DZ_OFFSET]), n_in, 1)
+            dA_prev = Matrix(self.workspace, int(self.plan.layers[layer[codes.BELOW], codes.DZ_OFFSET]), n_in, 1)
             self.cublas.multiply(self.stream, m, n_in, n, dZ, W_transposed, dA_prev)
         else:
             dW = Matrix(self.gradients, layer[codes.W_OFFSET], stride, 1)
@@ -51,8 +51,9 @@ class Calls:
 
     def _inputs(self, l: int, step: int) -> int:
         """Where the numbers are that layer l reads."""
-        if l > 0:
-            return int(self.plan.layers[l - 1, codes.A_OFFSET])
+        below = int(self.plan.layers[l, codes.BELOW])
+        if below >= 0:
+            return int(self.plan.layers[below, codes.A_OFFSET])
         start, size = self.plan.whole[[codes.X_OFFSET, codes.X_SIZE]].tolist()
         return int(start if self.repeats else start + step % 2 * size)
 

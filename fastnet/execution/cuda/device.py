@@ -102,22 +102,33 @@ class GPU:
         self.nothing = np.zeros(0, dtype)
         self._held: dict[int, Any] = {}  # copies of arrays that are being changed here, by the arrays' id
         self._gradients: Any = None  # of the last network
-        self._grid = 0  # blocks that can wait for each other; 0 until the program is loaded
+        # Blocks that can wait for each other, of the programs that are loaded: with convolutions, and without.
+        self._grids: dict[bool, int] = {}
 
     # ---------------------------------------------------------------- plans
 
     def prepare(self, wanted: Iterable[int] = ()) -> None:
-        """Load the compiled program; compile it first where that was never done. It has no lazy components."""
-        if self._grid:
+        """Load the compiled program; compile it first where that was never done. It has no lazy components, but
+        networks with convolutions have one of their own.
+        """
+        wanted = set(wanted)
+        if not wanted or wanted - {
+            codes.BYTES,
+            codes.RARE_LOSSES,
+        }:  # all programs have these, and layers say which it is
+            self._load(convolves=codes.CONV in wanted)
+
+    def _load(self, *, convolves: bool) -> None:
+        if convolves in self._grids:
             return
         target = imported("fastnet_kernels.cuda.target")
         if self.compiling.IS_SIMULATED:
-            self._grid = target.MOST_BLOCKS
+            self._grids[convolves] = target.MOST_BLOCKS
             return
         device = self.cuda.get_current_device().id  # of this thread: others may have another one
-        self._grid = apart(lambda: self._load_program(device, target.THREADS))
+        self._grids[convolves] = apart(lambda: self._load_program(device, target.THREADS, convolves=convolves))
 
-    def _load_program(self, device: int, threads: int) -> int:
+    def _load_program(self, device: int, threads: int, *, convolves: bool) -> int:
         """Returns how many blocks of so many threads can wait for each other on a GPU."""
         numba, program = imported("numba"), imported("fastnet_kernels.cuda.program.run")
         number, whole, real = numba.from_dtype(self.dtype)[::1], numba.int64, numba.float64
@@ -126,9 +137,10 @@ class GPU:
             numba.uint8[::1], *(number,) * 4, whole[::1], real[::1], real[:, ::1], whole[:, :, ::1], real[::1],
             real[::1], whole[::1], *(whole,) * 6,
         )  # fmt: skip
-        compiling, what = self.compiling, f"the CUDA kernels ({self.dtype}; once)"
+        compiling, of_which = self.compiling, " with convolutions" if convolves else ""
+        what = f"the CUDA kernels{of_which} ({self.dtype}; once)"
         with self.cuda.gpus[device], announced(what, compiling.event, compiling.COMPILES):
-            compiled = program.run.compile(signature)
+            compiled = program.program_of(convolves=convolves).compile(signature)
             return int(compiled.max_cooperative_grid_blocks(threads))
 
     def strategy(self, graph: Graph, batch_size: int, *, repeats: bool = False) -> int:
@@ -271,7 +283,7 @@ class GPU:
         costs: np.ndarray | None = None,
         scores: np.ndarray | None = None,
     ) -> int:
-        self.prepare()
+        self._load(convolves=context.plan.convolves)
         if mode == codes.PREDICT and not batches.are_bytes and not all_finite(batches.samples.view(self.dtype)):
             return first_step
         updates = updates or no_updates(self.nothing)
@@ -332,7 +344,7 @@ class GPU:
         parameters = self._copy_of(parameters)
         repeats = batches.batch_size >= data.m and part.order.size == 0
         start(
-            min(blocks, self._grid),
+            min(blocks, self._grids[plan.convolves]),
             stream,
             instructions,
             mode,

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from fastnet_kernels import codes
 
+from ...layers import Node
 from ..graph import Graph
 from ..layout import LOSS_CODES, Allocator, n_targets, set_offsets, slots_by_node
 
@@ -18,6 +19,9 @@ _CYCLES_OF_WAIT = 10_000
 _MOST_SLICES = 64
 _CYCLES_OF_CALL = 60_000  # of a library's product: two more launches, from the host
 _PART_OF_LIBRARY = {4: 0.75, 8: 0.9}  # of the peak of what it multiplies with, that it reaches, measured
+
+
+_MOST_NUMBERS = (1 << 31) - 1  # of images, whose addresses the kernels count in 32 bits
 
 
 def rounded_size(batch_size: int) -> int:
@@ -49,15 +53,15 @@ class Product:
     tasks: int
 
 
-def product_for(m: int, n: int, depth: int, sizes: Sizes) -> Product:
-    """The fastest way, by a model of what it costs, to make an m x n product.
+def product_for(m: int, n: int, depth: int, sizes: Sizes, groups: int = 1) -> Product:
+    """The fastest way, by a model of what it costs, to make an m x n product, or as many as there are groups.
 
     Large tiles compute fastest; small ones, and slices of the inner dimension, keep more multiprocessors busy. A
     library is called where it saves more than that costs.
     """
     best, least = Product(codes.SMALL, 1, 1), np.inf
     for tile in (codes.SMALL, codes.LARGE):
-        tiles = -(-m // sizes.heights[tile]) * -(-n // sizes.widths[tile])
+        tiles = groups * -(-m // sizes.heights[tile]) * -(-n // sizes.widths[tile])
         slabs = -(-depth // sizes.depths[tile])
         for slices in range(1, min(_MOST_SLICES, -(-depth // sizes.depths[codes.SMALL])) + 1):
             waves = -(-tiles * slices // sizes.multiprocessors)
@@ -75,11 +79,14 @@ def product_for(m: int, n: int, depth: int, sizes: Sizes) -> Product:
 
 
 # What goes forward and back through the kinds of layer that are no products. What reads samples copies them.
-_OPERATIONS = {
+_OPERATIONS: dict[int, tuple[int | None, int]] = {
     codes.BATCH_NORM: (codes.BATCH_NORM_FORWARD, codes.BATCH_NORM_BACKWARD),
     codes.LAYER_NORM: (codes.LAYER_NORM_FORWARD, codes.LAYER_NORM_BACKWARD),
     codes.DROPOUT: (codes.DROPOUT_FORWARD, codes.DROPOUT_BACKWARD),
     codes.MAX_POOL: (codes.MAX_POOL_FORWARD, codes.MAX_POOL_BACKWARD),
+    codes.AVERAGE_POOL: (codes.AVERAGE_POOL_FORWARD, codes.AVERAGE_POOL_BACKWARD),
+    codes.SKIP: (None, codes.SKIP_BACKWARD),  # its A is that of the layer below
+    codes.ADD: (codes.ADD_FORWARD, codes.ADD_BACKWARD),
     codes.INPUT: (codes.DROPOUT_FORWARD, codes.DROPOUT_BACKWARD),  # at a rate of 0
 }
 
@@ -126,6 +133,11 @@ class GPUPlan:
     fuses_output: bool  # whether the last layer's tiles have whole rows, and go on with losses or outputs
     gather_tasks: int
 
+    @property
+    def convolves(self) -> bool:
+        """Whether it is for the program that has convolutions."""
+        return codes.CONV in self.layers[:, codes.KIND]
+
     def instructions(self, mode: int, *, clips_norm: bool = False) -> tuple[np.ndarray, int]:
         """(n, INSTRUCTION_COLUMNS), and how many blocks can be of use.
 
@@ -159,11 +171,12 @@ class GPUPlan:
                 if self.settings[l, [codes.L1, codes.L2]].any():
                     table.add(codes.PENALTY, l)
         for l in range(len(self.layers)):
-            kind = self.layers[l, codes.KIND]
             if l > 0:
                 table.group()
-            if kind != codes.DENSE:
-                table.add(_OPERATIONS[int(kind)][0], l)
+            if (codes.FORWARD, l) not in self.products:
+                operation = _OPERATIONS[int(self.layers[l, codes.KIND])][0]
+                if operation is not None:
+                    table.add(operation, l)
                 continue
             self._multiply(table, codes.FORWARD, l, fuses_output=l == last and self.fuses_output)
             if l == last and not self.fuses_output:
@@ -184,7 +197,7 @@ class GPUPlan:
             if not is_first:
                 table.group()
             is_first = False
-            if kind == codes.DENSE:
+            if (codes.BACKWARD, l) in self.products:
                 self._multiply(table, codes.BACKWARD, l)
                 if self._is_left(codes.BACKWARD, l):
                     self._each(table, [l], codes.FINISH, codes.BACKWARD)
@@ -193,7 +206,7 @@ class GPUPlan:
 
     def _weights(self, table: _Table) -> None:
         for l in self.trained:
-            if self.layers[l, codes.KIND] == codes.DENSE:
+            if (codes.WEIGHTS, l) in self.products:
                 self._multiply(table, codes.WEIGHTS, l)
                 table.add(codes.BIAS, l)
             else:
@@ -204,7 +217,8 @@ class GPUPlan:
         if self.products[key].tile == codes.OF_LIBRARY:
             table.add(codes.CALL, l, role, self.products[key], fuses_output=role == codes.FORWARD and self._makes_A(l))
         else:
-            table.add(codes.MULTIPLY, l, role, self.products[key], self.partials[key], fuses_output=fuses_output)
+            operation = codes.CONVOLVE if self.layers[l, codes.KIND] == codes.CONV else codes.MULTIPLY
+            table.add(operation, l, role, self.products[key], self.partials[key], fuses_output=fuses_output)
 
     def _makes_A(self, l: int) -> bool:  # noqa: N802 - as the field writes it
         """Whether a library can add b and activate at once: of the last layer Z is wanted, whatever its activation."""
@@ -232,10 +246,43 @@ class GPUPlan:
             )
 
 
+def _products_of(node: Node, row: np.ndarray, m: int, sizes: Sizes) -> dict[int, Product]:
+    """How the products of a layer of m samples are cut, by role; none of a layer that has none."""
+    if node.is_dense:
+        shapes = {
+            codes.FORWARD: (m, node.n_out, node.n_in),
+            codes.BACKWARD: (m, node.n_in, node.n_out),
+            codes.WEIGHTS: (node.n_out, node.n_in, m),
+        }
+        return {role: product_for(*shape, sizes) for role, shape in shapes.items()}
+    if node.layer.kind != codes.CONV:
+        return {}
+    groups, filters, window = int(row[codes.GROUPS]), int(row[codes.CHANNELS]), node.n_weights // row[codes.CHANNELS]
+    pixels, pixels_in = node.n_out // filters, int(row[codes.HEIGHT] * row[codes.WIDTH])
+    taps, of_group = int(row[codes.WINDOW_HEIGHT] * row[codes.WINDOW_WIDTH]), filters // groups
+    shapes = {
+        codes.FORWARD: (m * pixels, of_group, int(window)),
+        codes.BACKWARD: (m * pixels_in, int(window) // taps, taps * of_group),
+        codes.WEIGHTS: (of_group, int(window), m * pixels),
+    }
+    without = sizes._replace(cublas_rate=0)
+    return {role: product_for(*shape, without, groups) for role, shape in shapes.items()}
+
+
+def _check_images(node: Node, m: int) -> None:
+    """ValueError if so many samples are more than a convolution can address."""
+    numbers = max(node.n_in, node.n_out)
+    if m * numbers > _MOST_NUMBERS:
+        raise ValueError(
+            f"batch_size={m} is too many for {node.layer!r} of {numbers} numbers a sample, as on a GPU it can address "
+            f"2^31: give a batch_size of at most {_MOST_NUMBERS // numbers}, or use device='cpu'"
+        )
+
+
 def make_gpu_plan(graph: Graph, batch_size: int, rounded: int, dtype: np.dtype, sizes: Sizes) -> tuple[GPUPlan, int]:
     """The plan for mini-batches of up to `batch_size`, and the number of elements its workspace has.
 
-    Products are cut as those of `rounded_size` samples.
+    ValueError for more images than a convolution can address. Products are cut as those of `rounded_size` samples.
     """
     nodes, loss, workspace, m = graph.nodes, graph.loss, Allocator(dtype.itemsize), batch_size
     n_inputs, n_last = nodes[0].n_in, nodes[-1].n_out
@@ -244,18 +291,18 @@ def make_gpu_plan(graph: Graph, batch_size: int, rounded: int, dtype: np.dtype, 
     products: dict[tuple[int, int], Product] = {}
     trained, pieces = [], 0
     for l, (node, slots) in enumerate(zip(nodes, slots_by_node(nodes, dtype), strict=True)):
-        row, layer, n_in, n_out = table[l], node.layer, node.n_in, node.n_out
+        row, layer, n_out = table[l], node.layer, node.n_out
         node.describe(row, settings[l])
-        if row[codes.CHANNELS] not in (0, n_out):
-            raise ValueError(f"{layer!r} of images and signals runs on a CPU only: use device='cpu'")
         set_offsets(row, slots)
         row[codes.A_OFFSET], row[codes.DZ_OFFSET] = (workspace.take(m * n_out) for _ in range(2))
+        if layer.kind == codes.SKIP:
+            row[codes.A_OFFSET] = table[node.below, codes.A_OFFSET]
         row[codes.SAVED_OFFSET] = workspace.take(m * n_out) if layer.saves_z else row[codes.A_OFFSET]
         row[codes.STATISTICS_OFFSET] = workspace.take(layer.statistics_size(node.input_shape, m, 0))
-        if node.is_dense:
-            products[codes.FORWARD, l] = product_for(rounded, n_out, n_in, sizes)
-            products[codes.BACKWARD, l] = product_for(rounded, n_in, n_out, sizes)
-            products[codes.WEIGHTS, l] = product_for(n_out, n_in, rounded, sizes)
+        row[codes.CHANNELS] = slots[1].shape[0] if slots else 0  # which have a b, or a beta, each
+        if layer.kind == codes.CONV:
+            _check_images(node, m)
+        products |= {(role, l): product for role, product in _products_of(node, row, rounded, sizes).items()}
         if layer.is_trainable:
             trained.append(l)
             row[codes.FIRST_PIECE] = pieces

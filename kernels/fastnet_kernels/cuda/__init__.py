@@ -30,7 +30,9 @@ from .layers.activation import (
     tanh,
     tanh_backward,
 )
+from .layers.average_pool import average_pool2d, average_pool2d_backward
 from .layers.batch_norm import batch_norm, batch_norm_backward
+from .layers.conv import conv2d_backward_data, conv2d_backward_weights, conv2d_forward
 from .layers.dense import dense_backward, dense_forward
 from .layers.dropout import dropout
 from .layers.layer_norm import layer_norm, layer_norm_backward
@@ -42,8 +44,13 @@ __all__ = [
     "absolute_error",
     "adam",
     "adamw",
+    "average_pool2d",
+    "average_pool2d_backward",
     "batch_norm",
     "batch_norm_backward",
+    "conv2d_backward_data",
+    "conv2d_backward_weights",
+    "conv2d_forward",
     "cross_entropy",
     "dense_backward",
     "dense_forward",

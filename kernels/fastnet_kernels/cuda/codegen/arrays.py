@@ -81,6 +81,14 @@ def flat(*arrays):
     return found
 
 
+def table(array):
+    """A table of whole numbers, of NumPy, for `launch`: a copy on the GPU, which nothing is copied back from."""
+    if IS_SIMULATED:
+        return array
+    array.flags.writeable = False
+    return as_argument(array)
+
+
 def _check_kinds(kinds):
     for kind in kinds:
         if kind != kinds[0] or kind not in ("<f4", "<f8"):

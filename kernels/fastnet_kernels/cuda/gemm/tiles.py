@@ -6,10 +6,11 @@ slabs are on their way from memory.
 """
 
 from ...codes import LARGE, SMALL
-from ..codegen.async_copy import copy, end_batch, waiter
+from ..codegen.async_copy import end_batch, waiter
 from ..codegen.compiling import by_dtype, cuda, inner
 from ..codegen.intrinsics import size_of
 from ..codegen.registers import add_all, multiplier, put_all, store_tile, zeros
+from ..codegen.shared import numbers_in_shared
 from ..codegen.tensor_cores import tensor_multiplier
 from ..program.partition import n_blocks
 from ..target import (
@@ -23,50 +24,7 @@ from ..target import (
     WARP_COLUMNS,
     Tile,
 )
-
-
-def _mover(height, depth):
-    """GPU code that moves a slab of a factor, `height` rows by `depth`, from memory to shared memory.
-
-    Thread by thread along the way the factor lies, so that neighbouring threads read neighbouring numbers.
-    """
-    count, stride = height * depth // THREADS, height + PADDING
-    everything = (1 << count) - 1
-
-    @inner
-    def share(by_row, by_depth, n_rows):
-        """A thread's numbers of each slab. Where the first one is in memory; then which are in the factor's rows, the
-        first one's depth, how far the next ones are in depth, in memory and in shared memory, and where the first
-        one is there.
-        """
-        thread = cuda.threadIdx.x
-        if by_depth == 1:
-            row, k, rows, depths = thread // depth, thread % depth, THREADS // depth, 0
-        else:
-            row, k, rows, depths = thread % height, thread // height, 0, THREADS // height
-        in_rows = 0
-        for s in range(count):
-            if row + s * rows < n_rows:
-                in_rows |= 1 << s
-        step, shared_step = rows * by_row + depths * by_depth, depths * stride + rows
-        return row * by_row + k * by_depth, (in_rows, k, depths, step, shared_step, k * stride + row)
-
-    @inner
-    def fetch(numbers, offset, n_depths, mine, shared, to):
-        """Copy this thread's numbers of a slab, from its first one's offset on; 0 where the factor has none."""
-        there, k, depths, step, shared_step, first = mine
-        if n_depths < depth:
-            for s in range(count):
-                if k + s * depths >= n_depths:
-                    there &= ~(1 << s)
-        if there == everything:
-            for s in range(count):
-                copy(numbers, offset + s * step, shared, to + first + s * shared_step, True)
-        else:
-            for s in range(count):
-                copy(numbers, offset + s * step, shared, to + first + s * shared_step, (there & (1 << s)) != 0)
-
-    return share, fetch
+from .slabs import of_matrices
 
 
 def _plain(tile, p_stride, q_stride):
@@ -114,11 +72,10 @@ def _by_tensor_cores(tile, p_stride, q_stride):
     return offset_of, add, range(0, tile.rows, 8), [c + v for c in range(0, tile.columns, 8) for v in range(2)]
 
 
-def make_product(tile: Tile):
-    """The product of one kind of tile; for the sizes see `target`."""
+def make_product(tile: Tile, factors_of=of_matrices):
+    """The product of one kind of tile; for the sizes see `target`, for its factors `slabs`."""
     height, width, depth, stages, groups = tile.height, tile.width, tile.depth, tile.stages, tile.groups
-    share_P, fetch_P = _mover(height, depth)
-    share_Q, fetch_Q = _mover(width, depth)
+    begin, fetch = factors_of(tile)
     p_stride, q_stride = height + PADDING, width + PADDING
     slab = depth * (p_stride + q_stride)
     a_group, a_share = THREADS // groups, depth // groups
@@ -127,32 +84,24 @@ def make_product(tile: Tile):
     zeros_for, store_sums, wait = zeros(n_sums), store_tile(rows, columns), waiter(stages - 2)
 
     @inner
-    def product(C, c, stride, P, p, p_row, p_depth, Q, q, q_row, q_depth, i0, m, j0, n, start, stop, shared):
+    def product(C, c, stride, factors, i0, m, j0, n, start, stop, shared):
         """C[i, j] = sum_k P[i, k] Q[j, k] for one tile, from i0, j0 on, of the m x n, and k from `start` to `stop`.
 
-        Each matrix is a vector, where it begins there, and from row to row and from k to k (one of the two is 1). C's
-        rows are `stride` apart. `shared` must be free for use, and is so again at the end, when all of the block see C.
+        C is a vector, begins at offset c, and its rows are `stride` apart. `shared` must be free for use, and is so
+        again at the end, when all of the block see C.
         """
         thread = cuda.threadIdx.x
         group, (i, j) = thread // a_group, offset_of(thread % a_group)
         sums = zeros_for(C)
-        first_P, mine_P = share_P(p_row, p_depth, m - i0)
-        first_Q, mine_Q = share_Q(q_row, q_depth, n - j0)
-        p += first_P + i0 * p_row + start * p_depth
-        q += first_Q + j0 * q_row + start * q_depth
-        left_over, to, current = stop - start, 0, group * a_share * p_stride
+        state = begin(factors, i0, m, j0, n, start, stop)
+        to, current = 0, group * a_share * p_stride
         right = depth * p_stride + group * a_share * (q_stride - p_stride)  # from a slab's P to its Q
         for slab_ in range(1 - stages, n_blocks(stop - start, depth)):
             if slab_ >= 0:
                 wait()
                 cuda.syncthreads()  # one slab is there, for all, and another has been used
-            if left_over > 0:
-                fetch_P(P, p, left_over, mine_P, shared, to)
-                fetch_Q(Q, q, left_over, mine_Q, shared, to + depth * p_stride)
-                left_over -= depth
-                p += depth * p_depth
-                q += depth * q_depth
-                to = to + slab if to < (stages - 1) * slab else 0
+            state = fetch(factors, state, slab_, shared, to)
+            to = to + slab if to < (stages - 1) * slab else 0
             end_batch()
             if slab_ >= 0:
                 sums = add(sums, shared, current, current + right, i, j)
@@ -176,13 +125,7 @@ def make_product(tile: Tile):
 
 def _shared(*tiles):
     """GPU code for shared memory that is large enough for some tiles."""
-    count = max(tile.shared for tile in tiles)
-
-    @inner
-    def allocate(numbers):
-        return cuda.shared.array(count, numbers.dtype)
-
-    return allocate
+    return numbers_in_shared(max(tile.shared for tile in tiles))
 
 
 # Shared memory that serves all products, for numbers of an array's dtype.
@@ -190,8 +133,6 @@ shared_for = by_dtype(*(_shared(SMALL_TILE, MEDIUM_TILE, tile) for tile in (LARG
 
 
 small_product, medium_product = make_product(SMALL_TILE), make_product(MEDIUM_TILE)
-
-
 large_product = by_dtype(make_product(LARGE_TILE), make_product(LARGE_TILE_OF_DOUBLES))
 
 
@@ -212,13 +153,9 @@ def width_of(tile, numbers):
 
 
 @inner
-def product_of_tile(tile, C, c, stride, P, p, p_row, p_depth, Q, q, q_row, q_depth, i0, m, j0, n, start, stop, shared):
+def product_of_tile(tile, C, c, stride, factors, i0, m, j0, n, start, stop, shared):
     """C = P Q^T by the small or the large tile: see `make_product`."""
     if tile == LARGE:
-        large_product(
-            C, c, stride, P, p, p_row, p_depth, Q, q, q_row, q_depth, i0, m, j0, n, start, stop, shared
-        )  # fmt: skip
+        large_product(C, c, stride, factors, i0, m, j0, n, start, stop, shared)
     else:
-        small_product(
-            C, c, stride, P, p, p_row, p_depth, Q, q, q_row, q_depth, i0, m, j0, n, start, stop, shared
-        )  # fmt: skip
+        small_product(C, c, stride, factors, i0, m, j0, n, start, stop, shared)

@@ -121,10 +121,16 @@ def activate_number(job, l, offset, z):
 
 
 @inner
+def derivative_of_number(job, l, offset, da):
+    """da * g'(Z) of number `offset` of Z of layer l."""
+    a = job.workspace[job.layers[l, SAVED_OFFSET] + offset]
+    return derive(job.layers[l, ACTIVATION], job.settings[l, SLOPE], a, da)
+
+
+@inner
 def derive_number(job, l, offset, da):
     """Number `offset` of dZ of layer l: da * g'(Z)."""
-    a = job.workspace[job.layers[l, SAVED_OFFSET] + offset]
-    job.workspace[job.layers[l, DZ_OFFSET] + offset] = derive(job.layers[l, ACTIVATION], job.settings[l, SLOPE], a, da)
+    job.workspace[job.layers[l, DZ_OFFSET] + offset] = derivative_of_number(job, l, offset, da)
 
 
 @kernel

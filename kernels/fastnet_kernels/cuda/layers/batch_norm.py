@@ -1,6 +1,6 @@
 """Batch normalisation: each unit by its mean and variance over the mini-batch. The formulas are those of `reference`.
 
-A block has some units, and all samples of these.
+A block has some units, and all samples of these. Of images a unit is a channel, and each pixel a sample.
 """
 
 import math
@@ -9,10 +9,10 @@ from ...codes import (
     A_OFFSET,
     B_OFFSET,
     BATCH_STATISTICS,
+    CHANNELS,
     DZ_OFFSET,
     EPSILON,
     GRADIENT,
-    N_OUT,
     RUNNING_OFFSET,
     RUNNING_RATE,
     STATISTICS_OFFSET,
@@ -24,6 +24,7 @@ from ..codegen.compiling import cuda, formula, inner, kernel
 from ..codegen.launching import launch
 from ..program.partition import n_blocks
 from ..program.reducing import column_of, sum_over_column
+from ..program.workspace import below, rows_of
 from ..target import COLUMNS_AT_ONCE, ROWS_AT_ONCE, THREADS
 from .activation import activate_number, derive_number
 from .normalisation import normalised, sums_of_column_back
@@ -84,25 +85,26 @@ def _batch_norm_backward(m, n, dA, A_prev, gamma, mean, inv_std, dgamma, dbeta, 
 def _uses_batch_statistics(job, l):
     """Whether a batch normalisation takes the mini-batch's statistics, as in training, and not the running ones.
 
-    A single sample has no variance: it is normalised as in evaluation, and the running statistics stay as they are.
+    A single number has no variance: it is normalised as in evaluation, and the running statistics stay as they are.
     """
-    return job.mode >= GRADIENT and job.layers[l, BATCH_STATISTICS] != 0 and job.m > 1
+    return job.mode >= GRADIENT and job.layers[l, BATCH_STATISTICS] != 0 and rows_of(job, l) > 1
 
 
 @inner
 def batch_norm_task(job, l, task, shared):
-    """A task: A of some units, by statistics of the mini-batch, or by the running ones."""
-    workspace, parameters, n, kind = job.workspace, job.parameters, job.layers[l, N_OUT], job.workspace.dtype.type
+    """A task: A of some units or channels, by statistics of the mini-batch, or by the running ones."""
+    workspace, parameters, kind = job.workspace, job.parameters, job.workspace.dtype.type
+    m, n = rows_of(job, l), job.layers[l, CHANNELS]
     unit, first = column_of(task)
     j = min(unit, n - 1)
-    given, running = job.layers[l - 1, A_OFFSET], job.layers[l, RUNNING_OFFSET] + j
+    given, running = job.layers[below(job, l), A_OFFSET], job.layers[l, RUNNING_OFFSET] + j
     statistics = job.layers[l, STATISTICS_OFFSET] + j
     writes, epsilon = first == 0 and unit < n, kind(job.settings[l, EPSILON])
     if _uses_batch_statistics(job, l):
-        mean, squares = moments_of_column(workspace, given, job.m, n, j, first, shared)
-        inv_std = kind(1) / math.sqrt(squares / kind(job.m) + epsilon)
+        mean, squares = moments_of_column(workspace, given, m, n, j, first, shared)
+        inv_std = kind(1) / math.sqrt(squares / kind(m) + epsilon)
         if writes and job.mode == TRAIN:
-            share, variance = kind(job.settings[l, RUNNING_RATE]), squares / kind(job.m - 1)
+            share, variance = kind(job.settings[l, RUNNING_RATE]), squares / kind(m - 1)
             parameters[running] += share * (mean - parameters[running])
             parameters[running + n] += share * (variance - parameters[running + n])
     else:
@@ -111,40 +113,45 @@ def batch_norm_task(job, l, task, shared):
         workspace[statistics], workspace[statistics + n] = mean, inv_std
     if unit < n:
         gamma, beta = parameters[job.layers[l, W_OFFSET] + j], parameters[job.layers[l, B_OFFSET] + j]
-        for i in range(first, job.m, ROWS_AT_ONCE):
+        for i in range(first, m, ROWS_AT_ONCE):
             x = workspace[given + i * n + j]
             activate_number(job, l, i * n + j, normalised(x, mean, inv_std, gamma, beta))
 
 
 @inner
 def batch_norm_backward_task(job, l, task, shared):
-    """A task: dgamma, dbeta and dZ of the layer below, for some units."""
-    workspace, n, kind = job.workspace, job.layers[l, N_OUT], job.workspace.dtype.type
+    """A task: dgamma, dbeta and dZ of the layer below, for some units or channels."""
+    workspace, kind = job.workspace, job.workspace.dtype.type
+    m, n = rows_of(job, l), job.layers[l, CHANNELS]
     unit, first = column_of(task)
     j = min(unit, n - 1)
-    given, dA, statistics = job.layers[l - 1, A_OFFSET], job.layers[l, DZ_OFFSET], job.layers[l, STATISTICS_OFFSET] + j
+    given, dA, statistics = (
+        job.layers[below(job, l), A_OFFSET],
+        job.layers[l, DZ_OFFSET],
+        job.layers[l, STATISTICS_OFFSET] + j,
+    )
     mean, inv_std = workspace[statistics], workspace[statistics + n]
     weighted, plain = kind(0), kind(0)
     if job.layers[l, BATCH_STATISTICS] != 0:
         weighted, plain = sums_of_column_back(
-            workspace, dA, workspace, given, job.m, n, j, first, workspace, statistics, workspace, statistics + n, 0,
+            workspace, dA, workspace, given, m, n, j, first, workspace, statistics, workspace, statistics + n, 0,
             shared,
         )  # fmt: skip
         if first == 0 and unit < n:
             workspace[statistics + 2 * n], workspace[statistics + 3 * n] = weighted, plain
     if unit < n:
-        gamma, count = job.parameters[job.layers[l, W_OFFSET] + j], kind(job.m)
+        gamma, count = job.parameters[job.layers[l, W_OFFSET] + j], kind(m)
         if not _uses_batch_statistics(job, l):  # running statistics do not depend on the samples
             weighted, plain = kind(0), kind(0)
-        for i in range(first, job.m, ROWS_AT_ONCE):
+        for i in range(first, m, ROWS_AT_ONCE):
             da, x = workspace[dA + i * n + j], workspace[given + i * n + j]
             da_prev = backward_of_unit(da, x, mean, inv_std, gamma, weighted / count, plain / count)
-            derive_number(job, l - 1, i * n + j, da_prev)
+            derive_number(job, below(job, l), i * n + j, da_prev)
 
 
 @inner
 def batch_norm_gain(job, statistics, n, j):
-    """dgamma and dbeta of unit j of n, which the backward task has left behind the statistics."""
+    """dgamma and dbeta of unit or channel j of n, which the backward task has left behind the statistics."""
     return job.workspace[statistics + 2 * n + j], job.workspace[statistics + 3 * n + j]
 
 

@@ -4,6 +4,7 @@ from ...codes import LARGE, SMALL
 from ..codegen.arrays import flat
 from ..codegen.compiling import cuda, inner, kernel
 from ..codegen.launching import launch
+from ..gemm.slabs import Matrices
 from ..gemm.tiles import height_of, large_product, medium_product, shared_for, small_product, width_of
 from ..program.partition import n_blocks
 from ..program.reducing import column_of, sum_of_column
@@ -29,35 +30,35 @@ def _add_bias(C, b, has_b, i0, m, j0, n, height, width):
 @kernel(blocks=2)
 def _multiply_small(C, P, p_row, p_depth, Q, q_row, q_depth, m, n, depth, b, has_b):
     shared, height, width = shared_for(C), SMALL_TILE.height, SMALL_TILE.width
-    across = n_blocks(n, width)
+    across, factors = n_blocks(n, width), Matrices(P, 0, p_row, p_depth, Q, 0, q_row, q_depth)
     for task in range(cuda.blockIdx.x, n_blocks(m, height) * across, cuda.gridDim.x):
         i0, j0 = task // across * height, task % across * width
-        small_product(C, 0, n, P, 0, p_row, p_depth, Q, 0, q_row, q_depth, i0, m, j0, n, 0, depth, shared)
+        small_product(C, 0, n, factors, i0, m, j0, n, 0, depth, shared)
         _add_bias(C, b, has_b, i0, m, j0, n, height, width)
 
 
 @kernel(blocks=2)
 def _multiply_medium(C, P, p_row, p_depth, Q, q_row, q_depth, m, n, depth, b, has_b):
     shared, height, width = shared_for(C), MEDIUM_TILE.height, MEDIUM_TILE.width
-    across = n_blocks(n, width)
+    across, factors = n_blocks(n, width), Matrices(P, 0, p_row, p_depth, Q, 0, q_row, q_depth)
     for task in range(cuda.blockIdx.x, n_blocks(m, height) * across, cuda.gridDim.x):
         i0, j0 = task // across * height, task % across * width
-        medium_product(C, 0, n, P, 0, p_row, p_depth, Q, 0, q_row, q_depth, i0, m, j0, n, 0, depth, shared)
+        medium_product(C, 0, n, factors, i0, m, j0, n, 0, depth, shared)
         _add_bias(C, b, has_b, i0, m, j0, n, height, width)
 
 
 @kernel(blocks=2)
 def _multiply_large(C, P, p_row, p_depth, Q, q_row, q_depth, m, n, depth, b, has_b):
     shared, height, width = shared_for(C), height_of(LARGE, C), width_of(LARGE, C)
-    across = n_blocks(n, width)
+    across, factors = n_blocks(n, width), Matrices(P, 0, p_row, p_depth, Q, 0, q_row, q_depth)
     for task in range(cuda.blockIdx.x, n_blocks(m, height) * across, cuda.gridDim.x):
         i0, j0 = task // across * height, task % across * width
-        large_product(C, 0, n, P, 0, p_row, p_depth, Q, 0, q_row, q_depth, i0, m, j0, n, 0, depth, shared)
+        large_product(C, 0, n, factors, i0, m, j0, n, 0, depth, shared)
         _add_bias(C, b, has_b, i0, m, j0, n, height, width)
 
 
 @kernel
-def _sum_columns(numbers, m, n, sums):
+def sum_columns(numbers, m, n, sums):
     shared = cuda.shared.array(THREADS, numbers.dtype)
     for task in range(cuda.blockIdx.x, n_blocks(n, COLUMNS_AT_ONCE), cuda.gridDim.x):
         j, first = column_of(task)
@@ -90,4 +91,4 @@ def dense_backward(dZ, A_prev, W, dW, db, dA_prev):
     dZ, A_prev, W, dW, db, dA_prev = flat(dZ, A_prev, W, dW, db, dA_prev)
     _launch_product(dW, dZ, 1, n, A_prev, 1, n_prev, n, n_prev, m, db, 0)
     _launch_product(dA_prev, dZ, n, 1, W, 1, n_prev, m, n_prev, n, db, 0)
-    launch(_sum_columns, -(-n // COLUMNS_AT_ONCE), dZ, m, n, db)
+    launch(sum_columns, -(-n // COLUMNS_AT_ONCE), dZ, m, n, db)

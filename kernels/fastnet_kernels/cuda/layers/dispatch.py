@@ -8,11 +8,17 @@ raise. The host, which writes the instructions, has operations of known kinds on
 import math
 
 from ...codes import (
+    ADD_BACKWARD,
+    ADD_FORWARD,
+    AVERAGE_POOL_BACKWARD,
+    AVERAGE_POOL_FORWARD,
     B_OFFSET,
     BATCH_NORM,
     BATCH_NORM_BACKWARD,
     BATCH_NORM_FORWARD,
     BIAS,
+    CHANNELS,
+    CONVOLVE,
     DROPOUT_BACKWARD,
     DROPOUT_FORWARD,
     FINISH,
@@ -35,6 +41,7 @@ from ...codes import (
     PARTIAL,
     PENALTY,
     ROLE,
+    SKIP_BACKWARD,
     SLICES,
     SQUARES,
     STATISTICS_OFFSET,
@@ -51,12 +58,15 @@ from ..program.output import output_rows, sum_totals
 from ..program.partition import n_blocks
 from ..program.reducing import column_of, rows_at_once
 from ..program.weight_update import change, change_bias, count_of_parameters, sum_penalties, sum_squares, update_piece
-from ..program.workspace import repeats, size_of_step
+from ..program.workspace import repeats, rows_of, size_of_step
 from ..target import COLUMNS_AT_ONCE, PIECE
+from .average_pool import average_pool_backward_task, average_pool_task
 from .batch_norm import batch_norm_backward_task, batch_norm_gain, batch_norm_task
+from .conv import convolve
 from .dropout import dropout_backward_task, dropout_task
 from .layer_norm import layer_norm_backward_task, layer_norm_gain, layer_norm_task
 from .max_pool import max_pool_backward_task, max_pool_task
+from .residual import add_backward_task, add_task, skip_backward_task
 
 
 @inner
@@ -64,7 +74,7 @@ def count_tasks(job, instruction):
     """How many tasks an instruction has in this step."""
     operation, role, l, slices = instruction[OPERATION], instruction[ROLE], instruction[LAYER], instruction[SLICES]
     n, n_in = job.layers[l, N_OUT], job.layers[l, N_IN]
-    if operation == MULTIPLY:
+    if operation in (MULTIPLY, CONVOLVE):
         return tiles_of(job, role, l, instruction[TILE]) * slices
     if operation == FINISH:
         rows, columns, _ = shape_of(job, role, l)
@@ -75,15 +85,20 @@ def count_tasks(job, instruction):
         if job.step + 1 >= job.last_step or repeats(job):
             return 0
         return n_blocks(size_of_step(job.m_all, job.batch_size, job.step + 1) * n_in, PIECE)
-    if operation in (OUTPUT, LAYER_NORM_FORWARD, LAYER_NORM_BACKWARD):
+    if operation == OUTPUT:
         return n_blocks(job.m, rows_at_once(n))
+    if operation in (LAYER_NORM_FORWARD, LAYER_NORM_BACKWARD):
+        return n_blocks(rows_of(job, l), rows_at_once(job.layers[l, CHANNELS]))
     if operation == TOTALS:
         return 1
     if operation in (BATCH_NORM_FORWARD, BATCH_NORM_BACKWARD, BIAS, GAIN):
-        return n_blocks(n, COLUMNS_AT_ONCE)
-    if operation in (DROPOUT_FORWARD, DROPOUT_BACKWARD, MAX_POOL_FORWARD):
+        return n_blocks(job.layers[l, CHANNELS], COLUMNS_AT_ONCE)
+    if operation in (
+        DROPOUT_FORWARD, DROPOUT_BACKWARD, MAX_POOL_FORWARD, AVERAGE_POOL_FORWARD, ADD_FORWARD, ADD_BACKWARD,
+        SKIP_BACKWARD,
+    ):  # fmt: skip
         return n_blocks(job.m * n, PIECE)
-    if operation == MAX_POOL_BACKWARD:
+    if operation in (MAX_POOL_BACKWARD, AVERAGE_POOL_BACKWARD):
         return n_blocks(job.m * n_in, PIECE)
     if operation == PENALTY:
         return n_blocks(job.layers[l, B_OFFSET] - job.layers[l, W_OFFSET], PIECE)
@@ -93,7 +108,7 @@ def count_tasks(job, instruction):
 @inner
 def _change_gain(job, l, task, shared):
     """A task: gamma and beta of some units of a normalisation, changed by their gradients."""
-    n, (unit, first) = job.layers[l, N_OUT], column_of(task)
+    n, (unit, first) = job.layers[l, CHANNELS], column_of(task)
     j, statistics = min(unit, n - 1), job.layers[l, STATISTICS_OFFSET]
     if job.layers[l, KIND] == BATCH_NORM:
         dgamma, dbeta = batch_norm_gain(job, statistics, n, j)
@@ -131,6 +146,10 @@ def do_task(job, instruction, task, shared):
         dropout_task(job, l, task)
     elif operation == MAX_POOL_FORWARD:
         max_pool_task(job, l, task)
+    elif operation == AVERAGE_POOL_FORWARD:
+        average_pool_task(job, l, task)
+    elif operation == ADD_FORWARD:
+        add_task(job, l, task)
     elif operation == BATCH_NORM_BACKWARD:
         batch_norm_backward_task(job, l, task, shared)
     elif operation == LAYER_NORM_BACKWARD:
@@ -139,6 +158,12 @@ def do_task(job, instruction, task, shared):
         dropout_backward_task(job, l, task)
     elif operation == MAX_POOL_BACKWARD:
         max_pool_backward_task(job, l, task)
+    elif operation == AVERAGE_POOL_BACKWARD:
+        average_pool_backward_task(job, l, task)
+    elif operation == ADD_BACKWARD:
+        add_backward_task(job, l, task)
+    elif operation == SKIP_BACKWARD:
+        skip_backward_task(job, l, task)
     elif operation == BIAS:
         change_bias(job, l, task, shared)
     elif operation == GAIN:
@@ -158,3 +183,15 @@ def do_task(job, instruction, task, shared):
     if last > first:
         cuda.syncthreads()  # whole rows of the last layer are there now
         output_rows(job, first, last, shared)
+
+
+@inner
+def do_task_or_convolve(job, instruction, task, shared):
+    """`do_task` of networks that have convolutions."""
+    if instruction[OPERATION] == CONVOLVE:
+        convolve(
+            job, instruction[ROLE], instruction[LAYER], instruction[TILE], instruction[SLICES], instruction[PARTIAL],
+            task, shared,
+        )  # fmt: skip
+    else:
+        do_task(job, instruction, task, shared)

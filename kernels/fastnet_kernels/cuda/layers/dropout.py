@@ -6,7 +6,7 @@ from ...codes import A_OFFSET, DZ_OFFSET, GRADIENT, N_OUT, RATE
 from ..codegen.arrays import flat
 from ..codegen.compiling import cuda, formula, inner, kernel
 from ..codegen.launching import launch
-from ..program.workspace import offset_of_activations
+from ..program.workspace import below, offset_of_activations
 from ..target import PIECE, THREADS
 from .activation import derive_number
 
@@ -48,7 +48,7 @@ def _dropped(job, l, e, value):
 def dropout_task(job, l, task):
     """A task: a piece of A; where nothing is trained, all numbers are kept."""
     for e in range(task * PIECE + cuda.threadIdx.x, min((task + 1) * PIECE, job.m * job.layers[l, N_OUT]), THREADS):
-        value = job.workspace[offset_of_activations(job, l - 1) + e]
+        value = job.workspace[offset_of_activations(job, below(job, l)) + e]
         job.workspace[job.layers[l, A_OFFSET] + e] = _dropped(job, l, e, value) if job.mode >= GRADIENT else value
 
 
@@ -56,7 +56,7 @@ def dropout_task(job, l, task):
 def dropout_backward_task(job, l, task):
     """A task: a piece of dZ of the layer below."""
     for e in range(task * PIECE + cuda.threadIdx.x, min((task + 1) * PIECE, job.m * job.layers[l, N_OUT]), THREADS):
-        derive_number(job, l - 1, e, _dropped(job, l, e, job.workspace[job.layers[l, DZ_OFFSET] + e]))
+        derive_number(job, below(job, l), e, _dropped(job, l, e, job.workspace[job.layers[l, DZ_OFFSET] + e]))
 
 
 def dropout(A_prev, rate, key, A):

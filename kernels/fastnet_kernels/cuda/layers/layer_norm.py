@@ -1,16 +1,17 @@
 """Layer normalisation: each sample by its mean and variance over the units. The formulas are those of `reference`.
 
-A block has some samples, each shared by some threads.
+A block has some samples, each shared by some threads. Of images each pixel is a sample, and a unit is a channel.
 """
 
 import math
 
-from ...codes import A_OFFSET, B_OFFSET, DZ_OFFSET, EPSILON, N_OUT, STATISTICS_OFFSET, W_OFFSET
+from ...codes import A_OFFSET, B_OFFSET, CHANNELS, DZ_OFFSET, EPSILON, STATISTICS_OFFSET, W_OFFSET
 from ..codegen.arrays import flat
 from ..codegen.compiling import cuda, formula, inner, kernel
 from ..codegen.launching import launch
 from ..program.partition import n_blocks
 from ..program.reducing import column_of, row_of, rows_at_once, sum_over
+from ..program.workspace import below, rows_of
 from ..target import COLUMNS_AT_ONCE, THREADS
 from .activation import activate_number, derive_number
 from .normalisation import normalised, sums_of_column_back
@@ -93,13 +94,13 @@ def _layer_norm_sums(m, n, dA, A_prev, mean, inv_std, dgamma, dbeta):
 @inner
 def layer_norm_task(job, l, task, shared):
     """A task: A of some samples."""
-    workspace, n = job.workspace, job.layers[l, N_OUT]
+    workspace, m, n = job.workspace, rows_of(job, l), job.layers[l, CHANNELS]
     i, lanes, lane = row_of(task, n)
-    given = job.layers[l - 1, A_OFFSET] + min(i, job.m - 1) * n
+    given = job.layers[below(job, l), A_OFFSET] + min(i, m - 1) * n
     mean, inv_std = moments_of_row(workspace, given, n, job.settings[l, EPSILON], lanes, lane, shared)
-    if i < job.m:
+    if i < m:
         workspace[job.layers[l, STATISTICS_OFFSET] + i] = mean
-        workspace[job.layers[l, STATISTICS_OFFSET] + job.batch_size + i] = inv_std
+        workspace[job.layers[l, STATISTICS_OFFSET] + m + i] = inv_std
         for j in range(lane, n, lanes):
             gamma, beta = job.parameters[job.layers[l, W_OFFSET] + j], job.parameters[job.layers[l, B_OFFSET] + j]
             activate_number(job, l, i * n + j, normalised(workspace[given + j], mean, inv_std, gamma, beta))
@@ -108,27 +109,29 @@ def layer_norm_task(job, l, task, shared):
 @inner
 def layer_norm_backward_task(job, l, task, shared):
     """A task: dZ of the layer below, for some samples."""
-    workspace, n = job.workspace, job.layers[l, N_OUT]
+    workspace, m, n = job.workspace, rows_of(job, l), job.layers[l, CHANNELS]
     own, lanes, lane = row_of(task, n)
-    i = min(own, job.m - 1)
-    given, dA = job.layers[l - 1, A_OFFSET] + i * n, job.layers[l, DZ_OFFSET] + i * n
+    i = min(own, m - 1)
+    given, dA = job.layers[below(job, l), A_OFFSET] + i * n, job.layers[l, DZ_OFFSET] + i * n
     mean = workspace[job.layers[l, STATISTICS_OFFSET] + i]
-    inv_std = workspace[job.layers[l, STATISTICS_OFFSET] + job.batch_size + i]
+    inv_std = workspace[job.layers[l, STATISTICS_OFFSET] + m + i]
     weighted, plain = means_of_row_back(
         workspace, dA, workspace, given, job.parameters, job.layers[l, W_OFFSET], n, mean, inv_std, lanes, lane, shared
     )
-    if own < job.m:
+    if own < m:
         for j in range(lane, n, lanes):
             gamma, da, x = job.parameters[job.layers[l, W_OFFSET] + j], workspace[dA + j], workspace[given + j]
-            derive_number(job, l - 1, i * n + j, backward_of_sample(da, x, mean, inv_std, gamma, weighted, plain))
+            derive_number(
+                job, below(job, l), i * n + j, backward_of_sample(da, x, mean, inv_std, gamma, weighted, plain)
+            )
 
 
 @inner
 def layer_norm_gain(job, l, statistics, n, j, first, shared):
-    """dgamma and dbeta of unit j of n, to all threads of its column."""
+    """dgamma and dbeta of unit or channel j of n, to all threads of its column."""
     return sums_of_column_back(
-        job.workspace, job.layers[l, DZ_OFFSET], job.workspace, job.layers[l - 1, A_OFFSET], job.m, n, j, first,
-        job.workspace, statistics, job.workspace, statistics + job.batch_size, 1, shared,
+        job.workspace, job.layers[l, DZ_OFFSET], job.workspace, job.layers[below(job, l), A_OFFSET], rows_of(job, l), n,
+        j, first, job.workspace, statistics, job.workspace, statistics + rows_of(job, l), 1, shared,
     )  # fmt: skip
 
 

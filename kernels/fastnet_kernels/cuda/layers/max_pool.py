@@ -17,6 +17,7 @@ from ...codes import (
 from ..codegen.arrays import flat
 from ..codegen.compiling import cuda, formula, inner, kernel
 from ..codegen.launching import launch
+from ..program.workspace import below
 from ..target import PIECE, THREADS
 from .activation import derive_number
 
@@ -34,7 +35,7 @@ class Windows(NamedTuple):
 
 
 @formula
-def _counts(windows):
+def counts_of(windows):
     """How many windows there are in a column of them, and in a row."""
     return (
         (windows.height - windows.pool_height) // windows.stride_y + 1,
@@ -45,7 +46,7 @@ def _counts(windows):
 @formula
 def _largest_of(A_prev, given, windows, e):
     """Number e of A, flat, from A_prev, flat, which begins at `given`."""
-    height, width = _counts(windows)
+    height, width = counts_of(windows)
     channel, x, row = e % windows.channels, e // windows.channels % width, e // (windows.channels * width)
     y = row // height * windows.height + row % height * windows.stride_y  # from the first image's first row on
     first = given + (y * windows.width + x * windows.stride_x) * windows.channels + channel
@@ -64,7 +65,7 @@ def _gradient_of(dA, dz, A_prev, given, A, made, windows, e):
 
     The arrays are flat, and begin at `dz`, `given` and `made`.
     """
-    height, width = _counts(windows)
+    height, width = counts_of(windows)
     channels, stride_y, stride_x = windows.channels, windows.stride_y, windows.stride_x
     channel, x, row = e % channels, e // channels % windows.width, e // (channels * windows.width)
     image, y = row // windows.height, row % windows.height
@@ -124,7 +125,8 @@ def max_pool1d_backward(dA, A_prev, A, pool_size, stride, dA_prev):
 
 
 @inner
-def _windows_of(job, l):
+def windows_of(job, l):
+    """The windows of a pooling layer."""
     row = job.layers[l]
     height, width = row[HEIGHT], row[WIDTH]
     channels = row[N_IN] // (height * width)
@@ -134,7 +136,7 @@ def _windows_of(job, l):
 @inner
 def max_pool_task(job, l, task):
     """A task: a piece of the numbers of A."""
-    windows, given, made = _windows_of(job, l), job.layers[l - 1, A_OFFSET], job.layers[l, A_OFFSET]
+    windows, given, made = windows_of(job, l), job.layers[below(job, l), A_OFFSET], job.layers[l, A_OFFSET]
     for e in range(task * PIECE + cuda.threadIdx.x, min((task + 1) * PIECE, job.m * job.layers[l, N_OUT]), THREADS):
         job.workspace[made + e] = _largest_of(job.workspace, given, windows, e)
 
@@ -142,7 +144,7 @@ def max_pool_task(job, l, task):
 @inner
 def max_pool_backward_task(job, l, task):
     """A task: a piece of the numbers of dZ of the layer before."""
-    windows, workspace = _windows_of(job, l), job.workspace
-    dz, given, made = job.layers[l, DZ_OFFSET], job.layers[l - 1, A_OFFSET], job.layers[l, A_OFFSET]
+    windows, workspace = windows_of(job, l), job.workspace
+    dz, given, made = job.layers[l, DZ_OFFSET], job.layers[below(job, l), A_OFFSET], job.layers[l, A_OFFSET]
     for e in range(task * PIECE + cuda.threadIdx.x, min((task + 1) * PIECE, job.m * job.layers[l, N_IN]), THREADS):
-        derive_number(job, l - 1, e, _gradient_of(workspace, dz, workspace, given, workspace, made, windows, e))
+        derive_number(job, below(job, l), e, _gradient_of(workspace, dz, workspace, given, workspace, made, windows, e))

@@ -9,19 +9,19 @@ What each task sums up, and in which order, depends on shapes only: the same see
 """
 
 import itertools
+from types import FunctionType
 
-from ...codes import CALL, OPENING, OPERATION, STOPS, TRAIN, WAITS
+from ...codes import CALL, CONVOLVE, OPENING, OPERATION, STOPS, TRAIN, WAITS
 from ..codegen.arrays import as_argument
 from ..codegen.compiling import cg, cuda, kernel
 from ..codegen.launching import handle_of, launch_on
 from ..gemm.tiles import shared_for
-from ..layers.dispatch import count_tasks, do_task
+from ..layers.dispatch import count_tasks, do_task, do_task_or_convolve
 from ..target import IS_SIMULATED, THREADS
 from .workspace import Job, size_of_step
 
 
-@kernel
-def run(
+def _run(
     instructions,
     first_instruction,
     last_instruction,
@@ -112,6 +112,22 @@ def run(
             tasks_before += tasks
 
 
+def _program(name, do_task):
+    """`_run` as a kernel, with this `do_task`: compiled apart, and under a name of its own in the cache."""
+    function = FunctionType(_run.__code__, {**globals(), "do_task": do_task}, name)
+    function.__qualname__, function.__doc__ = name, _run.__doc__
+    return kernel(function)
+
+
+# Convolutions take as long to compile as all else together: only networks that have some wait for it.
+run, run_with_convolutions = _program("run", do_task), _program("run_with_convolutions", do_task_or_convolve)
+
+
+def program_of(*, convolves):
+    """The program for networks with, or without, convolutions."""
+    return run_with_convolutions if convolves else run
+
+
 def _launches(instructions):
     """first:last of the instructions that one launch runs: all that are between two calls of a library.
 
@@ -130,18 +146,18 @@ def start(blocks, stream, instructions, *arguments, first_step, last_step, call=
     Where instructions are calls of a library, each step takes several launches, and `call(instruction, step)` between
     two of them. Nothing waits for the GPU. `stream` is one of numba-cuda, or 0.
     """
-    launches = _launches(instructions)
+    launches, program = _launches(instructions), program_of(convolves=CONVOLVE in instructions[:, OPERATION])
     if IS_SIMULATED:
 
         def begin(first, last, *steps):
-            run[blocks, THREADS](instructions, first, last, *arguments, *steps)
+            program[blocks, THREADS](instructions, first, last, *arguments, *steps)
     else:
         handle = handle_of(stream)
         table = as_argument(cuda.to_device(instructions, stream=stream), handle)
         given = [a if isinstance(a, int) else as_argument(a, handle) for a in arguments]
 
         def begin(first, last, *steps):
-            launch_on(stream, run, blocks, table, first, last, *given, *steps)
+            launch_on(stream, program, blocks, table, first, last, *given, *steps)
 
     if len(launches) == 1:
         begin(*launches[0], first_step, last_step, first_step, last_step)

@@ -6,13 +6,13 @@ import numpy as np
 
 from ...codes import (
     B_OFFSET,
+    CHANNELS,
     CLIP_NORM,
     CLIP_VALUE,
     DZ_OFFSET,
     FIRST_PIECE,
     L1,
     L2,
-    N_OUT,
     N_PIECES,
     PENALTIES,
     PENALTY_FACTOR,
@@ -24,6 +24,7 @@ from ..codegen.compiling import cuda, inner
 from ..optimizers import update_parameter
 from ..target import PIECE, THREADS
 from .reducing import column_of, sum_of_column, sum_over_block
+from .workspace import rows_of
 
 
 @inner
@@ -47,9 +48,9 @@ def change(job, l, offset, g, is_penalised):
 
 @inner
 def change_bias(job, l, task, shared):
-    """A task: b of some units, changed by its gradient."""
-    n, (j, first) = job.layers[l, N_OUT], column_of(task)
-    total = sum_of_column(job.workspace, job.layers[l, DZ_OFFSET], job.m, n, j, first, shared)
+    """A task: b of some units or filters, changed by its gradient."""
+    n, (j, first) = job.layers[l, CHANNELS], column_of(task)
+    total = sum_of_column(job.workspace, job.layers[l, DZ_OFFSET], rows_of(job, l), n, j, first, shared)
     if j < n and first == 0:
         change(job, l, job.layers[l, B_OFFSET] + j, total, False)
 
@@ -57,7 +58,7 @@ def change_bias(job, l, task, shared):
 @inner
 def count_of_parameters(job, l):
     """Parameters of W and b, or gamma and beta, which lie side by side; the padding of W's rows is 0, and counts."""
-    return job.layers[l, B_OFFSET] + job.layers[l, N_OUT] - job.layers[l, W_OFFSET]
+    return job.layers[l, B_OFFSET] + job.layers[l, CHANNELS] - job.layers[l, W_OFFSET]
 
 
 @inner

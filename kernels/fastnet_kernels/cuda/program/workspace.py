@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...codes import A_OFFSET, X_OFFSET, X_SIZE
+from ...codes import A_OFFSET, BELOW, CHANNELS, N_OUT, X_OFFSET, X_SIZE
 from ..codegen.compiling import inner
 from .partition import n_blocks
 
@@ -66,6 +66,18 @@ def repeats(job):
 def offset_of_inputs(job, step):
     """Offset of a step's samples: steps use two buffers in turn, so that the next one's samples can be read early."""
     return job.whole[X_OFFSET] if repeats(job) else job.whole[X_OFFSET] + step % 2 * job.whole[X_SIZE]
+
+
+@inner
+def below(job, l):
+    """The layer that layer l reads A_prev of; -1 for the samples."""
+    return job.layers[l, BELOW]
+
+
+@inner
+def rows_of(job, l):
+    """Rows of A of a layer that has a number for each of its units or channels in each: samples, or their pixels."""
+    return job.m * (job.layers[l, N_OUT] // job.layers[l, CHANNELS])
 
 
 @inner
