@@ -11,6 +11,7 @@ from fastnet_kernels import codes
 from ..checks import all_finite, positive_integer
 from ..data.samples import as_rows, as_samples, is_converted_one_by_one
 from ..layers import Layer, Masking, Shape
+from ..layers.stack import uses_shape
 from ..losses import Loss
 from . import components
 from .contexts import ContextPool
@@ -226,7 +227,8 @@ class Executor:
             given = X.shape if type(X) is np.ndarray else np.shape(X)
             if state is not None:
                 self._check_state(state, given[0] if given else 0)
-            if given[1:] != self.input_shape and given[2:] == self.input_shape[1:] and given[1:2] > (0,):
+            is_other = given[1:] != self.input_shape and given[2:] == self.input_shape[1:] and given[1:2] > (0,)
+            if is_other and uses_shape(self.layers):
                 with self.reading():
                     return self._of_length(given[1]).outputs(X, of_classes=of_classes, state=state)
         elif state is not None:
