@@ -33,7 +33,7 @@ _KERNELS = {
     **dict.fromkeys(("sgd", "sgd_momentum", "rmsprop", "adam"), _VECTOR),
 }
 _SMALL = (64, 64, 64)  # of which a call takes longer than the GPU
-_WORKLOADS = ("mnist", "wide", "planar", "logistic", "deepcat", "large")
+_WORKLOADS = ("mnist", "wide", "planar", "logistic", "deepcat", "large", "lenet", "cnn32")
 _PEERS = ("fastnet CUDA", "PyTorch CUDA graph", "PyTorch CUDA", "JAX CUDA")
 _ROUNDS = 2  # each a tenth of a second at the least, which a GPU that nobody shares makes the same each time
 _PATIENCE = 60.0  # seconds for a figure, of which the first of a kind compiles its kernels, or for a peer's answer

@@ -176,13 +176,14 @@ OPENING = 1  # the first instructions, which only a run's first step has
 
 # Operations. GATHER reads the samples of this or of the next mini-batch; MULTIPLY and CONVOLVE make tiles of a product
 # of a dense layer or a convolution, and FINISH adds up its slices, or goes on with what a library has made; OUTPUT is
-# outputs, or losses; TOTALS is the step's cost. CALL is a product by a library, between two launches.
+# outputs, or losses; TOTALS is the step's cost. CALL is a product by a library, between two launches. SUM_BIAS and
+# BATCH_NORM_SUMS sum up slices of what BIAS, and the operations of a batch normalisation, need.
 (
     GATHER, GATHER_NEXT, MULTIPLY, FINISH, OUTPUT, TOTALS, BATCH_NORM_FORWARD, LAYER_NORM_FORWARD, DROPOUT_FORWARD,
     BATCH_NORM_BACKWARD, LAYER_NORM_BACKWARD, DROPOUT_BACKWARD, BIAS, GAIN, PENALTY, SQUARES, UPDATE, CALL,
     MAX_POOL_FORWARD, MAX_POOL_BACKWARD, CONVOLVE, AVERAGE_POOL_FORWARD, AVERAGE_POOL_BACKWARD, ADD_FORWARD,
-    ADD_BACKWARD, SKIP_BACKWARD,
-) = range(26)  # fmt: skip
+    ADD_BACKWARD, SKIP_BACKWARD, SUM_BIAS, BATCH_NORM_SUMS,
+) = range(28)  # fmt: skip
 
 # Which product: Z = A_prev W^T, dA_prev = dZ W, or dW = dZ^T A_prev.
 FORWARD, BACKWARD, WEIGHTS = range(3)

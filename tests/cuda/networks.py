@@ -121,7 +121,13 @@ def tolerance(dtype):
 
 
 @pytest.mark.parametrize(
-    ("name", "dtype"), [*((name, "float64") for name in NETWORKS), ("deep", "float32"), ("dropout", "float32")]
+    ("name", "dtype"),
+    [
+        *((name, "float64") for name in NETWORKS),
+        ("deep", "float32"),
+        ("dropout", "float32"),
+        ("convolutions in groups", "float32"),
+    ],
 )
 def test_training_is_that_of_the_cpu(name, dtype):
     layers, loss, optimizer, m, n, batch_size = NETWORKS[name]
@@ -236,6 +242,19 @@ def test_the_same_seed_gives_the_same_bits_on_any_grid():
         net.fit(X, y, epochs=1, batch_size=8, optimizer=fn.Adam(0.01, clip_norm=0.5), verbose=False)
         found.append(net.buffer.tobytes())
     assert len(set(found)) == 1
+
+
+def test_convolutions_give_the_same_bits_on_any_grid():
+    layers, _, optimizer, m, n, batch_size = NETWORKS["convolutions in groups"]
+    X, y = data(layers, m, n)
+    found = []
+    for blocks in (1, 3):
+        net = fn.Network(layers, device="cuda", seed=2).build(n)
+        net.prepare()
+        net.device._grids[True] = blocks
+        net.fit(X, y, epochs=1, batch_size=batch_size, optimizer=optimizer, verbose=False)
+        found.append(net.buffer.tobytes())
+    assert found[0] == found[1]
 
 
 def test_mini_batches_of_other_sizes_before_do_not_change_a_bit():

@@ -157,6 +157,7 @@ class GPU:
             piece=target.PIECE,
             multiprocessors=self._multiprocessors,
             itemsize=self.dtype.itemsize,
+            rows_of_sum=target.ROWS_OF_SUM,
             cublas_rate=0 if self._cublas is None else self._cublas.rate,
         )
         return make_gpu_plan(graph, batch_size, strategy, self.dtype, sizes)

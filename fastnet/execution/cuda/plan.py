@@ -41,6 +41,7 @@ class Sizes(NamedTuple):
     piece: int  # numbers that a task takes one by one
     multiprocessors: int
     itemsize: int = 4  # bytes of a number
+    rows_of_sum: int = 512  # of columns that are summed up in slices
     cublas_rate: int = 0  # multiply-adds of a multiprocessor in a cycle that the library makes; 0: there is none
 
 
@@ -129,6 +130,7 @@ class GPUPlan:
     real: np.ndarray  # float64
     products: dict[tuple[int, int], Product]  # by role and layer
     partials: dict[tuple[int, int], int]  # where their slices are
+    slices: dict[int, tuple[int, int]]  # of layers over whose pixels sums are made in slices: how many, and where
     trained: list[int]  # layers
     fuses_output: bool  # whether the last layer's tiles have whole rows, and go on with losses or outputs
     gather_tasks: int
@@ -159,6 +161,9 @@ class GPUPlan:
         if mode >= codes.GRADIENT:
             left = [l for l in self.trained if self._is_left(codes.WEIGHTS, l)]
             self._each(table, left, codes.FINISH, codes.WEIGHTS)
+            for l in self.slices.keys() & set(self.trained):
+                if (codes.WEIGHTS, l) in self.products:
+                    self._sliced(table, codes.BIAS, l)
         if mode == codes.TRAIN and clips_norm:
             self._each(table, self.trained, codes.SQUARES)
             self._each(table, self.trained, codes.UPDATE)
@@ -175,7 +180,9 @@ class GPUPlan:
                 table.group()
             if (codes.FORWARD, l) not in self.products:
                 operation = _OPERATIONS[int(self.layers[l, codes.KIND])][0]
-                if operation is not None:
+                if operation == codes.BATCH_NORM_FORWARD:
+                    self._normalise(table, operation, l, codes.FORWARD, mode)
+                elif operation is not None:
                     table.add(operation, l)
                 continue
             self._multiply(table, codes.FORWARD, l, fuses_output=l == last and self.fuses_output)
@@ -201,6 +208,8 @@ class GPUPlan:
                 self._multiply(table, codes.BACKWARD, l)
                 if self._is_left(codes.BACKWARD, l):
                     self._each(table, [l], codes.FINISH, codes.BACKWARD)
+            elif kind == codes.BATCH_NORM:
+                self._normalise(table, codes.BATCH_NORM_BACKWARD, l, codes.BACKWARD, codes.GRADIENT)
             else:
                 table.add(_OPERATIONS[int(kind)][1], l)
 
@@ -208,9 +217,21 @@ class GPUPlan:
         for l in self.trained:
             if (codes.WEIGHTS, l) in self.products:
                 self._multiply(table, codes.WEIGHTS, l)
-                table.add(codes.BIAS, l)
+                self._sliced(table, codes.SUM_BIAS if l in self.slices else codes.BIAS, l)
             else:
                 table.add(codes.GAIN, l)
+
+    def _sliced(self, table: _Table, operation: int, l: int, role: int = 0) -> None:
+        """An operation that makes, or needs, sums of slices, if the layer has some."""
+        slices, partial = self.slices.get(l, (1, 0))
+        table.add(operation, l, role, Product(codes.SMALL, slices, slices), partial)
+
+    def _normalise(self, table: _Table, operation: int, l: int, role: int, mode: int) -> None:
+        """A batch normalisation, one way or the other."""
+        if l in self.slices and mode >= codes.GRADIENT and self.layers[l, codes.BATCH_STATISTICS]:
+            self._sliced(table, codes.BATCH_NORM_SUMS, l, role)
+            table.group()
+        self._sliced(table, operation, l, role)
 
     def _multiply(self, table: _Table, role: int, l: int, *, fuses_output: bool = False) -> None:
         key = role, l
@@ -321,6 +342,13 @@ def make_gpu_plan(graph: Graph, batch_size: int, rounded: int, dtype: np.dtype, 
             codes.WEIGHTS: nodes[l].n_weights,
         }[role]
         partials[role, l] = workspace.take(count * product.slices if product.slices > 1 else 0)
+    slices_by_layer = {}
+    for l, node in enumerate(nodes):
+        channels = int(table[l, codes.CHANNELS])
+        if channels < node.n_out and node.layer.kind in (codes.CONV, codes.BATCH_NORM):
+            slices = -(-rounded * (node.n_out // channels) // sizes.rows_of_sum)
+            if slices > 1:
+                slices_by_layer[l] = slices, workspace.take(2 * slices * channels)
     last = products[codes.FORWARD, len(nodes) - 1]
     plan = GPUPlan(
         batch_size=batch_size,
@@ -330,6 +358,7 @@ def make_gpu_plan(graph: Graph, batch_size: int, rounded: int, dtype: np.dtype, 
         real=np.array([loss.setting, graph.rescale.scale, graph.rescale.shift]),
         products=products,
         partials=partials,
+        slices=slices_by_layer,
         trained=trained,
         fuses_output=last.tile != codes.OF_LIBRARY and last.slices == 1 and n_last <= sizes.widths[last.tile],
         gather_tasks=-(-m * n_inputs // sizes.piece),

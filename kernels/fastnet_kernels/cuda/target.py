@@ -49,6 +49,7 @@ if IS_SIMULATED:
     LARGE_TILE_OF_DOUBLES = Tile(8, 4, 8, 2, rows=8, columns=4, groups=8)
     COLUMNS_AT_ONCE = 4
     PIECE = 16
+    ROWS_OF_SUM = 8
     MOST_LANES = 4
     MANY_TILES = 3
 else:
@@ -60,6 +61,7 @@ else:
     LARGE_TILE_OF_DOUBLES = Tile(128, 64, 8, 3, rows=32, columns=32, is_tensor=True)
     COLUMNS_AT_ONCE = 32  # units that a block sums up at a time: a row of them is one access to memory
     PIECE = 1024  # numbers of a task that takes them one by one
+    ROWS_OF_SUM = 512  # of columns that are summed up in slices
     MOST_LANES = 32  # threads that share one sample
     MANY_TILES = 100  # that keep most GPUs busy
 

@@ -1,6 +1,7 @@
 """Batch normalisation: each unit by its mean and variance over the mini-batch. The formulas are those of `reference`.
 
-A block has some units, and all samples of these. Of images a unit is a channel, and each pixel a sample.
+A block has some units, and all samples of these. Of images a unit is a channel, and each pixel a sample; where there
+are many, blocks have slices of them, and the sums of slices are made before.
 """
 
 import math
@@ -12,6 +13,7 @@ from ...codes import (
     CHANNELS,
     DZ_OFFSET,
     EPSILON,
+    FORWARD,
     GRADIENT,
     RUNNING_OFFSET,
     RUNNING_RATE,
@@ -23,7 +25,7 @@ from ..codegen.arrays import flat
 from ..codegen.compiling import cuda, formula, inner, kernel
 from ..codegen.launching import launch
 from ..program.partition import n_blocks
-from ..program.reducing import column_of, sum_over_column
+from ..program.reducing import column_of, sum_of_column, sum_over_column
 from ..program.workspace import below, rows_of
 from ..target import COLUMNS_AT_ONCE, ROWS_AT_ONCE, THREADS
 from .activation import activate_number, derive_number
@@ -42,7 +44,7 @@ def moments_of_column(A, a, m, n, j, first, shared):
     total = A.dtype.type(0)
     for i in range(first, m, ROWS_AT_ONCE):
         total += A[a + i * n + j]
-    mean = sum_over_column(total, shared) / A.dtype.type(m)
+    mean = sum_over_column(total, shared) / A.dtype.type(max(m, 1))
     squares = A.dtype.type(0)
     for i in range(first, m, ROWS_AT_ONCE):
         squares += (A[a + i * n + j] - mean) * (A[a + i * n + j] - mean)
@@ -91,17 +93,65 @@ def _uses_batch_statistics(job, l):
 
 
 @inner
-def batch_norm_task(job, l, task, shared):
-    """A task: A of some units or channels, by statistics of the mini-batch, or by the running ones."""
+def _slice_of(job, l, slices, task):
+    """The column that a thread has a share of in a task, its first row there, and which rows the task's slice has."""
+    rows, across = rows_of(job, l), n_blocks(job.layers[l, CHANNELS], COLUMNS_AT_ONCE)
+    a_slice = n_blocks(rows, slices)
+    start = min(task // across * a_slice, rows)
+    unit, first = column_of(task % across)
+    return unit, first, start, min(start + a_slice, rows)
+
+
+@inner
+def batch_norm_sums_task(job, role, l, slices, partial, task, shared):
+    """A task: what `batch_norm_task`, or going back `batch_norm_backward_task`, needs of a slice of the rows."""
+    workspace, n = job.workspace, job.layers[l, CHANNELS]
+    unit, first, start, stop = _slice_of(job, l, slices, task)
+    j, given = min(unit, n - 1), job.layers[below(job, l), A_OFFSET] + start * n
+    if role == FORWARD:
+        a, b = moments_of_column(workspace, given, stop - start, n, j, first, shared)
+    else:
+        statistics, dA = job.layers[l, STATISTICS_OFFSET] + j, job.layers[l, DZ_OFFSET] + start * n
+        a, b = sums_of_column_back(
+            workspace, dA, workspace, given, stop - start, n, j, first, workspace, statistics, workspace,
+            statistics + n, 0, shared,
+        )  # fmt: skip
+    if first == 0 and unit < n:
+        place = partial + 2 * (task // n_blocks(n, COLUMNS_AT_ONCE)) * n + j
+        workspace[place], workspace[place + n] = a, b
+
+
+@inner
+def _moments_of_slices(job, l, slices, partial, j, first, shared):
+    """As `moments_of_column`, from the moments of slices (Chan, Golub and LeVeque, 1979)."""
+    workspace, kind, n, rows = job.workspace, job.workspace.dtype.type, job.layers[l, CHANNELS], rows_of(job, l)
+    a_slice, total, squares = n_blocks(rows, slices), kind(0), kind(0)
+    for s in range(first, slices, ROWS_AT_ONCE):
+        count = kind(min(a_slice, max(rows - s * a_slice, 0)))
+        total += count * workspace[partial + 2 * s * n + j]
+    mean = sum_over_column(total, shared) / kind(rows)
+    for s in range(first, slices, ROWS_AT_ONCE):
+        count = kind(min(a_slice, max(rows - s * a_slice, 0)))
+        distance = workspace[partial + 2 * s * n + j] - mean
+        squares += workspace[partial + (2 * s + 1) * n + j] + count * distance * distance
+    return mean, sum_over_column(squares, shared)
+
+
+@inner
+def batch_norm_task(job, l, slices, partial, task, shared):
+    """A task: A of some units or channels, in all rows or a slice, by the mini-batch's statistics or running ones."""
     workspace, parameters, kind = job.workspace, job.parameters, job.workspace.dtype.type
     m, n = rows_of(job, l), job.layers[l, CHANNELS]
-    unit, first = column_of(task)
+    unit, first, start, stop = _slice_of(job, l, slices, task)
     j = min(unit, n - 1)
     given, running = job.layers[below(job, l), A_OFFSET], job.layers[l, RUNNING_OFFSET] + j
     statistics = job.layers[l, STATISTICS_OFFSET] + j
-    writes, epsilon = first == 0 and unit < n, kind(job.settings[l, EPSILON])
+    writes, epsilon = first == 0 and unit < n and start == 0, kind(job.settings[l, EPSILON])
     if _uses_batch_statistics(job, l):
-        mean, squares = moments_of_column(workspace, given, m, n, j, first, shared)
+        if slices > 1:
+            mean, squares = _moments_of_slices(job, l, slices, partial, j, first, shared)
+        else:
+            mean, squares = moments_of_column(workspace, given, m, n, j, first, shared)
         inv_std = kind(1) / math.sqrt(squares / kind(m) + epsilon)
         if writes and job.mode == TRAIN:
             share, variance = kind(job.settings[l, RUNNING_RATE]), squares / kind(m - 1)
@@ -113,37 +163,38 @@ def batch_norm_task(job, l, task, shared):
         workspace[statistics], workspace[statistics + n] = mean, inv_std
     if unit < n:
         gamma, beta = parameters[job.layers[l, W_OFFSET] + j], parameters[job.layers[l, B_OFFSET] + j]
-        for i in range(first, m, ROWS_AT_ONCE):
+        for i in range(start + first, stop, ROWS_AT_ONCE):
             x = workspace[given + i * n + j]
             activate_number(job, l, i * n + j, normalised(x, mean, inv_std, gamma, beta))
 
 
 @inner
-def batch_norm_backward_task(job, l, task, shared):
-    """A task: dgamma, dbeta and dZ of the layer below, for some units or channels."""
+def batch_norm_backward_task(job, l, slices, partial, task, shared):
+    """A task: dgamma, dbeta and dZ of the layer below, for some units or channels, in all rows or a slice."""
     workspace, kind = job.workspace, job.workspace.dtype.type
     m, n = rows_of(job, l), job.layers[l, CHANNELS]
-    unit, first = column_of(task)
+    unit, first, start, stop = _slice_of(job, l, slices, task)
     j = min(unit, n - 1)
-    given, dA, statistics = (
-        job.layers[below(job, l), A_OFFSET],
-        job.layers[l, DZ_OFFSET],
-        job.layers[l, STATISTICS_OFFSET] + j,
-    )
+    given, dA = job.layers[below(job, l), A_OFFSET], job.layers[l, DZ_OFFSET]
+    statistics = job.layers[l, STATISTICS_OFFSET] + j
     mean, inv_std = workspace[statistics], workspace[statistics + n]
     weighted, plain = kind(0), kind(0)
     if job.layers[l, BATCH_STATISTICS] != 0:
-        weighted, plain = sums_of_column_back(
-            workspace, dA, workspace, given, m, n, j, first, workspace, statistics, workspace, statistics + n, 0,
-            shared,
-        )  # fmt: skip
-        if first == 0 and unit < n:
+        if slices > 1:
+            weighted = sum_of_column(workspace, partial, slices, 2 * n, j, first, shared)
+            plain = sum_of_column(workspace, partial, slices, 2 * n, n + j, first, shared)
+        else:
+            weighted, plain = sums_of_column_back(
+                workspace, dA, workspace, given, m, n, j, first, workspace, statistics, workspace, statistics + n, 0,
+                shared,
+            )  # fmt: skip
+        if first == 0 and unit < n and start == 0:
             workspace[statistics + 2 * n], workspace[statistics + 3 * n] = weighted, plain
     if unit < n:
         gamma, count = job.parameters[job.layers[l, W_OFFSET] + j], kind(m)
         if not _uses_batch_statistics(job, l):  # running statistics do not depend on the samples
             weighted, plain = kind(0), kind(0)
-        for i in range(first, m, ROWS_AT_ONCE):
+        for i in range(start + first, stop, ROWS_AT_ONCE):
             da, x = workspace[dA + i * n + j], workspace[given + i * n + j]
             da_prev = backward_of_unit(da, x, mean, inv_std, gamma, weighted / count, plain / count)
             derive_number(job, below(job, l), i * n + j, da_prev)

@@ -16,6 +16,7 @@ from ...codes import (
     BATCH_NORM,
     BATCH_NORM_BACKWARD,
     BATCH_NORM_FORWARD,
+    BATCH_NORM_SUMS,
     BIAS,
     CHANNELS,
     CONVOLVE,
@@ -45,6 +46,7 @@ from ...codes import (
     SLICES,
     SQUARES,
     STATISTICS_OFFSET,
+    SUM_BIAS,
     TILE,
     TOTALS,
     UPDATE,
@@ -57,11 +59,19 @@ from ..program.inputs import gather
 from ..program.output import output_rows, sum_totals
 from ..program.partition import n_blocks
 from ..program.reducing import column_of, rows_at_once
-from ..program.weight_update import change, change_bias, count_of_parameters, sum_penalties, sum_squares, update_piece
+from ..program.weight_update import (
+    change,
+    change_bias,
+    count_of_parameters,
+    sum_bias,
+    sum_penalties,
+    sum_squares,
+    update_piece,
+)
 from ..program.workspace import repeats, rows_of, size_of_step
 from ..target import COLUMNS_AT_ONCE, PIECE
 from .average_pool import average_pool_backward_task, average_pool_task
-from .batch_norm import batch_norm_backward_task, batch_norm_gain, batch_norm_task
+from .batch_norm import batch_norm_backward_task, batch_norm_gain, batch_norm_sums_task, batch_norm_task
 from .conv import convolve
 from .dropout import dropout_backward_task, dropout_task
 from .layer_norm import layer_norm_backward_task, layer_norm_gain, layer_norm_task
@@ -91,8 +101,10 @@ def count_tasks(job, instruction):
         return n_blocks(rows_of(job, l), rows_at_once(job.layers[l, CHANNELS]))
     if operation == TOTALS:
         return 1
-    if operation in (BATCH_NORM_FORWARD, BATCH_NORM_BACKWARD, BIAS, GAIN):
+    if operation in (BIAS, GAIN):
         return n_blocks(job.layers[l, CHANNELS], COLUMNS_AT_ONCE)
+    if operation in (BATCH_NORM_SUMS, BATCH_NORM_FORWARD, BATCH_NORM_BACKWARD, SUM_BIAS):
+        return n_blocks(job.layers[l, CHANNELS], COLUMNS_AT_ONCE) * slices
     if operation in (
         DROPOUT_FORWARD, DROPOUT_BACKWARD, MAX_POOL_FORWARD, AVERAGE_POOL_FORWARD, ADD_FORWARD, ADD_BACKWARD,
         SKIP_BACKWARD,
@@ -138,8 +150,10 @@ def do_task(job, instruction, task, shared):
         gather(job, job.step + 1, task)
     elif operation == TOTALS:
         sum_totals(job, shared)
+    elif operation == BATCH_NORM_SUMS:
+        batch_norm_sums_task(job, role, l, slices, partial, task, shared)
     elif operation == BATCH_NORM_FORWARD:
-        batch_norm_task(job, l, task, shared)
+        batch_norm_task(job, l, slices, partial, task, shared)
     elif operation == LAYER_NORM_FORWARD:
         layer_norm_task(job, l, task, shared)
     elif operation == DROPOUT_FORWARD:
@@ -151,7 +165,7 @@ def do_task(job, instruction, task, shared):
     elif operation == ADD_FORWARD:
         add_task(job, l, task)
     elif operation == BATCH_NORM_BACKWARD:
-        batch_norm_backward_task(job, l, task, shared)
+        batch_norm_backward_task(job, l, slices, partial, task, shared)
     elif operation == LAYER_NORM_BACKWARD:
         layer_norm_backward_task(job, l, task, shared)
     elif operation == DROPOUT_BACKWARD:
@@ -164,8 +178,10 @@ def do_task(job, instruction, task, shared):
         add_backward_task(job, l, task)
     elif operation == SKIP_BACKWARD:
         skip_backward_task(job, l, task)
+    elif operation == SUM_BIAS:
+        sum_bias(job, l, slices, partial, task, shared)
     elif operation == BIAS:
-        change_bias(job, l, task, shared)
+        change_bias(job, l, slices, partial, task, shared)
     elif operation == GAIN:
         _change_gain(job, l, task, shared)
     elif operation == PENALTY:

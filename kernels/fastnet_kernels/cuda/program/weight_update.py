@@ -22,7 +22,8 @@ from ...codes import (
 )
 from ..codegen.compiling import cuda, inner
 from ..optimizers import update_parameter
-from ..target import PIECE, THREADS
+from ..target import COLUMNS_AT_ONCE, PIECE, THREADS
+from .partition import n_blocks
 from .reducing import column_of, sum_of_column, sum_over_block
 from .workspace import rows_of
 
@@ -47,10 +48,25 @@ def change(job, l, offset, g, is_penalised):
 
 
 @inner
-def change_bias(job, l, task, shared):
-    """A task: b of some units or filters, changed by its gradient."""
+def sum_bias(job, l, slices, partial, task, shared):
+    """A task: the gradient of b of some units or filters, from a slice of the rows of dZ."""
+    rows, n = rows_of(job, l), job.layers[l, CHANNELS]
+    across = n_blocks(n, COLUMNS_AT_ONCE)
+    slice_, (j, first) = task // across, column_of(task % across)
+    a_slice = n_blocks(rows, slices)
+    start = min(slice_ * a_slice, rows)
+    count, offset = min(a_slice, rows - start), job.layers[l, DZ_OFFSET] + start * n
+    total = sum_of_column(job.workspace, offset, count, n, j, first, shared)
+    if j < n and first == 0:
+        job.workspace[partial + slice_ * n + j] = total
+
+
+@inner
+def change_bias(job, l, slices, partial, task, shared):
+    """A task: b of some units or filters, changed by its gradient, which may be there in slices."""
     n, (j, first) = job.layers[l, CHANNELS], column_of(task)
-    total = sum_of_column(job.workspace, job.layers[l, DZ_OFFSET], rows_of(job, l), n, j, first, shared)
+    rows, offset = (slices, partial) if slices > 1 else (rows_of(job, l), job.layers[l, DZ_OFFSET])
+    total = sum_of_column(job.workspace, offset, rows, n, j, first, shared)
     if j < n and first == 0:
         change(job, l, job.layers[l, B_OFFSET] + j, total, False)
 
