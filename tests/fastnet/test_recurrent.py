@@ -282,8 +282,8 @@ def test_targets_that_do_not_fit():
 def test_the_table_shows_shapes_and_parameters():
     net = fn.Network([fn.LSTM(6, return_sequences=True), fn.Recurrent(4, l2=0.1), fn.Dense(2)]).build((10, 3))
     rows = str(net).splitlines()
-    assert rows[3].split() == ["1", "LSTM", "(m,", "10,", "6)", "240", "all", "steps"]
-    assert rows[4].split() == ["2", "Recurrent", "(m,", "4)", "44", "tanh,", "last", "step,", "l2", "0.1"]
+    assert rows[3].split() == ["1", "LSTM", "(m,", "10,", "6)", "240", "2,160", "all", "steps"]
+    assert rows[4].split() == ["2", "Recurrent", "(m,", "4)", "44", "400", "tanh,", "last", "step,", "l2", "0.1"]
 
 
 NETWORKS = [
