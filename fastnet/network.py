@@ -11,7 +11,6 @@ from numpy.typing import DTypeLike
 
 from .callbacks import Callback
 from .checks import all_finite, float_dtype, positive_integer, whole_number
-from .data.samples import ROWS_AT_ONCE
 from .data.targets import Classification, sample_weights, task_for
 from .execution.contexts import ContextPool
 from .execution.devices import device_for
@@ -294,7 +293,7 @@ class Network(Trainable):
         rows, Y = self.encoded(X, y)
         with self.reading():  # both of the same parameters
             weights = sample_weights(self.task, Y, sample_weight, None, self.dtype)
-            batches = self.as_batches(rows, Y, ROWS_AT_ONCE, weights)
+            batches = self.as_batches(rows, Y, self._graph.rows_at_once, weights)
             self.require_features(batches)
             found: dict[str, Any] = self.measure(batches)
             outputs = self.outputs_of(batches) if wanted else None

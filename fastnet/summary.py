@@ -10,7 +10,8 @@ from .layers import Layer, Node, Residual, Shape
 from .layers.base import shown_shape
 from .layers.stack import nodes_of, uses_shape
 
-_HEADER = ("layer", "output", "parameters", "settings")
+_HEADER = ("layer", "output", "parameters", "multiply-adds", "settings")
+_NUMBERS = (2, 3)  # columns
 
 
 class LayerRow(NamedTuple):
@@ -19,13 +20,14 @@ class LayerRow(NamedTuple):
     layer: str  # with its number l, or as many blanks
     output: str
     parameters: str
+    products: str  # of a sample on its way forward
     settings: str
     shape: Shape | None  # of a sample behind it
 
     @property
-    def cells(self) -> tuple[str, str, str, str]:
+    def cells(self) -> tuple[str, str, str, str, str]:
         """A text for each column of the table."""
-        return self[:4]
+        return self[:5]
 
 
 def rows_of(network: Executor) -> list[LayerRow]:
@@ -33,7 +35,7 @@ def rows_of(network: Executor) -> list[LayerRow]:
     shape = network.input_shape
     names = shortened(", ".join(network.feature_names or ()))
     rows = _Rows(shape, iter(()) if shape is None else iter(nodes_of(network.layers, shape)))
-    rows.found.append(LayerRow("input", rows.shown, "0", names, shape))
+    rows.found.append(LayerRow("input", rows.shown, "0", "0", names, shape))
     rows.add_all(network.layers, "")
     return rows.found
 
@@ -55,22 +57,25 @@ class _Rows:
                 self._add(layer, indent)
 
     def _add(self, layer: Layer, indent: str, settings: str | None = None) -> None:
-        count = "0"
+        count = products = "0"
         if layer.kind >= 0:
             self.number += layer.begins_number
             node = next(self.nodes, None)
             if node is not None:
                 self._pass(node.output_shape)
                 count = f"{sum(math.prod(parameter.shape) for parameter in layer.parameters(node.input_shape)):,}"
+                products = f"{node.n_products:,}"
             else:
                 self.shown, count = f"(m, {layer.fixed_units})" if layer.fixed_units else self.shown, "?"
+                products = "?"
         elif self.shape is not None:  # it computes nothing, and its output may have another shape
             self._pass(layer.output_shape(self.shape))
         number = f"{self.number} " if layer.begins_number else f"{' ' * len(str(self.number))} "
         if not self.number and layer.kind < 0:
             number = ""
         shown = layer.shown_settings() if settings is None else settings
-        self.found.append(LayerRow(f"{indent}{number}{type(layer).__name__}", self.shown, count, shown, self.shape))
+        kind = f"{indent}{number}{type(layer).__name__}"
+        self.found.append(LayerRow(kind, self.shown, count, products, shown, self.shape))
 
     def _pass(self, shape: Shape) -> None:
         self.shape, self.shown = shape, shown_shape(shape)
@@ -81,7 +86,7 @@ class _Rows:
         shape = None if before is None else block.output_shape(before)
         number = f"{' ' * len(str(self.number))} "
         shown = self.shown if shape is None else shown_shape(shape)
-        self.found.append(LayerRow(f"{indent}{number}Residual", shown, "0", block.shown_settings(), shape))
+        self.found.append(LayerRow(f"{indent}{number}Residual", shown, "0", "0", block.shown_settings(), shape))
         next(self.nodes, None)
         projection = None if before is None else block.projection(before)
         if projection is not None:
@@ -93,20 +98,25 @@ class _Rows:
 
 
 def totals_of(network: Executor) -> str:
-    """The loss, and how many parameters of which dtype there are, or how to make them."""
+    """The loss, the parameters and their dtype, or how to make them, and the multiply-adds of a sample."""
     loss = network.loss_and_setting.name
     if network.input_shape is None:
         how = f"build({'shape' if uses_shape(network.layers) else 'n_inputs'})"
         return f"loss {loss}, no parameters of {network.dtype} yet: fit(X, y) makes them, or {how}"
     total = sum(array.size for array in network.parameters.values())
-    return f"loss {loss}, {total:,} parameters of {network.dtype}"
+    products = sum(node.n_products for node in nodes_of(network.layers, network.input_shape))
+    return f"loss {loss}, {total:,} parameters of {network.dtype}, {products:,} multiply-adds a sample"
 
 
 def table_of(network: Executor) -> str:
     """Layers, shapes and parameters, as text."""
     rows = [_HEADER, *(row.cells for row in rows_of(network))]
-    widths = [max(len(row[column]) for row in rows) for column in range(4)]
-    lines = [f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]:>{widths[2]}}  {row[3]}".rstrip() for row in rows]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    sides = [str.rjust if column in _NUMBERS else str.ljust for column in range(len(_HEADER))]
+    lines = [
+        "  ".join(side(cell, width) for side, cell, width in zip(sides, row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
     rule = "-" * max(map(len, lines))
     return "\n".join([lines[0], rule, *lines[1:], rule, totals_of(network)])
 
@@ -114,7 +124,7 @@ def table_of(network: Executor) -> str:
 def html_of(network: Executor) -> str:
     """The same as a table of HTML."""
     cells = [[cell.strip() for cell in row.cells] for row in rows_of(network)]
-    return html.table(_HEADER, cells, aligned="llrl", caption=totals_of(network))
+    return html.table(_HEADER, cells, aligned="llrrl", caption=totals_of(network))
 
 
 def shortened(text: str, most: int = 48) -> str:
@@ -129,7 +139,7 @@ def shortened(text: str, most: int = 48) -> str:
 def summary_of(network: Executor, workspace_bytes: int, batch_size: int) -> str:
     """The table of a network that is built, and what it needs of memory."""
     return (
-        f"{table_of(network)}: {readable(network.buffer.nbytes)}, and as much for their gradient\n"
+        f"{table_of(network)}\nparameters: {readable(network.buffer.nbytes)}, and as much for their gradient\n"
         f"workspace for mini-batches of {batch_size}: {readable(workspace_bytes)}"
     )
 

@@ -104,6 +104,15 @@ def _cases(dtype):
             (pixels, np.arange(70) % 2),
             {"batch_size": 32, "optimizer": fn.Adam(0.01), **common},
         )
+    sequences, answers = np.random.default_rng(5).standard_normal((70, 9, 5)), np.arange(630).reshape(70, 9) % 3
+    layers = [fn.LSTM(17, return_sequences=True, bidirectional=True), fn.GRU(40, return_sequences=True)]
+    yield "recurrent", fn.Network([*layers, Dense(3, "softmax")], dtype=dtype), (sequences, answers), {
+        "batch_size": 33, "optimizer": fn.Adam(0.01, clip_norm=1.0), **common,
+    }  # fmt: skip
+    words = [fn.Masking(0), fn.Embedding(30, 21), fn.Recurrent(20, truncate=4), Dense(3, "softmax")]
+    yield "embedding", fn.Network(words, dtype=dtype), (np.arange(630).reshape(70, 9) % 30, answers[:, 0]), {
+        "batch_size": 33, "optimizer": fn.SGD(0.05), **common,
+    }  # fmt: skip
     for trainable in (False, True):
         layers = [Dense(20, "relu", trainable=trainable), fn.BatchNorm(trainable=not trainable), Dense(1, "sigmoid")]
         net = fn.Network(layers, dtype=dtype)

@@ -68,8 +68,9 @@ def compare(
     kernels : sequence of str, optional
         Names of `fastnet_kernels.reference`; all unless given.
     shapes : sequence of tuple of int, optional
-        (m, n_prev, n) for the dense kernels, (m, n) for activations and losses, (n,) for updates: each kernel takes
-        those that have as many numbers as its own. Without them every kernel has shapes from tiny to beyond the cache.
+        (m, n_prev, n) for the dense kernels, (m, n) for activations and losses, (n,) for updates; for convolutions
+        (m, h, w, c, n, window height, window width), padded so that images keep their size: each kernel takes those
+        that have as many numbers as its own. Without them every kernel has shapes from tiny to beyond the cache.
     dtype : str
         "float32" or "float64".
     threads : int or sequence of int, optional

@@ -7,7 +7,7 @@ import numpy as np
 from ..checks import finite
 from .arrays import as_numbers, names_of
 
-ROWS_AT_ONCE = 1024  # of a prediction: enough to use all cores, few enough for a small workspace
+ROWS_AT_ONCE = 1024  # of a prediction, at the most
 
 
 def is_converted_one_by_one(X: Any, dtype: np.dtype) -> bool:

@@ -159,7 +159,7 @@ def from_torch(module: Any, *, output: str | None = None, input_shape: int | Seq
 
     Linear, Conv1d and Conv2d, BatchNorm1d and BatchNorm2d, LayerNorm, Dropout, pooling and Flatten, Embedding, and RNN,
     LSTM and GRU with `batch_first`, also in Sequentials of their own, the activations that fastnet has, and what
-    `to_torch` makes. Layers whose parameters need no gradient are frozen.
+    `to_torch` makes of all but `Residual`. Layers whose parameters need no gradient are frozen.
 
     Parameters
     ----------

@@ -158,6 +158,10 @@ class Writer:
         """What makes of samples of `shape` those that a node takes, where Flatten or Reshape stand between."""
         from .torch_modules import Reshaped
 
+        if self.are_sequences and shape != node.input_shape and len(node.input_shape) > 1:
+            raise ValueError(
+                "Reshape beside recurrent layers has no module in PyTorch: the network cannot be taken there"
+            )
         if isinstance(shape, Steps) and len(node.input_shape) == 1 and not node.is_dense:
             yield self.torch.nn.Flatten()
         elif shape != node.input_shape and not node.is_dense:

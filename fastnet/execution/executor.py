@@ -9,8 +9,9 @@ import numpy as np
 from fastnet_kernels import codes
 
 from ..checks import all_finite, positive_integer
-from ..data.samples import ROWS_AT_ONCE, as_rows, as_samples, is_converted_one_by_one
+from ..data.samples import as_rows, as_samples, is_converted_one_by_one
 from ..layers import Layer, Masking, Shape
+from ..layers.stack import uses_shape
 from ..losses import Loss
 from . import components
 from .contexts import ContextPool
@@ -226,7 +227,8 @@ class Executor:
             given = X.shape if type(X) is np.ndarray else np.shape(X)
             if state is not None:
                 self._check_state(state, given[0] if given else 0)
-            if given[1:] != self.input_shape and given[2:] == self.input_shape[1:] and given[1:2] > (0,):
+            is_other = given[1:] != self.input_shape and given[2:] == self.input_shape[1:] and given[1:2] > (0,)
+            if is_other and uses_shape(self.layers):
                 with self.reading():
                     return self._of_length(given[1]).outputs(X, of_classes=of_classes, state=state)
         elif state is not None:
@@ -244,7 +246,7 @@ class Executor:
             if self.input_shape != shape:  # another thread has built the network anew
                 raise ValueError(f"X has samples of shape {shape}: the network has just been built for others")
             outputs = np.empty((len(rows), self._graph.n_outputs), self.dtype)
-            batches = self.as_batches(rows, outputs, ROWS_AT_ONCE)
+            batches = self.as_batches(rows, outputs, self._graph.rows_at_once)
             step = self._run(codes.PREDICT, batches, 0, batches.steps, outputs=outputs, states=state)
             if step < batches.steps:
                 as_rows(X, self.dtype, shape)

@@ -3,11 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from ..data.samples import ROWS_AT_ONCE
 from ..layers import Layer, Masking, Node, Rescale, Shape, Steps
 from ..layers.input import Input
 from ..layers.stack import masking_of, nodes_of, rescale_of
 from ..lazy import lazy
 from ..losses import Loss
+
+_LEAST_ROWS, _NUMBERS_AT_ONCE = 64, 1 << 26  # of a prediction: what layers make of so many samples fits a workspace
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,12 @@ class Graph:
     def goes_on_from_states(self) -> bool:
         """Whether a sequence can come piece by piece: all that a step depends on is behind it, and in the states."""
         return self.state_size > 0 and not any(node.layer.sees_other_steps for node in self.nodes)
+
+    @lazy
+    def rows_at_once(self) -> int:
+        """Samples that are predicted at a time: enough to use all cores, few enough for a small workspace."""
+        numbers = sum(2 * node.n_out + node.layer.states_size(node.input_shape) for node in self.nodes)
+        return min(ROWS_AT_ONCE, max(_LEAST_ROWS, _NUMBERS_AT_ONCE // numbers // _LEAST_ROWS * _LEAST_ROWS))
 
     @lazy
     def n_weights(self) -> int:

@@ -12,7 +12,8 @@ from .boundary import decision_boundary
 from .confusion import confusion_matrix
 from .curves import history
 from .diagram import network
+from .filters import filters
 from .matrices import weights
 from .pictures import images
 
-__all__ = ["confusion_matrix", "decision_boundary", "history", "images", "network", "weights"]
+__all__ = ["confusion_matrix", "decision_boundary", "filters", "history", "images", "network", "weights"]

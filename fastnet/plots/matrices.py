@@ -8,9 +8,8 @@ import numpy as np
 from ..checks import positive_integer
 from ..layers.stack import nodes_of
 from .figures import axes_on, image_on
+from .mosaic import frame, mosaic
 from .palette import diverging
-
-_MOST_ROWS = 12  # of images whose units are named
 
 
 def weights(net: Any, layer: int = 1, *, shape: Any = None, ax: Any = None) -> Any:
@@ -53,7 +52,7 @@ def weights(net: Any, layer: int = 1, *, shape: Any = None, ax: Any = None) -> A
     extents = tuple(extent for extent in _shape(inputs, shape, W.shape[1]) if extent > 1)
     is_images = len(extents) in (2, 3)
     if is_images:
-        drawn, corners, columns = _mosaic(W.reshape(len(W), *extents))
+        drawn, corners, columns = mosaic(W.reshape(len(W), *extents))
         size = (7.0, max(1.5, 5.2 * drawn.shape[0] / drawn.shape[1] + 0.5))
     else:
         drawn, size = W, (6.4, 4.8)
@@ -63,7 +62,7 @@ def weights(net: Any, layer: int = 1, *, shape: Any = None, ax: Any = None) -> A
     image = image_on(ax, drawn, cmap=diverging(ax), vmin=-most, vmax=most, interpolation="nearest", aspect=aspect)
     ax.set_title(f"W{number} {W.shape}")
     if is_images:
-        _frame(ax, corners, columns)
+        frame(ax, corners, columns, "units", extents[2] if len(extents) == 3 else 1)
     else:
         _count(ax)
     ax.get_figure().colorbar(image, ax=ax, label="weight")
@@ -72,6 +71,14 @@ def weights(net: Any, layer: int = 1, *, shape: Any = None, ax: Any = None) -> A
 
 def _matrix(net: Any, number: int) -> tuple[np.ndarray, tuple[int, ...]]:
     """W (n_l, n_{l-1}) of a layer, and the shape of its inputs."""
+    W, inputs = weights_of(net, number)
+    if W.ndim != 2:
+        raise ValueError(f"layer={number} is a convolution: fn.plots.filters(net, {number}) draws it")
+    return W, inputs
+
+
+def weights_of(net: Any, number: int) -> tuple[np.ndarray, tuple[int, ...]]:
+    """W of a layer, in float64, and the shape of its inputs; ValueError for what cannot be drawn."""
     if not hasattr(net, "require_parameters"):
         raise TypeError(f"net is a {type(net).__name__}: give a fastnet.Network; fn.from_sklearn(model) makes one")
     net.require_parameters()
@@ -93,49 +100,6 @@ def _shape(inputs: tuple[int, ...], given: Any, n: int) -> tuple[int, ...]:
     if math.prod(shape) != n or not 1 <= len(shape) <= 3:
         raise ValueError(f"shape={shape} is not that of {n} inputs: give (h, w) or (h, w, c) of {n} numbers")
     return shape
-
-
-def _mosaic(images: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
-    """Images (n, h, w) or (n, h, w, c) in rows and columns, apart by numbers that are masked.
-
-    With them the first and the last row and column of each, (n, 4), and how many there are in a row.
-    """
-    if images.ndim == 4:
-        images = np.concatenate(list(np.moveaxis(images, 3, 0)), axis=2)
-    n, h, w = images.shape
-    gap = max(1, round(0.08 * min(h, w)))
-    # About half as wide again as high.
-    columns = min(n, max(1, math.ceil(math.sqrt(1.5 * n * (h + gap) / (w + gap)))))
-    rows = math.ceil(n / columns)
-    whole, corners = np.full((rows * (h + gap) - gap, columns * (w + gap) - gap), np.nan), np.empty((n, 4))
-    for index, image in enumerate(images):
-        y, x = index // columns * (h + gap), index % columns * (w + gap)
-        whole[y : y + h, x : x + w] = image
-        corners[index] = y, y + h - 1, x, x + w - 1
-    return np.ma.masked_invalid(whole), corners, columns
-
-
-def _frame(ax: Any, corners: np.ndarray, columns: int) -> None:
-    """Put a frame around each image, and say at each row, or at those that there is room for, which units it has."""
-    from matplotlib import rcParams
-    from matplotlib.collections import LineCollection
-
-    sides = corners + np.array([-0.5, 0.5, -0.5, 0.5])
-    frames = [
-        [(left, top), (right, top), (right, bottom), (left, bottom), (left, top)] for top, bottom, left, right in sides
-    ]
-    ax.add_collection(
-        LineCollection(frames, colors=[rcParams["axes.edgecolor"]], linewidths=0.4, alpha=0.5), autolim=False
-    )
-    n, firsts = len(corners), range(0, len(corners), columns)
-    shown = firsts[:: math.ceil(len(firsts) / _MOST_ROWS)]
-    lasts = [min(first + columns, n) - 1 for first in shown]
-    names = [f"{first}–{last}" if last > first else str(first) for first, last in zip(shown, lasts, strict=True)]  # noqa: RUF001
-    ax.set_yticks([corners[first, :2].mean() for first in shown], names)
-    ax.set_xticks([])
-    ax.set_ylabel("units")
-    ax.spines[:].set_visible(False)
-    ax.tick_params(length=0)
 
 
 def _count(ax: Any) -> None:

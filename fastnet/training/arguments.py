@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from ..data.arrays import as_numbers, names_of
-from ..data.samples import ROWS_AT_ONCE, as_rows, as_samples, is_converted_one_by_one
+from ..data.samples import as_rows, as_samples, is_converted_one_by_one
 from ..data.targets import Task, as_targets, sample_weights
 from ..execution.device import Batches
+from ..execution.graph import Graph
 from ..layers import Layer, Node, Shape
 from ..layers.stack import nodes_of
 from ..metrics import Metric
@@ -80,7 +81,8 @@ def validation_of(
         raise TypeError(f"validation_data is a {type(data).__name__} and no pair: give (X, y)")
     rows = as_rows(data[0], network.dtype, shape, names=names)
     Y = task.encode(as_targets(data[1], len(rows)), network.dtype)
-    return Validation(network.as_batches(rows, Y, ROWS_AT_ONCE), (rows.reshape(len(rows), *shape), Y), metrics)
+    at_once = Graph.of(network.layers, shape, network.loss_and_setting).rows_at_once
+    return Validation(network.as_batches(rows, Y, at_once), (rows.reshape(len(rows), *shape), Y), metrics)
 
 
 def _needs_two_samples(node: Node) -> bool:

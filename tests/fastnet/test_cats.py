@@ -21,5 +21,7 @@ def test_the_published_results():
         assert history["cost"][-1] == pytest.approx(cost, abs=1e-6)
         assert net.evaluate(X, y)["accuracy"] == pytest.approx(accuracy, abs=1e-12)
         assert net.evaluate(X_test, y_test)["accuracy"] == pytest.approx(test_accuracy, abs=1e-12)
+    net, _ = script["convolutions"](X, y)
+    assert net.evaluate(X_test, y_test)["accuracy"] > 0.8
     expected = [0.771749, 0.540138, 0.315187, 0.161189, 0.113821]
     assert history["cost"][::500] == pytest.approx(expected, abs=1e-6)

@@ -113,6 +113,7 @@ def test_float32_is_as_near_as_that_of_pytorch(torch, draw, seed):
         ([fn.Conv2D(4, (1, 3), activation="tanh"), fn.MaxPool2D(2), fn.Dropout(0.2)], (4, 5)),
         ([fn.Conv1D(17, 3, stride=2, padding=1, activation="elu"), fn.Conv1D(4, 2, dilation=2)], (9, 2)),
         ([fn.Conv2D(6, 3, padding="same", stride=2, groups=3, activation="silu", l2=0.1), fn.Flatten()], (6, 7, 3)),
+        ([fn.Conv2D(18, 1), fn.Conv2D(18, 3, padding="same", stride=2, groups=18, activation="silu")], (6, 5, 2)),
         ([fn.Dense(12, "tanh"), fn.Dropout(0.1), fn.Dense(8, "tanh")], (3, 3, 2)),
     ],
 )
@@ -144,9 +145,14 @@ def test_a_small_network_reads_digits():
     X, y = fn.datasets.digits()
     rows = np.random.default_rng(0).permutation(len(X))
     images, y = X[rows].reshape(-1, 8, 8), y[rows]
-    net = fn.Network([fn.Conv2D(16, 3, padding="same", activation="relu"), fn.MaxPool2D(2), fn.Dense(10, "softmax")])
-    net.fit(images[:1400], y[:1400], epochs=20, optimizer=fn.Adam(3e-3), verbose=False)
-    assert net.evaluate(images[1400:], y[1400:])["accuracy"] > 0.97
+    layers = [
+        *[fn.Conv2D(32, 3, padding="same", activation="relu"), fn.Conv2D(32, 3, activation="relu"), fn.MaxPool2D(2)],
+        *[fn.Dropout(0.3), fn.Dense(64, "relu"), fn.Dropout(0.3), fn.Dense(10, "softmax")],
+    ]
+    net = fn.Network(layers)
+    optimizer = fn.AdamW(fn.schedules.cosine(4e-3))
+    net.fit(images[:1400], y[:1400], epochs=20, batch_size=32, optimizer=optimizer, verbose=False)
+    assert net.evaluate(images[1400:], y[1400:])["accuracy"] > 0.99
 
 
 def test_bytes_files_copies_and_frozen_filters(tmp_path):
@@ -209,8 +215,8 @@ def test_settings_that_cannot_be(make, message):
 def test_the_table_shows_shapes_and_parameters():
     net = fn.Network([fn.Conv2D(6, 5, padding=2, stride=2, activation="relu"), fn.Flatten(), fn.Dense(10, "softmax")])
     rows = str(net.build((28, 28))).splitlines()
-    assert rows[3].split()[:8] == ["1", "Conv2D", "(m,", "14,", "14,", "6)", "156", "windows"]
-    assert rows[4].split() == ["Flatten", "(m,", "1176)", "0"]
+    assert rows[3].split()[:8] == ["1", "Conv2D", "(m,", "14,", "14,", "6)", "156", "29,400"]
+    assert rows[4].split() == ["Flatten", "(m,", "1176)", "0", "0"]
 
 
 @pytest.mark.parametrize("padding", ["same", "valid", 1])

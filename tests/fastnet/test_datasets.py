@@ -54,3 +54,7 @@ def test_the_flower_needs_a_hidden_layer(tmp_path):
 
 def test_regression_on_real_cars():
     assert runpy.run_path(str(EXAMPLES / "cars.py"))["main"]()["r2"] > 0.85
+
+
+def test_speakers_are_told_apart():
+    assert runpy.run_path(str(EXAMPLES / "speakers.py"))["main"]()["accuracy"] > 0.95

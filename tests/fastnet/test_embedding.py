@@ -40,7 +40,7 @@ def test_only_rows_that_occur_are_changed(optimizer):
 def test_gradients_with_a_penalty_are_those_of_differences(threads):
     net = fn.Network([fn.Embedding(9, 5, l2=0.1, l1=0.01), fn.GRU(4), fn.Dense(2, "softmax")], dtype="float64")
     net.build((6,))
-    assert fn.check_gradients(net, RNG.integers(0, 9, (33, 6)), RNG.integers(0, 2, 33)) < 1e-6
+    assert fn.check_gradients(net, RNG.integers(0, 9, (33, 6)), RNG.integers(0, 2, 33), at_most=30) < 1e-6
 
 
 def test_it_learns_which_word_came_first():

@@ -52,7 +52,7 @@ def test_outputs_and_gradients_are_those_of_packed_sequences(torch, layer, m, th
         of_state = np.vstack([module.weight_hh_l0.grad.numpy(), module.weight_hh_l0_reverse.grad.numpy()])
         of_input = np.vstack([module.weight_ih_l0.grad.numpy(), module.weight_ih_l0_reverse.grad.numpy()])
         np.testing.assert_allclose(gradients[f"W{number}"], np.hstack([of_state, of_input]), atol=1e-12)
-    assert fn.check_gradients(net, X, y) < 1e-6
+    assert fn.check_gradients(net, X, y, at_most=20) < 1e-6
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

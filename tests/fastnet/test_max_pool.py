@@ -135,7 +135,7 @@ def test_copies_files_and_summaries_know_its_shapes(tmp_path):
     again = fn.load(tmp_path / "net.safetensors")
     assert again.layers == net.layers
     assert again.input_shape == (5, 6, 2)
-    assert "MaxPool2D  (m, 4, 4, 2)           0  windows 2 x 3, stride 1 x 1" in net.summary()
+    assert "MaxPool2D  (m, 4, 4, 2)           0              0  windows 2 x 3, stride 1 x 1" in net.summary()
     for twin in (again, net.copy(), copy.deepcopy(net)):
         np.testing.assert_array_equal(twin.predict_proba(IMAGES), net.predict_proba(IMAGES))
     again.fit(IMAGES, LABELS, epochs=4, batch_size=10, verbose=False, resume=True)

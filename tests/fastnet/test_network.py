@@ -316,12 +316,19 @@ def test_summary_tells_shapes_and_memory():
 def test_print_shows_the_layers():
     net = fn.Network([fn.Rescale(2), fn.Dense(30), fn.BatchNorm("relu"), fn.Dense(10, "softmax")])
     before = str(net)
-    for part in ("(m, ?)", "(m, 30)", "?  linear", "fit(X, y) makes them, or build(n_inputs)"):
+    for part in ("(m, ?)", "(m, 30)", "?  linear", "multiply-adds", "fit(X, y) makes them, or build(n_inputs)"):
         assert part in before
     after = str(net.build(784))
     assert "?" not in after
-    for part in ("(m, 784)", "23,550  linear", "120  relu", "310  softmax", "23,980 parameters of float32"):
+    for part in (
+        "(m, 784)",
+        "23,550         23,520  linear",
+        "120              0  relu",
+        "310            300  softmax",
+        "23,980 parameters of float32",
+    ):
         assert part in after
+    assert after.endswith("23,980 parameters of float32, 23,820 multiply-adds a sample")
     assert net.summary().startswith(after), "the summary is the table and what is needed of memory"
     assert "\n" not in repr(net)
 

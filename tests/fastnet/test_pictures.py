@@ -46,8 +46,8 @@ def test_every_kernel_is_of_one_kind():
     kinds = {}
     for name, subject in SUBJECTS.items():
         kinds.setdefault(subject.kind, []).append(name)
-    assert set(kinds) == set(pictures._TITLES) - {"steps", "fits", "estimators", "rows"}
-    assert kinds["products"] == ["dense_forward", "dense_backward"]
+    assert set(kinds) == set(pictures._TITLES) - {"steps", "convolutions", "fits", "estimators", "rows"}
+    assert {"dense_forward", "dense_backward", "conv2d_forward"} <= set(kinds["products"])
     assert {"relu", "softmax", "elu"} <= set(kinds["activations"])
     assert {"relu_backward", "elu_backward"} <= set(kinds["derivatives"])
     assert {"log_loss", "hinge"} <= set(kinds["losses"])

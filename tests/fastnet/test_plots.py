@@ -37,6 +37,11 @@ def flat_net(dtype="float32"):
     return fn.Network([fn.Dense(5, "relu"), fn.Dropout(0.1), fn.Dense(3, "softmax")], dtype=dtype).build(4)
 
 
+def conv_net():
+    layers = [fn.Conv2D(5, 3), fn.Conv2D(4, (2, 3), activation="relu"), fn.Dense(3, "softmax")]
+    return fn.Network(layers, seed=1).build((8, 8, 2))
+
+
 HISTORY = fn.History({"cost": [2.0, 1.0], "validation_cost": [2.1, 1.1], "accuracy": [0.5, 0.6]})
 PICTURES = {
     "history": lambda ax: fn.plots.history(HISTORY, ax=ax),
@@ -45,6 +50,7 @@ PICTURES = {
     "numbers in the plane": lambda ax: fn.plots.decision_boundary(lambda places: places[:, 0], X, X[:, 1] / 3, ax=ax),
     "weights": lambda ax: fn.plots.weights(flat_net(), ax=ax),
     "weights of images": lambda ax: fn.plots.weights(images_net(), ax=ax),
+    "filters": lambda ax: fn.plots.filters(conv_net(), ax=ax),
     "network": lambda ax: fn.plots.network(flat_net(), ax=ax),
     "images": lambda ax: fn.plots.images(np.eye(4)[None], [0], [1], ax=None if ax is None else [ax])[0],
 }
@@ -369,6 +375,32 @@ def test_shapes_are_known_where_the_network_knows_them():
     W = net.parameters["W1"].reshape(6, 4, 4, 2)
     np.testing.assert_array_equal(drawn[:4, :4], W[0, ..., 0])
     np.testing.assert_array_equal(drawn[:4, 4:8], W[0, ..., 1])
+
+
+def test_each_filter_is_an_image_with_channels_side_by_side():
+    net = conv_net()
+    ax = fn.plots.filters(net)
+    assert (ax.get_title(), ax.get_ylabel()) == ("W1 (5, 3, 3, 2)", "filters")
+    drawn = ax.images[0].get_array()
+    W = net.parameters["W1"]
+    np.testing.assert_allclose(drawn[:3, :3], W[0, :, :, 0])
+    np.testing.assert_allclose(drawn[:3, 3:6], W[0, :, :, 1])
+    np.testing.assert_allclose(drawn[:3, 7:10], W[1, :, :, 0])
+    assert drawn.mask[:3, 6].all()
+    assert fn.plots.filters(net, 2).get_title() == "W2 (4, 2, 3, 5)"
+
+
+def test_filters_of_signals_have_a_row_a_channel():
+    net = fn.Network([fn.Conv1D(4, 5), fn.Dense(1)]).build((9, 2))
+    drawn = fn.plots.filters(net).images[0].get_array()
+    np.testing.assert_allclose(drawn[:2, :5], net.parameters["W1"][0].T)
+
+
+def test_filters_and_weights_are_of_their_own_layers():
+    with pytest.raises(ValueError, match=r"layer=1 is a convolution: fn.plots.filters\(net, 1\)"):
+        fn.plots.weights(conv_net())
+    with pytest.raises(ValueError, match=r"layer=3 is no convolution: fn.plots.weights\(net, 3\)"):
+        fn.plots.filters(conv_net(), 3)
 
 
 def test_weights_that_are_all_zero():

@@ -103,7 +103,7 @@ def compare(torch, seed, dtype="float64"):
     return outputs, max(gradients)
 
 
-@pytest.mark.parametrize("seed", [*range(40), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(40, 240))])
+@pytest.mark.parametrize("seed", [*range(25), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(25, 225))])
 def test_outputs_and_gradients_are_those_of_pytorch(torch, seed):
     outputs, gradients = compare(torch, seed)
     assert outputs < 1e-12
@@ -117,7 +117,7 @@ def test_float32_is_as_near_as_its_rounding(torch, seed):
     assert gradients < 1e-4
 
 
-@pytest.mark.parametrize("m", [1, 16, 33])
+@pytest.mark.parametrize("m", [1, 33])
 @pytest.mark.parametrize(
     "layers",
     [
@@ -131,7 +131,7 @@ def test_float32_is_as_near_as_its_rounding(torch, seed):
 )
 def test_gradients_are_those_of_differences(layers, m, threads):
     net = fn.Network([*layers, fn.Dense(4, "softmax")], dtype="float64", seed=3).build((5, 3))
-    assert fn.check_gradients(net, RNG.standard_normal((m, 5, 3)), RNG.integers(0, 4, m)) < 1e-6
+    assert fn.check_gradients(net, RNG.standard_normal((m, 5, 3)), RNG.integers(0, 4, m), at_most=30) < 1e-6
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_losses_at_each_step_are_the_mean_of_those_of_all_steps(output, loss, sh
     net = fn.Network([fn.GRU(7, return_sequences=True), output], loss=loss, dtype="float64").build((t, 3))
     X, y = RNG.standard_normal((m, t, 3)), RNG.integers(0, n_classes, (m, t, *shape)).astype(float)
     weights = RNG.random(m)
-    assert fn.check_gradients(net, X, y) < 1e-6
+    assert fn.check_gradients(net, X, y, at_most=30) < 1e-6
     states = fn.Network([fn.GRU(7, return_sequences=True), fn.Dense(7)], dtype="float64").build((t, 3))
     states.take_parameters(net, ["W1", "b1"])
     states.parameters["W2"][...] = np.eye(7)
@@ -188,11 +188,11 @@ def test_training_is_that_of_pytorch(torch):
     twin = fn.to_torch(net)
     twin[0].bias_hh_l0.requires_grad_(False)
     optimizer = torch.optim.SGD(twin.parameters(), 0.5)
-    for _ in range(50):
+    for _ in range(20):
         optimizer.zero_grad()
         torch.nn.functional.cross_entropy(twin[:-1](torch.tensor(X)), torch.tensor(y)).backward()
         optimizer.step()
-    net.fit(X, y, epochs=50, batch_size=None, optimizer=fn.SGD(0.5), verbose=False)
+    net.fit(X, y, epochs=20, batch_size=None, optimizer=fn.SGD(0.5), verbose=False)
     np.testing.assert_allclose(net.outputs(X), twin(torch.tensor(X)).detach().numpy(), atol=1e-10)
 
 
@@ -282,8 +282,8 @@ def test_targets_that_do_not_fit():
 def test_the_table_shows_shapes_and_parameters():
     net = fn.Network([fn.LSTM(6, return_sequences=True), fn.Recurrent(4, l2=0.1), fn.Dense(2)]).build((10, 3))
     rows = str(net).splitlines()
-    assert rows[3].split() == ["1", "LSTM", "(m,", "10,", "6)", "240", "all", "steps"]
-    assert rows[4].split() == ["2", "Recurrent", "(m,", "4)", "44", "tanh,", "last", "step,", "l2", "0.1"]
+    assert rows[3].split() == ["1", "LSTM", "(m,", "10,", "6)", "240", "2,160", "all", "steps"]
+    assert rows[4].split() == ["2", "Recurrent", "(m,", "4)", "44", "400", "tanh,", "last", "step,", "l2", "0.1"]
 
 
 NETWORKS = [
@@ -330,6 +330,27 @@ def test_modules_of_several_layers_and_without_biases(torch):
     both = fn.Network([fn.Conv1D(4, 3), fn.GRU(3), fn.Dense(1)]).build((6, 3))
     with pytest.raises(ValueError, match="networks of both cannot be taken there"):
         fn.to_torch(both)
+    reshaped = fn.Network([fn.Dense(12), fn.Reshape((4, 3)), fn.GRU(3), fn.Dense(1)]).build(5)
+    with pytest.raises(ValueError, match="Reshape beside recurrent layers"):
+        fn.to_torch(reshaped)
+
+
+def test_blocks_normalisations_and_pooling_of_sequences(torch):
+    X, sequences = RNG.standard_normal((33, 6, 4)), {"return_sequences": True}
+    for layers in (
+        [fn.GRU(5, **sequences), fn.Residual([fn.GRU(6, **sequences), fn.LSTM(7, **sequences)], "tanh"), fn.GRU(4)],
+        [fn.GRU(5, **sequences), fn.LayerNorm("tanh"), fn.Dense(6), fn.BatchNorm(), fn.LSTM(4)],
+        [fn.LSTM(5, **sequences, bidirectional=True), fn.GlobalAveragePool1D()],
+    ):
+        net = fn.Network([*layers, fn.Dense(3, "softmax")], dtype="float64", seed=1).build((6, 4))
+        assert fn.check_gradients(net, X, RNG.integers(0, 3, 33), at_most=20) < 1e-6
+    net = fn.Network([fn.GRU(4, **sequences), fn.Residual([fn.GRU(4, **sequences)]), fn.LSTM(4), fn.Dense(3)], seed=1)
+    net.build((6, 4))
+    np.testing.assert_allclose(fn.to_torch(net)(torch.tensor(X).float()).detach().numpy(), net.outputs(X), atol=1e-6)
+    state = net.first_state(33)
+    before = net.outputs(X[:, :4], state=state)
+    np.testing.assert_allclose(net.outputs(X[:, 4:], state=state), net.outputs(X), rtol=1e-5)
+    assert (before != net.outputs(X)).any()
 
 
 @pytest.mark.parametrize("layers", NETWORKS, ids=repr)
@@ -342,3 +363,45 @@ def test_to_onnx(tmp_path, layers):
     net.to_onnx(tmp_path / "net.onnx")
     session = onnxruntime.InferenceSession(tmp_path / "net.onnx")
     np.testing.assert_allclose(session.run(None, {"X": X})[0], net.outputs(X), atol=1e-5)
+
+
+def test_predictions_of_long_sequences_take_little_memory():
+    """Fewer samples at a time, which gives the same outputs."""
+    net = fn.Network([fn.LSTM(64, return_sequences=True), fn.LSTM(64), fn.Dense(2)]).build((200, 4))
+    rows = net._graph.rows_at_once
+    assert 64 <= rows < 1000
+    assert net.workspace_bytes(rows) < 4e8
+    assert fn.Network([fn.Dense(100), fn.Dense(2)]).build(100)._graph.rows_at_once == 1024
+    X = RNG.standard_normal((2 * rows + 3, 200, 4)).astype(np.float32)
+    np.testing.assert_allclose(net.outputs(X)[-5:], net.outputs(X[-5:]), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("is_saved", [False, True])
+def test_a_stream_of_sequences_goes_on_after_an_interruption(tmp_path, is_saved):
+    """With what it has seen of targets and outputs of each step, also in a file."""
+    batches = [(RNG.standard_normal((9, 5, 2)), RNG.integers(0, 3, (9, 5))) for _ in range(4)]
+    layers = [fn.GRU(4, return_sequences=True), fn.Dropout(0.2), fn.Dense(3, "softmax")]
+    options = {"epochs": 2, "metrics": ["f1"], "optimizer": fn.Adam(), "verbose": False}
+    whole, net = fn.Network(layers, seed=1), fn.Network(layers, seed=1)
+    whole.fit(batches, **options)
+
+    def interrupted():
+        yield from batches[:3]
+        raise KeyboardInterrupt
+
+    class Once(list):
+        calls = 0
+
+        def __iter__(self):
+            Once.calls += 1
+            return interrupted() if Once.calls == 2 else super().__iter__()
+
+    with pytest.raises(KeyboardInterrupt):
+        net.fit(Once(batches), **options)
+    if is_saved:
+        net.save(tmp_path / "net.safetensors", training=True)
+        net = fn.load(tmp_path / "net.safetensors")
+    net.fit(batches, resume=True, **options)
+    np.testing.assert_array_equal(net.buffer, whole.buffer)
+    assert net.history["f1"] == whole.history["f1"]
+    assert net.history["accuracy"] == whole.history["accuracy"]

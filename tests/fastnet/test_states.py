@@ -51,6 +51,9 @@ def test_any_length(tmp_path):
     broken[1, 3, 0] = np.nan
     with pytest.raises(ValueError, match="row 1"):
         net.predict(broken)
+    features = fn.Network([fn.Dense(12), fn.Reshape((4, 3)), fn.GRU(6), fn.Dense(3)]).build(5)
+    with pytest.raises(ValueError, match="X has 6 features a sample"):
+        features.predict(np.zeros((2, 6)))
     flat = fn.Network([fn.GRU(6, return_sequences=True), fn.Flatten(), fn.Dense(3)]).build((6, 2))
     with pytest.raises(ValueError, match="X has sequences of 5 steps, and this network was built for 6, on which"):
         flat.predict(X[:, :5])

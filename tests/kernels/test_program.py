@@ -519,3 +519,11 @@ def test_two_threads_have_like_shares_of_a_step(batch_size, n):
     weights = [(last - first) * (end - begin) for _, first, last, begin, end in plan.tasks.tolist()]
     apart = sum(weights[0::2]) - sum(weights[1::2])
     assert abs(apart) <= max(0.1 * sum(weights), 300 * net.device.panel)
+
+
+def test_loops_of_depthwise_convolutions_are_for_those_alone():
+    """Where each channel has a filter of its own."""
+    for groups, filters, is_depthwise in ((6, 6, True), (6, 12, False), (3, 6, False), (1, 6, False)):
+        net = fn.Network([fn.Conv2D(filters, 3, groups=groups), fn.Dense(2)]).build((5, 5, 6))
+        plan, _ = net.device.make_plan(net._graph, 20, net.strategy(20))
+        assert (codes.DEPTHWISE in components.of_plan(plan, TARGET, 16)) == is_depthwise

@@ -37,7 +37,7 @@ def set_weights(net: Network, weights: Weights) -> None:
 class FastnetPeer(Peer):
     device = "cpu"
     optimizers = ("sgd", "adam")
-    networks: tuple[str, ...] = ("dense", "convolutional")
+    networks = ("dense", "convolutional")
 
     @staticmethod
     def version() -> str:

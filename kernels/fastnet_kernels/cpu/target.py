@@ -73,6 +73,7 @@ class Target(NamedTuple):
     winograd_bytes: int = 1 << 19
     max_winograd_tiles: int = 8
     min_winograd_channels: int = 12
+    winograd_taps: int = 6  # for as long as so many of the 9 taps of other convolutions they take, in public kernels
     conv_long_row: int = 12  # numbers of a row of a window, from which on dZ is transposed for dW
     dot_samples: int = 4  # whose features stay in the first-level cache while W is read
     backward_numbers: int = 1 << 14  # of W, which stay in cache for all samples of a SAMPLE_MAJOR mini-batch

@@ -1,16 +1,22 @@
-"""Convolutions as public kernels, of images (m, h, w, c); a signal is an image of one row."""
+"""Convolutions as public kernels, of images (m, h, w, c); a signal is an image of one row.
+
+Windows of 3 x 3 beside each other, with enough channels and samples, go through Winograd's terms (Lavin and Gray,
+2016), where a NaN or an infinity also reaches pixels beside those that see it.
+"""
 
 from ..codegen.arrays import flat, vector
 from ..codegen.compiling import inner, routine
 from ..codegen.kernel import kernel
 from ..codegen.processor import TARGET, VECTOR_BYTES
+from ..gemm.winograd_transforms import TILE
 from ..layers.conv.taps import Axis, pixels_of_tap
 from ..partition import n_blocks
-from .conv_by_samples import convolve_by_samples, sum_weights_by_samples
+from .conv_by_samples import convolve_by_samples, sum_weights_by_samples, winograd_tiles
 from .conv_direct import Filters, Images, convolve_directly
 from .conv_weights import sum_weights
 
 _CYCLES_OF_TRANSPOSE = TARGET.cycles_of_transpose  # of a square of one vector's side
+_WINOGRAD_TAPS = TARGET.winograd_taps
 
 
 @inner
@@ -33,7 +39,10 @@ def _is_by_samples(is_backward, m, groups, y, x, W, source, target):
     n, k = target.channels // groups, source.channels // groups
     blocks, pixels = n_blocks(m, lanes), target.height * target.width
     numbers = source.height * source.width * source.channels + pixels * target.channels
-    by_samples = blocks * (_meetings(y) * _meetings(x) * target.channels * k + numbers * _CYCLES_OF_TRANSPOSE / lanes)
+    products = _meetings(y) * _meetings(x)
+    if winograd_tiles(groups, y, x, W) > 0:
+        products = n_blocks(target.height, TILE) * n_blocks(target.width, TILE) * TILE**2 * _WINOGRAD_TAPS
+    by_samples = blocks * (products * target.channels * k + numbers * _CYCLES_OF_TRANSPOSE / lanes)
     taps = W.height * W.width
     if is_backward:  # with a stride only some taps meet a pixel
         taps = n_blocks(taps, y.stride * x.stride)

@@ -23,6 +23,7 @@ from .conv_direct import clear, copy_frame, frame_of, is_inside, sweep_forward
 _TASKS = 4 * TARGET.balanced_threads
 _CHUNK_BYTES = TARGET.conv_chunk_bytes
 _OPERATIONS = TARGET.min_parallel_flops
+_CACHED_BYTES = TARGET.l2_bytes // 2
 
 
 class Chunk(NamedTuple):
@@ -91,50 +92,69 @@ def _sum_taps(images, rows, groups, k, y, x, image, line, A, panel, some, G):
                 i += mr
 
 
+@inner
+def _panels_together(panels, size, like):
+    """How many panels of filters a task has, for which A_prev is framed once: so many as their sums stay in cache."""
+    most = max(1, min(_CACHED_BYTES // max(1, size * like.itemsize), panels // 2))
+    return n_blocks(panels, n_blocks(panels, most))
+
+
 @routine
-def _sum_task(task, m, parts, groups, y, x, A_prev, dZ, all_sums, all_db):
-    """Some filters, over a part of all pixels: a panel of `all_sums` and of `all_db` for each part of each."""
-    n, k, c = dZ.channels // groups, A_prev.channels // groups, A_prev.channels
-    nr = PANEL_BYTES // all_db.itemsize
-    panels = n_blocks(n, nr)
-    part, group, j = task % parts, task // parts // panels, task // parts % panels * nr
-    some, (runs, run, high) = min(nr, n - j), _runs_of(groups, k, x)
+def _sum_panels(image, images, row, rows, first, last, parts, part, groups, y, x, step, line, A, dZ, panel, sums, db):
+    """Some rows of some images, added to the sums of panels `first` to `last` - 1, for one part."""
+    n, k = dZ.channels // groups, A.column_stride // x.stride // groups
+    nr, (runs, _, high) = PANEL_BYTES // panel.itemsize, _runs_of(groups, k, x)
     size = y.taps * runs * high * nr
-    G, db = vector(all_sums, task * size, size), vector(all_db, task * nr, nr)
-    clear(G, 0, size)
-    clear(db, 0, nr)
+    for index in range(first, last):
+        group, j = index // n_blocks(n, nr), index % n_blocks(n, nr) * nr
+        some, place = min(nr, n - j), index * parts + part
+        for i in range(images):
+            pixel = ((image + i) * dZ.height + row) * dZ.width
+            channel = pixel * dZ.channels + group * n + j
+            of_db = vector(db, place * nr, nr)
+            _pack_pixels(rows * x.count, dZ.channels, some, dZ.data, channel, panel, i * rows * x.count * nr, of_db)
+        G = vector(sums, place * size, size)
+        _sum_taps(images, rows, groups, k, y, x, step, line, moved(A, group * k), panel, some, G)
+
+
+@routine
+def _sum_task(task, m, parts, together, groups, y, x, A_prev, dZ, sums, db):
+    """Some panels of filters, over a part of all pixels: of each panel there are `sums` and `db` for each part."""
+    n, c, nr = dZ.channels // groups, A_prev.channels, PANEL_BYTES // db.itemsize
+    runs, run, high = _runs_of(groups, c // groups, x)
+    part, size = task % parts, y.taps * runs * high * nr
+    first_panel, last_panel = bounds(task // parts, groups * n_blocks(n, nr), together)
+    for index in range(first_panel, last_panel):
+        clear(sums, (index * parts + part) * size, size)
+        clear(db, (index * parts + part) * nr, nr)
     chunk = _chunk_of(y, x, c)
-    bands = n_blocks(y.count, chunk.rows)
+    bands, whole = n_blocks(y.count, chunk.rows), frame_of(y, x, 0, chunk.rows)
     first, last = share(part, parts, n_blocks(m, chunk.images) * bands)
-    whole = frame_of(y, x, 0, chunk.rows)
     framed, packed = whole.rows * whole.columns * c, chunk.rows * x.count * nr
-    piece = take((chunk.images * (framed + packed) + high) * all_db.itemsize)
-    panel = numbers_in(piece, all_db, 0, chunk.images * packed)
-    frames = numbers_in(piece, all_db, chunk.images * packed, chunk.images * framed + high)
+    piece = take((chunk.images * (framed + packed) + high) * db.itemsize)
+    panel = numbers_in(piece, db, 0, chunk.images * packed)
+    frames = numbers_in(piece, db, chunk.images * packed, chunk.images * framed + high)
     for index in range(first, last):
         image, last_image = bounds(index // bands, m, chunk.images)
         row, last_row = bounds(index % bands, y.count, chunk.rows)
-        images, rows = last_image - image, last_row - row
-        frame = frame_of(y, x, row, last_row)
-        size = frame.rows * frame.columns * c
-        for i in range(images):
-            pixel = ((image + i) * dZ.height + row) * dZ.width
-            place = pixel * dZ.channels + group * n + j
-            _pack_pixels(rows * x.count, dZ.channels, some, dZ.data, place, panel, i * rows * x.count * nr, db)
+        images, rows, frame = last_image - image, last_row - row, frame_of(y, x, row, last_row)
         if is_inside(frame, A_prev) and run == high:
             line = A_prev.width * c
-            A = Matrix(
-                A_prev.data,
-                (image * A_prev.height + frame.y) * line + frame.x * c + group * k,
-                1,
-                x.stride * c,
-            )
-            _sum_taps(images, rows, groups, k, y, x, A_prev.height * line, line, A, panel, some, G)
+            step = A_prev.height * line
+            A = Matrix(A_prev.data, (image * A_prev.height + frame.y) * line + frame.x * c, 1, x.stride * c)
+            _sum_panels(
+                image, images, row, rows, first_panel, last_panel, parts, part, groups, y, x, step, line,
+                A, dZ, panel, sums, db,
+            )  # fmt: skip
         else:
+            step = frame.rows * frame.columns * c
             for i in range(images):
-                copy_frame(image + i, frame, A_prev, vector(frames, i * size, size))
-            A = Matrix(frames, group * k, 1, x.stride * c)
-            _sum_taps(images, rows, groups, k, y, x, size, frame.columns * c, A, panel, some, G)
+                copy_frame(image + i, frame, A_prev, vector(frames, i * step, step))
+            A = Matrix(frames, 0, 1, x.stride * c)
+            _sum_panels(
+                image, images, row, rows, first_panel, last_panel, parts, part, groups, y, x, step, frame.columns * c,
+                A, dZ, panel, sums, db,
+            )  # fmt: skip
     give_back(piece)
 
 
@@ -147,7 +167,8 @@ def _write_task(task, parts, groups, y, x, W, sums, all_db, db):
     for part in range(1, parts):
         more, more_db = vector(sums, (task * parts + part) * size, size), vector(all_db, (task * parts + part) * nr, nr)
         map_numbers(_add, total, (total, more), ())
-        map_numbers(_add, total_db, (total_db, more_db), ())
+        for v in range(nr):
+            total_db[v] += more_db[v]
     j, numbers = task % panels * nr, W.height * W.width * W.channels
     for v in range(min(nr, W.count - j)):
         o = task // panels * W.count + j + v
@@ -161,13 +182,15 @@ def sum_weights(m, groups, y_axis, x_axis, A_prev, dZ, W, db):
     """dW and db from A_prev and dZ; `W` has dW."""
     y, x = sweep_forward(y_axis), sweep_forward(x_axis)
     nr, (runs, _, high) = PANEL_BYTES // db.itemsize, _runs_of(groups, W.channels, x)
-    chunk = _chunk_of(y, x, A_prev.channels)
+    chunk, size = _chunk_of(y, x, A_prev.channels), y.taps * runs * high * nr
     panels, chunks = groups * n_blocks(W.count, nr), n_blocks(m, chunk.images) * n_blocks(y.count, chunk.rows)
-    parts, size = max(1, min(chunks, n_blocks(_TASKS, max(1, panels)))), y.taps * runs * high * nr
+    together = max(1, _panels_together(panels, size, db))
+    sets = n_blocks(panels, together)
+    parts = max(1, min(chunks, n_blocks(_TASKS, max(1, sets))))
     is_shared = m * y.count * x.count * dZ.channels * y.taps * x.taps * W.channels > _OPERATIONS
     piece = take(panels * parts * (size + nr) * db.itemsize)
     all_db = numbers_in(piece, db, 0, panels * parts * nr)
     sums = numbers_in(piece, db, panels * parts * nr, panels * parts * size)
-    run_tasks(panels * parts, is_shared, _sum_task, (m, parts, groups, y, x, A_prev, dZ, sums, all_db))
+    run_tasks(sets * parts, is_shared, _sum_task, (m, parts, together, groups, y, x, A_prev, dZ, sums, all_db))
     run_tasks(panels, is_shared, _write_task, (parts, groups, y, x, W, sums, all_db, db))
     give_back(piece)

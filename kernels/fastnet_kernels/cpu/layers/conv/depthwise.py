@@ -43,9 +43,7 @@ def convolve_depthwise(is_backward, y_axis, x_axis, window, start, source, targe
                     while i < channels:
                         mr = even_height(channels - i, MR)
                         tile = moved(C, (row * target.width + column) * pixel + i * C.row_stride + v * lanes)
-                        W = Matrix(
-                            window.numbers.data, window.numbers.offset + tap + i * window.by_group, window.by_group, 1
-                        )
+                        W = Matrix(window.numbers.data, tap + i * window.by_group, window.by_group, 1)
                         depthwise_micro_kernel(
                             mr, wide, run.count, x.tap * window.by_x, x.pixel * source_pixel,
                             rows.count if run.count else 0, y.tap * window.by_y, y.pixel * source.width * source_pixel,

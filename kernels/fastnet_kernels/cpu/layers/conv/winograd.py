@@ -34,30 +34,35 @@ def _filter_terms(a, b, c, d, e, f, g, h, i):
 
 
 @routine(component=WINOGRAD)
-def prepare(job, l):
-    """Before the data phase: the 16 terms (n, k) of all filters."""
-    plan = job.plan
-    y, x = axes_of(plan.layers[l])
-    k, n = plan.layers[l, N_IN] // (y.extent * x.extent), plan.layers[l, N_OUT] // (y.out_extent * x.out_extent)
+def spread_filters(n, k, W, w, ldw, U, u):
+    """The 16 terms (n, k) of all filters, one after the other from u on; a filter (3, 3, k) is a row of W from w on."""
+    size = n * k
     for o in range(n):
-        w, u = plan.layers[l, W_OFFSET] + o * plan.layers[l, LDW], plan.layers[l, WINOGRAD_OFFSET] + o * k
-        p, t = job.parameters, job.workspace
+        p, t = w + o * ldw, u + o * k
         map_to_many(
             _filter_terms,
             (
-                vector(t, u, k), vector(t, u + n * k, k), vector(t, u + 2 * n * k, k), vector(t, u + 3 * n * k, k),
-                vector(t, u + 4 * n * k, k), vector(t, u + 5 * n * k, k), vector(t, u + 6 * n * k, k),
-                vector(t, u + 7 * n * k, k), vector(t, u + 8 * n * k, k), vector(t, u + 9 * n * k, k),
-                vector(t, u + 10 * n * k, k), vector(t, u + 11 * n * k, k), vector(t, u + 12 * n * k, k),
-                vector(t, u + 13 * n * k, k), vector(t, u + 14 * n * k, k), vector(t, u + 15 * n * k, k),
+                vector(U, t, k), vector(U, t + size, k), vector(U, t + 2 * size, k), vector(U, t + 3 * size, k),
+                vector(U, t + 4 * size, k), vector(U, t + 5 * size, k), vector(U, t + 6 * size, k),
+                vector(U, t + 7 * size, k), vector(U, t + 8 * size, k), vector(U, t + 9 * size, k),
+                vector(U, t + 10 * size, k), vector(U, t + 11 * size, k), vector(U, t + 12 * size, k),
+                vector(U, t + 13 * size, k), vector(U, t + 14 * size, k), vector(U, t + 15 * size, k),
             ),
             (
-                vector(p, w, k), vector(p, w + k, k), vector(p, w + 2 * k, k), vector(p, w + 3 * k, k),
-                vector(p, w + 4 * k, k), vector(p, w + 5 * k, k), vector(p, w + 6 * k, k), vector(p, w + 7 * k, k),
-                vector(p, w + 8 * k, k),
+                vector(W, p, k), vector(W, p + k, k), vector(W, p + 2 * k, k), vector(W, p + 3 * k, k),
+                vector(W, p + 4 * k, k), vector(W, p + 5 * k, k), vector(W, p + 6 * k, k), vector(W, p + 7 * k, k),
+                vector(W, p + 8 * k, k),
             ),
             (),
         )  # fmt: skip
+
+
+@routine(component=WINOGRAD)
+def prepare(job, l):
+    """Before the data phase: the terms of all filters of layer l."""
+    row, (y, x) = job.plan.layers[l], axes_of(job.plan.layers[l])
+    k, n = row[N_IN] // (y.extent * x.extent), row[N_OUT] // (y.out_extent * x.out_extent)
+    spread_filters(n, k, job.parameters, row[W_OFFSET], row[LDW], job.workspace, row[WINOGRAD_OFFSET])
 
 
 @inner
