@@ -209,7 +209,7 @@ class Network(Trainable):
     # ---------------------------------------------------------------- transfer
 
     def freeze(self, count: int) -> "Network":
-        """Training leaves the first `count` layers as they are from now on; returns the network.
+        """Training leaves the first `count` layers as they are from now on, a block whole; returns the network.
 
         Examples
         --------
@@ -221,7 +221,7 @@ class Network(Trainable):
         if count >= len(self.layers):
             raise ValueError(f"count={count} would freeze all {len(self.layers)} layers: leave at least one to train")
         return self._take_layers(
-            [layer.with_trainable(index >= count and layer.is_trainable) for index, layer in enumerate(self.layers)]
+            [layer.with_trainable(False) if index < count else layer for index, layer in enumerate(self.layers)]
         )
 
     def unfreeze(self) -> "Network":

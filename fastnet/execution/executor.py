@@ -236,7 +236,12 @@ class Executor:
         if type(X) is not np.ndarray and is_converted_one_by_one(X, self.dtype) and len(X) > _ROWS_CONVERTED:
             pieces = range(0, len(X), _ROWS_CONVERTED)
             with self.reading():  # all of the same parameters
-                return np.concatenate([self.outputs(X[i : i + _ROWS_CONVERTED], of_classes=of_classes) for i in pieces])
+                return np.concatenate(
+                    [
+                        self.outputs(X[rows], of_classes=of_classes, state=None if state is None else state[rows])
+                        for rows in (slice(i, i + _ROWS_CONVERTED) for i in pieces)
+                    ]
+                )
         shape = self.input_shape
         if shape is None:
             self.require_parameters()
@@ -247,9 +252,15 @@ class Executor:
                 raise ValueError(f"X has samples of shape {shape}: the network has just been built for others")
             outputs = np.empty((len(rows), self._graph.n_outputs), self.dtype)
             batches = self.as_batches(rows, outputs, self._graph.rows_at_once)
+            before = None if state is None else state.copy()
             step = self._run(codes.PREDICT, batches, 0, batches.steps, outputs=outputs, states=state)
             if step < batches.steps:
-                as_rows(X, self.dtype, shape)
+                try:
+                    as_rows(X, self.dtype, shape)
+                except ValueError:
+                    if state is not None:
+                        state[...] = before
+                    raise
                 if of_classes:
                     self._refuse_nan(outputs[: (step + 1) * batches.batch_size])
                 self._predict_rest(batches, step + 1, outputs, state)

@@ -21,8 +21,8 @@ class BatchNorm(Normalisation):
     network of dense layers alone takes images for features, a unit each number.
 
     Evaluation and prediction use a mean and a variance (n,) that training remembers; so does training itself where the
-    layer is not `trainable`, and with a mini-batch of a single sample: that has no variance, and nothing of it is
-    remembered.
+    layer is not `trainable`, and with a mini-batch of a single sample of features: that has no variance, and
+    nothing of it is remembered.
 
     Parameters
     ----------

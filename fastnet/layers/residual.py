@@ -11,6 +11,7 @@ from .activations import ActivatedLayer, check_hidden
 from .base import Layer, Shape, Steps, shown_shape
 from .conv import Conv1D, Conv2D
 from .dense import Dense
+from .windows import WindowedLayer
 
 
 @dataclass(frozen=True, repr=False)
@@ -34,8 +35,9 @@ class Residual(Layer):
     """A block of layers whose input is added to its output: A = g(block(A_prev) + A_prev).
 
     After He, Zhang, Ren and Sun (2016). Where the block gives samples another shape, what is added is a linear layer of
-    the input: of images and signals a convolution with windows of 1, with the stride that fits, of features a Dense
-    layer. It stands before the block's own layers, with W and b of its number.
+    the input: of images and signals a convolution with windows of 1, with the strides of the block's own layers, so
+    that it sees the pixels that they begin at; of features, and where the block makes features, a Dense layer. It
+    stands before the block's own layers, with W and b of its number.
 
     Parameters
     ----------
@@ -49,8 +51,8 @@ class Residual(Layer):
     Raises
     ------
     ValueError, TypeError
-        For layers that cannot be in a block; and by `fit` and `build`, where no stride gives the input the shape of the
-        output.
+        For layers that cannot be in a block; and by `fit` and `build`, where that does not give the input the shape of
+        the output.
 
     Examples
     --------
@@ -100,17 +102,15 @@ class Residual(Layer):
         output = self.output_shape(shape)
         if output == shape:
             return None
-        if len(output) == 1:
-            return Dense(output[0], trainable=self.trainable)
-        if isinstance(shape, Steps):
-            return Dense(output[-1], trainable=self.trainable)
-        if len(output) == len(shape):
-            # The output has ceil(extent / stride) places along an axis.
-            strides = tuple(-(-extent // places) for extent, places in zip(shape[:-1], output[:-1], strict=True))
+        made: Layer | None = None
+        if len(output) == 1 or (isinstance(shape, Steps) and output[0] == shape[0]):
+            made = Dense(output[-1], trainable=self.trainable)
+        elif len(output) == len(shape) in (2, 3):
+            strides = _strides(self.layers, len(shape) - 1)
             stride: Any = strides[0] if len(set(strides)) == 1 else strides
             made = (Conv1D if len(output) == 2 else Conv2D)(output[-1], 1, stride=stride, trainable=self.trainable)
-            if made.output_shape(shape) == output:
-                return made
+        if made is not None and made.output_shape(shape) == output:
+            return made
         raise ValueError(
             f"its block makes {shown_shape(output)} of {shown_shape(shape)}, to which no convolution with windows of 1 "
             "brings the input: give padding='same', and strides alone to make images smaller"
@@ -121,7 +121,7 @@ class Residual(Layer):
 
     @property
     def is_trainable(self) -> bool:
-        return any(layer.is_trainable for layer in self.layers)
+        return self.trainable or any(layer.is_trainable for layer in self.layers)
 
     @property
     def is_random(self) -> bool:  # type: ignore[override]
@@ -129,3 +129,14 @@ class Residual(Layer):
 
     def shown_settings(self) -> str:
         return self.activation_name
+
+
+def _strides(layers: Sequence[Layer], axes: int) -> Shape:
+    """How far apart the pixels lie, along each axis, at which windows of a block's output begin."""
+    found = [1] * axes
+    for layer in layers:
+        steps = _strides(layer.layers, axes) if isinstance(layer, Residual) else ()
+        if isinstance(layer, WindowedLayer):
+            steps = layer.steps
+        found = [a * b for a, b in zip(found, steps or (1,) * axes, strict=False)]
+    return tuple(found)

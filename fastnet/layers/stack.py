@@ -65,16 +65,28 @@ def _check_masking(layers: Sequence[Layer], nodes: Sequence[Node]) -> None:
     """ValueError where steps are left out, and others than recurrent layers would see them."""
     if not any(isinstance(layer, Masking) for layer in layers):
         return
-    reading = [node.layer for node in nodes if node.layer.state_size]
-    if (
-        not reading
-        or isinstance(nodes[-1].output_shape, Steps)
-        or any(isinstance(each, WindowedLayer) for each in layers)
-    ):
+    shape = nodes[0].input_shape if nodes else ()
+    for node in nodes:
+        given = nodes[node.below].output_shape if node.below >= 0 else shape
+        if (isinstance(given, Steps) or node.below < 0) and not _leaves_steps_apart(node, given):
+            raise ValueError(
+                f"{node.layer!r} sees several steps of a sequence, and Masking leaves out some, which recurrent layers "
+                "understand: put it behind one that returns its last state"
+            )
+    if not any(node.layer.state_size for node in nodes) or isinstance(nodes[-1].output_shape, Steps):
         raise ValueError(
             "Masking leaves out steps of sequences, which recurrent layers understand: let the last of them return its "
-            "last state, and leave out convolutions and pooling"
+            "last state"
         )
+
+
+def _leaves_steps_apart(node: Node, given: Shape) -> bool:
+    """Whether a layer that is given sequences takes their steps one by one, or knows what is left out."""
+    if node.layer.state_size or isinstance(node.layer, Embedding):
+        return node.input_shape == given
+    is_own = isinstance(node.input_shape, Steps) or len(given) == len(node.input_shape)
+    is_by_step = not isinstance(node.layer, WindowedLayer) and not node.layer.learns_statistics
+    return is_own and node.input_shape == given and is_by_step and (not node.is_dense or isinstance(given, Steps))
 
 
 def masking_of(layers: Sequence[Layer]) -> Masking | None:

@@ -140,6 +140,27 @@ def test_onnx_gives_the_same(tmp_path):
         np.testing.assert_allclose(found, net.outputs(X), atol=1e-5)
 
 
+@pytest.mark.parametrize("behind", [[fn.Reshape((4, 4, 1)), fn.Conv2D(2, 3)], [fn.Reshape((4, 4)), fn.GRU(4)]])
+def test_a_smaller_mini_batch_has_nothing_of_the_one_before(behind):
+    """Dense layers sum over whole blocks, in which there may be columns of older samples."""
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((74, 2)), rng.standard_normal(74)
+    layers = [fn.Dense(16, "tanh"), *behind, fn.Flatten(), fn.Dense(1)]
+    used, fresh = (fn.Network(layers, dtype="float64").build(2) for _ in range(2))
+    used.gradients(X[:64], y[:64])
+    for m in (1, 3, 10, 20):
+        expected = fn.Network(layers, dtype="float64").build(2).gradients(X[:m], y[:m])
+        for name, gradient in used.gradients(X[:m], y[:m]).items():
+            np.testing.assert_array_equal(gradient, expected[name], err_msg=name)
+    used.fit(X, y, epochs=1, batch_size=64, shuffle=False, optimizer=fn.SGD(0.1), verbose=False)
+    for some in (slice(0, 64), slice(64, 74)):
+        other = fn.Network(layers, dtype="float64").build(2)
+        other.buffer[...] = fresh.buffer
+        for name, gradient in other.gradients(X[some], y[some]).items():
+            fresh.parameters[name][...] -= 0.1 * gradient
+    np.testing.assert_allclose(used.buffer, fresh.buffer, atol=1e-14)
+
+
 def test_freezing_a_block():
     """What lies below the first layer that is trained, also around a block, has no gradients and stays."""
     rng = np.random.default_rng(0)
@@ -157,6 +178,10 @@ def test_freezing_a_block():
     changed = {name for name, array in net.parameters.items() if (array != before[name]).any()}
     assert changed == {"W2", "b2", "W3", "b3", "W4", "b4"}
     net.freeze(2)
+    assert not net.layers[1].is_trainable
+    frozen_inside = fn.Residual([fn.Conv2D(4, 3, padding="same", trainable=False)])
+    kept = fn.Network([fn.Conv2D(4, 3), frozen_inside, fn.Flatten(), fn.Dense(1)]).freeze(1)
+    assert kept.layers[1] == frozen_inside
     before = {name: array.copy() for name, array in net.parameters.items()}
     net.fit(X, y, epochs=1, verbose=False)
     changed = {name for name, array in net.parameters.items() if (array != before[name]).any()}
@@ -201,6 +226,14 @@ def test_what_a_network_shows():
         ([fn.Residual([fn.Conv2D(4, 4)])], (8, 8, 4), "no convolution with windows of 1"),
         ([fn.Residual([fn.Conv2D(4, 9)])], (8, 8, 4), "its layer 1, .* does not fit: its windows reach over 9 x 9"),
         ([fn.Residual([fn.Residual([fn.MaxPool1D(2)])])], (8, 8, 4), "its layer 1, .*its layer 1, .*signals"),
+        ([fn.Residual([fn.AveragePool2D(2)])], (7, 7, 4), "no convolution with windows of 1"),
+        ([fn.GRU(8, return_sequences=True), fn.Residual([fn.MaxPool1D(3)])], (20, 3), "no convolution with windows"),
+        ([fn.GRU(8, return_sequences=True), fn.Residual([fn.GRU(8)])], (20, 3), "no convolution with windows"),
+        ([fn.Masking(0), fn.Reshape((-1, 3)), fn.GRU(8)], (20, 6), "sees several steps"),
+        ([fn.Masking(0), fn.Dense(12), fn.Reshape((4, 3)), fn.GRU(8)], (20, 6), "sees several steps"),
+        ([fn.Masking(0), fn.Residual([fn.Conv1D(6, 3, padding="same")]), fn.GRU(8)], (20, 6), "sees several steps"),
+        ([fn.Masking(0), fn.BatchNorm(), fn.GRU(8)], (20, 6), "sees several steps"),
+        ([fn.Masking(0), fn.GRU(8, return_sequences=True), fn.Flatten()], (20, 6), "sees several steps"),
         ([fn.Reshape((3, 5))], (16,), "16 numbers"),
         ([fn.GlobalAveragePool2D()], (16,), "images"),
     ],

@@ -6,6 +6,8 @@ from ...codes import BELOW, CHANNELS, FIRST_COLUMN, FIRST_ROW, LAST_COLUMN, LAST
 from ..codegen.arrays import matrix, vector
 from ..codegen.compiling import inner
 from ..codegen.matrix import Matrix, Panels
+from ..codegen.processor import VECTOR_BYTES
+from ..partition import n_blocks
 
 
 @inner
@@ -66,6 +68,24 @@ def matrix_at(job, l, layer, column, block, place):
 def count_of(job, block):
     """How many samples of a block there are."""
     return min(job.plan.block_rows, job.m - block * job.plan.block_rows)
+
+
+@inner
+def vectors_of(job, block):
+    """How many vectors of a block hold samples."""
+    return n_blocks(count_of(job, block), VECTOR_BYTES // job.workspace.itemsize)
+
+
+@inner
+def clear_beyond(job, layer, column, block):
+    """A or dZ of what `vectors_of` leaves out becomes 0: sums over whole blocks read it, and it may be old."""
+    plan = job.plan
+    first = vectors_of(job, block) * (VECTOR_BYTES // job.workspace.itemsize)
+    if first < plan.block_rows:
+        A = matrix_of(job, layer, column, block)
+        for j in range(A.shape[0]):
+            for i in range(first, plan.block_rows):
+                A[j, i] = 0
 
 
 @inner

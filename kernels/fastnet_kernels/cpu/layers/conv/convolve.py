@@ -12,8 +12,7 @@ from ...codegen.matrix import Matrix, moved
 from ...codegen.processor import VECTOR_BYTES
 from ...gemm.conv_micro_kernels import MR, conv_micro_kernel
 from ...gemm.macro_kernel import even_height
-from ...partition import n_blocks
-from ...step.workspace import below, count_of, units_of
+from ...step.workspace import below, clear_beyond, units_of, vectors_of
 from . import winograd
 from .depthwise import convolve_depthwise
 from .taps import Side, are_alike, axes_of, steps_of, taps_of
@@ -86,12 +85,6 @@ def convolve(is_backward, y_axis, x_axis, groups, window, start, source, target,
 
 
 @inner
-def _vectors_of(job, block):
-    """How many vectors of a block hold samples."""
-    return n_blocks(count_of(job, block), VECTOR_BYTES // job.workspace.itemsize)
-
-
-@inner
 def _before(job, l, column, block, axes):
     height, width = axes[0].extent, axes[1].extent
     return Side(
@@ -125,14 +118,15 @@ def forward(job, scratch, l, first_block, last_block):
     together = job.plan.layers[l, WINOGRAD_TILES]
     for block in range(first_block, last_block):
         source, target = _before(job, l, A_OFFSET, block, axes), _behind(job, l, A_OFFSET, block, axes)
+        clear_beyond(job, l, A_OFFSET, block)
         if together:
             filters = winograd.filters_of(job, l, source.channels, 0)
-            vectors = _vectors_of(job, block)
+            vectors = vectors_of(job, block)
             pads = axes[0].pad, axes[1].pad
             winograd.convolve(0, *pads, together, filters, b, zero, source, target, vectors, scratch)
             continue
         window = _window_of(job, l, axes, source.channels, target.channels, 0)
-        convolve(0, axes[0], axes[1], job.plan.layers[l, GROUPS], window, b, source, target, _vectors_of(job, block))
+        convolve(0, axes[0], axes[1], job.plan.layers[l, GROUPS], window, b, source, target, vectors_of(job, block))
 
 
 @routine(component=CONV)
@@ -142,10 +136,11 @@ def backward(job, scratch, l, first_block, last_block):
     together = job.plan.layers[l, WINOGRAD_TILES]
     for block in range(first_block, last_block):
         source, target = _behind(job, l, DZ_OFFSET, block, axes), _before(job, l, DZ_OFFSET, block, axes)
+        clear_beyond(job, below(job, l), DZ_OFFSET, block)
         if together:
             filters = winograd.filters_of(job, l, target.channels, 1)
-            pads, vectors = (2 - axes[0].pad, 2 - axes[1].pad), _vectors_of(job, block)
+            pads, vectors = (2 - axes[0].pad, 2 - axes[1].pad), vectors_of(job, block)
             winograd.convolve(1, *pads, together, filters, zero, zero, source, target, vectors, scratch)
             continue
         window = _window_of(job, l, axes, target.channels, source.channels, 1)
-        convolve(1, axes[0], axes[1], job.plan.layers[l, GROUPS], window, zero, source, target, _vectors_of(job, block))
+        convolve(1, axes[0], axes[1], job.plan.layers[l, GROUPS], window, zero, source, target, vectors_of(job, block))

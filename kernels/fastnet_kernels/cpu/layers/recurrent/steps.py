@@ -21,16 +21,9 @@ from ...codegen.processor import VECTOR_BYTES
 from ...gemm.conv_micro_kernels import MR, conv_micro_kernel
 from ...gemm.macro_kernel import even_height, gemm
 from ...gemm.micro_kernels import NO_PREFETCH
-from ...partition import n_blocks
-from ...step.workspace import below, count_of, offset_of
+from ...step.workspace import below, clear_beyond, count_of, offset_of, vectors_of
 from .cells import step_backward, step_forward
 from .memory import extents_of, places_of, state_before, step_number
-
-
-@inner
-def _vectors_of(job, block):
-    """How many vectors of a block hold samples."""
-    return n_blocks(count_of(job, block), VECTOR_BYTES // job.workspace.itemsize)
 
 
 @routine(component=RECURRENT)
@@ -147,7 +140,7 @@ def _forward_block(job, l, block, direction, extents):
     row, size, places = plan.layers[l], plan.block_rows, places_of(job, l, block, direction)
     one, x = workspace.dtype.type(1), offset_of(plan, below(job, l), A_OFFSET, block)
     n, n_in, rows = extents.n, extents.n_in, extents.rows
-    lanes, vectors, is_gru = VECTOR_BYTES // workspace.itemsize, _vectors_of(job, block), extents.cell == GRU_CELL
+    lanes, vectors, is_gru = VECTOR_BYTES // workspace.itemsize, vectors_of(job, block), extents.cell == GRU_CELL
     of_state, b = Matrix(parameters, places.W, row[LDW], 1), Matrix(parameters, places.b, 1, 1)
     of_input = moved(of_state, n)
     # Of a GRU's candidate the state's part stays apart, with a b of its own.
@@ -192,6 +185,7 @@ def forward(job, l, first_block, last_block):
     for block in range(first_block, last_block):
         for direction in range(extents.directions):
             _forward_block(job, l, block, direction, extents)
+        clear_beyond(job, l, A_OFFSET, block)
 
 
 @inner
@@ -202,7 +196,7 @@ def _block_through_time(job, l, block, direction, extents):
     n, rows, one, is_gru = extents.n, extents.rows, workspace.dtype.type(1), extents.cell == GRU_CELL
     lanes, common = VECTOR_BYTES // workspace.itemsize, rows - n if is_gru else rows
     W, zeros = Matrix(job.parameters, places.W, 1, row[LDW]), Matrix(workspace, plan.zeros, 0, 1)
-    columns, dh = _vectors_of(job, block) * lanes, vector(workspace, places.dh, places.step)
+    columns, dh = vectors_of(job, block) * lanes, vector(workspace, places.dh, places.step)
     dA_step = extents.directions * places.step if row[RETURNS_SEQUENCES] else 0
     _clear(dh)
     if extents.cell == LSTM_CELL:
@@ -259,7 +253,8 @@ def backward(job, l, first_block, last_block):
     size, extents, one = plan.block_rows, extents_of(plan.layers[l]), workspace.dtype.type(1)
     zeros, lanes = Matrix(workspace, plan.zeros, 0, 1), VECTOR_BYTES // workspace.itemsize
     for block in range(first_block, last_block):
-        dA, vectors = offset_of(plan, below(job, l), DZ_OFFSET, block), _vectors_of(job, block)
+        dA, vectors = offset_of(plan, below(job, l), DZ_OFFSET, block), vectors_of(job, block)
+        clear_beyond(job, below(job, l), DZ_OFFSET, block)
         for direction in range(extents.directions):
             places = places_of(job, l, block, direction)
             W = Matrix(job.parameters, places.W + extents.n, 1, plan.layers[l, LDW])
