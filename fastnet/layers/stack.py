@@ -61,11 +61,10 @@ def _check_first(place: object, layer: Layer, before: Sequence[Layer]) -> None:
         raise ValueError(f"layer {place} is Masking: it can only be the first layer, or behind Rescale")
 
 
-def _check_masking(layers: Sequence[Layer], nodes: Sequence[Node]) -> None:
+def _check_masking(layers: Sequence[Layer], nodes: Sequence[Node], shape: Shape) -> None:
     """ValueError where steps are left out, and others than recurrent layers would see them."""
     if not any(isinstance(layer, Masking) for layer in layers):
         return
-    shape = nodes[0].input_shape if nodes else ()
     for node in nodes:
         given = nodes[node.below].output_shape if node.below >= 0 else shape
         if (isinstance(given, Steps) or node.below < 0) and not _leaves_steps_apart(node, given):
@@ -145,7 +144,7 @@ def nodes_of(layers: Sequence[Layer], shape: Shape) -> list[Node]:
     """
     row = _Row()
     row.add_all(layers, shape)
-    _check_masking(layers, row.nodes)
+    _check_masking(layers, row.nodes, shape)
     return row.nodes
 
 

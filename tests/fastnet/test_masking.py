@@ -122,7 +122,7 @@ def test_truncated_derivatives_are_those_of_detached_states(torch, layer):
         ),
         (
             lambda: fn.Network([fn.Masking(), fn.Conv1D(3, 2), fn.LSTM(3), fn.Dense(1)]).build((5, 2)),
-            "leave out convol",
+            "sees several steps",
         ),
         (lambda: fn.Network([fn.Masking(), fn.Dense(1)]).build((5, 2)), "which recurrent layers understand"),
         (lambda: fn.Network([fn.Masking(), fn.LSTM(3), fn.Dense(1)]).build((5, 2, 2)), "it takes sequences"),
