@@ -4,11 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..layers import Conv1D, Conv2D, Shape
-
-
-def one_or_each(extents: Sequence[int]) -> Any:
-    """A setting of windows: one number for all axes, or one for each."""
-    return extents[0] if len(set(extents)) == 1 else tuple(extents)
+from ..layers.windows import one_or_each
 
 
 def pooling(window: Sequence[int], steps: Sequence[int]) -> dict[str, Any]:

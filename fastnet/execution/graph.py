@@ -56,7 +56,7 @@ class Graph:
     @lazy
     def rows_at_once(self) -> int:
         """Samples that are predicted at a time: enough to use all cores, few enough for a small workspace."""
-        numbers = sum(2 * node.n_out + node.layer.states_size(node.input_shape) for node in self.nodes)
+        numbers = sum(2 * node.n_out + node.layer.kept_size(node.input_shape) for node in self.nodes)
         return min(ROWS_AT_ONCE, max(_LEAST_ROWS, _NUMBERS_AT_ONCE // numbers // _LEAST_ROWS * _LEAST_ROWS))
 
     @lazy

@@ -73,7 +73,7 @@ class Layer:
     def check_samples(self, rows: np.ndarray) -> None:
         """ValueError for samples (m, n), of which it is the first layer, that it cannot take."""
 
-    def states_size(self, shape: Shape) -> int:
+    def kept_size(self, shape: Shape) -> int:
         """Numbers of the workspace for what it keeps of each step of a sample of `shape`."""
         return 0
 

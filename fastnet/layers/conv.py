@@ -10,7 +10,7 @@ from fastnet_kernels import codes
 from ..checks import known, positive_integer
 from .base import Parameter, Shape, shown_shape
 from .weighted import WeightedLayer
-from .windows import WindowedLayer, by
+from .windows import IMAGES, SIGNALS, WindowedLayer, by
 
 _PADDINGS = ("valid", "same")
 
@@ -89,12 +89,7 @@ class _Conv(WindowedLayer, WeightedLayer):
         return shape[self.axes] if len(shape) > self.axes else 1
 
     def output_shape(self, shape: Shape) -> Shape:
-        if len(shape) not in self.takes:
-            fits = " or ".join(self.takes.values())
-            raise ValueError(
-                f"it takes {fits}, and gets {shown_shape(shape)}: give samples of that shape to fit or build, and put "
-                "Dense behind it"
-            )
+        self.check_rank(shape)
         channels = self._channels(shape)
         if channels % self.groups:
             raise ValueError(f"{channels} channels are not whole {self.groups} groups: give groups that divide them")
@@ -182,7 +177,7 @@ class Conv2D(_Conv):
     """
 
     axes: ClassVar[int] = 2
-    takes: ClassVar[dict[int, str]] = {3: "images (m, h, w, c)", 2: "(m, h, w)"}
+    takes: ClassVar[dict[int, str]] = IMAGES
 
 
 @dataclass(frozen=True, repr=False)
@@ -200,4 +195,4 @@ class Conv1D(_Conv):
     """
 
     axes: ClassVar[int] = 1
-    takes: ClassVar[dict[int, str]] = {2: "signals (m, t, c)"}
+    takes: ClassVar[dict[int, str]] = SIGNALS

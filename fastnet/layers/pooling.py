@@ -6,27 +6,11 @@ from typing import Any, ClassVar
 from fastnet_kernels import codes
 
 from .base import Shape, shown_shape
-from .windows import WindowedLayer, by
-
-_SIGNALS = {2: "signals (m, t, c)"}
-_IMAGES = {3: "images (m, h, w, c)", 2: "(m, h, w)"}
+from .windows import IMAGES, SIGNALS, WindowedLayer, by
 
 
 @dataclass(frozen=True, repr=False)
-class _Pool(WindowedLayer):
-    """What all kinds share: windows along the first one or two extents of a sample."""
-
-    def _check(self, shape: Shape) -> None:
-        if len(shape) not in self.takes:
-            fits = " or ".join(self.takes.values())
-            raise ValueError(
-                f"it takes {fits}, and gets {shown_shape(shape)}: give samples of that shape to fit or build, and put "
-                "Dense behind it"
-            )
-
-
-@dataclass(frozen=True, repr=False)
-class _WindowPool(_Pool):
+class _WindowPool(WindowedLayer):
     """Pooling of windows of one size."""
 
     pool_size: Any
@@ -51,7 +35,7 @@ class _WindowPool(_Pool):
         return self.each_axis(self.pool_size if self.stride is None else self.stride)
 
     def output_shape(self, shape: Shape) -> Shape:
-        self._check(shape)
+        self.check_rank(shape)
         extents, rest = shape[: self.axes], shape[self.axes :]
         if any(size > extent for size, extent in zip(self.window, extents, strict=True)):
             raise ValueError(
@@ -93,7 +77,7 @@ class MaxPool1D(_WindowPool):
 
     kind: ClassVar[int] = codes.MAX_POOL
     axes: ClassVar[int] = 1
-    takes: ClassVar[dict[int, str]] = _SIGNALS
+    takes: ClassVar[dict[int, str]] = SIGNALS
 
     pool_size: int
     stride: int | None = None
@@ -130,7 +114,7 @@ class MaxPool2D(_WindowPool):
 
     kind: ClassVar[int] = codes.MAX_POOL
     axes: ClassVar[int] = 2
-    takes: ClassVar[dict[int, str]] = _IMAGES
+    takes: ClassVar[dict[int, str]] = IMAGES
 
     pool_size: int | tuple[int, int]
     stride: int | tuple[int, int] | None = None
@@ -163,7 +147,7 @@ class AveragePool1D(_WindowPool):
 
     kind: ClassVar[int] = codes.AVERAGE_POOL
     axes: ClassVar[int] = 1
-    takes: ClassVar[dict[int, str]] = _SIGNALS
+    takes: ClassVar[dict[int, str]] = SIGNALS
 
     pool_size: int
     stride: int | None = None
@@ -197,14 +181,14 @@ class AveragePool2D(_WindowPool):
 
     kind: ClassVar[int] = codes.AVERAGE_POOL
     axes: ClassVar[int] = 2
-    takes: ClassVar[dict[int, str]] = _IMAGES
+    takes: ClassVar[dict[int, str]] = IMAGES
 
     pool_size: int | tuple[int, int]
     stride: int | tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, repr=False)
-class _GlobalPool(_Pool):
+class _GlobalPool(WindowedLayer):
     """Pooling of a whole sample, one window."""
 
     @property
@@ -215,8 +199,11 @@ class _GlobalPool(_Pool):
     def window_of(self, shape: Shape) -> Shape:
         return shape[: self.axes]
 
+    def pixels_of(self, shape: Shape) -> Shape:
+        return (1,) * self.axes
+
     def output_shape(self, shape: Shape) -> Shape:
-        self._check(shape)
+        self.check_rank(shape)
         return shape[self.axes :] or (1,)
 
 
@@ -233,7 +220,7 @@ class GlobalMaxPool1D(_GlobalPool):
 
     kind: ClassVar[int] = codes.MAX_POOL
     axes: ClassVar[int] = 1
-    takes: ClassVar[dict[int, str]] = _SIGNALS
+    takes: ClassVar[dict[int, str]] = SIGNALS
 
 
 @dataclass(frozen=True, repr=False)
@@ -249,7 +236,7 @@ class GlobalMaxPool2D(_GlobalPool):
 
     kind: ClassVar[int] = codes.MAX_POOL
     axes: ClassVar[int] = 2
-    takes: ClassVar[dict[int, str]] = _IMAGES
+    takes: ClassVar[dict[int, str]] = IMAGES
 
 
 @dataclass(frozen=True, repr=False)
@@ -265,7 +252,7 @@ class GlobalAveragePool1D(_GlobalPool):
 
     kind: ClassVar[int] = codes.AVERAGE_POOL
     axes: ClassVar[int] = 1
-    takes: ClassVar[dict[int, str]] = _SIGNALS
+    takes: ClassVar[dict[int, str]] = SIGNALS
 
 
 @dataclass(frozen=True, repr=False)
@@ -283,4 +270,4 @@ class GlobalAveragePool2D(_GlobalPool):
 
     kind: ClassVar[int] = codes.AVERAGE_POOL
     axes: ClassVar[int] = 2
-    takes: ClassVar[dict[int, str]] = _IMAGES
+    takes: ClassVar[dict[int, str]] = IMAGES

@@ -93,7 +93,7 @@ class _Recurrent(PenalisedLayer):
     def sees_other_steps(self) -> bool:
         return self.bidirectional
 
-    def states_size(self, shape: Shape) -> int:
+    def kept_size(self, shape: Shape) -> int:
         """Gates of all steps, the state before the first, dh and its copy, and the states that are not in A; of an LSTM
         its cells, from before the first step on, their tanh, and dc and its copy."""
         of_states = 0 if self.return_sequences else 1
@@ -194,15 +194,28 @@ class Recurrent(_Recurrent):
     def cell(self) -> int:
         return _CELLS[self.nonlinearity]
 
-    def _shown_truncation(self) -> list[str]:
-        return [] if self.truncate is None else [f"truncated to {self.truncate}"]
-
     def _shown_cell(self) -> list[str]:
         return [self.nonlinearity]
 
 
 @dataclass(frozen=True, repr=False)
-class LSTM(_Recurrent):
+class _Gated(_Recurrent):
+    """The settings of layers with gates, whose nonlinearities are fixed."""
+
+    units: int
+    return_sequences: bool = False
+    bidirectional: bool = False
+    truncate: int | None = None
+    l1: float = 0.0
+    l2: float = 0.0
+    trainable: bool = True
+
+    def __post_init__(self) -> None:
+        self.check_settings()
+
+
+@dataclass(frozen=True, repr=False)
+class LSTM(_Gated):
     """A layer of long short-term memory, from sequences (m, t, n_prev).
 
     With v = [h[t-1], x[t]] and sigma the sigmoid, at each step
@@ -243,17 +256,6 @@ class LSTM(_Recurrent):
     gates: ClassVar[int] = 4
     weight_gates: ClassVar[int] = 4
 
-    units: int
-    return_sequences: bool = False
-    bidirectional: bool = False
-    truncate: int | None = None
-    l1: float = 0.0
-    l2: float = 0.0
-    trainable: bool = True
-
-    def __post_init__(self) -> None:
-        self.check_settings()
-
     @property
     def cell(self) -> int:
         return codes.LSTM_CELL
@@ -263,7 +265,7 @@ class LSTM(_Recurrent):
 
 
 @dataclass(frozen=True, repr=False)
-class GRU(_Recurrent):
+class GRU(_Gated):
     """A layer of gated recurrent units, from sequences (m, t, n_prev).
 
     With v = [h[t-1], x[t]] and sigma the sigmoid, at each step
@@ -301,17 +303,6 @@ class GRU(_Recurrent):
 
     gates: ClassVar[int] = 4
     weight_gates: ClassVar[int] = 3
-
-    units: int
-    return_sequences: bool = False
-    bidirectional: bool = False
-    truncate: int | None = None
-    l1: float = 0.0
-    l2: float = 0.0
-    trainable: bool = True
-
-    def __post_init__(self) -> None:
-        self.check_settings()
 
     @property
     def cell(self) -> int:

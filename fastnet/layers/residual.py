@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from fastnet_kernels import codes
 
@@ -11,7 +11,7 @@ from .activations import ActivatedLayer, check_hidden
 from .base import Layer, Shape, Steps, shown_shape
 from .conv import Conv1D, Conv2D
 from .dense import Dense
-from .windows import WindowedLayer
+from .windows import WindowedLayer, one_or_each
 
 
 @dataclass(frozen=True, repr=False)
@@ -106,8 +106,7 @@ class Residual(Layer):
         if len(output) == 1 or (isinstance(shape, Steps) and output[0] == shape[0]):
             made = Dense(output[-1], trainable=self.trainable)
         elif len(output) == len(shape) in (2, 3):
-            strides = _strides(self.layers, len(shape) - 1)
-            stride: Any = strides[0] if len(set(strides)) == 1 else strides
+            stride = one_or_each(_strides(self.layers, len(shape) - 1))
             made = (Conv1D if len(output) == 2 else Conv2D)(output[-1], 1, stride=stride, trainable=self.trainable)
         if made is not None and made.output_shape(shape) == output:
             return made
@@ -133,10 +132,12 @@ class Residual(Layer):
 
 def _strides(layers: Sequence[Layer], axes: int) -> Shape:
     """How far apart the pixels lie, along each axis, at which windows of a block's output begin."""
-    found = [1] * axes
+    found = (1,) * axes
     for layer in layers:
-        steps = _strides(layer.layers, axes) if isinstance(layer, Residual) else ()
-        if isinstance(layer, WindowedLayer):
+        steps: Shape = (1,) * axes
+        if isinstance(layer, Residual):
+            steps = _strides(layer.layers, axes)
+        elif isinstance(layer, WindowedLayer):
             steps = layer.steps
-        found = [a * b for a, b in zip(found, steps or (1,) * axes, strict=False)]
-    return tuple(found)
+        found = tuple(a * b for a, b in zip(found, steps, strict=False))
+    return found

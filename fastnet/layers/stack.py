@@ -81,11 +81,12 @@ def _check_masking(layers: Sequence[Layer], nodes: Sequence[Node], shape: Shape)
 
 def _leaves_steps_apart(node: Node, given: Shape) -> bool:
     """Whether a layer that is given sequences takes their steps one by one, or knows what is left out."""
+    if node.input_shape != given:  # Flatten or Reshape stand between
+        return False
     if node.layer.state_size or isinstance(node.layer, Embedding):
-        return node.input_shape == given
-    is_own = isinstance(node.input_shape, Steps) or len(given) == len(node.input_shape)
+        return True
     is_by_step = not isinstance(node.layer, WindowedLayer) and not node.layer.learns_statistics
-    return is_own and node.input_shape == given and is_by_step and (not node.is_dense or isinstance(given, Steps))
+    return is_by_step and (not node.is_dense or isinstance(given, Steps))
 
 
 def masking_of(layers: Sequence[Layer]) -> Masking | None:

@@ -7,7 +7,10 @@ import numpy as np
 from fastnet_kernels import codes
 
 from ..checks import whole_number
-from .base import Layer, Shape
+from .base import Layer, Shape, shown_shape
+
+SIGNALS = {2: "signals (m, t, c)"}
+IMAGES = {3: "images (m, h, w, c)", 2: "(m, h, w)"}
 
 
 class WindowedLayer(Layer):
@@ -20,6 +23,19 @@ class WindowedLayer(Layer):
     def window_of(self, shape: Shape) -> Shape:
         """How large a window of a sample of `shape` is along each axis."""
         raise NotImplementedError
+
+    def pixels_of(self, shape: Shape) -> Shape:
+        """How many windows of a sample of `shape` there are along each axis."""
+        return self.output_shape(shape)[: self.axes]
+
+    def check_rank(self, shape: Shape) -> None:
+        """ValueError, with what would fit, for a sample that is no image, or no signal."""
+        if len(shape) not in self.takes:
+            fits = " or ".join(self.takes.values())
+            raise ValueError(
+                f"it takes {fits}, and gets {shown_shape(shape)}: give samples of that shape to fit or build, and put "
+                "Dense behind it"
+            )
 
     @property
     def steps(self) -> Shape:
@@ -46,9 +62,14 @@ class WindowedLayer(Layer):
         super().describe(row, settings, shape)
         one = (1,) * (2 - self.axes)
         row[[codes.HEIGHT, codes.WIDTH]] = *one, *shape[: self.axes]
-        row[[codes.OUT_HEIGHT, codes.OUT_WIDTH]] = *one, *self.output_shape(shape)[: self.axes]
+        row[[codes.OUT_HEIGHT, codes.OUT_WIDTH]] = *one, *self.pixels_of(shape)
         row[[codes.WINDOW_HEIGHT, codes.WINDOW_WIDTH]] = *one, *self.window_of(shape)
         row[[codes.STRIDE_Y, codes.STRIDE_X]] = *one, *self.steps
+
+
+def one_or_each(extents: Sequence[int]) -> Any:
+    """A setting of windows: one number for all axes, or one for each."""
+    return extents[0] if len(set(extents)) == 1 else tuple(extents)
 
 
 def by(extents: Sequence[int]) -> str:

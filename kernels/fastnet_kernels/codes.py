@@ -127,8 +127,8 @@ _OF_LAYER = (
     STEPS,  # of a sequence
     DIRECTIONS,  # two where sequences are read from their ends, too
     RETURNS_SEQUENCES,  # whether A has the states of all steps, or the last one alone
-    STATES_OFFSET,  # gates and states of all steps, of each block STATES_SIZE numbers a sample
-    STATES_SIZE,
+    KEPT_OFFSET,  # gates and states of all steps, of each block KEPT_SIZE numbers a sample
+    KEPT_SIZE,
     TRUNCATE,  # of how many steps the derivatives of a state go back, at the most; 0: of all
     STATES_COLUMN,  # where its state begins in those that samples are given for a prediction, and take along
     VOCABULARY,  # of an embedding, rows of W

@@ -69,12 +69,7 @@ def _has_window(node: Node) -> bool:
 
 def _scratch_of_winograd(node: Node, together: int, target: Target, lanes: int, dtype: np.dtype) -> int:
     """Of Winograd's terms of some tiles, with a line between them, and of a patch at an edge."""
-    k, n, width, line = (
-        node.input_shape[-1],
-        node.output_shape[-1],
-        node.output_shape[1],
-        target.line_bytes // dtype.itemsize,
-    )
+    (_, width, n), k, line = node.output_shape, node.input_shape[-1], target.line_bytes // dtype.itemsize
     convolved = 16 * (together * (k + n) * lanes + 2 * line) + 16 * max(k, n) * lanes
     # For dW the sums, the terms of A and of dZ, two rows of pixels of dZ in panels of two vectors, and a patch of A.
     filters = min(n, target.max_conv_task_rows)
@@ -177,8 +172,8 @@ def _layer_table(
         row[codes.WINOGRAD_OFFSET] = workspace.take(16 * node.n_weights // 9 if strategy.winograd_tiles[l] else 0)
         measured = layer.statistics_size(node.input_shape, blocks.samples, blocks.number)
         row[codes.STATISTICS_OFFSET] = workspace.take(measured)
-        row[codes.STATES_SIZE] = layer.states_size(node.input_shape)
-        row[codes.STATES_OFFSET] = workspace.take(blocks.samples * int(row[codes.STATES_SIZE]))
+        row[codes.KEPT_SIZE] = layer.kept_size(node.input_shape)
+        row[codes.KEPT_OFFSET] = workspace.take(blocks.samples * int(row[codes.KEPT_SIZE]))
         if strategy.layout == codes.FEATURE_MAJOR and strategy.wgrad[l] in (codes.WGRAD_GEMM, codes.WGRAD_ROWS):
             row[codes.DZ_ROWS_OFFSET] = workspace.take(blocks.stride * n)
         if layer.is_trainable:

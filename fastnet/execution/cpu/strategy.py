@@ -104,12 +104,12 @@ def choose_strategy(
         else 0
         for l, node in enumerate(nodes)
     ]
-    tiles = (_winograd_tiles(node, target, dtype.itemsize) for node in nodes)
+    tiles = (_winograd_tiles(node, target) for node in nodes)
     layers = tuple(wgrad), tuple(packs_w), tuple(uses_amx), tuple(input_tails), tuple(tiles)
     return Strategy(codes.FEATURE_MAJOR, inputs, block_rows, *layers)
 
 
-def _winograd_tiles(node: Node, target: Target, itemsize: int) -> int:
+def _winograd_tiles(node: Node, target: Target) -> int:
     """How many tiles a convolution by Winograd's terms spreads at a time: two at least; 0 for what is not one.
 
     What there is for each channel, spreading pixels and putting them together, pays where there are many of them.

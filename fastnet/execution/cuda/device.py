@@ -108,14 +108,13 @@ class GPU:
     # ---------------------------------------------------------------- plans
 
     def prepare(self, wanted: Iterable[int] = ()) -> None:
-        """Load the compiled program; compile it first where that was never done. It has no lazy components, but
-        networks with convolutions have one of their own.
+        """Load the compiled program; compile it first where that was never done.
+
+        It has no lazy components, but networks with convolutions have a program of their own. What samples and losses
+        want, both programs have.
         """
         wanted = set(wanted)
-        if not wanted or wanted - {
-            codes.BYTES,
-            codes.RARE_LOSSES,
-        }:  # all programs have these, and layers say which it is
+        if not wanted or wanted - {codes.BYTES, codes.RARE_LOSSES}:
             self._load(convolves=codes.CONV in wanted)
 
     def _load(self, *, convolves: bool) -> None:

@@ -9,7 +9,8 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from .codegen.arrays import vector
-from .codegen.compiling import inner, parallel, routine, serial
+from .codegen.compiling import parallel, routine, serial
+from .codegen.elements import same
 from .codegen.loops import map_numbers
 from .codegen.processor import TARGET, VECTOR_BYTES
 from .codegen.simd import fused_multiply_add
@@ -59,15 +60,10 @@ def multiply_add(numbers, steps, sums):
         sums[task] = _multiply_add_chains(numbers, steps)
 
 
-@inner
-def _same(number):
-    return number
-
-
 @routine
 def _copy_task(task, source, target):
     first, last = bounds(task, source.size, _COPIED)
-    map_numbers(_same, vector(target, first, last - first), (vector(source, first, last - first),), ())
+    map_numbers(same, vector(target, first, last - first), (vector(source, first, last - first),), ())
 
 
 @serial

@@ -1,24 +1,25 @@
 """Average pooling as public kernels, of images (m, h, w, c)."""
 
-from ..codegen.arrays import flat, image
+from ..codegen.arrays import flat
 from ..codegen.compiling import routine
 from ..codegen.kernel import kernel
 from ..codegen.tasks import run_tasks
 from ..layers.average_pool import pool, pool_backward
 from ..partition import worth_threads
+from .images import image_of
 
 
 @routine
 def _task(task, shape, pooled, window, A_prev, A):
-    given = image(A_prev, task * shape[0] * shape[1] * shape[2], shape[0], shape[1], shape[2])
-    result = image(A, task * pooled[0] * pooled[1] * pooled[2], pooled[0], pooled[1], pooled[2])
+    given = image_of(A_prev, task, shape)
+    result = image_of(A, task, pooled)
     pool(given, window[0], window[1], window[2], window[3], result)
 
 
 @routine
 def _backward_task(task, shape, pooled, window, dA, dA_prev):
-    given = image(dA, task * pooled[0] * pooled[1] * pooled[2], pooled[0], pooled[1], pooled[2])
-    result = image(dA_prev, task * shape[0] * shape[1] * shape[2], shape[0], shape[1], shape[2])
+    given = image_of(dA, task, pooled)
+    result = image_of(dA_prev, task, shape)
     pool_backward(given, window[0], window[1], window[2], window[3], result)
 
 

@@ -10,6 +10,7 @@ from numba.extending import intrinsic
 
 from ..codegen.arrays import vector
 from ..codegen.compiling import inner, routine
+from ..codegen.elements import added
 from ..codegen.loops import map_numbers
 from ..codegen.matrix import part
 from ..codegen.processor import LINE_BYTES, VECTOR_BYTES
@@ -108,15 +109,10 @@ def add_products(rows, X, A, origin, plain, weighted):
             _sum_strip(False, min(_ROWS, rows - i), n - j, x, a, start, sums, products)
 
 
-@inner
-def _sum(total, more):
-    return total + more
-
-
 @routine
 def add_partial_sums(pairs, n, j, count, sums):
     """Sums of parts of the samples, two vectors (n,) each: add the others' to the first's, for columns from j on."""
     for row in range(2):
         total = vector(sums, row * n + j, count)
         for pair in range(1, pairs):
-            map_numbers(_sum, total, (total, vector(sums, (2 * pair + row) * n + j, count)), ())
+            map_numbers(added, total, (total, vector(sums, (2 * pair + row) * n + j, count)), ())

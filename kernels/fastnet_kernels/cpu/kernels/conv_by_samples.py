@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from ..codegen.arrays import matrix, vector
 from ..codegen.compiling import inner, routine
+from ..codegen.elements import added
 from ..codegen.loops import map_numbers
 from ..codegen.matrix import Matrix
 from ..codegen.processor import LINE_BYTES, TARGET, VECTOR_BYTES
@@ -153,11 +154,6 @@ def convolve_by_samples(is_backward, m, groups, y_axis, x_axis, W, b, source, ta
 
 
 @inner
-def _add(total, more):
-    return total + more
-
-
-@inner
 def _parts_of(m, y_axis, A_prev, dZ):
     """Rows of dZ that are summed at a time, which stay in cache, and how many parts the sum of all has."""
     lanes = VECTOR_BYTES // dZ.data.itemsize
@@ -209,7 +205,7 @@ def sum_weights_by_samples(m, groups, y_axis, x_axis, A_prev, dZ, W, db):
     run_tasks(parts, is_shared, _sum_task, (m, rows, parts, groups, y_axis, x_axis, W, A_prev, dZ, sums))
     for part in range(1, parts):
         total, more = vector(sums, 0, size), vector(sums, part * size, size)
-        map_numbers(_add, total, (total, more), ())
+        map_numbers(added, total, (total, more), ())
     for i in range(n * numbers):
         W.data[i] = sums[i]
     for o in range(n):

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from ..codegen.arrays import vector
 from ..codegen.compiling import inner, routine
+from ..codegen.elements import added
 from ..codegen.loops import copy_strided, map_numbers
 from ..codegen.matrix import Matrix, moved
 from ..codegen.processor import PANEL_BYTES, TARGET, VECTOR_BYTES
@@ -52,11 +53,6 @@ def _runs_of(groups, k, x):
     """
     runs, run = (1, x.taps * k) if groups == 1 and x.gap == 1 else (x.taps, k)
     return runs, run, run + (run % 2 if run > 1 else 0)
-
-
-@inner
-def _add(total, more):
-    return total + more
 
 
 @routine
@@ -166,7 +162,7 @@ def _write_task(task, parts, groups, y, x, W, sums, all_db, db):
     total, total_db = vector(sums, task * parts * size, size), vector(all_db, task * parts * nr, nr)
     for part in range(1, parts):
         more, more_db = vector(sums, (task * parts + part) * size, size), vector(all_db, (task * parts + part) * nr, nr)
-        map_numbers(_add, total, (total, more), ())
+        map_numbers(added, total, (total, more), ())
         for v in range(nr):
             total_db[v] += more_db[v]
     j, numbers = task % panels * nr, W.height * W.width * W.channels

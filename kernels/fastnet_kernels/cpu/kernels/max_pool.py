@@ -1,28 +1,25 @@
 """Max pooling as public kernels: images (m, h, w, c) and signals (m, t, c), which are images of one row."""
 
-from ..codegen.arrays import flat, image
+from ..codegen.arrays import flat
 from ..codegen.compiling import routine
 from ..codegen.kernel import kernel
 from ..codegen.tasks import run_tasks
 from ..layers.max_pool import pool, pool_backward
 from ..partition import worth_threads
+from .images import image_of
 
 
 @routine
 def _task(task, shape, pooled, window, A_prev, A):
-    given = image(A_prev, task * shape[0] * shape[1] * shape[2], shape[0], shape[1], shape[2])
-    result = image(A, task * pooled[0] * pooled[1] * pooled[2], pooled[0], pooled[1], pooled[2])
+    given = image_of(A_prev, task, shape)
+    result = image_of(A, task, pooled)
     pool(given, window[0], window[1], window[2], window[3], result)
 
 
 @routine
 def _backward_task(task, shape, pooled, window, dA, A_prev, A, dA_prev):
-    before, behind = task * shape[0] * shape[1] * shape[2], task * pooled[0] * pooled[1] * pooled[2]
-    pool_backward(
-        image(dA, behind, pooled[0], pooled[1], pooled[2]), image(A_prev, before, shape[0], shape[1], shape[2]),
-        image(A, behind, pooled[0], pooled[1], pooled[2]), window[0], window[1], window[2], window[3],
-        image(dA_prev, before, shape[0], shape[1], shape[2]),
-    )  # fmt: skip
+    images = image_of(dA, task, pooled), image_of(A_prev, task, shape), image_of(A, task, pooled)
+    pool_backward(*images, window[0], window[1], window[2], window[3], image_of(dA_prev, task, shape))
 
 
 @routine

@@ -27,15 +27,11 @@ from ...codes import (
 )
 from ..codegen.arrays import address_of
 from ..codegen.compiling import inner, routine
+from ..codegen.elements import same
 from ..codegen.loops import map_numbers
 from ..codegen.vector_math import exp, log1p_of, normal
 from ..codegen.vector_math import tanh as tanh_of
 from ..step.workspace import numbers_of
-
-
-@inner
-def _same(z):
-    return z
 
 
 @inner
@@ -158,7 +154,7 @@ def activate(activation, slope, Z, A):
     elif activation != LINEAR:  # what is unknown as well, which gives NaN there
         _activate_by_rarer(activation, slope, Z, A)
     elif address_of(Z) != address_of(A):
-        map_numbers(_same, A, (Z,), ())
+        map_numbers(same, A, (Z,), ())
 
 
 @routine(component=RARE_ACTIVATIONS)
@@ -199,7 +195,7 @@ def derive(activation, slope, dA, A, dZ):
     elif activation != LINEAR:
         _derive_by_rarer(activation, slope, dA, A, dZ)
     elif address_of(dA) != address_of(dZ):
-        map_numbers(_same, dZ, (dA,), ())
+        map_numbers(same, dZ, (dA,), ())
 
 
 @routine(component=RARE_ACTIVATIONS)

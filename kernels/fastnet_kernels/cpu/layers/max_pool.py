@@ -10,6 +10,9 @@ from ...codes import (
     HEIGHT,
     MAX_POOL,
     N_IN,
+    N_OUT,
+    OUT_HEIGHT,
+    OUT_WIDTH,
     STRIDE_X,
     STRIDE_Y,
     WIDTH,
@@ -18,6 +21,7 @@ from ...codes import (
 )
 from ..codegen.arrays import ON_STACK, image, numbers_on_stack, vector
 from ..codegen.compiling import inner, routine
+from ..codegen.elements import same, zero
 from ..codegen.loops import map_numbers, map_to_many
 from ..step.workspace import below, offset_of
 
@@ -73,16 +77,6 @@ def _added_and_left(rest, a, largest, result):
 
 
 @inner
-def _zero(number):
-    return type(number)(0)
-
-
-@inner
-def _same(number):
-    return number
-
-
-@inner
 def windows_cover(A, pool_height, pool_width, stride_y, stride_x, A_prev):
     """Whether each pixel of A_prev (h, w, n) is in one window of A (h', w', n)."""
     whole = A.shape[0] * stride_y == A_prev.shape[0] and A.shape[1] * stride_x == A_prev.shape[1]
@@ -94,7 +88,7 @@ def clear(image):
     """image (h, w, n) = 0."""
     for y in range(image.shape[0]):
         for x in range(image.shape[1]):
-            map_numbers(_zero, image[y, x], (image[y, x],), ())
+            map_numbers(zero, image[y, x], (image[y, x],), ())
 
 
 @routine
@@ -112,7 +106,7 @@ def pool_backward(dA, A_prev, A, pool_height, pool_width, stride_y, stride_x, dA
             for start in range(0, A.shape[2], ON_STACK):
                 count = min(ON_STACK, A.shape[2] - start)
                 largest, some = vector(A[y, x], start, count), vector(rest, 0, count)
-                map_numbers(_same, some, (vector(dA[y, x], start, count),), ())
+                map_numbers(same, some, (vector(dA[y, x], start, count),), ())
                 for row in range(y * stride_y, y * stride_y + pool_height):
                     for column in range(x * stride_x, x * stride_x + pool_width):
                         a, result = (
@@ -138,10 +132,8 @@ def before(job, l, column, block):
 def behind(job, l, column, block):
     """A or dZ of a block of layer l, as (h', w', n)."""
     plan = job.plan
-    height, width = plan.layers[l, HEIGHT], plan.layers[l, WIDTH]
-    n = plan.layers[l, N_IN] // (height * width) * plan.block_rows
-    height = (height - plan.layers[l, WINDOW_HEIGHT]) // plan.layers[l, STRIDE_Y] + 1
-    width = (width - plan.layers[l, WINDOW_WIDTH]) // plan.layers[l, STRIDE_X] + 1
+    height, width = plan.layers[l, OUT_HEIGHT], plan.layers[l, OUT_WIDTH]
+    n = plan.layers[l, N_OUT] // (height * width) * plan.block_rows
     return image(job.workspace, offset_of(plan, l, column, block), height, width, n)
 
 

@@ -7,19 +7,10 @@ read them; the last of these, a block's first own layer, is the first on the way
 """
 
 from ...codes import A_OFFSET, ADD, DZ_OFFSET, OTHER, SKIP
-from ..codegen.compiling import inner, routine
+from ..codegen.compiling import routine
+from ..codegen.elements import added, same
 from ..codegen.loops import map_numbers
 from ..step.workspace import below, numbers_of
-
-
-@inner
-def _sum(a, b):
-    return a + b
-
-
-@inner
-def _same(a):
-    return a
 
 
 @routine(component=ADD)
@@ -30,7 +21,7 @@ def forward(job, l, first_block, last_block):
             numbers_of(job, below(job, l), A_OFFSET, block),
             numbers_of(job, job.plan.layers[l, OTHER], A_OFFSET, block),
         )
-        map_numbers(_sum, numbers_of(job, l, A_OFFSET, block), (a, b), ())
+        map_numbers(added, numbers_of(job, l, A_OFFSET, block), (a, b), ())
 
 
 @routine(component=ADD)
@@ -38,8 +29,8 @@ def backward(job, l, first_block, last_block):
     """dA of the two layers, which are dZ of each block."""
     for block in range(first_block, last_block):
         dZ = numbers_of(job, l, DZ_OFFSET, block)
-        map_numbers(_same, numbers_of(job, below(job, l), DZ_OFFSET, block), (dZ,), ())
-        map_numbers(_same, numbers_of(job, job.plan.layers[l, OTHER], DZ_OFFSET, block), (dZ,), ())
+        map_numbers(same, numbers_of(job, below(job, l), DZ_OFFSET, block), (dZ,), ())
+        map_numbers(same, numbers_of(job, job.plan.layers[l, OTHER], DZ_OFFSET, block), (dZ,), ())
 
 
 @routine(component=SKIP)
@@ -47,4 +38,4 @@ def backward_of_skip(job, l, first_block, last_block):
     """dA of the layer below gets its share of each block, dZ of layer l."""
     for block in range(first_block, last_block):
         dA = numbers_of(job, below(job, l), DZ_OFFSET, block)
-        map_numbers(_sum, dA, (dA, numbers_of(job, l, DZ_OFFSET, block)), ())
+        map_numbers(added, dA, (dA, numbers_of(job, l, DZ_OFFSET, block)), ())

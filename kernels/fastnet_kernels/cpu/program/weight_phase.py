@@ -10,17 +10,11 @@ import numpy as np
 from ...codes import CLIP_NORM, CLIP_VALUE, L1, L2, OPTIMIZER, OPTIMIZERS, PENALTY_FACTOR, PLAIN, TASK_LAYER, TRAIN
 from ..codegen.arrays import vector
 from ..codegen.compiling import inner, routine
+from ..codegen.elements import clear
 from ..codegen.vector_math import is_finite
 from ..layers import dispatch
 from ..optimizers import update
 from ..step.workspace import piece_of, scratch_of
-
-
-@inner
-def _clear(numbers):
-    """numbers (n,) = 0."""
-    for i in range(numbers.size):
-        numbers[i] = 0
 
 
 @inner
@@ -81,7 +75,7 @@ def _run_task(job, scratch, index):
     changed = job.parameters if is_direct else job.gradients
     if not is_direct:
         for j in range(piece.first_row, piece.last_row + 1):
-            _clear(_gradients_of(job, piece, j))
+            clear(_gradients_of(job, piece, j))
     dispatch.weight_gradient(job, scratch, alpha, changed, task)
     if is_direct:
         return

@@ -15,7 +15,7 @@ from ...gemm.macro_kernel import even_height
 from ...step.workspace import below, clear_beyond, units_of, vectors_of
 from . import winograd
 from .depthwise import convolve_depthwise
-from .taps import Side, are_alike, axes_of, steps_of, taps_of
+from .taps import Side, axes_of, steps_of, taps_of, tile_at
 
 
 class Window(NamedTuple):
@@ -50,18 +50,13 @@ def convolve(is_backward, y_axis, x_axis, groups, window, start, source, target,
                 mr = even_height(n - i, MR)
                 for first in range(min(across.neighbour, target.width)):
                     for v in range(0, vectors, 2):
-                        has_second = v + 1 < vectors
                         x = first
                         while x < target.width:
-                            run = taps_of(is_backward, x_axis, x, across)
-                            wide, c_second, b_second, following = 1 + has_second, lanes, lanes, x + across.neighbour
-                            if (
-                                not has_second
-                                and following < target.width
-                                and are_alike(run, taps_of(is_backward, x_axis, following, across))
-                            ):
-                                wide, c_second, b_second = 2, across.neighbour * pixel, across.between * source_pixel
-                                following += across.neighbour
+                            part = tile_at(
+                                is_backward, x_axis, across, x, target.width, lanes, v + 1 < vectors, pixel,
+                                source_pixel,
+                            )  # fmt: skip
+                            run = part.run
                             A = moved(
                                 window.numbers,
                                 group * window.by_group
@@ -74,13 +69,14 @@ def convolve(is_backward, y_axis, x_axis, groups, window, start, source, target,
                             channel = group * n + i
                             tile = moved(C, (y * target.width + x) * pixel + channel * C.row_stride + v * lanes)
                             conv_micro_kernel(
-                                mr, wide, run.count * k if is_run else k, 1 if is_run else run.count,
+                                mr, part.vectors, run.count * k if is_run else k, 1 if is_run else run.count,
                                 across.tap * window.by_x, across.pixel * source_pixel,
                                 rows.count if run.count else 0, down.tap * window.by_y,
                                 down.pixel * source.width * source_pixel,
-                                c_second, b_second, tile, moved(start, channel * start.row_stride), A, numbers,
+                                part.in_target, part.in_source, tile, moved(start, channel * start.row_stride), A,
+                                numbers,
                             )  # fmt: skip
-                            x = following
+                            x = part.following
                 i += mr
 
 

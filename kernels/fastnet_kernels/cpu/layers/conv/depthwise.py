@@ -12,7 +12,7 @@ from ...gemm.conv_micro_kernels import MR
 from ...gemm.depthwise_micro_kernels import CHANNELS, TAPS, depthwise_dot_micro_kernel, depthwise_micro_kernel
 from ...gemm.dot_and_gemv import largest_of
 from ...gemm.macro_kernel import even_height
-from .taps import are_alike, steps_of, taps_of
+from .taps import steps_of, taps_of, tile_at
 
 
 @routine(component=DEPTHWISE)
@@ -25,18 +25,12 @@ def convolve_depthwise(is_backward, y_axis, x_axis, window, start, source, targe
         rows = taps_of(is_backward, y_axis, row, y)
         for first in range(min(x.neighbour, target.width)):
             for v in range(0, vectors, 2):
-                has_second = v + 1 < vectors
                 column = first
                 while column < target.width:
-                    run = taps_of(is_backward, x_axis, column, x)
-                    wide, c_second, b_second, following = 1 + has_second, lanes, lanes, column + x.neighbour
-                    if (
-                        not has_second
-                        and following < target.width
-                        and are_alike(run, taps_of(is_backward, x_axis, following, x))
-                    ):
-                        wide, c_second, b_second = 2, x.neighbour * pixel, x.between * source_pixel
-                        following += x.neighbour
+                    part = tile_at(
+                        is_backward, x_axis, x, column, target.width, lanes, v + 1 < vectors, pixel, source_pixel
+                    )
+                    run = part.run
                     place = (rows.pixel * source.width + run.pixel) * source_pixel + v * lanes
                     tap = window.numbers.offset + rows.first * window.by_y + run.first * window.by_x
                     i = 0
@@ -45,13 +39,13 @@ def convolve_depthwise(is_backward, y_axis, x_axis, window, start, source, targe
                         tile = moved(C, (row * target.width + column) * pixel + i * C.row_stride + v * lanes)
                         W = Matrix(window.numbers.data, tap + i * window.by_group, window.by_group, 1)
                         depthwise_micro_kernel(
-                            mr, wide, run.count, x.tap * window.by_x, x.pixel * source_pixel,
+                            mr, part.vectors, run.count, x.tap * window.by_x, x.pixel * source_pixel,
                             rows.count if run.count else 0, y.tap * window.by_y, y.pixel * source.width * source_pixel,
-                            c_second, b_second, tile, moved(start, i * start.row_stride), W,
+                            part.in_target, part.in_source, tile, moved(start, i * start.row_stride), W,
                             moved(B, place + i * B.row_stride),
                         )  # fmt: skip
                         i += mr
-                    column = following
+                    column = part.following
 
 
 @routine(component=DEPTHWISE)

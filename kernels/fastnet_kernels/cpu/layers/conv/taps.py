@@ -133,6 +133,31 @@ def are_alike(run, other):
     return run.first == other.first and run.count == other.count
 
 
+class Tile(NamedTuple):
+    """A tile's vectors along an axis: its taps, where the second vector lies in target and source, and what follows."""
+
+    run: Run
+    vectors: int
+    in_target: int
+    in_source: int
+    following: int  # pixel of the target
+
+
+@inner
+def tile_at(is_backward, axis, steps, x, extent, lanes, has_second, pixel, source_pixel):
+    """The tile from pixel x of the target on, whose row has `extent`; pixels are so many numbers.
+
+    Its second vector is the next one of samples, if it `has_second`; else that of the next pixel, if this has the same
+    taps.
+    """
+    run, following = taps_of(is_backward, axis, x, steps), x + steps.neighbour
+    if has_second:
+        return Tile(run, 2, lanes, lanes, following)
+    if following < extent and are_alike(run, taps_of(is_backward, axis, following, steps)):
+        return Tile(run, 2, steps.neighbour * pixel, steps.between * source_pixel, following + steps.neighbour)
+    return Tile(run, 1, lanes, lanes, following)
+
+
 @inner
 def pixels_of_tap(axis, tap):
     """First and last (exclusive) pixel of the output for which a tap meets a pixel of the input."""

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from ....codes import A_OFFSET, B_OFFSET, CONV, DZ_OFFSET, GROUPS, LDW, N_IN, N_OUT, W_OFFSET, WINOGRAD_TILES
 from ...codegen.arrays import ON_STACK, numbers_on_stack, vector
 from ...codegen.compiling import inner, routine
+from ...codegen.elements import clear
 from ...codegen.matrix import Matrix, Rows, moved, unscaled
 from ...codegen.processor import TARGET, VECTOR_BYTES
 from ...gemm.conv_micro_kernels import MR, conv_micro_kernel
@@ -175,9 +176,7 @@ def _products(job, scratch, l, shape, piece, alpha, changed):
     sums = Matrix(scratch, n_blocks(min(n, filters), 2 * lanes) * panel_stride, ldg, 1)
     for group in range(piece.first_row // n, n_blocks(piece.last_row, n)):
         o, last_o = max(piece.first_row, group * n), min(piece.last_row, (group + 1) * n)
-        zeros = vector(scratch, sums.offset, columns * ldg)
-        for i in range(zeros.size):
-            zeros[i] = 0
+        clear(vector(scratch, sums.offset, columns * ldg))
         for block in range(n_blocks(job.m, size)):
             for start in range(0, height, at_once):
                 end = min(height, start + at_once)

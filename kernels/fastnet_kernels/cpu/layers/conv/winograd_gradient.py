@@ -7,6 +7,7 @@ are those of the forward pass, made again, since all of them together fit no cac
 from ....codes import A_OFFSET, DZ_OFFSET, LDW, N_IN, N_OUT, W_OFFSET, WINOGRAD, WINOGRAD_TILES
 from ...codegen.arrays import vector
 from ...codegen.compiling import inner, routine
+from ...codegen.elements import clear
 from ...codegen.loops import map_to_many
 from ...codegen.matrix import Matrix, Rows, moved, unscaled
 from ...codegen.processor import LINE_BYTES, VECTOR_BYTES
@@ -48,13 +49,6 @@ def _transpose_row(job, T, panel_stride, dz, filters, channels, width):
 
 
 @inner
-def _clear(numbers, offset, count):
-    some = vector(numbers, offset, count)
-    for i in range(some.size):
-        some[i] = 0
-
-
-@inner
 def _transpose_two_rows(job, T, panel_stride, dz, filters, channels, width, across, rows):
     """Two rows of pixels, `across` pairs each; those beyond the edge are zeros."""
     lanes, panels = T.row_stride // 2, n_blocks(filters, T.row_stride)
@@ -67,7 +61,7 @@ def _transpose_two_rows(job, T, panel_stride, dz, filters, channels, width, acro
         first = width if row < rows else 0
         for panel in range(panels):
             offset = target.offset + panel * panel_stride + first * pixel
-            _clear(T.data, offset, (across * TILE - first) * pixel)
+            clear(vector(T.data, offset, (across * TILE - first) * pixel))
 
 
 @inner
@@ -119,7 +113,7 @@ def weight_gradient(job, scratch, alpha, changed, task):
     )
     T = Matrix(scratch, TERMS * (term + v_step + d_step), 2 * lanes, 1)
     patch = Matrix(scratch, T.offset + panels * panel_stride, lanes, 1)
-    _clear(scratch, 0, TERMS * term)
+    clear(vector(scratch, 0, TERMS * term))
     for block in range(n_blocks(job.m, size)):
         count, dz = count_of(job, block), offset_of(plan, l, DZ_OFFSET, block) + piece.first_row * size
         source = Side(units_of(job, below(job, l), A_OFFSET, block), y_axis.extent, x_axis.extent, k)

@@ -26,6 +26,7 @@ from ....codes import (
 )
 from ...codegen.arrays import reinterpret, vector
 from ...codegen.compiling import inner, routine
+from ...codegen.elements import same
 from ...codegen.loops import map_numbers
 from ...codegen.matrix import Matrix, Panels, Rows, moved, panel_of, unscaled
 from ...codegen.processor import PANEL_BYTES, TARGET, VECTOR_BYTES
@@ -245,11 +246,6 @@ def weight_gradient(job, scratch, alpha, changed, task):
             _wgrad_gemm(job, scratch, alpha, changed, some)
 
 
-@inner
-def _same(number):
-    return number
-
-
 @routine
 def _store_rows(job, l, column, first_unit, target, first_block, last_block):
     """Copy A or dZ of some blocks, from `first_unit` on, to where those of all samples lie for dW, a unit a row."""
@@ -259,7 +255,7 @@ def _store_rows(job, l, column, first_unit, target, first_block, last_block):
         for block in range(first_block, last_block):
             row = vector(workspace, target + (j - first_unit) * plan.samples_stride + block * size, size)
             numbers = vector(workspace, offset_of(plan, l, column, block) + j * size, size)
-            map_numbers(_same, row, (numbers,), ())
+            map_numbers(same, row, (numbers,), ())
 
 
 @inner

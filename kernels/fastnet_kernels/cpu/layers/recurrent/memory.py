@@ -14,13 +14,13 @@ from ....codes import (
     CELL,
     DIRECTIONS,
     GRU_CELL,
+    KEPT_OFFSET,
+    KEPT_SIZE,
     LDW,
     LSTM_CELL,
     N_IN,
     N_OUT,
     RETURNS_SEQUENCES,
-    STATES_OFFSET,
-    STATES_SIZE,
     STEPS,
     W_OFFSET,
 )
@@ -72,15 +72,13 @@ def extents_of(row):
 
 
 @inner
-def places_of(job, l, block, direction):
+def memory_of(job, l, block, direction):
     """Of layer l."""
     plan = job.plan
     row, size = plan.layers[l], plan.block_rows
     extents = extents_of(row)
     step, gates_step = extents.n * size, extents.gates * size
-    gates = (
-        row[STATES_OFFSET] + (block * extents.directions + direction) * (row[STATES_SIZE] // extents.directions) * size
-    )
+    gates = row[KEPT_OFFSET] + (block * extents.directions + direction) * (row[KEPT_SIZE] // extents.directions) * size
     first_state = gates + extents.steps * gates_step
     dh = first_state + step
     kept_dh = dh + step

@@ -16,6 +16,7 @@ from ....codes import (
 )
 from ...codegen.arrays import vector
 from ...codegen.compiling import inner, routine
+from ...codegen.elements import clear
 from ...codegen.matrix import Matrix, moved
 from ...codegen.processor import VECTOR_BYTES
 from ...gemm.conv_micro_kernels import MR, conv_micro_kernel
@@ -23,7 +24,7 @@ from ...gemm.macro_kernel import even_height, gemm
 from ...gemm.micro_kernels import NO_PREFETCH
 from ...step.workspace import below, clear_beyond, count_of, offset_of, vectors_of
 from .cells import step_backward, step_forward
-from .memory import extents_of, places_of, state_before, step_number
+from .memory import extents_of, memory_of, state_before, step_number
 
 
 @routine(component=RECURRENT)
@@ -46,12 +47,6 @@ def _product(m, vectors, k, C, start, A, B):
 def _rows(job, offset):
     """Numbers of the workspace as a `Matrix` of a unit a row, a block's samples side by side."""
     return Matrix(job.workspace, offset, job.plan.block_rows, 1)
-
-
-@inner
-def _clear(numbers):
-    for i in range(numbers.size):
-        numbers[i] = 0
 
 
 @inner
@@ -107,9 +102,9 @@ def _clear_masked(mask, target):
 def _load_states(job, l, block, places, extents):
     """What stands before the first step: 0, or the states that samples are given."""
     workspace, plan, is_lstm = job.workspace, job.plan, extents.cell == LSTM_CELL
-    _clear(vector(workspace, places.first_state, places.step))
+    clear(vector(workspace, places.first_state, places.step))
     if is_lstm:
-        _clear(vector(workspace, places.cells, places.step))
+        clear(vector(workspace, places.cells, places.step))
     if job.states.shape[0]:
         column, first = plan.layers[l, STATES_COLUMN], job.start + block * plan.block_rows
         for i in range(count_of(job, block)):
@@ -137,7 +132,7 @@ def _store_states(job, l, block, places, extents):
 def _forward_block(job, l, block, direction, extents):
     """Gates and states of all steps, of one block and direction."""
     plan, workspace, parameters = job.plan, job.workspace, job.parameters
-    row, size, places = plan.layers[l], plan.block_rows, places_of(job, l, block, direction)
+    row, size, places = plan.layers[l], plan.block_rows, memory_of(job, l, block, direction)
     one, x = workspace.dtype.type(1), offset_of(plan, below(job, l), A_OFFSET, block)
     n, n_in, rows = extents.n, extents.n_in, extents.rows
     lanes, vectors, is_gru = VECTOR_BYTES // workspace.itemsize, vectors_of(job, block), extents.cell == GRU_CELL
@@ -192,15 +187,15 @@ def forward(job, l, first_block, last_block):
 def _block_through_time(job, l, block, direction, extents):
     """dZ of the gates of all steps, of one block and direction."""
     plan, workspace = job.plan, job.workspace
-    row, places, dA = plan.layers[l], places_of(job, l, block, direction), offset_of(plan, l, DZ_OFFSET, block)
+    row, places, dA = plan.layers[l], memory_of(job, l, block, direction), offset_of(plan, l, DZ_OFFSET, block)
     n, rows, one, is_gru = extents.n, extents.rows, workspace.dtype.type(1), extents.cell == GRU_CELL
     lanes, common = VECTOR_BYTES // workspace.itemsize, rows - n if is_gru else rows
     W, zeros = Matrix(job.parameters, places.W, 1, row[LDW]), Matrix(workspace, plan.zeros, 0, 1)
     columns, dh = vectors_of(job, block) * lanes, vector(workspace, places.dh, places.step)
     dA_step = extents.directions * places.step if row[RETURNS_SEQUENCES] else 0
-    _clear(dh)
+    clear(dh)
     if extents.cell == LSTM_CELL:
-        _clear(vector(workspace, places.dc, places.step))
+        clear(vector(workspace, places.dc, places.step))
     for k in range(extents.steps - 1, -1, -1):
         t = step_number(places, extents, k)
         if row[RETURNS_SEQUENCES] or k == extents.steps - 1:
@@ -219,9 +214,9 @@ def _block_through_time(job, l, block, direction, extents):
         if is_masked:
             _clear_masked(mask, vector(workspace, gates.offset, places.gates_step))
         if row[TRUNCATE] and k % row[TRUNCATE] == 0:
-            _clear(dh)
+            clear(dh)
             if extents.cell == LSTM_CELL:
-                _clear(vector(workspace, places.dc, places.step))
+                clear(vector(workspace, places.dc, places.step))
             continue
         target = _rows(job, places.dh)
         if k > 0 and is_gru:
@@ -256,7 +251,7 @@ def backward(job, l, first_block, last_block):
         dA, vectors = offset_of(plan, below(job, l), DZ_OFFSET, block), vectors_of(job, block)
         clear_beyond(job, below(job, l), DZ_OFFSET, block)
         for direction in range(extents.directions):
-            places = places_of(job, l, block, direction)
+            places = memory_of(job, l, block, direction)
             W = Matrix(job.parameters, places.W + extents.n, 1, plan.layers[l, LDW])
             for t in range(extents.steps):
                 gates = _rows(job, places.gates + t * places.gates_step)

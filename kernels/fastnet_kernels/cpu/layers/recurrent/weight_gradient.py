@@ -15,7 +15,7 @@ from ...gemm.load_convert import transpose
 from ...gemm.macro_kernel import even_height
 from ...partition import n_blocks
 from ...step.workspace import below, count_of, offset_of, piece_of
-from .memory import extents_of, places_of
+from .memory import extents_of, memory_of
 
 _DOT_MR, _DOT_NR = TARGET.dot_mr, TARGET.dot_nr
 _CHUNK_BYTES = TARGET.conv_chunk_bytes
@@ -38,7 +38,7 @@ def _add_bias(job, scratch, alpha, changed, l, direction, extents):
     for j in range(sums.size):
         sums[j] = 0
     for block in range(n_blocks(job.m, size)):
-        places, count = places_of(job, l, block, direction), count_of(job, block)
+        places, count = memory_of(job, l, block, direction), count_of(job, block)
         for t in range(extents.steps):
             for j in range(sums.size):
                 numbers = vector(job.workspace, places.gates + t * places.gates_step + j * size, count)
@@ -124,7 +124,7 @@ def _add_direction(job, scratch, alpha, changed, piece, direction, extents):
     first_step = 1 if is_state and not direction else 0
     last_step = extents.steps - 1 if is_state and direction else extents.steps
     for block in range(n_blocks(job.m, size)):
-        places, count = places_of(job, l, block, direction), count_of(job, block)
+        places, count = memory_of(job, l, block, direction), count_of(job, block)
         a, step = offset_of(plan, below(job, l), A_OFFSET, block) - n * size, n_in * size
         if is_state:
             a, step = places.states + (places.states_step if direction else -places.states_step), places.states_step
