@@ -96,7 +96,8 @@ def compare_peers(
     """Train the workloads of `benchmarks.workloads` with fastnet and its peers and time them.
 
     In a training everyone starts from the same weights and takes the same samples in the same order, in plain gradient
-    descent; in those of the group "optimizers" by what their names say. A fit is 20 epochs of Adam as users write them, from the call to its return, with first weights and an
+    descent; in those of the group "optimizers" by what their names say. A fit is 20 epochs of Adam as users write them,
+    from the call to its return, with first weights and an
     order of each library's own. Each contestant is a process that is held to so many cores; in every round each of
     them runs once.
 
@@ -104,7 +105,8 @@ def compare_peers(
     ----------
     workloads : sequence of str, optional
         Names of WORKLOADS, CONVOLUTIONS, OPTIMIZED, FITS and INFERENCES, or "trainings", "convolutions", "optimizers",
-        "fits" and "inferences" for all of a group; everything unless given. "random-0", "random-1", ... are other trainings.
+        "fits" and "inferences" for all of a group; everything unless given. "random-0", "random-1", ... are other
+        trainings.
     peers : sequence of str, optional
         Names of PEERS; unless given all, those with CUDA where fastnet finds a GPU. One whose library is missing, or
         that cannot run a workload, is left out, and `progress` is told.
@@ -122,8 +124,8 @@ def compare_peers(
     list of dict
         One record a workload, peer and number of threads: group, by its name; seconds
         a step, a fit or a call, the median with the quartiles low and high; ratio to fastnet's seconds; cost after the
-        run; agrees, whether that is everybody's cost to 1e-3, to 2 % where the optimizer is another one, to 30 % with dropout.
-        For fits it is that to 30 %, and the cost of the same
+        run; agrees, whether that is everybody's cost to 1e-3, to 2 % where the optimizer is another one, to 30 % with
+        dropout. For fits it is that to 30 %, and the cost of the same
         epochs from the same weights in the same order to 2 %. A record that does not agree is void: its ratio is None.
 
     Raises

@@ -1,5 +1,5 @@
-"""What fastnet is judged by: trainings step by step, of dense and of convolutional networks, by plain gradient descent and
-by other optimizers, fits as people write them, and inferences."""
+"""What fastnet is judged by: trainings step by step, of dense and of convolutional networks, by plain gradient descent
+and by other optimizers, fits as people write them, and inferences."""
 
 import dataclasses
 import itertools
@@ -21,10 +21,11 @@ Weights = list[tuple[np.ndarray, np.ndarray]]
 class Workload:
     """A network and how it is trained on mini-batches. The output is one sigmoid unit, or softmax.
 
-    The optimizer is "sgd", plain gradient descent; "momentum" of 0.9; "adam" with the settings that all libraries have by
-    default; or "adamw" with a weight decay of 0.01, gradients clipped to a norm of 1. Behind each hidden layer's product
-    stands a batch normalisation, or behind its activation a dropout of 0.2, where `regularisation` says so. Where the last mini-batch is a smaller one, `samples` says how many samples there are. A convolutional network has
-    `front` before its dense layers, whose sizes begin with the features that it makes of images of `shape`.
+    The optimizer is "sgd", plain gradient descent; "momentum" of 0.9; "adam" with the settings that all libraries have
+    by default; or "adamw" with a weight decay of 0.01, gradients clipped to a norm of 1. As `regularisation` says, a
+    batch normalisation stands behind each hidden layer's product, or a dropout of 0.2 behind its activation. Where the
+    last mini-batch is a smaller one, `samples` says how many samples there are. A convolutional network has `front`
+    before its dense layers, whose sizes begin with the features that it makes of images of `shape`.
     """
 
     name: str
@@ -229,7 +230,8 @@ def random_workload(number: int) -> Workload:
 
 
 def find_workload(name: str) -> Workload | None:
-    """The training or fit of this name, of WORKLOADS, CONVOLUTIONS, OPTIMIZED or FITS, or "random-0", "random-1", ..., or None."""
+    """The training or fit of this name, in WORKLOADS, CONVOLUTIONS, OPTIMIZED or FITS, or of "random-0" and so on;
+    or None."""
     number = name.removeprefix(_RANDOM)
     if name != number and number.isdecimal():
         return random_workload(int(number))

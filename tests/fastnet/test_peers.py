@@ -68,13 +68,13 @@ def test_peer_trains_as_fastnet_does(name, workload, dtype):
     X, y = workload.data(dtype)
     weights = workload.weights(dtype)
     found = []
-    for peer in (peer(workload, dtype), peer_class("fastnet")(workload, dtype)):
-        peer.load(X, y)
-        peer.reset(weights)
-        peer.train(1)
-        peer.reset(weights)  # a second run starts where the first one did
-        peer.train(workload.epochs)
-        found.append((peer.weights(), np.asarray(peer.predict()).reshape(len(X), -1)))
+    for contestant in (peer(workload, dtype), peer_class("fastnet")(workload, dtype)):
+        contestant.load(X, y)
+        contestant.reset(weights)
+        contestant.train(1)
+        contestant.reset(weights)  # a second run starts where the first one did
+        contestant.train(workload.epochs)
+        found.append((contestant.weights(), np.asarray(contestant.predict()).reshape(len(X), -1)))
     tolerance = 1e-9 if dtype == "float64" else 1e-4
     if (name, workload.optimizer) == ("scikit-learn", "adam"):
         tolerance = 2e-3  # it adds epsilon to a mean square that is not corrected yet, which counts in the first steps

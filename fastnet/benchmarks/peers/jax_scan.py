@@ -128,7 +128,8 @@ STATIC = ("size", "epochs", "layers", "update")
 
 
 def run(parameters: Any, X: Any, y: Any, rate: Any, keys: Any, size: int, layers: Layers, update: Any) -> Any:
-    """Parameters and statistics after as many epochs as there are keys, each shuffled by its own; or so many as `keys` says, in the samples' order.
+    """Parameters and statistics after as many epochs as there are keys, each of which shuffles one; or after so many as
+    `keys` says, in the samples' order.
 
     Mini-batches have `size` samples, the last one fewer if that is all there are.
     """
@@ -197,7 +198,7 @@ class JaxPeer(Peer):
         self.X = jnp.asarray(X)
         self.y = jnp.asarray(y, self.dtype if self.workload.sizes[-1] == 1 else "int32")
         self.rate = jnp.asarray(self.workload.learning_rate, self.dtype)
-        self.settings = {
+        self.settings: dict[str, Any] = {
             "size": min(self.workload.batch_size, len(X)),
             "layers": Layers(
                 self.workload.front,
