@@ -130,7 +130,9 @@ else:
     def __getattr__(name):
         """What few programs ask for, once they do: `compare` brings every kernel as a subject of measurement."""
         if name not in _LATER:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+            from .other_names import hint_for
+
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}{hint_for(name)}")
         import importlib
 
         module = importlib.import_module(f".{_LATER[name]}", __name__)

@@ -15,6 +15,10 @@ def generate(network: Trainable, start: Any, length: int, temperature: float, se
     """Symbols that come behind `start`; see `Network.generate`."""
     length, temperature = positive_integer("length", length), real_number("temperature", temperature, at_least=0)
     rng, k = np.random.default_rng(whole_number("seed", seed)), _n_symbols(network)
+    if isinstance(start, str):
+        raise TypeError(
+            f"start={start!r} is text: give the numbers of its symbols, those that the network was trained on"
+        )
     given = as_numbers("start", start)
     symbols = np.atleast_2d(given).astype(np.int64)
     if given.ndim not in (1, 2) or not given.size or (symbols != given).any() or not (symbols >= 0).all():

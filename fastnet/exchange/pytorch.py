@@ -89,7 +89,7 @@ def _flatten(reader: Reader, module: Any) -> None:
 
 def _unflatten(reader: Reader, module: Any) -> None:
     """Images (m, h, w) get their one channel."""
-    reader.require_first()
+    reader.require_first(behind=Rescale)
     size = tuple(module.unflattened_size)
     if module.dim != 1 or reader.shape is None or len(reader.shape) != 2 or size != (1, reader.shape[0]):
         raise ValueError("Unflatten(1, (1, h)) is supported, with input_shape=(h, w)")

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..layers import Flatten, Shape, Steps
+from ..layers import Flatten, Layer, Shape, Steps
 from .assembly import Assembly
 
 
@@ -33,8 +33,9 @@ class Reader:
         if self.shape is None:
             self.shape = self.input_shape = (n,)
 
-    def require_first(self) -> None:
-        if self.assembly.parts:
+    def require_first(self, behind: type[Layer] | None = None) -> None:
+        """ValueError where layers stand before a module, other than those of one kind."""
+        if any(part.kind is not behind for part in self.assembly.parts):
             raise ValueError("this is supported before all layers only")
 
     def features(self, array: np.ndarray) -> np.ndarray:

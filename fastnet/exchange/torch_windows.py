@@ -55,6 +55,11 @@ def _conv(reader: Reader, module: Any) -> None:
     axes = _axes(module)
     kind: Any = Conv1D if axes == 1 else Conv2D
     shape = _images(reader, axes)
+    if reader.has_channels and shape[-1] != module.in_channels:
+        raise ValueError(
+            f"it takes {module.in_channels} channels, and samples of {shown_shape(shape)} have {shape[-1]}: channels "
+            f"stand last in input_shape={'(h, w, c)' if axes == 2 else '(t, c)'}"
+        )
     if module.padding_mode != "zeros":
         raise ValueError(f"padding_mode={module.padding_mode!r} is not supported: zeros are")
     sizes, gaps = _each(module.kernel_size, axes), _each(module.dilation, axes)

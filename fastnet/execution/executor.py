@@ -9,6 +9,7 @@ import numpy as np
 from fastnet_kernels import codes
 
 from ..checks import all_finite, positive_integer
+from ..data.arrays import shape_of
 from ..data.samples import as_rows, as_samples, is_converted_one_by_one
 from ..layers import Layer, Masking, Shape
 from ..layers.stack import uses_shape
@@ -224,7 +225,7 @@ class Executor:
         parameters do not depend on it.
         """
         if self.input_shape is not None and self._graph.state_size:
-            given = X.shape if type(X) is np.ndarray else np.shape(X)
+            given = X.shape if type(X) is np.ndarray else shape_of("X", X)
             if state is not None:
                 self._check_state(state, given[0] if given else 0)
             is_other = given[1:] != self.input_shape and given[2:] == self.input_shape[1:] and given[1:2] > (0,)
@@ -287,10 +288,9 @@ class Executor:
         """
         self.require_parameters()
         if not self._graph.goes_on_from_states:
-            raise ValueError(
-                "this network has no recurrent layers, or one that is bidirectional, or convolutions or pooling: it "
-                "cannot go on from a state"
-            )
+            layers = [node.layer for node in self._graph.nodes if node.layer.sees_other_steps]
+            what = f"{layers[0]!r} sees steps that come later" if layers else "it has no recurrent layers"
+            raise ValueError(f"this network cannot go on from a state: {what}; predict whole sequences with it")
         return np.zeros((positive_integer("m", m), self._graph.state_size), self.dtype)
 
     def _check_state(self, state: np.ndarray, m: int) -> None:

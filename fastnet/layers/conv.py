@@ -100,10 +100,15 @@ class _Conv(WindowedLayer, WeightedLayer):
             if extent + before + behind < reach:
                 raise ValueError(
                     f"its windows reach over {by(self.reach)} numbers, further than a sample of {shown_shape(shape)} "
-                    "with its padding: give a smaller kernel_size or dilation, or padding='same'"
+                    f"with its padding: give a smaller kernel_size or dilation, or padding='same'{self._hint(shape)}"
                 )
             extents.append((extent + before + behind - reach) // step + 1)
         return (*extents, self.filters)
+
+    def _hint(self, shape: Shape) -> str:
+        """What to do about samples whose channels may stand first, as in PyTorch."""
+        may_be_first = len(shape) > self.axes and shape[0] < min(shape[1:])
+        return "; channels stand last: where they are first, give np.moveaxis(X, 1, -1)" if may_be_first else ""
 
     def parameters(self, shape: Shape) -> list[Parameter]:
         return self.weights_and_biases((self.filters, *self.window, self._channels(shape) // self.groups))

@@ -92,6 +92,8 @@ def _draw(ax: Any, name: str, lists: Mapping[str, np.ndarray], direction: str | 
     drawn = drawn[np.isfinite(drawn)]
     if direction == "min" and drawn.size and drawn.min() > 0 and drawn.max() > 10 * drawn.min():
         ax.set_yscale("log")
+        for which in (ax.yaxis.set_major_formatter, ax.yaxis.set_minor_formatter):
+            which(_plain_numbers())
     ax.set_xlabel("epoch")
     # What was drawn on the same axes before is named, too.
     before = [text for text in ax.get_ylabel().split(", ") if text not in ("", name)]
@@ -99,3 +101,14 @@ def _draw(ax: Any, name: str, lists: Mapping[str, np.ndarray], direction: str | 
     ax.xaxis.set_major_locator(MaxNLocator(steps=[1, 2, 5, 10], integer=True, min_n_ticks=1))
     if len(ax.lines) > 1:
         ax.legend()
+
+
+def _plain_numbers() -> Any:
+    """What names numbers of a logarithmic axis as 0.2 and 50, where matplotlib has powers of ten; as many of them."""
+    from matplotlib.ticker import LogFormatterSciNotation
+
+    class PlainNumbers(LogFormatterSciNotation):  # type: ignore[misc]
+        def __call__(self, x: float, pos: int | None = None) -> str:
+            return f"{x:g}" if super().__call__(x, pos) else ""
+
+    return PlainNumbers()

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from ..checks import positive_integer
+from ..layers import Node, Steps
 from ..layers.stack import nodes_of
 from .figures import axes_on, image_on
 from .mosaic import frame, mosaic
@@ -70,20 +71,22 @@ def weights(net: Any, layer: int = 1, *, shape: Any = None, ax: Any = None) -> A
 
 
 def _matrix(net: Any, number: int) -> tuple[np.ndarray, tuple[int, ...]]:
-    """W (n_l, n_{l-1}) of a layer, and the shape of its inputs."""
-    W, inputs = weights_of(net, number)
+    """W (n_l, n_{l-1}) of a layer, and the shape of what a row is for: an image's where it sees all of one."""
+    W, node = weights_of(net, number)
     if W.ndim != 2:
         raise ValueError(f"layer={number} is a convolution: fn.plots.filters(net, {number}) draws it")
-    return W, inputs
+    # Layers for sequences see one step at a time, recurrent ones beside their states.
+    sees_all = node.is_dense and not isinstance(node.input_shape, Steps)
+    return W, node.input_shape if sees_all else W.shape[1:]
 
 
-def weights_of(net: Any, number: int) -> tuple[np.ndarray, tuple[int, ...]]:
-    """W of a layer, in float64, and the shape of its inputs; ValueError for what cannot be drawn."""
+def weights_of(net: Any, number: int) -> tuple[np.ndarray, Node]:
+    """W of a layer, in float64, and the layer at its place; ValueError for what cannot be drawn."""
     if not hasattr(net, "require_parameters"):
         raise TypeError(f"net is a {type(net).__name__}: give a fastnet.Network; fn.from_sklearn(model) makes one")
     net.require_parameters()
     with net.reading():
-        found = {node.number: node.input_shape for node in nodes_of(net.layers, net.input_shape) if node.n_weights}
+        found = {node.number: node for node in nodes_of(net.layers, net.input_shape) if node.n_weights}
         if number not in found:
             raise ValueError(f"layer={number} is not there: choose one of {', '.join(map(str, found))}")
         W: np.ndarray = net.parameters[f"W{number}"].astype(np.float64)

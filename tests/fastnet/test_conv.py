@@ -185,6 +185,7 @@ def test_first_weights_have_the_deviation_of_their_inputs():
         (fn.Conv2D(4, 3), (8,), r"layer 1, Conv2D\(4, 3\), does not fit: it takes images \(m, h, w, c\) or"),
         (fn.Conv1D(4, 3), (8, 8, 1), r"it takes signals \(m, t, c\), and gets \(m, 8, 8, 1\)"),
         (fn.Conv2D(4, 3, dilation=2), (4, 8, 1), "windows reach over 5 x 5 numbers, further than a sample"),
+        (fn.Conv2D(4, 5), (3, 8, 8), r"further than a sample.*channels stand last: .* give np.moveaxis\(X, 1, -1\)"),
         (fn.Conv2D(4, 3, groups=2), (8, 8, 3), "3 channels are not whole 2 groups"),
     ],
 )

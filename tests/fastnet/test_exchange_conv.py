@@ -95,6 +95,7 @@ NETWORKS = {
         ],
         (20, 20, 1),
     ),
+    "one channel, rescaled": ([fn.Rescale(0.5), CONV], (9, 8)),
     "one channel": ([CONV, fn.MaxPool2D(2), fn.Conv2D(4, 2, activation="gelu")], (9, 8)),
     "same with strides": ([fn.Conv2D(4, (4, 3), padding="same", stride=(2, 3), activation="elu")], (9, 8, 2)),
     "normalised features": ([CONV, fn.Dropout(0.1), fn.Flatten(), fn.LayerNorm("tanh")], (5, 4, 3)),
@@ -120,7 +121,7 @@ def test_to_torch_and_back(torch, name, dtype):
     X = RNG.standard_normal((7, *shape)).astype(dtype)
     module = fn.to_torch(net)
     with torch.no_grad():
-        found = module(torch.tensor(X if name == "one channel" else channels_first(X))).numpy()
+        found = module(torch.tensor(X if name.startswith("one channel") else channels_first(X))).numpy()
     limit = 1e-12 if dtype == "float64" else 1e-6
     np.testing.assert_allclose(found, net.outputs(X), rtol=limit, atol=limit)
     again = fn.from_torch(module, input_shape=shape)
@@ -138,7 +139,8 @@ def test_to_torch_and_back(torch, name, dtype):
         (lambda nn: [nn.ZeroPad2d((1, 0, 0, 0)), nn.Conv2d(3, 4, 3)], (8, 8, 3), "0 before and 0 behind and 1 before"),
         (lambda nn: [nn.ZeroPad2d(1), nn.ReLU()], (8, 8, 3), "module 1.*zeros are put around samples before it"),
         (lambda nn: [nn.ZeroPad2d(1), nn.MaxPool2d(2)], (8, 8, 3), "module 1.*zeros are put around samples before it"),
-        (lambda nn: [nn.Conv2d(2, 4, 3)], (8, 8, 3), r"W1 is \(4, 3, 3, 2\), and \(4, 3, 3, 3\) would fit"),
+        (lambda nn: [nn.Conv2d(2, 4, 3)], (8, 8, 3), r"takes 2 channels, and .*8, 8, 3\) have 3"),
+        (lambda nn: [nn.Conv2d(3, 4, 3)], (3, 8, 8), r"channels stand last in input_shape=\(h, w, c\)"),
         (lambda nn: [nn.Conv2d(3, 4, 3), nn.MaxPool2d(2), nn.GELU()], (8, 8, 3), "module 2, GELU.*directly"),
         (lambda nn: [nn.Conv2d(3, 4, 9)], (8, 8, 3), "windows reach over 9 x 9"),
         (lambda nn: [nn.MaxPool2d(3, padding=1)], (8, 8, 3), "module 0, MaxPool2d.*: padding: windows lie within"),

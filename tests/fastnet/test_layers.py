@@ -1,10 +1,13 @@
 """Every kind of layer, activation and loss: gradients against differences, results against PyTorch."""
 
+import re
+
 import numpy as np
 import pytest
 from truth import Truth
 
 import fastnet as fn
+from fastnet import other_names
 from fastnet.layers import ACTIVATIONS
 
 RNG = np.random.default_rng(0)
@@ -391,3 +394,13 @@ def test_hinge_tells_two_classes_apart():
 def test_refuses(make, message):
     with pytest.raises((ValueError, TypeError), match=message):
         make()
+
+
+def test_names_that_other_libraries_have():
+    for name, here in (("Conv2d", "Conv2D"), ("Linear", "Dense"), ("ReLU", "Dense"), ("MaxPooling1D", "MaxPool1D")):
+        with pytest.raises(AttributeError, match=rf"module 'fastnet' has no attribute '{name}': .*{here}"):
+            getattr(fn, name)
+    with pytest.raises(AttributeError, match=r"no attribute 'Capsule'$"):
+        fn.Capsule  # noqa: B018
+    mentioned = {name for hint in other_names._NAMES.values() for name in re.findall(r"\b[A-Z]\w+(?=\()", hint)}
+    assert mentioned <= set(fn.__all__)

@@ -146,6 +146,15 @@ def test_a_history_among_other_axes_has_all_labels():
     assert fn.plots.history(HISTORY, ax=upper).get_xlabel() == "epoch"
 
 
+def test_logarithmic_axes_have_plain_numbers():
+    ax = fn.plots.history({"cost": [2.0, 0.7, 0.16]})
+    ax.figure.canvas.draw()
+    labels = [text.get_text() for text in (*ax.get_yticklabels(), *ax.get_yticklabels(minor=True))]
+    assert ax.get_yscale() == "log"
+    assert {"1", "0.2", "0.4"} <= set(labels)
+    assert not [label for label in labels if "$" in label]
+
+
 def test_black_or_white_can_be_read_on_every_colour():
     for color in itertools.product(np.linspace(0, 1, 9), repeat=3):
         assert contrast(palette.readable_on(color), color) >= 4.5
@@ -401,6 +410,16 @@ def test_filters_and_weights_are_of_their_own_layers():
         fn.plots.weights(conv_net())
     with pytest.raises(ValueError, match=r"layer=3 is no convolution: fn.plots.weights\(net, 3\)"):
         fn.plots.filters(conv_net(), 3)
+
+
+def test_weights_of_layers_for_sequences_have_a_row_a_unit():
+    layers = [fn.Embedding(9, 8), fn.LSTM(56, return_sequences=True), fn.Dense(3)]
+    for net, layer, shape in (
+        (fn.Network(layers).build(8), 2, (224, 64)),  # as many inputs as 8 steps of 8 numbers
+        (fn.Network(layers).build(7), 3, (3, 56)),
+        (fn.Network([fn.GRU(4), fn.Dense(3)]).build((8, 8)), 1, (12, 12)),
+    ):
+        assert fn.plots.weights(net, layer).images[0].get_array().shape == shape
 
 
 def test_weights_that_are_all_zero():

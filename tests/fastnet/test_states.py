@@ -93,9 +93,16 @@ def test_states_that_cannot_be():
             net.predict(X, state=state)
     with pytest.raises(ValueError, match="is for networks with recurrent layers"):
         fn.Network([fn.Dense(3)]).build(4).predict(np.zeros((3, 4)), state=np.zeros((3, 4)))
-    for layers in ([fn.LSTM(6, bidirectional=True)], [fn.Conv1D(3, 2), fn.LSTM(6)], [fn.Dense(3)]):
-        with pytest.raises(ValueError, match="cannot go on from a state"):
+    for layers, message in (
+        ([fn.LSTM(6, bidirectional=True)], "LSTM.* sees steps that come later"),
+        ([fn.Conv1D(3, 2), fn.LSTM(6)], "Conv1D.* sees steps that come later"),
+        ([fn.Dense(3)], "it has no recurrent layers"),
+    ):
+        with pytest.raises(ValueError, match=f"cannot go on from a state: {message}"):
             fn.Network([*layers, fn.Dense(3)]).build((6, 2)).first_state()
+
+    with pytest.raises(ValueError, match=r"X is no array .*pad shorter sequences"):
+        net.predict([[[1.0, 2.0]], [[1.0, 2.0], [3.0, 4.0]]])
 
 
 def cycles(m=30, t=8, k=5):
@@ -140,6 +147,7 @@ def test_symbols_are_drawn_by_their_probabilities():
         ({"start": [-1]}, "give whole numbers from 0 on"),
         ({"start": [1.5]}, "give whole numbers from 0 on"),
         ({"start": []}, "at least one"),
+        ({"start": "abc"}, "start='abc' is text: give the numbers of its symbols"),
         ({"length": 0}, "length=0 is below 1"),
         ({"temperature": -1}, "temperature=-1"),
         ({"seed": "x"}, "seed='x'"),
