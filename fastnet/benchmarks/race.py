@@ -103,8 +103,9 @@ def compare_peers(
     Parameters
     ----------
     workloads : sequence of str, optional
-        Names of WORKLOADS, CONVOLUTIONS, FITS and INFERENCES, or "trainings", "convolutions", "fits" and "inferences"
-        for all of a group; everything unless given. "random-0", "random-1", ... are other trainings.
+        Names of WORKLOADS, CONVOLUTIONS, SEQUENCES, FITS and INFERENCES, or "trainings", "convolutions", "sequences",
+        "fits" and "inferences" for all of a group; everything unless given. "random-0", "random-1", ... are other
+        trainings.
     peers : sequence of str, optional
         Names of PEERS; unless given all, those with CUDA where fastnet finds a GPU. One whose library is missing, or
         that cannot run a workload, is left out, and `progress` is told.

@@ -1,5 +1,5 @@
-"""What fastnet is judged by: trainings step by step, of dense and of convolutional networks, fits as people write them,
-and inferences."""
+"""What fastnet is judged by: trainings step by step, of dense, convolutional and recurrent networks, fits as people
+write them, and inferences."""
 
 import dataclasses
 import itertools
@@ -12,8 +12,10 @@ import numpy as np
 
 from .. import datasets
 from .convolutional import Conv, Pool, Shape, features, kernel_shapes, n_features, products
+from .recurrent import Recurrence
 
-Weights = list[tuple[np.ndarray, np.ndarray]]  # (W (n_l, n_{l-1}), b (n_l,)) of each layer; convolutions come first
+# (W (n_l, n_{l-1}), b (n_l,)) of each layer; convolutions come first, or the recurrent layer, as fastnet has theirs.
+Weights = list[tuple[np.ndarray, np.ndarray]]
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,8 @@ class Workload:
 
     The optimizer is "sgd", plain gradient descent, or "adam" with the settings that all libraries have by default.
     Where the last mini-batch is a smaller one, `samples` says how many samples there are. A convolutional network has
-    `front` before its dense layers, whose sizes begin with the features that it makes of images of `shape`.
+    `front` before its dense layers, whose sizes begin with the features that it makes of images of `shape`. A recurrent
+    one has `recurrence` there, for sequences of `shape`, and their sizes begin with its units.
     """
 
     name: str
@@ -37,11 +40,19 @@ class Workload:
     dataset: str | None = None  # one of fastnet.datasets; random numbers without it
     front: tuple[Conv | Pool, ...] = ()
     shape: Shape | None = None
+    recurrence: Recurrence | None = None
 
     @property
     def network(self) -> str:
-        """Which sort it is, "dense" or "convolutional"."""
+        """Which sort it is, "dense", "convolutional" or "recurrent"."""
+        if self.recurrence is not None:
+            return "recurrent"
         return "convolutional" if self.front else "dense"
+
+    @property
+    def answers(self) -> int:
+        """How many a sample has: one for each step of a sequence, or one."""
+        return self.input_shape[0] if self.recurrence is not None and self.recurrence.all_steps else 1
 
     @property
     def input_shape(self) -> Shape:
@@ -59,27 +70,32 @@ class Workload:
     @property
     def label(self) -> str:
         filters = [layer.filters for layer in self.front if isinstance(layer, Conv)]
-        numbers = ["x".join(map(str, self.input_shape)), *filters, *self.sizes[1:]]
+        sizes = self.sizes[1:] if self.recurrence is None else self.sizes
+        numbers = ["x".join(map(str, self.input_shape)), *filters, *sizes]
         return f"{self.name} {'-'.join(map(str, numbers))}, batch {self.batch_size}"
 
     @property
     def n_weights(self) -> int:
-        kernels = kernel_shapes(self.front, self.input_shape)
-        return sum(map(math.prod, kernels)) + sum(a * b for a, b in itertools.pairwise(self.sizes))
+        return sum(math.prod(shape) for shape, _ in self._shapes())
 
     @property
     def flops(self) -> int:
-        """Of a step's products: forward, dW, and dA_prev of all layers but the first."""
-        each = products(self.front, self.input_shape) + [a * b for a, b in itertools.pairwise(self.sizes)]
-        return 2 * self.batch_size * (3 * sum(each) - each[0])
+        """Of a step's products: forward, dW, and dA_prev, but that of the samples."""
+        each = products(self.front, self.input_shape)
+        each += [self.answers * a * b for a, b in itertools.pairwise(self.sizes)]
+        of_samples = each[0]
+        if self.recurrence is not None:
+            of_samples, of_states = self.recurrence.products(self.input_shape)
+            each += [of_samples, of_states]
+        return 2 * self.batch_size * (3 * sum(each) - of_samples)
 
     def bytes(self, itemsize: int = 4) -> int:
         """What a step reads and writes at the least: X, and W in and out (more, where they do not stay in cache)."""
         return itemsize * (self.batch_size * math.prod(self.input_shape) + 2 * self.n_weights)
 
     def data(self, dtype: str = "float32") -> tuple[np.ndarray, np.ndarray]:
-        """X (m, *input_shape) and y (m,) int64: a dataset, the planar flower of two inputs, or random numbers in [0, 1]
-        whose classes a linear rule makes, which can be learned."""
+        """X (m, *input_shape) and y (m,) int64, or (m, t) where steps have answers: a dataset, the planar flower of two
+        inputs, or random numbers in [0, 1] whose classes a linear rule makes, which can be learned."""
         if self.dataset is not None:
             X, y = getattr(datasets, self.dataset)()
             return X.astype(dtype), y.astype(np.int64)
@@ -88,23 +104,32 @@ class Workload:
             return X.astype(dtype), y
         rng = np.random.default_rng(0)
         X = rng.random((self.m, *self.input_shape), np.float32)
-        n = math.prod(self.input_shape)
+        n = math.prod(self.input_shape) // self.answers
         scores = (X.reshape(-1, n) - 0.5) @ rng.standard_normal((n, max(2, self.sizes[-1])), np.float32)
-        return X.astype(dtype), scores.argmax(axis=1)
+        return X.astype(dtype), scores.argmax(axis=1).reshape(self.m, *[self.answers] * (self.answers > 1))
 
     def weights(self, dtype: str = "float32") -> Weights:
         """The weights that every contestant starts from."""
         rng = np.random.default_rng(1)
-        matrices = [(n, n_prev) for n_prev, n in itertools.pairwise(self.sizes)]
         return [
-            ((rng.standard_normal(shape) / np.sqrt(math.prod(shape[1:]))).astype(dtype), np.zeros(shape[0], dtype))
-            for shape in (*kernel_shapes(self.front, self.input_shape), *matrices)
+            ((rng.standard_normal(shape) / np.sqrt(math.prod(shape[1:]))).astype(dtype), np.zeros(n_biases, dtype))
+            for shape, n_biases in self._shapes()
         ]
+
+    def _shapes(self) -> list[tuple[Shape, int]]:
+        """Of W, in each layer, and how many numbers b has."""
+        found = [(shape, shape[0]) for shape in kernel_shapes(self.front, self.input_shape)]
+        if self.recurrence is not None:
+            found.append(self.recurrence.weight_shape(self.input_shape))
+        return found + [((n, n_prev), n) for n_prev, n in itertools.pairwise(self.sizes)]
 
     def cost(self, weights: Weights, X: np.ndarray, y: np.ndarray) -> float:
         """The mean loss on X and y, in float64 NumPy: the judge of all contestants."""
         n_kernels = len(weights) - len(self.sizes) + 1
-        A = features(self.front, weights[:n_kernels], X)
+        if self.recurrence is None:
+            A = features(self.front, weights[:n_kernels], X)
+        else:
+            A, y = self.recurrence.states(weights[0], X).reshape(-1, self.sizes[0]), y.ravel()
         for l, (W, b) in enumerate(weights[n_kernels:], start=1):
             Z = A @ np.asarray(W, np.float64).T + np.asarray(b, np.float64)
             A = np.tanh(Z) if self.hidden == "tanh" else np.maximum(Z, 0)
@@ -157,6 +182,24 @@ CONVOLUTIONS = {
     )
 }  # fmt: skip
 
+
+def recurrent(
+    name: str, shape: Shape, recurrence: Recurrence, n_out: int, batch_size: int, batches: int, epochs: int
+) -> Workload:
+    """One whose output, of so many units, stands behind a recurrent layer."""
+    sizes = (recurrence.units, n_out)
+    return Workload(name, sizes, batch_size, batches, epochs, 0.05, shape=shape, recurrence=recurrence)
+
+
+SEQUENCES = {
+    workload.name: workload
+    for workload in (
+        recurrent("rnn", (50, 8), Recurrence("rnn", 32), 1, 32, 16, 10),
+        recurrent("lstm", (100, 32), Recurrence("lstm", 128), 1, 64, 4, 2),
+        recurrent("gruchar", (100, 64), Recurrence("gru", 256, all_steps=True), 64, 32, 4, 2),
+    )
+}
+
 # Whole fits: 20 epochs of Adam as scikit-learn's MLPClassifier has it by default, from first weights of each library's
 # own and with the samples shuffled anew in every epoch. The second is of the size of the breast cancer data set.
 FITS = {
@@ -193,18 +236,22 @@ def random_workload(number: int) -> Workload:
 
 
 def find_workload(name: str) -> Workload | None:
-    """The training or fit of this name, of WORKLOADS, CONVOLUTIONS or FITS, or "random-0", "random-1", ..., or None."""
+    """The training or fit of this name, of GROUPS, or "random-0", "random-1", ...; None if there is none."""
     number = name.removeprefix(_RANDOM)
     if name != number and number.isdecimal():
         return random_workload(int(number))
-    return (WORKLOADS | CONVOLUTIONS | FITS).get(name)
+    return (WORKLOADS | CONVOLUTIONS | SEQUENCES | FITS).get(name)
 
 
 class Inference(NamedTuple):
-    """Forward only: so many samples at once, from Python."""
+    """Forward only: so many samples at once, from Python.
+
+    Where it is `stepwise`, they are single steps of sequences, and states go on from call to call.
+    """
 
     workload: Workload
     samples: int
+    stepwise: bool = False
 
 
 INFERENCE_NETWORK = WORKLOADS["mnist"]
@@ -216,6 +263,7 @@ INFERENCES = {
         for name in ("lenet", "cnn32")
         for text, samples in (("one image", 1), ("1,000 images", 1000))
     },
+    "gru, one step": Inference(recurrent("gru", (1, 8), Recurrence("gru", 64), 1, 1, 1, 1), 1, stepwise=True),
 }
 
 
@@ -227,6 +275,7 @@ GROUPS: dict[str, Mapping[str, object]] = {
     "trainings": WORKLOADS,
     "inferences": _inferences("dense"),
     "convolutions": {**CONVOLUTIONS, **_inferences("convolutional")},
+    "sequences": {**SEQUENCES, **_inferences("recurrent")},
     "fits": FITS,
 }
 

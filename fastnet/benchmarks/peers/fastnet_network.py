@@ -9,12 +9,15 @@ from ...layers import Layer
 from ..convolutional import Conv, Pool
 from ..workloads import Weights, Workload
 from . import Peer
+from .gates import layer_of
 
 
 def network(workload: Workload, dtype: str, device: str = "cpu") -> Network:
     """The workload's network, not yet built."""
     is_signal = len(workload.input_shape) == 2
     front = [_layer(layer, is_signal=is_signal) for layer in workload.front]
+    if workload.recurrence is not None:
+        front = [layer_of(workload.recurrence)]
     hidden = [Dense(n, workload.hidden) for n in workload.sizes[1:-1]]
     n_out = workload.sizes[-1]
     layers = [*front, *hidden, Dense(n_out, "sigmoid" if n_out == 1 else "softmax")]
@@ -37,7 +40,7 @@ def set_weights(net: Network, weights: Weights) -> None:
 class FastnetPeer(Peer):
     device = "cpu"
     optimizers = ("sgd", "adam")
-    networks = ("dense", "convolutional")
+    networks: tuple[str, ...] = ("dense", "convolutional", "recurrent")
 
     @staticmethod
     def version() -> str:
@@ -49,6 +52,8 @@ class FastnetPeer(Peer):
 
     def reset(self, weights: Weights) -> None:
         set_weights(self.net, weights)
+        if self.workload.recurrence is not None:
+            self.state = self.net.first_state(len(self.X))
 
     def train(self, epochs: int) -> None:
         self._fit(epochs, shuffle=False)
@@ -77,9 +82,13 @@ class FastnetPeer(Peer):
     def predict(self) -> Any:
         return self.net.predict_proba(self.X)
 
+    def advance(self) -> Any:
+        return self.net.predict_proba(self.X, state=self.state)
+
 
 class CudaFastnetPeer(FastnetPeer):
     device = "cuda"
+    networks = ("dense", "convolutional")
 
     @staticmethod
     def version() -> str:
