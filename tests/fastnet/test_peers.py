@@ -113,7 +113,7 @@ def test_states_go_on_from_call_to_call(name, kind):
     peer = available(name)(step, "float32")
     peer.load(X, y)
     peer.reset(weights)
-    found = [np.asarray(peer.advance()).ravel() for _ in range(3)]
+    found = [np.array(peer.advance()).ravel() for _ in range(3)]  # copies: some write the next ones there
     peer.reset(weights)
     assert np.array_equal(np.asarray(peer.advance()).ravel(), found[0])
     h = Recurrence(kind, 4, all_steps=True).states(weights[0], np.repeat(X, 3, axis=1))

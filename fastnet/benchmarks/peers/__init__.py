@@ -78,7 +78,7 @@ class Peer(ABC):
         """Probabilities of all loaded samples; returns when they are there."""
 
     def advance(self) -> Any:
-        """The same of a recurrent network, whose states go on from call to call."""
+        """The same of a recurrent network and sequences of one step, with states that go on from call to call."""
         raise NotImplementedError(f"{type(self).__name__} keeps no states")
 
 

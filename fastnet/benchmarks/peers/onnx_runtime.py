@@ -27,7 +27,8 @@ class OnnxRuntimePeer(Peer):
     def load(self, X: np.ndarray, y: np.ndarray) -> None:
         # Of sequences steps come first there.
         self.X = images(X) if self.workload.recurrence is None else np.ascontiguousarray(X.swapaxes(0, 1))
-        self.states: dict[str, np.ndarray] = {}
+        self.states: dict[str, np.ndarray] = {}  # the first ones
+        self.bound: Any = None
 
     def reset(self, weights: Weights) -> None:
         kind = TensorProto.FLOAT if self.dtype == "float32" else TensorProto.DOUBLE
@@ -69,6 +70,8 @@ class OnnxRuntimePeer(Peer):
         self.session = onnxruntime.InferenceSession(
             model.SerializeToString(), options, providers=["CPUExecutionProvider"]
         )
+        if states:
+            self._bind()
 
     def _front(self) -> tuple[list[Any], str]:
         """Nodes of what stands before the dense layers, and what they make."""
@@ -118,10 +121,24 @@ class OnnxRuntimePeer(Peer):
         raise TypeError("ONNX Runtime is here for inference only")
 
     def predict(self) -> Any:
-        zeros = {name: np.zeros_like(state) for name, state in self.states.items()}
-        return self.session.run(None, {"X": self.X, **zeros})[0]
+        return self.session.run(None, {"X": self.X, **self.states})[0]
 
     def advance(self) -> Any:
-        found, *states = self.session.run(None, {"X": self.X, **self.states})
-        self.states = dict(zip(self.states, states, strict=True))
-        return found
+        """With everything bound to memory of its own: measured faster than `run`."""
+        binding, before, behind = self.bound
+        for name in self.states:
+            binding.bind_ortvalue_input(name, before[name])
+            binding.bind_ortvalue_output(f"last_{name}", behind[name])
+        self.session.run_with_iobinding(binding)
+        self.bound = binding, behind, before
+        return self.found.numpy()
+
+    def _bind(self) -> None:
+        """Make the memory for `advance`, with the first states."""
+        value = onnxruntime.OrtValue.ortvalue_from_numpy
+        m = self.X.shape[1]
+        self.found = value(np.zeros((m, self.workload.sizes[-1]), self.dtype))
+        before, behind = ({name: value(state.copy()) for name, state in self.states.items()} for _ in range(2))
+        self.bound = self.session.io_binding(), before, behind
+        self.bound[0].bind_ortvalue_input("X", value(self.X))
+        self.bound[0].bind_ortvalue_output(self.session.get_outputs()[0].name, self.found)

@@ -20,6 +20,8 @@ from . import Peer
 from .channels import channels_first, channels_last, images
 from .gates import joined, rates_of_biases, split
 
+_PARTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+
 
 class States(torch.nn.Module):
     """A recurrent layer: the states of all steps of all samples, (m t, n), or the last ones, (m, n).
@@ -32,7 +34,6 @@ class States(torch.nn.Module):
         kind = {"rnn": torch.nn.RNN, "lstm": torch.nn.LSTM, "gru": torch.nn.GRU}[recurrence.kind]
         self.layer: Any = kind(n_prev, recurrence.units, batch_first=True, **options)
         self.all_steps = recurrence.all_steps
-        self.state = None  # for `PytorchPeer.advance`
         rates = torch.as_tensor(rates_of_biases(recurrence), **options)
         for bias in (self.layer.bias_ih_l0, self.layer.bias_hh_l0):
             bias.register_hook(lambda gradient: gradient * rates)
@@ -41,13 +42,16 @@ class States(torch.nn.Module):
         found = self.layer(X)[0]
         return found.flatten(0, 1) if self.all_steps else found[:, -1]
 
-    def advance(self, X: Any) -> Any:
-        found, self.state = self.layer(X, self.state)
-        return found.flatten(0, 1) if self.all_steps else found[:, -1]
-
     def parts(self) -> list[Any]:
         """Its parameters, in the order of `Gates`."""
-        return [getattr(self.layer, f"{name}_l0") for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
+        return [getattr(self.layer, f"{name}_l0") for name in _PARTS]
+
+    def cell(self) -> Any:
+        """The module of single steps, with copies of its parameters: measured faster than sequences of one step."""
+        kind = {"RNN": torch.nn.RNNCell, "LSTM": torch.nn.LSTMCell, "GRU": torch.nn.GRUCell}[type(self.layer).__name__]
+        found = kind(self.layer.input_size, self.layer.hidden_size, dtype=self.layer.weight_hh_l0.dtype)
+        found.load_state_dict(dict(zip(_PARTS, self.parts(), strict=True)))
+        return found
 
 
 class PytorchPeer(Peer):
@@ -113,7 +117,7 @@ class PytorchPeer(Peer):
                 parts = zip(self.states.parts(), split(self.workload.recurrence, first), strict=True)
                 for parameter, part in parts:
                     parameter.copy_(torch.from_numpy(part))
-                self.states.state = None
+                self.cell, self.dense, self.state = self.states.cell(), self.model[1:], None
             for layer, (W, b) in zip(self.weighted, channels_first(self.workload, weights), strict=True):
                 layer.weight.copy_(torch.from_numpy(W).reshape(layer.weight.shape))
                 layer.bias.copy_(torch.from_numpy(b))
@@ -159,8 +163,8 @@ class PytorchPeer(Peer):
 
     @torch.inference_mode()
     def advance(self) -> Any:
-        assert self.states is not None
-        return activated(self.model[1:](self.states.advance(self.X)))
+        self.state = self.cell(self.X[:, 0], self.state)
+        return activated(self.dense(self.state[0] if isinstance(self.state, tuple) else self.state))
 
 
 def activated(Z: Any) -> Any:
