@@ -69,7 +69,7 @@ def readable_time(seconds: float) -> str:
 
 def peers_text(records: Sequence[Record]) -> str:
     """For each number of threads tables of steps and calls, and one of fits: times, and the best peer's ratio."""
-    steps = [("trainings", "inferences"), ("convolutions",), ("sequences",)]
+    steps = [("trainings", "inferences"), ("convolutions",), ("sequences",), ("optimizers",)]
     parts = []
     for threads in sorted({record["threads"] for record in records}):
         here = [record for record in records if record["threads"] == threads]

@@ -1,5 +1,5 @@
-"""What fastnet is judged by: trainings step by step, of dense, convolutional and recurrent networks, fits as people
-write them, and inferences."""
+"""What fastnet is judged by: trainings step by step, of dense, convolutional and recurrent networks, by plain gradient
+descent and by other optimizers, fits as people write them, and inferences."""
 
 import dataclasses
 import itertools
@@ -14,7 +14,8 @@ from .. import datasets
 from .convolutional import Conv, Pool, Shape, features, kernel_shapes, n_features, products
 from .recurrent import Recurrence
 
-# (W (n_l, n_{l-1}), b (n_l,)) of each layer; convolutions come first, or the recurrent layer, as fastnet has theirs.
+# (W (n_l, n_{l-1}), b (n_l,)) of each layer, convolutions or a recurrent one first, as fastnet has theirs; then
+# (gamma, beta), each (n_l,), of normalisations
 Weights = list[tuple[np.ndarray, np.ndarray]]
 
 
@@ -22,10 +23,12 @@ Weights = list[tuple[np.ndarray, np.ndarray]]
 class Workload:
     """A network and how it is trained on mini-batches. The output is one sigmoid unit, or softmax.
 
-    The optimizer is "sgd", plain gradient descent, or "adam" with the settings that all libraries have by default.
-    Where the last mini-batch is a smaller one, `samples` says how many samples there are. A convolutional network has
-    `front` before its dense layers, whose sizes begin with the features that it makes of images of `shape`. A recurrent
-    one has `recurrence` there, for sequences of `shape`, and their sizes begin with its units.
+    The optimizer is "sgd", plain gradient descent; "momentum" of 0.9; "adam" with the settings that all libraries have
+    by default; or "adamw" with a weight decay of 0.01, gradients clipped to a norm of 1. As `regularisation` says, a
+    batch normalisation stands behind each hidden layer's product, or a dropout of 0.2 behind its activation. Where the
+    last mini-batch is a smaller one, `samples` says how many samples there are. A convolutional network has `front`
+    before its dense layers, whose sizes begin with the features that it makes of images of `shape`. A recurrent one has
+    `recurrence` there, for sequences of `shape`, and the sizes begin with its units.
     """
 
     name: str
@@ -36,6 +39,7 @@ class Workload:
     learning_rate: float
     hidden: str = "relu"
     optimizer: str = "sgd"
+    regularisation: str = ""  # "batch_norm" or "dropout"
     samples: int | None = None
     dataset: str | None = None  # one of fastnet.datasets; random numbers without it
     front: tuple[Conv | Pool, ...] = ()
@@ -76,7 +80,7 @@ class Workload:
 
     @property
     def n_weights(self) -> int:
-        return sum(math.prod(shape) for shape, _ in self._shapes())
+        return sum(math.prod(shape) for shape, _ in self.layer_shapes())
 
     @property
     def flops(self) -> int:
@@ -111,12 +115,14 @@ class Workload:
     def weights(self, dtype: str = "float32") -> Weights:
         """The weights that every contestant starts from."""
         rng = np.random.default_rng(1)
-        return [
+        found = [
             ((rng.standard_normal(shape) / np.sqrt(math.prod(shape[1:]))).astype(dtype), np.zeros(n_biases, dtype))
-            for shape, n_biases in self._shapes()
+            for shape, n_biases in self.layer_shapes()
         ]
+        normalised = self.sizes[1:-1] if self.regularisation == "batch_norm" else ()
+        return found + [(np.ones(n, dtype), np.zeros(n, dtype)) for n in normalised]
 
-    def _shapes(self) -> list[tuple[Shape, int]]:
+    def layer_shapes(self) -> list[tuple[Shape, int]]:
         """Of W, in each layer, and how many numbers b has."""
         found = [(shape, shape[0]) for shape in kernel_shapes(self.front, self.input_shape)]
         if self.recurrence is not None:
@@ -124,17 +130,22 @@ class Workload:
         return found + [((n, n_prev), n) for n_prev, n in itertools.pairwise(self.sizes)]
 
     def cost(self, weights: Weights, X: np.ndarray, y: np.ndarray) -> float:
-        """The mean loss on X and y, in float64 NumPy: the judge of all contestants."""
-        n_kernels = len(weights) - len(self.sizes) + 1
+        """The mean loss on X and y, in float64 NumPy: the judge of all contestants. Batch statistics are those of X."""
+        n_layers = len(self.sizes) - 1
+        n_kernels = len(self.layer_shapes()) - n_layers
         if self.recurrence is None:
             A = features(self.front, weights[:n_kernels], X)
         else:
             A, y = self.recurrence.states(weights[0], X).reshape(-1, self.sizes[0]), y.ravel()
-        for l, (W, b) in enumerate(weights[n_kernels:], start=1):
+        normalisations = iter(weights[n_kernels + n_layers :])
+        for l, (W, b) in enumerate(weights[n_kernels : n_kernels + n_layers], start=1):
             Z = A @ np.asarray(W, np.float64).T + np.asarray(b, np.float64)
-            A = np.tanh(Z) if self.hidden == "tanh" else np.maximum(Z, 0)
-            if l == len(self.sizes) - 1:
+            if l == n_layers:
                 break
+            if self.regularisation == "batch_norm":
+                gamma, beta = next(normalisations)
+                Z = gamma * (Z - Z.mean(axis=0)) / np.sqrt(Z.var(axis=0) + 1e-5) + beta
+            A = np.tanh(Z) if self.hidden == "tanh" else np.maximum(Z, 0)
         if self.sizes[-1] == 1:
             Z = np.hstack([np.zeros_like(Z), Z])  # log loss is the cross entropy of two classes with logits 0 and z
         Z = Z - Z.max(axis=1, keepdims=True)
@@ -211,6 +222,33 @@ FITS = {
     )
 }
 
+# The networks of people who train with more than plain gradient descent.
+_NETWORKS = (
+    Workload("planar", (2, 4, 1), 400, 1, 10_000, 1e-3, hidden="tanh"),
+    Workload("tabular", (20, 100, 2), 200, 20, 50, 1e-3),
+    Workload("mlp", (54, 128, 64, 7), 256, 20, 10, 1e-3),
+    Workload("mnist", (784, 128, 10), 128, 60, 2, 1e-3),
+    Workload("wide", (784, 512, 512, 10), 256, 8, 2, 1e-4),
+    Workload("tiny", (4, 16, 3), 1, 1000, 20, 1e-3),
+)
+
+
+def _with(network: Workload, optimizer: str, regularisation: str = "") -> Workload:
+    """The same network trained in another way, as in "mnist+adam+dropout"."""
+    name = "+".join(filter(None, (network.name, optimizer, regularisation)))
+    return dataclasses.replace(network, name=name, optimizer=optimizer, regularisation=regularisation)
+
+
+_TABULAR, _MLP, _MNIST = _NETWORKS[1:4]
+OPTIMIZED = {
+    workload.name: workload
+    for workload in (
+        *(_with(network, "adam") for network in _NETWORKS),
+        *(_with(network, optimizer) for network in (_MLP, _MNIST) for optimizer in ("momentum", "adamw")),
+        *(_with(network, "adam", what) for what in ("batch_norm", "dropout") for network in (_TABULAR, _MLP, _MNIST)),
+    )
+}
+
 _RANDOM = "random-"
 _RANDOM_FLOPS = 1.5e9  # of one timed run of a random workload
 _RANDOM_STEPS = 4000  # at the most
@@ -236,11 +274,11 @@ def random_workload(number: int) -> Workload:
 
 
 def find_workload(name: str) -> Workload | None:
-    """The training or fit of this name, of GROUPS, or "random-0", "random-1", ...; None if there is none."""
+    """The training or fit of this name, in one of GROUPS, or of "random-0" and so on; or None."""
     number = name.removeprefix(_RANDOM)
     if name != number and number.isdecimal():
         return random_workload(int(number))
-    return (WORKLOADS | CONVOLUTIONS | SEQUENCES | FITS).get(name)
+    return (WORKLOADS | CONVOLUTIONS | SEQUENCES | OPTIMIZED | FITS).get(name)
 
 
 class Inference(NamedTuple):
@@ -276,6 +314,7 @@ GROUPS: dict[str, Mapping[str, object]] = {
     "inferences": _inferences("dense"),
     "convolutions": {**CONVOLUTIONS, **_inferences("convolutional")},
     "sequences": {**SEQUENCES, **_inferences("recurrent")},
+    "optimizers": OPTIMIZED,
     "fits": FITS,
 }
 
