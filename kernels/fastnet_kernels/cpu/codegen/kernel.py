@@ -16,7 +16,7 @@ import numpy as np
 from numba import njit, types
 from numba.core.registry import CPUDispatcher
 
-from ...shapes import ARGUMENTS, COUNT, FLOAT, KEY, LABELS, NUMBERS, RATE, WHOLE, YES_OR_NO
+from ...shapes import ARGUMENTS, COUNT, FLOAT, KEY, NUMBERS, RATE, WHOLE, YES_OR_NO
 from .arrays import address_of, is_native
 from .compiling import OPTIONS, cached, inner
 
@@ -33,8 +33,8 @@ _DTYPES = (types.float32, types.float64)
 
 
 @inner
-def _span(M):
-    """The addresses of an array's first byte and of the one behind its last."""
+def span(M):
+    """The addresses of an array's first byte and of the one behind its last; both 0 of one without numbers."""
     low = high = address_of(M)
     for axis in range(M.ndim):
         reach = (M.shape[axis] - 1) * M.strides[axis]
@@ -42,14 +42,7 @@ def _span(M):
             low += reach
         else:
             high += reach
-    return low, high + M.itemsize
-
-
-@inner
-def are_apart(A, B):
-    """Whether no byte lies within both arrays' spans; arrays without numbers are apart from all."""
-    (a, a_end), (b, b_end) = _span(A), _span(B)
-    return a_end <= b or b_end <= a or A.size == 0 or B.size == 0
+    return (low, high + M.itemsize) if M.size > 0 else (0, 0)
 
 
 @inner
@@ -86,11 +79,14 @@ def is_without_gaps(M):
     return result or M.size == 0
 
 
-_COMPILED_CHECKS = (are_apart, are_same, lies_well, has_all_numbers, is_without_gaps)
+_COMPILED_CHECKS = (span, are_same, lies_well, has_all_numbers, is_without_gaps)
 
 
 def _checks(arguments):
-    """The conditions under which a call can go on, as lines of Python."""
+    """Lines of Python, which go before, and the conditions under which a call can go on.
+
+    Each array's span is asked for once: there are many pairs of arrays, and whatever is asked for has to be compiled.
+    """
     letters, found = {}, []
     arrays = {name: shape.split() for name, shape in arguments.given.items() if shape not in NUMBERS}
     for name, extents in arrays.items():
@@ -116,8 +112,8 @@ def _checks(arguments):
                 continue
             may_be = other in arguments.in_place and arrays[name] == arrays[other]
             same = f" or are_same({name}, {other})" if may_be else ""
-            found.append(f"(are_apart({name}, {other}){same})")
-    return found
+            found.append(f"({name}_end <= {other}_begin or {other}_end <= {name}_begin{same})")
+    return [f"{name}_begin, {name}_end = span({name})" for name in arrays], found
 
 
 def _make(name, arguments, lines, filename, values):
@@ -139,7 +135,8 @@ def kernel(function):
     if list(arguments.given) != list(function.__code__.co_varnames[: function.__code__.co_argcount]):
         raise TypeError(f"{name}: its arguments are not those in shapes.py")
     body = njit(inline="always", **OPTIONS)(function)
-    conditions = [f"if not ({condition}):\n        return False" for condition in _checks(arguments)]
+    spans, conditions = _checks(arguments)
+    conditions = [*spans, *(f"if not ({condition}):\n        return False" for condition in conditions)]
     values = {check.__name__: check for check in _COMPILED_CHECKS}
     values |= {"body": body, "__name__": function.__module__}
     checked = _make(name, arguments, [*conditions, f"body({names})", "return True"], filename, values)
@@ -204,11 +201,14 @@ class _Table(CPUDispatcher):
             is_written = name in arguments.written
             if is_written and not kind.mutable:
                 return None
-            of_labels = shape == LABELS and (isinstance(kind.dtype, types.Integer) or kind.dtype in _DTYPES)
-            of_labels &= kind.dtype != types.uint64  # which has no common type with -1
-            dtype = dtype or kind.dtype
-            if dtype not in _DTYPES or not (kind.dtype == dtype or of_labels):
-                return None
+            if name in arguments.indices:
+                is_known = isinstance(kind.dtype, types.Integer) or kind.dtype in _DTYPES
+                if not is_known or kind.dtype == types.uint64:  # which has no common type with -1
+                    return None
+            else:
+                dtype = dtype or kind.dtype
+                if dtype not in _DTYPES or kind.dtype != dtype:
+                    return None
             wanted.append(types.Array(kind.dtype, kind.ndim, "A", readonly=not is_written))
         return tuple(wanted)
 
@@ -227,10 +227,10 @@ _PLAIN = {
 }  # what the dispatcher surely takes
 
 
-def _copy(array, *, is_label):
-    """Without gaps; labels in a dtype that the kernels know."""
+def _copy(array, *, of_indices):
+    """Without gaps; indices in a dtype that the kernels know."""
     dtype = array.dtype
-    if is_label and dtype not in (np.float32, np.float64):
+    if of_indices and dtype not in (np.float32, np.float64):
         dtype = np.float64 if dtype.kind == "f" else np.int64
     return np.array(array, dtype, order="C", subok=False)
 
@@ -244,7 +244,7 @@ def _by_copies(name, arguments, compiled, *values):
     copies = {}
     for key, value in given.items():
         kind = arguments.given[key]
-        copies[key] = _PLAIN[kind](value) if kind in NUMBERS else _copy(value, is_label=kind == LABELS)
+        copies[key] = _PLAIN[kind](value) if kind in NUMBERS else _copy(value, of_indices=key in arguments.indices)
     if not compiled(*copies.values()):
         raise AssertionError(f"{name}: its checks refuse what nothing is wrong with")
     for key in arguments.written:
