@@ -18,7 +18,7 @@ from numba.core.registry import CPUDispatcher
 
 from ...shapes import ARGUMENTS, COUNT, FLOAT, KEY, NUMBERS, RATE, WHOLE, YES_OR_NO
 from .arrays import address_of, is_native
-from .compiling import OPTIONS, cached, inner
+from .compiling import OPTIONS, cached
 
 # By the kind of number: what the kernel takes, and what of Python's and NumPy's can become that.
 _NUMBER_TYPES = {
@@ -32,7 +32,12 @@ _NUMBER_TYPES = {
 _DTYPES = (types.float32, types.float64)
 
 
-@inner
+# Asked of each array, of which there may be many: compiled once a kind of array, where lines of the kernel's own would
+# take it longer than all the rest.
+_check = njit(forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True, **OPTIONS)
+
+
+@_check
 def span(M):
     """The addresses of an array's first byte and of the one behind its last; both 0 of one without numbers."""
     low = high = address_of(M)
@@ -45,13 +50,13 @@ def span(M):
     return (low, high + M.itemsize) if M.size > 0 else (0, 0)
 
 
-@inner
+@_check
 def are_same(A, B):
     """Whether two arrays of one shape are the same memory, number for number."""
     return address_of(A) == address_of(B) and A.strides == B.strides
 
 
-@inner
+@_check
 def lies_well(M):
     """Whether numbers lie at multiples of their size, in the machine's byte order."""
     result = is_native(M) and address_of(M) % M.itemsize == 0
@@ -60,7 +65,7 @@ def lies_well(M):
     return result
 
 
-@inner
+@_check
 def has_all_numbers(M):
     """Whether each number of an array that is written has a place of its own, as far as strides of 0 tell."""
     result = True
@@ -69,7 +74,7 @@ def has_all_numbers(M):
     return result or M.size == 0
 
 
-@inner
+@_check
 def is_without_gaps(M):
     """Whether an array's numbers are contiguous, row after row."""
     stride, result = M.itemsize, True  # whatever the strides are of an array without numbers
@@ -83,10 +88,7 @@ _COMPILED_CHECKS = (span, are_same, lies_well, has_all_numbers, is_without_gaps)
 
 
 def _checks(arguments):
-    """Lines of Python, which go before, and the conditions under which a call can go on.
-
-    Each array's span is asked for once: there are many pairs of arrays, and whatever is asked for has to be compiled.
-    """
+    """The conditions under which a call can go on, as lines of Python: few, as each is a branch to be compiled."""
     letters, found = {}, []
     arrays = {name: shape.split() for name, shape in arguments.given.items() if shape not in NUMBERS}
     for name, extents in arrays.items():
@@ -96,24 +98,28 @@ def _checks(arguments):
     found += [f"{name} >= 1" for name, kind in arguments.given.items() if kind == COUNT]
     found += [f"{name} >= 0" for name, kind in arguments.given.items() if kind == WHOLE]
     found += [f"0 <= {name} < 1" for name, kind in arguments.given.items() if kind == RATE]
-    found += [f"lies_well({name})" for name in arrays]
-    found += [f"has_all_numbers({name})" for name in arguments.written]
+    checks = [("lies_well", arrays), ("has_all_numbers", arguments.written)]
+    checks += [("is_without_gaps", arrays)] if arguments.without_gaps else []
+    found += [" & ".join(f"{check}({name})" for name in names) for check, names in checks]
     for name, extents in arrays.items():
+        same = []
         for axis, extent in enumerate(extents):
             expected = re.sub(r"\b[a-z]\b", lambda match: letters[match.group()], extent)
             if expected != f"{name}.shape[{axis}]":
-                found.append(f"{name}.shape[{axis}] == {expected}")
+                same.append(f"({name}.shape[{axis}] == {expected})")
+        found += [" & ".join(same)] if same else []
     found += [f"{letters[letter]} % {number} == 0" for letter, number in arguments.multiples.items()]
-    if arguments.without_gaps:
-        found += [f"is_without_gaps({name})" for name in arrays]
     for place, name in enumerate(arguments.written):
+        apart = []
         for other in arrays:
             if other in arguments.written[: place + 1]:
                 continue
             may_be = other in arguments.in_place and arrays[name] == arrays[other]
-            same = f" or are_same({name}, {other})" if may_be else ""
-            found.append(f"({name}_end <= {other}_begin or {other}_end <= {name}_begin{same})")
-    return [f"{name}_begin, {name}_end = span({name})" for name in arrays], found
+            same = f" | are_same({name}, {other})" if may_be else ""
+            apart.append(f"(({name}_end <= {other}_begin) | ({other}_end <= {name}_begin){same})")
+        found += [" & ".join(apart)] if apart else []
+    spans = [f"{name}_begin, {name}_end = span({name})" for name in arrays]
+    return [*spans, *(f"if not ({condition}):\n        return False" for condition in found)]
 
 
 def _make(name, arguments, lines, filename, values):
@@ -135,11 +141,9 @@ def kernel(function):
     if list(arguments.given) != list(function.__code__.co_varnames[: function.__code__.co_argcount]):
         raise TypeError(f"{name}: its arguments are not those in shapes.py")
     body = njit(inline="always", **OPTIONS)(function)
-    spans, conditions = _checks(arguments)
-    conditions = [*spans, *(f"if not ({condition}):\n        return False" for condition in conditions)]
     values = {check.__name__: check for check in _COMPILED_CHECKS}
     values |= {"body": body, "__name__": function.__module__}
-    checked = _make(name, arguments, [*conditions, f"body({names})", "return True"], filename, values)
+    checked = _make(name, arguments, [*_checks(arguments), f"body({names})", "return True"], filename, values)
     compiled = cached(_Table(checked, arguments), checked)
     values = {"compiled": compiled, "by_copies": functools.partial(_by_copies, name, arguments, compiled)}
     lines = [f"if not compiled({names}):", f"    by_copies({names})"]
