@@ -111,13 +111,14 @@ def _forward_task(task, cell, m, t, n, samples, U, panels, b, h0, c0, h, c, gate
     first, last = bounds(task, m, samples)
     count, each = last - first, n_gates(cell)
     size = count * n
-    state, cells, numbers = each * size, (each + 1) * size, (each + 3) * size
+    numbers = (each + 5) * size
     piece = take(numbers * h.itemsize)
     data = numbers_in(piece, h, 0, numbers)
-    of_state, of_cells = Matrix(data, state, n, 1), Matrix(data, cells, n, 1)
-    _copy_rows(count, n, of_state, Matrix(h0, first * n, n, 1))
+    # States before and behind a step, and cells, change places: in one place, LLVM would not make vectors of the loop.
+    before, behind, tanh_cells = each * size, (each + 2) * size, (each + 4) * size
+    _copy_rows(count, n, Matrix(data, before, n, 1), Matrix(h0, first * n, n, 1))
     if cell == LSTM_CELL:
-        _copy_rows(count, n, of_cells, Matrix(c0, first * n, n, 1))
+        _copy_rows(count, n, Matrix(data, before + size, n, 1), Matrix(c0, first * n, n, 1))
     for k in range(t):
         kept = _step(gates, k, first, t, each * n)
         for part in range(n_weight_gates(cell)):
@@ -127,11 +128,13 @@ def _forward_task(task, cell, m, t, n, samples, U, panels, b, h0, c0, h, c, gate
                 _copy_rows(count, n, Matrix(data, part * size, n, 1), moved(kept, part * n))
                 start = Matrix(b, gate * n, 0, 1)
             B = transposed(_part_of(U, part, n))
-            _multiply(count, n, Matrix(data, gate * size, n, 1), start, of_state, B, _panels_of(panels, part, cell))
-        step_forward(cell, data, 0, state, cells, state, cells, cells + size, size)
-        _copy_rows(count, n, _step(h, k, first, t, n), of_state)
+            made, given = Matrix(data, gate * size, n, 1), Matrix(data, before, n, 1)
+            _multiply(count, n, made, start, given, B, _panels_of(panels, part, cell))
+        step_forward(cell, data, 0, before, before + size, behind, behind + size, tanh_cells, size)
+        before, behind = behind, before
+        _copy_rows(count, n, _step(h, k, first, t, n), Matrix(data, before, n, 1))
         if cell == LSTM_CELL:
-            _copy_rows(count, n, _step(c, k, first, t, n), of_cells)
+            _copy_rows(count, n, _step(c, k, first, t, n), Matrix(data, before + size, n, 1))
         if each > 1:
             for gate in range(each):
                 _copy_rows(count, n, moved(kept, gate * n), Matrix(data, gate * size, n, 1))

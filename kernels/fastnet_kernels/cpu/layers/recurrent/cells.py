@@ -86,7 +86,7 @@ def _gates(data, offset, size):
 
 @routine
 def step_forward(cell, data, gates, h_prev, c_prev, h, c, tanh_c, size):
-    """A step of `size` numbers a gate: all are offsets in the buffer `data`. States may take the place of those before."""
+    """A step of `size` numbers a gate: all are offsets in the buffer `data`."""
     state = vector(data, h, size)
     if cell == TANH_CELL:
         map_numbers(tanh_of, state, (vector(data, gates, size),), ())
