@@ -1,8 +1,9 @@
 """Recurrent layers as public kernels: sequences X (m, t, p), states (m, t, n) and gates (m, t, g n), without gaps.
 
-The part of all steps' inputs is one product, and so are the sums dW and dU. Between them a task takes some samples
-through all steps, in memory of its own, where a gate is a matrix (samples, units): the cells of the program go through
-all of its numbers as one run, a unit a lane, and U stays packed for all steps.
+A task takes some samples through all steps, in memory of its own, where a gate is a matrix (samples, units): the cells
+of the program go through all of its numbers as one run, a unit a lane, and W and U stay packed for all steps. Z of a step
+stays in cache until gates are made of it, and the sums dW and dU are one product each of all steps. Of few samples the
+inputs' part of all steps is one product.
 """
 
 from ...codes import GRU_CELL, LSTM_CELL, RELU_CELL, TANH_CELL
@@ -77,11 +78,11 @@ def _samples_of_task(m, is_shared):
 
 
 @inner
-def _size_of_panels(cell, m, t, n, like):
-    """Numbers of U in panels, each part by itself; 0 where it is read as it lies."""
+def _size_of_panels(cell, m, t, n, depth, like):
+    """Numbers of the parts of U or W in panels, each by itself; 0 where it is read as it lies."""
     nr = PANEL_BYTES // like.itemsize
     is_packed = m > _FEW_SAMPLES and m * t > _FEW_ROWS
-    return n_weight_gates(cell) * n_blocks(n, nr) * nr * n if is_packed else 0
+    return n_weight_gates(cell) * n_blocks(n, nr) * nr * depth if is_packed else 0
 
 
 @inner
@@ -91,23 +92,34 @@ def _panels_of(panels, part, cell):
 
 
 @inner
-def _part_of(U, part, n):
-    """Rows of U (g n, n) for a gate."""
-    return Matrix(U, part * n * n, n, 1)
+def _part_of(U, part, n, depth):
+    """Rows of U (g n, n) or of W, for a gate."""
+    return Matrix(U, part * n * depth, depth, 1)
 
 
-@routine
-def _multiply(m, n, C, S, A, B, panels):
-    """C = S + A B for A (m, n) and B (n, n), by B's panels if there are."""
-    if panels.size == 0:
-        product(m, n, n, C, A, B, S)
+@inner
+def _start_gates(part, cell, k, first, count, t, p, n, X, panels_of_W, b, gates, made):
+    """b and the inputs' part of a gate at step k; without panels it is in `gates`."""
+    if panels_of_W.size == 0:
+        kept = moved(_step(gates, k, first, t, n_gates(cell) * n), part * n)
+        _copy_rows(count, n, made, kept)
     else:
-        multiply_panels(m, n, n, C, S, A, panels)
+        panels = _panels_of(panels_of_W, part, cell)
+        multiply_panels(count, n, p, made, Matrix(b, part * n, 0, 1), _step(X, k, first, t, p), panels)
 
 
 @routine
-def _forward_task(task, cell, m, t, n, samples, U, panels, b, h0, c0, h, c, gates):
-    """All steps of some samples; of the gates there is the inputs' part."""
+def _multiply(m, n, C, A, B, panels):
+    """C += A B for A (m, n) and B (n, n), by B's panels if there are."""
+    if panels.size == 0:
+        product(m, n, n, C, A, B, C)
+    else:
+        multiply_panels(m, n, n, C, C, A, panels)
+
+
+@routine
+def _forward_task(task, cell, m, t, p, n, samples, X, U, panels_of_W, panels, b, h0, c0, h, c, gates):
+    """All steps of some samples; without panels the inputs' part of the gates is there."""
     first, last = bounds(task, m, samples)
     count, each = last - first, n_gates(cell)
     size = count * n
@@ -120,16 +132,13 @@ def _forward_task(task, cell, m, t, n, samples, U, panels, b, h0, c0, h, c, gate
     if cell == LSTM_CELL:
         _copy_rows(count, n, Matrix(data, before + size, n, 1), Matrix(c0, first * n, n, 1))
     for k in range(t):
-        kept = _step(gates, k, first, t, each * n)
         for part in range(n_weight_gates(cell)):
-            gate = _gate_of(cell, part)
-            start = moved(kept, gate * n)
-            if gate > part:  # it has a bias of its own, and the inputs' part beside it
-                _copy_rows(count, n, Matrix(data, part * size, n, 1), moved(kept, part * n))
-                start = Matrix(b, gate * n, 0, 1)
-            B = transposed(_part_of(U, part, n))
-            made, given = Matrix(data, gate * size, n, 1), Matrix(data, before, n, 1)
-            _multiply(count, n, made, start, given, B, _panels_of(panels, part, cell))
+            gate, of_inputs = _gate_of(cell, part), Matrix(data, part * size, n, 1)
+            _start_gates(part, cell, k, first, count, t, p, n, X, panels_of_W, b, gates, of_inputs)
+            made, given, B = Matrix(data, gate * size, n, 1), Matrix(data, before, n, 1), _part_of(U, part, n, n)
+            if gate > part:  # it has a bias of its own
+                _copy_rows(count, n, made, Matrix(b, gate * n, 0, 1))
+            _multiply(count, n, made, given, transposed(B), _panels_of(panels, part, cell))
         step_forward(cell, data, 0, before, before + size, behind, behind + size, tanh_cells, size)
         before, behind = behind, before
         _copy_rows(count, n, _step(h, k, first, t, n), Matrix(data, before, n, 1))
@@ -137,7 +146,8 @@ def _forward_task(task, cell, m, t, n, samples, U, panels, b, h0, c0, h, c, gate
             _copy_rows(count, n, _step(c, k, first, t, n), Matrix(data, before + size, n, 1))
         if each > 1:
             for gate in range(each):
-                _copy_rows(count, n, moved(kept, gate * n), Matrix(data, gate * size, n, 1))
+                kept = moved(_step(gates, k, first, t, each * n), gate * n)
+                _copy_rows(count, n, kept, Matrix(data, gate * size, n, 1))
     give_back(piece)
 
 
@@ -145,15 +155,18 @@ def _forward_task(task, cell, m, t, n, samples, U, panels, b, h0, c0, h, c, gate
 def _forward(cell, m, t, p, n, X, W, U, b, h0, c0, h, c, gates):
     """What is no LSTM has no c; without gates, h is there for them."""
     rows, kept, is_shared = n_weight_gates(cell) * n, n_gates(cell) * n, _is_shared(cell, m, t, n)
-    product(m * t, rows, p, Matrix(gates, 0, kept, 1), Matrix(X, 0, p, 1), Matrix(W, 0, 1, p), Matrix(b, 0, 0, 1))
-    size = _size_of_panels(cell, m, t, n, h)
-    piece = take(size * h.itemsize)
-    panels = numbers_in(piece, h, 0, size)
-    if size > 0:
-        for part in range(n_weight_gates(cell)):
-            pack_panels(n, n, is_shared, _panels_of(panels, part, cell), transposed(_part_of(U, part, n)))
+    size, size_of_W = _size_of_panels(cell, m, t, n, n, h), _size_of_panels(cell, m, t, n, p, h)
+    piece = take((size + size_of_W) * h.itemsize)
+    panels, panels_of_W = numbers_in(piece, h, 0, size), numbers_in(piece, h, size, size_of_W)
+    if size_of_W == 0:
+        product(m * t, rows, p, Matrix(gates, 0, kept, 1), Matrix(X, 0, p, 1), Matrix(W, 0, 1, p), Matrix(b, 0, 0, 1))
+    for part in range(n_weight_gates(cell)):
+        if size > 0:
+            pack_panels(n, n, is_shared, _panels_of(panels, part, cell), transposed(_part_of(U, part, n, n)))
+        if size_of_W > 0:
+            pack_panels(n, p, is_shared, _panels_of(panels_of_W, part, cell), transposed(_part_of(W, part, n, p)))
     samples = _samples_of_task(m, is_shared)
-    arguments = cell, m, t, n, samples, U, panels, b, h0, c0, h, c, gates
+    arguments = cell, m, t, p, n, samples, X, U, panels_of_W, panels, b, h0, c0, h, c, gates
     run_tasks(n_blocks(m, samples), is_shared, _forward_task, arguments)
     give_back(piece)
 
@@ -202,7 +215,7 @@ def _backward_task(
             clear(vector(data, back, size))
         for part in range(n_weight_gates(cell)):
             of_gate = Matrix(data, _gate_of(cell, part) * size, n, 1)
-            _multiply(count, n, d, d, of_gate, _part_of(U, part, n), _panels_of(panels, part, cell))
+            _multiply(count, n, d, of_gate, _part_of(U, part, n, n), _panels_of(panels, part, cell))
     _copy_rows(count, n, Matrix(dh0, first * n, n, 1), d)
     if cell == LSTM_CELL:
         _copy_rows(count, n, Matrix(dc0, first * n, n, 1), Matrix(data, of_cells, n, 1))
@@ -213,13 +226,13 @@ def _backward_task(
 def _backward(cell, m, t, p, n, dh, dc, X, W, U, h0, c0, h, c, gates, dW, dU, db, dX, dh0, dc0):
     """As in `_forward`, without an LSTM's c dc is dh0."""
     rows, kept, is_shared = n_weight_gates(cell) * n, n_gates(cell) * n, _is_shared(cell, m, t, n)
-    size = _size_of_panels(cell, m, t, n, h)
+    size = _size_of_panels(cell, m, t, n, n, h)
     piece = take((size + m * t * (kept + n)) * h.itemsize)
     panels, dZ = numbers_in(piece, h, 0, size), numbers_in(piece, h, size, m * t * kept)
     states_before = numbers_in(piece, h, size + m * t * kept, m * t * n)
     if size > 0:
         for part in range(n_weight_gates(cell)):
-            pack_panels(n, n, is_shared, _panels_of(panels, part, cell), _part_of(U, part, n))
+            pack_panels(n, n, is_shared, _panels_of(panels, part, cell), _part_of(U, part, n, n))
     samples = _samples_of_task(m, is_shared)
     arguments = cell, m, t, n, samples, U, panels, dh, dc, h0, c0, h, c, gates, states_before, dZ, dh0, dc0
     run_tasks(n_blocks(m, samples), is_shared, _backward_task, arguments)
