@@ -402,7 +402,7 @@ def _biases(b: Any, rows: int) -> tuple[Any, Any]:
 
 
 def _run(kind: Callable[..., Any], X: Any, W: Any, U: Any, biases: tuple[Any, Any], *first: Any) -> Callable[..., Any]:
-    """A layer of recurrent units, whose last states come behind its output. Gates and cells of all steps do not come."""
+    """A call of a recurrent layer, which gives its output and the last states, and no gates or cells of other steps."""
     states = tuple(state[None] for state in first)
     return lambda: kind(X, states if len(states) > 1 else states[0], [W, U, *biases], *_RECURRENT)
 
@@ -423,7 +423,7 @@ def gru_forward(X: Any, W: Any, U: Any, b: Any, h0: Any, h: Any, gates: Any) -> 
 
 
 def _backward_of(kind: Callable[..., Any], above: tuple[Any, ...], X: Any, W: Any, U: Any, *first: Any) -> Call:
-    """Back through time, for which there is no operator, by autograd; the way there, without biases, is no part of it."""
+    """Back through time by autograd, as there is no operator; the way there, with biases of 0, is made once before."""
     with torch.inference_mode(mode=False), torch.enable_grad():
         X, W, U, *states = (tensor.clone().requires_grad_() for tensor in (X, W, U, *first))
         above = tuple(tensor.clone() for tensor in above)

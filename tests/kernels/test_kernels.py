@@ -504,7 +504,10 @@ def test_recurrent_without_steps(cell, dtype, rng):
         np.testing.assert_array_equal(made[5], dc.astype(dtype))
 
 
-@pytest.mark.parametrize(("shape", "layout", "dtype"), laid_out(small([(1, 1, 1, 1), (3, 15, 7, 17), (33, 40, 64, 100)])))
+EMBEDDED = small([(1, 1, 1, 1), (3, 15, 7, 17), (33, 40, 64, 100)])  # samples, steps, rows of W, units
+
+
+@pytest.mark.parametrize(("shape", "layout", "dtype"), laid_out(EMBEDDED))
 def test_embedding(shape, layout, dtype, rng):
     m, t, v, n = shape
     indices, W = rng.integers(0, v, (m, t)).astype(dtype), rng.standard_normal((v, n)).astype(dtype)

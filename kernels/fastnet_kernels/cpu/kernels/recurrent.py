@@ -1,9 +1,9 @@
 """Recurrent layers as public kernels: sequences X (m, t, p), states (m, t, n) and gates (m, t, g n), without gaps.
 
 A task takes some samples through all steps, in memory of its own, where a gate is a matrix (samples, units): the cells
-of the program go through all of its numbers as one run, a unit a lane, and W and U stay packed for all steps. Z of a step
-stays in cache until gates are made of it, and the sums dW and dU are one product each of all steps. Of few samples the
-inputs' part of all steps is one product.
+of the program go through all of its numbers as one run, a unit a lane, and W and U stay packed for all steps. Z of a
+step stays in cache until gates are made of it; of few samples the inputs' part of all steps is one product. The sums dW
+and dU are one product each of all steps.
 """
 
 from ...codes import GRU_CELL, LSTM_CELL, RELU_CELL, TANH_CELL
@@ -172,9 +172,7 @@ def _forward(cell, m, t, p, n, X, W, U, b, h0, c0, h, c, gates):
 
 
 @routine
-def _backward_task(
-    task, cell, m, t, n, samples, U, panels, dh, dc, h0, c0, h, c, gates, states_before, dZ, dh0, dc0
-):
+def _backward_task(task, cell, m, t, n, samples, U, panels, dh, dc, h0, c0, h, c, gates, states_before, dZ, dh0, dc0):
     """Back through all steps of some samples: dZ of their gates, and the states before each step, for dU."""
     first, last = bounds(task, m, samples)
     count, each = last - first, n_gates(cell)

@@ -23,8 +23,8 @@ def _add_bias(C, c, c_row, b, has_b, i0, m, j0, n, height, width):
                 C[c + i * c_row + j] += b[j]
 
 
-# C = P Q^T, m x n, and b's numbers more in each row if it `has_b`; C begins at offset c, and its rows are c_row apart. A
-# kernel for each tile, since the compiler has more registers for each then.
+# C = P Q^T, m x n, and b's numbers more in each row if it `has_b`; C begins at offset c, and its rows are c_row apart.
+# A kernel for each tile, since the compiler has more registers for each then.
 
 
 @kernel(blocks=2)
