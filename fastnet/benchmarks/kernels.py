@@ -40,7 +40,7 @@ _TOKENS: tuple[Shape, ...] = ((64, 100, 64, 32), (64, 100, 5000, 128))  # sample
 class Subject:
     """One kernel: the shapes that it is measured at, by the letters of `dimensions`.
 
-    What it is given is written down in `fastnet_kernels.shapes`. `multiply_adds` says how many its matrix products have,
+    What it is given is written down in `fastnet_kernels.shapes`. `multiply_adds` says how many its products have,
     by the letters; a kernel without any is bound by memory. Where inputs must be what another kernel makes of the same
     inputs, that is `forward`; what that one is given besides is 0. `numbers` are those of its arguments that are other
     than for most kernels, whole or computed from `dimensions`.
