@@ -66,9 +66,11 @@ html_copy_source = False
 html_show_sourcelink = False
 html_math_renderer = "mathml"
 html_search_language = "words"
+html_sidebars = {"index": [], "gallery/index": []}  # which have no pages below them
 html_theme_options = {
     "logo": {"text": "fastnet"},
     "header_links_before_dropdown": 8,
+    "navbar_align": "left",
     "navigation_with_keys": False,
     "show_toc_level": 2,
     "show_prev_next": True,

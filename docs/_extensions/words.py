@@ -13,7 +13,6 @@ _CHINESE = re.compile(r"[\u4e00-\u9fff]+")
 
 class Words(SearchEnglish):
     lang = "words"
-    language_name = "English and Chinese"
 
     def split(self, input):
         runs = _CHINESE.findall(input)
