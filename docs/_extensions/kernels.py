@@ -9,7 +9,13 @@ def _add_formula(app, what, name, obj, options, lines):
     module, _, function = name.rpartition(".")
     if module == "fastnet_kernels.cpu":
         source = inspect.getsource(getattr(reference, function)).splitlines()
-        lines += ["", ".. rubric:: The formula", "", f"As ``fastnet_kernels.reference.{function}`` has it, in NumPy:", ""]
+        lines += [
+            "",
+            ".. rubric:: The formula",
+            "",
+            f"As ``fastnet_kernels.reference.{function}`` has it, in NumPy:",
+            "",
+        ]
         lines += [".. code-block:: python", "", *(f"    {line}" for line in source), ""]
 
 

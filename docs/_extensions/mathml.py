@@ -4,13 +4,17 @@ from docutils import nodes
 from latex2mathml.converter import convert
 
 
+def _mathml(node, display):
+    return convert(node.astext().replace(":=", "\u2254"), display=display)  # one sign, and not two
+
+
 def _inline(writer, node):
-    writer.body.append(convert(node.astext()))
+    writer.body.append(_mathml(node, "inline"))
     raise nodes.SkipNode
 
 
 def _block(writer, node):
-    writer.body.append(f'<div class="math">{convert(node.astext(), display="block")}</div>\n')
+    writer.body.append(f'<div class="math">{_mathml(node, "block")}</div>\n')
     raise nodes.SkipNode
 
 
