@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numba
 import pytest
+from fastnet_kernels import reference
 
 import fastnet as fn
 from fastnet.cli import make_parser
@@ -119,6 +120,15 @@ def test_links_lead_somewhere(page):
             there = page.parent / name if name else page
             assert there.exists(), target
             assert not anchor or anchor in anchors(there), target
+
+
+def test_the_reference_is_complete():
+    """Public names and kernels are all in a list of a page, or have a description of their own there."""
+    public = {*fn.__all__, *fn.plots.__all__, *fn.tables.__all__, *fn.metrics.METRICS, *reference.__all__}
+    pages = "\n".join(page.read_text() for page in (ROOT / "docs" / "reference").glob("*.md"))
+    listed = re.findall(r"^(?:   |\.\. auto\w+:: (?:\w+\.)*)(\w+)$", pages, re.MULTILINE)
+    modules = {"callbacks", "datasets", "losses", "metrics", "plots", "schedules", "tables"}
+    assert public - modules - set(listed) == set()
 
 
 def anchors(page):
