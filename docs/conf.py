@@ -28,6 +28,7 @@ extensions = [
     "plain_docstrings",
     "mathml",
     "kernels",
+    "languages",
     "words",
 ]
 exclude_patterns = ["_build", "_extensions", "**.ipynb_checkpoints"]
@@ -41,7 +42,7 @@ suppress_warnings = ["myst-nb.lexer"]  # of cells that have not run, with -D nb_
 # ---- Markdown and notebooks
 myst_enable_extensions = ["amsmath", "colon_fence", "dollarmath"]
 myst_heading_anchors = 4
-nb_execution_mode = "cache"  # what has not changed does not run again
+nb_execution_mode = "cache"  # a page that has not changed does not run again, whatever else has
 nb_execution_show_tb = True
 nb_execution_in_temp = True  # where the files go that pages write
 nb_execution_timeout = 180
@@ -74,6 +75,7 @@ html_theme_options = {
     "navigation_with_keys": False,
     "show_toc_level": 2,
     "show_prev_next": True,
+    "article_header_end": ["other-language"],
     "secondary_sidebar_items": ["page-toc"],
     "footer_start": ["copyright"],
     "footer_end": [],
