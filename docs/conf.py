@@ -34,6 +34,8 @@ extensions = [
 exclude_patterns = ["_build", "_extensions", "**.ipynb_checkpoints"]
 templates_path = ["_templates"]
 nitpicky = True
+smartquotes = False  # most of what stands between quotation marks is a value
+maximum_signature_line_length = 88
 # A name between backticks in a docstring leads to its page if it has one, and is code if not.
 default_role = "py:obj"
 nitpick_ignore_regex = [("py:.*", ".*")]
