@@ -28,11 +28,14 @@ extensions = [
     "plain_docstrings",
     "mathml",
     "kernels",
+    "languages",
     "words",
 ]
 exclude_patterns = ["_build", "_extensions", "**.ipynb_checkpoints"]
 templates_path = ["_templates"]
 nitpicky = True
+smartquotes = False  # most of what stands between quotation marks is a value
+maximum_signature_line_length = 88
 # A name between backticks in a docstring leads to its page if it has one, and is code if not.
 default_role = "py:obj"
 nitpick_ignore_regex = [("py:.*", ".*")]
@@ -41,7 +44,7 @@ suppress_warnings = ["myst-nb.lexer"]  # of cells that have not run, with -D nb_
 # ---- Markdown and notebooks
 myst_enable_extensions = ["amsmath", "colon_fence", "dollarmath"]
 myst_heading_anchors = 4
-nb_execution_mode = "cache"  # what has not changed does not run again
+nb_execution_mode = "cache"  # a page that has not changed does not run again, whatever else has
 nb_execution_show_tb = True
 nb_execution_in_temp = True  # where the files go that pages write
 nb_execution_timeout = 180
@@ -74,6 +77,7 @@ html_theme_options = {
     "navigation_with_keys": False,
     "show_toc_level": 2,
     "show_prev_next": True,
+    "article_header_end": ["other-language"],
     "secondary_sidebar_items": ["page-toc"],
     "footer_start": ["copyright"],
     "footer_end": [],
