@@ -84,14 +84,6 @@ def as_numbers(name: str, given: Any) -> np.ndarray:
     return array
 
 
-def shape_of(name: str, given: Any) -> tuple[int, ...]:
-    """The shape of what may become an array; raises what `as_array` does where rows have several lengths."""
-    try:
-        return np.shape(given)
-    except ValueError:
-        return as_array(name, given).shape
-
-
 def kind_of(array: np.ndarray) -> str:
     """What the array holds, in words."""
     return f"strings ({str(array.flat[0])!r}, ...)" if array.dtype.kind == "U" and array.size else str(array.dtype)
@@ -116,7 +108,10 @@ def _converted(name: str, given: Any) -> np.ndarray:
     except (ValueError, TypeError, RuntimeError) as error:
         advice = "give a NumPy array of it"
         if is_list:
-            advice = "give every sample the same number of features, and pad shorter sequences, as fastnet.Masking says"
+            advice = (
+                "give every sample the same number of features; shorter sequences are padded, and Masking leaves out "
+                "what is added"
+            )
         raise type(error)(f"{name} is no array ({error}): {advice}") from error
     if array.ndim == 0 and array.dtype.kind == "O":
         is_row = isinstance(given, Iterable) and not isinstance(given, Mapping)
