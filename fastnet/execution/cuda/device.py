@@ -309,7 +309,8 @@ class GPU:
             some = outputs[first_step * size : reached * size]
             if not all_finite(some.reshape(-1)):
                 reached = first_step + int(np.argmin(np.isfinite(some).all(axis=1))) // size
-            if states is not None and reached_states is not None:  # not those behind the step that has ended the run: they come later
+            if states is not None and reached_states is not None:
+                # Not those behind the step that has ended the run: they come later.
                 states[: (reached + 1) * size] = reached_states[: (reached + 1) * size]
         return reached
 

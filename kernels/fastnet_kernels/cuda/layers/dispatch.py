@@ -2,7 +2,8 @@
 
 A new kind is a file beside this one, an operation each for forward and backward, and a line for these in `count_tasks`
 and `do_task`. Gradients of a kind that is not known are NaN, and never another layer's numbers: compiled code cannot
-raise. The host, which writes the instructions, has operations of known kinds only.
+raise. The host, which writes the instructions, has operations of known kinds only. Those of layers for sequences are in
+`sequences`.
 """
 
 import math

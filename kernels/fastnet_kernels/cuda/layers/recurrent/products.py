@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from ....codes import (
     BACKWARD,
+    CELL,
     DZ_OFFSET,
     FORWARD,
     GRU_CELL,
@@ -11,23 +12,22 @@ from ....codes import (
     SEQUENCE_PRODUCT,
     STEP_BACKWARD,
     STEP_FORWARD,
+    STEPS,
     TRUNCATE,
     W_OFFSET,
     WEIGHTS,
 )
-from ...codegen.compiling import inner
+from ...codegen.compiling import formula, inner
 from ...program.workspace import below, offset_of_activations
-from .memory import step_number
+from .memory import gates_of, step_number
 
 
 class Factors(NamedTuple):
-    """C = P Q^T (m, n), over `depth`: where each begins, and from row to row and depth to depth of the factors.
+    """C = P Q^T over `depth`: where each begins, and from row to row and depth to depth of the factors.
 
     P and C are in the workspace, Q in the parameters, or of dW in the workspace too.
     """
 
-    m: int
-    n: int
     depth: int
     p: int
     p_row: int
@@ -41,9 +41,10 @@ class Factors(NamedTuple):
 
 @inner
 def count_parts(operation, role, extents):
-    """Parts of an instruction's products, which are of any shape: directions; of dW that of the inputs comes first.
+    """Products of an instruction that have tiles of their own.
 
-    The state's part is one for each direction, of a GRU two.
+    Of a step they are the directions'. Of dW the inputs' part comes first, and then the state's of each direction, of a
+    GRU in two pieces.
     """
     if operation != SEQUENCE_PRODUCT:
         return extents.directions
@@ -53,15 +54,37 @@ def count_parts(operation, role, extents):
 
 
 @inner
-def products_of_task(job, operation, l, k, extents):
+def shape_of_part(job, operation, role, part, extents):
+    """Rows and columns of one of them."""
+    n, gates = extents.n, extents.gates * extents.n
+    if operation != SEQUENCE_PRODUCT:
+        return job.m, n
+    if role != WEIGHTS:
+        return job.m * extents.steps, extents.directions * gates if role == FORWARD else extents.n_in
+    if part == 0:
+        return extents.directions * gates, extents.n_in
+    if extents.cell == GRU_CELL:
+        return n if _is_candidate(part) else 2 * n, n
+    return gates, n
+
+
+@formula
+def _is_candidate(part):
+    """Whether a state's part of a GRU's dW is that of the candidate, which has a dZ of its own."""
+    return part % 2 == 0
+
+
+@inner
+def products_of_task(job, operation, l, k):
     """How many products a task makes of its tile: of a step one a gate, or one, of a GRU two, by dZ of the step behind.
 
     There is none of a state that is 0, and none of derivatives that are.
     """
+    cell = job.layers[l, CELL]
     if operation == STEP_FORWARD:
-        return extents.gates if has_state(job, k) else 0
+        return gates_of(cell) if has_state(job, k) else 0
     if operation == STEP_BACKWARD:
-        return 0 if is_cut(job, l, extents, k) else 2 if extents.cell == GRU_CELL else 1
+        return 0 if is_cut(job, l, k) else 2 if cell == GRU_CELL else 1
     return 1
 
 
@@ -73,7 +96,7 @@ def factors_of(job, operation, role, l, part, number, k, extents, memory):
     if operation == STEP_BACKWARD:
         return _state_backward(job, l, part, number, k, extents, memory)
     if role == WEIGHTS and part > 0:
-        return _weights_of_state(job, part - 1, extents, memory)
+        return _weights_of_state(job, part, extents, memory)
     return _over_all_steps(job, role, l, extents, memory)
 
 
@@ -84,10 +107,10 @@ def has_state(job, k):
 
 
 @inner
-def is_cut(job, l, extents, k):
+def is_cut(job, l, k):
     """Whether no derivative comes to step number k from the ones behind it."""
     truncate = job.layers[l, TRUNCATE]
-    return k + 1 == extents.steps or (truncate > 0 and (k + 1) % truncate == 0)
+    return k + 1 == job.layers[l, STEPS] or (truncate > 0 and (k + 1) % truncate == 0)
 
 
 @inner
@@ -97,25 +120,24 @@ def _over_all_steps(job, role, l, extents, memory):
     rows, X, Z = job.m * extents.steps, offset_of_activations(job, below(job, l)), memory.Z
     W, stride = job.layers[l, W_OFFSET] + n, job.layers[l, LDW]
     if role == FORWARD:
-        return Factors(rows, gates, n_in, X, n_in, 1, W, stride, 1, Z, gates)
+        return Factors(n_in, X, n_in, 1, W, stride, 1, Z, gates)
     if role == BACKWARD:
-        return Factors(rows, n_in, gates, Z, gates, 1, W, 1, stride, job.layers[below(job, l), DZ_OFFSET], n_in)
-    return Factors(gates, n_in, rows, Z, 1, gates, X, 1, n_in, n, n + n_in)
+        return Factors(gates, Z, gates, 1, W, 1, stride, job.layers[below(job, l), DZ_OFFSET], n_in)
+    return Factors(rows, Z, 1, gates, X, 1, n_in, n, n + n_in)
 
 
 @inner
 def _weights_of_state(job, part, extents, memory):
     """A state's part of dW, (gates, n + n_prev) from offset 0 on: dZ^T times the states before."""
     n, is_gru, columns = extents.n, extents.cell == GRU_CELL, extents.n + extents.n_in
-    direction, is_candidate = (part // 2, part % 2 == 1) if is_gru else (part, False)
+    direction = (part - 1) // 2 if is_gru else part - 1
     across, rows = extents.directions * n, job.m * extents.steps
     gates, first = extents.gates * across, direction * extents.gates * n
     h = memory.states + direction * n
-    if is_candidate:
+    if is_gru and _is_candidate(part):
         dZ, c = memory.candidates + direction * n, (first + 2 * n) * columns
-        return Factors(n, n, rows, dZ, 1, across, h, 1, across, c, columns)
-    common = 2 * n if is_gru else extents.gates * n
-    return Factors(common, n, rows, memory.Z + first, 1, gates, h, 1, across, first * columns, columns)
+        return Factors(rows, dZ, 1, across, h, 1, across, c, columns)
+    return Factors(rows, memory.Z + first, 1, gates, h, 1, across, first * columns, columns)
 
 
 @inner
@@ -125,9 +147,7 @@ def _state_forward(job, l, direction, gate, k, extents, memory):
     across, row = extents.directions * n, (direction * extents.gates + gate) * n
     h = memory.states + step_number(extents, direction, k) * across + direction * n
     W = job.layers[l, W_OFFSET] + row * stride
-    return Factors(
-        job.m, n, n, h, steps * across, 1, W, stride, 1, memory.products + row, extents.gates * across
-    )  # fmt: skip
+    return Factors(n, h, steps * across, 1, W, stride, 1, memory.products + row, extents.gates * across)
 
 
 @inner
@@ -139,6 +159,6 @@ def _state_backward(job, l, direction, number, k, extents, memory):
     W, C = job.layers[l, W_OFFSET] + first * stride, memory.products + number * across + direction * n
     if number == 1:
         dZ = memory.candidates + behind * across + direction * n
-        return Factors(job.m, n, n, dZ, steps * across, 1, W + 2 * n * stride, 1, stride, C, gates)
+        return Factors(n, dZ, steps * across, 1, W + 2 * n * stride, 1, stride, C, gates)
     depth, dZ = 2 * n if extents.cell == GRU_CELL else extents.gates * n, memory.Z + behind * gates + first
-    return Factors(job.m, n, depth, dZ, steps * gates, 1, W, 1, stride, C, gates)
+    return Factors(depth, dZ, steps * gates, 1, W, 1, stride, C, gates)

@@ -140,7 +140,7 @@ def number_backward(job, l, extents, memory, direction, k, sample, j):
     workspace, step, cell = job.workspace, step_number(extents, direction, k), extents.cell
     at, zero = _place_of(job, l, extents, memory, direction, sample, step, j), workspace.dtype.type(0)
     dh = dc = to_dh = zero
-    if not is_cut(job, l, extents, k):
+    if not is_cut(job, l, k):
         dh = workspace[memory.dh + at.last] + workspace[_product_of_dz(extents, memory, 0, direction, sample, j)]
         if cell == GRU_CELL:
             dh += workspace[_product_of_dz(extents, memory, 1, direction, sample, j)]

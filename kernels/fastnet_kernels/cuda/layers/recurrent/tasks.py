@@ -9,44 +9,51 @@ from ...program.workspace import below
 from ...target import SLICE, THREADS
 from ..activation import derive_number
 from .memory import extents_of, memory_of
-from .products import count_parts, factors_of, products_of_task
+from .products import count_parts, factors_of, products_of_task, shape_of_part
 from .steps import number_backward, number_forward
 
 
 @inner
-def _tiles(job, tile, factors):
-    return n_blocks(factors.m, height_of(tile, job.workspace)) * n_blocks(factors.n, width_of(tile, job.workspace))
+def _tiles_of_part(job, operation, role, part, tile, extents):
+    m, n = shape_of_part(job, operation, role, part, extents)
+    return n_blocks(m, height_of(tile, job.workspace)) * n_blocks(n, width_of(tile, job.workspace))
 
 
 @inner
 def count_products(job, operation, role, l, tile, slices):
     """How many tasks an instruction has: tiles, or slices of these."""
-    extents = extents_of(job, l)
-    memory, tiles = memory_of(job, l, extents), 0
+    extents, tiles = extents_of(job, l), 0
     for part in range(count_parts(operation, role, extents)):
-        tiles += _tiles(job, tile, factors_of(job, operation, role, l, part, 0, 0, extents, memory))
+        tiles += _tiles_of_part(job, operation, role, part, tile, extents)
     return slices * tiles
+
+
+@inner
+def _tile_of(job, operation, role, l, tile, task):
+    """The part of the products that a task has a tile of, and the tile's first row and column."""
+    extents, part = extents_of(job, l), 0
+    tiles = _tiles_of_part(job, operation, role, part, tile, extents)
+    while task >= tiles:
+        task, part = task - tiles, part + 1
+        tiles = _tiles_of_part(job, operation, role, part, tile, extents)
+    width = width_of(tile, job.workspace)
+    across = n_blocks(shape_of_part(job, operation, role, part, extents)[1], width)
+    return part, task // across * height_of(tile, job.workspace), task % across * width
 
 
 @inner
 def multiply_sequences(job, operation, role, l, k, tile, slices, partial, task, shared):
     """A task: a tile of a product over all steps, or of one slice of it; or those of a step, and cells or dZ there.
 
-    All of them are made in one place, since it is the products that take long to compile.
+    All of them are made in one place, since it is the products that take long to compile. What is known of the layer is
+    found anew before and behind each, as a product wants all registers.
     """
-    extents = extents_of(job, l)
-    memory, part, slice_, task = memory_of(job, l, extents), 0, task % slices, task // slices
-    factors = factors_of(job, operation, role, l, part, 0, k, extents, memory)
-    tiles = _tiles(job, tile, factors)
-    while task >= tiles:
-        task, part = task - tiles, part + 1
-        factors = factors_of(job, operation, role, l, part, 0, k, extents, memory)
-        tiles = _tiles(job, tile, factors)
-    height, width = height_of(tile, job.workspace), width_of(tile, job.workspace)
-    m, n, across = factors.m, factors.n, n_blocks(factors.n, width)
-    i0, j0 = task // across * height, task % across * width
-    for number in range(products_of_task(job, operation, l, k, extents)):
-        factors = factors_of(job, operation, role, l, part, number, k, extents, memory)
+    slice_ = task % slices
+    part, i0, j0 = _tile_of(job, operation, role, l, tile, task // slices)
+    for number in range(products_of_task(job, operation, l, k)):
+        extents = extents_of(job, l)
+        m, n = shape_of_part(job, operation, role, part, extents)
+        factors = factors_of(job, operation, role, l, part, number, k, extents, memory_of(job, l, extents))
         P, Q, c = job.workspace, job.parameters, factors.c
         if operation == SEQUENCE_PRODUCT and role == WEIGHTS:
             Q = job.workspace
@@ -55,9 +62,17 @@ def multiply_sequences(job, operation, role, l, k, tile, slices, partial, task, 
         a_slice = n_blocks(n_blocks(factors.depth, SLICE), slices) * SLICE
         start, stop = slice_ * a_slice, min(factors.depth, (slice_ + 1) * a_slice)
         product_of_tile(tile, job.workspace, c, factors.c_row, matrices, i0, m, j0, n, start, stop, shared)
-    if operation == SEQUENCE_PRODUCT and role != BACKWARD:
-        return
-    for e in range(cuda.threadIdx.x, height * width, THREADS):
+    if operation != SEQUENCE_PRODUCT or role == BACKWARD:
+        _finish_tile(job, operation, role, l, k, tile, part, i0, j0)
+
+
+@inner
+def _finish_tile(job, operation, role, l, k, tile, part, i0, j0):
+    """Cells of a tile of a step, or their dZ, or dZ of the layer below."""
+    extents = extents_of(job, l)
+    memory, (m, n) = memory_of(job, l, extents), shape_of_part(job, operation, role, part, extents)
+    width = width_of(tile, job.workspace)
+    for e in range(cuda.threadIdx.x, height_of(tile, job.workspace) * width, THREADS):
         i, j = i0 + e // width, j0 + e % width
         if i < m and j < n:
             if operation == SEQUENCE_PRODUCT:
