@@ -69,7 +69,11 @@ def readable_time(seconds: float) -> str:
 
 def peers_text(records: Sequence[Record]) -> str:
     """For each number of threads tables of steps and calls, and one of fits: times, and the best peer's ratio."""
-    kinds = [("us a step", 1e-6, ("trainings", "inferences")), ("us a step", 1e-6, ("convolutions",))]
+    kinds = [
+        ("us a step", 1e-6, ("trainings", "inferences")),
+        ("us a step", 1e-6, ("convolutions",)),
+        ("us a step", 1e-6, ("optimizers",)),
+    ]
     parts = []
     for threads in sorted({record["threads"] for record in records}):
         here = [record for record in records if record["threads"] == threads]

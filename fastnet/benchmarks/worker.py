@@ -35,7 +35,12 @@ def serve(name: str, threads: int, dtype: str) -> None:
 
         torch.set_num_threads(threads)
     contestant = Contestant(peer, dtype)
-    about = {"version": peer.version(), "optimizers": peer.optimizers, "networks": peer.networks}
+    about = {
+        "version": peer.version(),
+        "optimizers": peer.optimizers,
+        "networks": peer.networks,
+        "regularisations": peer.regularisations,
+    }
     print(json.dumps(about), file=answers, flush=True)
     for line in sys.stdin:
         command = json.loads(line)

@@ -1,5 +1,5 @@
-"""What fastnet is judged by: trainings step by step, of dense and of convolutional networks, fits as people write them,
-and inferences."""
+"""What fastnet is judged by: trainings step by step, of dense and of convolutional networks, by plain gradient descent
+and by other optimizers, fits as people write them, and inferences."""
 
 import dataclasses
 import itertools
@@ -13,16 +13,19 @@ import numpy as np
 from .. import datasets
 from .convolutional import Conv, Pool, Shape, features, kernel_shapes, n_features, products
 
-Weights = list[tuple[np.ndarray, np.ndarray]]  # (W (n_l, n_{l-1}), b (n_l,)) of each layer; convolutions come first
+# (W (n_l, n_{l-1}), b (n_l,)) of each layer, convolutions first; then (gamma, beta), each (n_l,), of normalisations
+Weights = list[tuple[np.ndarray, np.ndarray]]
 
 
 @dataclass(frozen=True)
 class Workload:
     """A network and how it is trained on mini-batches. The output is one sigmoid unit, or softmax.
 
-    The optimizer is "sgd", plain gradient descent, or "adam" with the settings that all libraries have by default.
-    Where the last mini-batch is a smaller one, `samples` says how many samples there are. A convolutional network has
-    `front` before its dense layers, whose sizes begin with the features that it makes of images of `shape`.
+    The optimizer is "sgd", plain gradient descent; "momentum" of 0.9; "adam" with the settings that all libraries have
+    by default; or "adamw" with a weight decay of 0.01, gradients clipped to a norm of 1. As `regularisation` says, a
+    batch normalisation stands behind each hidden layer's product, or a dropout of 0.2 behind its activation. Where the
+    last mini-batch is a smaller one, `samples` says how many samples there are. A convolutional network has `front`
+    before its dense layers, whose sizes begin with the features that it makes of images of `shape`.
     """
 
     name: str
@@ -33,6 +36,7 @@ class Workload:
     learning_rate: float
     hidden: str = "relu"
     optimizer: str = "sgd"
+    regularisation: str = ""  # "batch_norm" or "dropout"
     samples: int | None = None
     dataset: str | None = None  # one of fastnet.datasets; random numbers without it
     front: tuple[Conv | Pool, ...] = ()
@@ -96,20 +100,26 @@ class Workload:
         """The weights that every contestant starts from."""
         rng = np.random.default_rng(1)
         matrices = [(n, n_prev) for n_prev, n in itertools.pairwise(self.sizes)]
-        return [
+        found = [
             ((rng.standard_normal(shape) / np.sqrt(math.prod(shape[1:]))).astype(dtype), np.zeros(shape[0], dtype))
             for shape in (*kernel_shapes(self.front, self.input_shape), *matrices)
         ]
+        normalised = self.sizes[1:-1] if self.regularisation == "batch_norm" else ()
+        return found + [(np.ones(n, dtype), np.zeros(n, dtype)) for n in normalised]
 
     def cost(self, weights: Weights, X: np.ndarray, y: np.ndarray) -> float:
-        """The mean loss on X and y, in float64 NumPy: the judge of all contestants."""
-        n_kernels = len(weights) - len(self.sizes) + 1
-        A = features(self.front, weights[:n_kernels], X)
-        for l, (W, b) in enumerate(weights[n_kernels:], start=1):
+        """The mean loss on X and y, in float64 NumPy: the judge of all contestants. Batch statistics are those of X."""
+        n_kernels = len(kernel_shapes(self.front, self.input_shape))
+        A, n_layers = features(self.front, weights[:n_kernels], X), len(self.sizes) - 1
+        normalisations = iter(weights[n_kernels + n_layers :])
+        for l, (W, b) in enumerate(weights[n_kernels : n_kernels + n_layers], start=1):
             Z = A @ np.asarray(W, np.float64).T + np.asarray(b, np.float64)
-            A = np.tanh(Z) if self.hidden == "tanh" else np.maximum(Z, 0)
-            if l == len(self.sizes) - 1:
+            if l == n_layers:
                 break
+            if self.regularisation == "batch_norm":
+                gamma, beta = next(normalisations)
+                Z = gamma * (Z - Z.mean(axis=0)) / np.sqrt(Z.var(axis=0) + 1e-5) + beta
+            A = np.tanh(Z) if self.hidden == "tanh" else np.maximum(Z, 0)
         if self.sizes[-1] == 1:
             Z = np.hstack([np.zeros_like(Z), Z])  # log loss is the cross entropy of two classes with logits 0 and z
         Z = Z - Z.max(axis=1, keepdims=True)
@@ -168,6 +178,33 @@ FITS = {
     )
 }
 
+# The networks of people who train with more than plain gradient descent.
+_NETWORKS = (
+    Workload("planar", (2, 4, 1), 400, 1, 10_000, 1e-3, hidden="tanh"),
+    Workload("tabular", (20, 100, 2), 200, 20, 50, 1e-3),
+    Workload("mlp", (54, 128, 64, 7), 256, 20, 10, 1e-3),
+    Workload("mnist", (784, 128, 10), 128, 60, 2, 1e-3),
+    Workload("wide", (784, 512, 512, 10), 256, 8, 2, 1e-4),
+    Workload("tiny", (4, 16, 3), 1, 1000, 20, 1e-3),
+)
+
+
+def _with(network: Workload, optimizer: str, regularisation: str = "") -> Workload:
+    """The same network trained in another way, as in "mnist+adam+dropout"."""
+    name = "+".join(filter(None, (network.name, optimizer, regularisation)))
+    return dataclasses.replace(network, name=name, optimizer=optimizer, regularisation=regularisation)
+
+
+_TABULAR, _MLP, _MNIST = _NETWORKS[1:4]
+OPTIMIZED = {
+    workload.name: workload
+    for workload in (
+        *(_with(network, "adam") for network in _NETWORKS),
+        *(_with(network, optimizer) for network in (_MLP, _MNIST) for optimizer in ("momentum", "adamw")),
+        *(_with(network, "adam", what) for what in ("batch_norm", "dropout") for network in (_TABULAR, _MLP, _MNIST)),
+    )
+}
+
 _RANDOM = "random-"
 _RANDOM_FLOPS = 1.5e9  # of one timed run of a random workload
 _RANDOM_STEPS = 4000  # at the most
@@ -193,11 +230,12 @@ def random_workload(number: int) -> Workload:
 
 
 def find_workload(name: str) -> Workload | None:
-    """The training or fit of this name, of WORKLOADS, CONVOLUTIONS or FITS, or "random-0", "random-1", ..., or None."""
+    """The training or fit of this name, in WORKLOADS, CONVOLUTIONS, OPTIMIZED or FITS, or of "random-0" and so on;
+    or None."""
     number = name.removeprefix(_RANDOM)
     if name != number and number.isdecimal():
         return random_workload(int(number))
-    return (WORKLOADS | CONVOLUTIONS | FITS).get(name)
+    return (WORKLOADS | CONVOLUTIONS | OPTIMIZED | FITS).get(name)
 
 
 class Inference(NamedTuple):
@@ -227,6 +265,7 @@ GROUPS: dict[str, Mapping[str, object]] = {
     "trainings": WORKLOADS,
     "inferences": _inferences("dense"),
     "convolutions": {**CONVOLUTIONS, **_inferences("convolutional")},
+    "optimizers": OPTIMIZED,
     "fits": FITS,
 }
 

@@ -242,7 +242,7 @@ class Plan(NamedTuple):
     `X` has the inputs of all blocks where they stay, and `X_panels` the same numbers as panels of samples' rows.
     `partials` are sums of dW over a few blocks each; `of_tasks` has for each task its share of the penalty and of the
     gradient's squared norm, and then the factor that clips the gradient. `scratch` has `scratch_size` numbers for each
-    worker, of which those from `amx_scratch` on are for AMX.
+    worker, of which those from `amx_scratch` on are for AMX, and those from `gradient_scratch` on for dW of some rows.
 
     In training a step has a data phase for each of the `segments`, layers first:last, forward and backward: a batch
     normalisation, which begins a new one, waits for all samples. Layers below `first_trained` take part in the forward
@@ -259,7 +259,7 @@ class Plan(NamedTuple):
     loss_setting: float  # huber's delta, quantile's q, or the label smoothing of classification
     first_trained: int
     has_penalty: int
-    is_online: int  # whether a step of PLAIN gradient descent is one sample's, and goes in plain loops
+    is_online: int  # whether a step is one sample's, and goes in plain loops
     is_dense: int  # whether all layers are
     splits_tail: int  # whether the tail of the batch may go by itself
     n_targets: int
@@ -285,10 +285,11 @@ class Plan(NamedTuple):
     of_tasks: int
     mask: int  # of each block a number for each step and sample: whether it is left out
     masked_steps: int  # of a sequence; 0: none is left out
-    zeros: int  # as many as a block has rows, which nothing writes to
+    zeros: int  # as many as a block has rows, or `columns_at_once`, which nothing writes to
     scratch: int
     scratch_size: int
     amx_scratch: int
+    gradient_scratch: int
     scale: float
     shift: float
     masked: float  # what all numbers of a step are that is left out

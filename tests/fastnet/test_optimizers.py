@@ -73,6 +73,29 @@ def test_float32_goes_the_way_of_float64(optimizer):
     np.testing.assert_allclose(*found, atol=1e-3)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("m", [1, 64, 1100])
+@pytest.mark.parametrize("options", [{}, {"clip_value": 1e-3}, {"clip_norm": 1e-2}], ids=str)
+def test_a_step_changes_weights_by_the_gradient(m, options, dtype):
+    """Some columns of W at a time, or all of dW first, where there are more samples than are gathered at once."""
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((m, 37)).astype(dtype), rng.integers(0, 4, m)
+    l2 = 0.0 if m == 1 else 0.1  # without it a single sample goes in plain loops
+    layers = [fn.Dense(150, "tanh"), fn.Dense(70, "tanh", l2=l2), fn.Dense(4, "softmax")]
+    net = fn.Network(layers, dtype=dtype, seed=0).build(37)
+    before = {name: array.copy() for name, array in net.parameters.items()}
+    wanted = {name: array.astype("float64") for name, array in net.gradients(X, y).items()}
+    if "clip_value" in options:
+        wanted = {name: np.clip(g, -1e-3, 1e-3) for name, g in wanted.items()}
+    if "clip_norm" in options:
+        norm = np.sqrt(sum((g * g).sum() for g in wanted.values()))
+        wanted = {name: g * min(1, 1e-2 / (norm + 1e-6)) for name, g in wanted.items()}
+    net.fit(X, y, epochs=1, batch_size=m, optimizer=fn.SGD(1.0, momentum=0.9, **options), shuffle=False, verbose=False)
+    for name, g in wanted.items():
+        assert np.abs(g).max() > 1e-7
+        np.testing.assert_allclose(before[name] - net.parameters[name], g, atol=1e-12 if dtype == "float64" else 1e-6)
+
+
 @pytest.mark.parametrize("batch_size", [1, 3, 20, None])
 def test_optimizers_train_in_every_form(batch_size):
     """One by one, in blocks, in one pass, and with inputs that are kept: the same as gradients and formulas say."""

@@ -14,6 +14,7 @@ from fastnet.benchmarks.workloads import (
     FITS,
     GROUPS,
     INFERENCES,
+    OPTIMIZED,
     WORKLOADS,
     Workload,
     convolutional,
@@ -29,6 +30,9 @@ SMALL = [
     Workload("online", (6, 3, 1), 1, 20, 2, 0.05),
     Workload("Adam", (12, 9, 4), 10, 4, 3, 0.01, optimizer="adam", samples=37),
     Workload("Adam, yes or no", (6, 5, 1), 30, 1, 3, 0.01, optimizer="adam"),
+    Workload("momentum", (12, 9, 4), 10, 4, 3, 0.05, optimizer="momentum"),
+    Workload("AdamW", (12, 9, 4), 10, 4, 3, 0.01, optimizer="adamw"),
+    Workload("normalised", (12, 9, 7, 4), 10, 4, 3, 0.1, regularisation="batch_norm"),
     convolutional("images", (9, 8, 2), (Conv(3, 3, 1), Pool(2), Conv(4, 2, 0), Pool(2)), (5, 3), 8, 4, 2),
     convolutional("signals", (13, 2), (Conv(3, 3, 1), Pool(2)), (1,), 8, 4, 2),
 ]
@@ -56,18 +60,21 @@ def available(name):
 def test_peer_trains_as_fastnet_does(name, workload, dtype):
     if name == "PyTorch compiled" and workload.name not in ("classes", "images"):
         return  # compiling takes long; the step is the same code for all workloads
-    if workload.optimizer not in available(name).optimizers or workload.network not in available(name).networks:
+    peer = available(name)
+    if workload.optimizer not in peer.optimizers or workload.network not in peer.networks:
+        return
+    if workload.regularisation and workload.regularisation not in peer.regularisations:
         return
     X, y = workload.data(dtype)
     weights = workload.weights(dtype)
     found = []
-    for peer in (available(name)(workload, dtype), peer_class("fastnet")(workload, dtype)):
-        peer.load(X, y)
-        peer.reset(weights)
-        peer.train(1)
-        peer.reset(weights)  # a second run starts where the first one did
-        peer.train(workload.epochs)
-        found.append((peer.weights(), np.asarray(peer.predict()).reshape(len(X), -1)))
+    for contestant in (peer(workload, dtype), peer_class("fastnet")(workload, dtype)):
+        contestant.load(X, y)
+        contestant.reset(weights)
+        contestant.train(1)
+        contestant.reset(weights)  # a second run starts where the first one did
+        contestant.train(workload.epochs)
+        found.append((contestant.weights(), np.asarray(contestant.predict()).reshape(len(X), -1)))
     tolerance = 1e-9 if dtype == "float64" else 1e-4
     if (name, workload.optimizer) == ("scikit-learn", "adam"):
         tolerance = 2e-3  # it adds epsilon to a mean square that is not corrected yet, which counts in the first steps
@@ -94,11 +101,27 @@ def test_onnx_runtime_predicts_as_fastnet_does(name):
 
 def test_the_judge_computes_the_cost_that_fastnet_reports():
     for workload in SMALL:
+        if workload.regularisation:
+            continue  # in evaluation there are other statistics
         X, y = workload.data("float64")
         peer = peer_class("fastnet")(workload, "float64")
         peer.load(X, y)
         peer.reset(workload.weights("float64"))
         assert workload.cost(peer.weights(), X, y) == pytest.approx(peer.net.evaluate(X, y)["cost"], rel=1e-12)
+
+
+@pytest.mark.parametrize("name", ["PyTorch", "JAX"])
+def test_with_dropout_everybody_learns_about_as_much(name):
+    peer, costs = available(name), []
+    workload = Workload("dropout", (12, 40, 4), 20, 20, 20, 0.01, optimizer="adam", regularisation="dropout")
+    X, y = workload.data()
+    for contestant in (peer(workload, "float32"), peer_class("fastnet")(workload, "float32")):
+        contestant.load(X, y)
+        contestant.reset(workload.weights())
+        contestant.train(workload.epochs)
+        costs.append(workload.cost(contestant.weights(), X, y))
+    assert costs[0] == pytest.approx(costs[1], rel=0.3)
+    assert max(costs) < 0.5 * workload.cost(workload.weights(), X, y)
 
 
 def test_work_of_a_step():
@@ -154,7 +177,7 @@ def test_who_has_adam_fits_as_well(name):
 
 def test_groups_of_workloads():
     assert {name: group for group, members in GROUPS.items() for name in members} == {
-        name: group_of(name) for name in (*WORKLOADS, *CONVOLUTIONS, *FITS, *INFERENCES)
+        name: group_of(name) for name in (*WORKLOADS, *CONVOLUTIONS, *OPTIMIZED, *FITS, *INFERENCES)
     }
     assert group_of("random-3") == "trainings"
     assert find_workload("fit-digits") is FITS["fit-digits"]
@@ -170,10 +193,15 @@ def test_groups_of_workloads():
 class Stub:
     """A worker that answers what it is made with."""
 
-    def __init__(self, name, cost, own_cost, optimizers=("sgd", "adam"), networks=("dense",)):
+    def __init__(self, name, cost, own_cost, optimizers=("sgd", "adam"), networks=("dense",), regularisations=()):
         self.name, self.process, self.asked = name, self, []
         self.costs = {"prepare_fit": cost, "run_fit": own_cost, "prepare_training": None, "run_training": cost}
-        self.about = {"version": name, "optimizers": optimizers, "networks": networks}
+        self.about = {
+            "version": name,
+            "optimizers": optimizers,
+            "networks": networks,
+            "regularisations": regularisations,
+        }
 
     def poll(self):
         return None

@@ -34,11 +34,12 @@ class Peer(ABC):
     """One library with one workload, in "float32" or "float64"; `load`, then `reset`, come first.
 
     `optimizers` are those it trains with. Who has "adam" there takes part in the fits, too. `networks` are the sorts of
-    networks that it has: "dense" and "convolutional".
+    networks that it has, "dense" and "convolutional", and `regularisations` what may stand behind its hidden layers.
     """
 
     optimizers: tuple[str, ...] = ("sgd",)
     networks: tuple[str, ...] = ("dense",)
+    regularisations: tuple[str, ...] = ()
 
     def __init__(self, workload: Workload, dtype: str):
         self.workload = workload

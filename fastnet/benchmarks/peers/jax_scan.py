@@ -21,20 +21,37 @@ class Layers(NamedTuple):
 
     front: tuple[Conv | Pool, ...]
     hidden: Callable[[Any], Any]
+    n_weights: int  # of (W, b), convolutions among them; behind these come (gamma, beta)
+    has_dropout: bool = False
 
 
-def forward(parameters: Any, A: Any, layers: Layers) -> Any:
-    parameters = list(parameters)
+def forward(parameters: Any, A: Any, layers: Layers, statistics: Any, key: Any = None) -> tuple[Any, Any]:
+    """Z (m, n_L), and the statistics (mean, variance) that the normalisations keep, each (n_l,).
+
+    In training, which has a `key` for its dropout, these change; in a prediction they are used.
+    """
+    is_training = key is not None
+    parameters, normalisations, kept = list(parameters[: layers.n_weights]), parameters[layers.n_weights :], []
     for layer in layers.front:
         if isinstance(layer, Conv):
             A = jax.nn.relu(convolved(A, parameters.pop(0), layer.pad))
         else:
             A = pooled(A, layer.size)
     A = A.reshape(len(A), -1)
-    for W, b in parameters[:-1]:
-        A = layers.hidden(A @ W.T + b)
+    for l, (W, b) in enumerate(parameters[:-1]):
+        Z = A @ W.T + b
+        if normalisations:
+            (gamma, beta), (mean, variance), m = normalisations[l], statistics[l], len(Z)
+            if is_training:
+                old, (mean, variance) = (mean, variance), (Z.mean(axis=0), Z.var(axis=0))
+                kept.append((0.9 * old[0] + 0.1 * mean, 0.9 * old[1] + 0.1 * m / (m - 1) * variance))
+            Z = gamma * (Z - mean) * jax.lax.rsqrt(variance + 1e-5) + beta
+        A = layers.hidden(Z)
+        if layers.has_dropout and is_training:
+            stays = jax.random.bernoulli(jax.random.fold_in(key, l), 0.8, A.shape)
+            A = jnp.where(stays, A / 0.8, 0)
     W, b = parameters[-1]
-    return A @ W.T + b
+    return A @ W.T + b, kept if is_training else statistics
 
 
 def convolved(A: Any, weights: Any, pad: int) -> Any:
@@ -52,51 +69,78 @@ def pooled(A: Any, size: int) -> Any:
     return windows.max(axis=tuple(range(2, 2 * len(extents) + 1, 2)))
 
 
-def cost(parameters: Any, X: Any, y: Any, layers: Layers) -> Any:
-    Z = forward(parameters, X, layers)
+def cost(parameters: Any, X: Any, y: Any, layers: Layers, statistics: Any, key: Any) -> tuple[Any, Any]:
+    """The mean loss in training, and the statistics from then on."""
+    Z, statistics = forward(parameters, X, layers, statistics, key)
     if Z.shape[1] == 1:
         z = Z[:, 0]
-        return jnp.mean(jax.nn.softplus(z) - y * z)
-    return -jnp.mean(jnp.take_along_axis(jax.nn.log_softmax(Z), y[:, None], axis=1))
+        return jnp.mean(jax.nn.softplus(z) - y * z), statistics
+    return -jnp.mean(jnp.take_along_axis(jax.nn.log_softmax(Z), y[:, None], axis=1)), statistics
 
 
-def fresh(parameters: Any) -> Any:
-    """The optimizer's memory before the first step: Adam's two means, and the number of steps."""
+class Memory(NamedTuple):
+    """What there is beside the parameters from step to step."""
+
+    means: Any  # of gradients, or the velocity
+    squares: Any
+    t: Any  # the number of steps
+    statistics: Any  # of normalisations
+    key: Any  # random
+
+
+def fresh(parameters: Any, layers: Layers) -> Memory:
+    """The memory before the first step."""
     zeros = jax.tree.map(jnp.zeros_like, parameters)
-    return zeros, zeros, 0
+    statistics = [(jnp.zeros_like(gamma), jnp.ones_like(gamma)) for gamma, _ in parameters[layers.n_weights :]]
+    return Memory(zeros, zeros, jnp.zeros((), jnp.int32), statistics, jax.random.key(0, impl="rbg"))
 
 
-def sgd(parameters: Any, memory: Any, gradients: Any, rate: Any) -> Any:
+def sgd(parameters: Any, memory: Memory, gradients: Any, rate: Any) -> Any:
     return jax.tree.map(lambda p, g: p - rate * g, parameters, gradients), memory
 
 
-def adam(parameters: Any, memory: Any, gradients: Any, rate: Any) -> Any:
-    means, squares, t = memory
-    t += 1
-    means = jax.tree.map(lambda v, g: 0.9 * v + 0.1 * g, means, gradients)
-    squares = jax.tree.map(lambda s, g: 0.999 * s + 0.001 * g * g, squares, gradients)
+def momentum(parameters: Any, memory: Memory, gradients: Any, rate: Any) -> Any:
+    velocity = jax.tree.map(lambda v, g: 0.9 * v + g, memory.means, gradients)
+    return jax.tree.map(lambda p, v: p - rate * v, parameters, velocity), memory._replace(means=velocity)
+
+
+def adam(parameters: Any, memory: Memory, gradients: Any, rate: Any) -> Any:
+    t = memory.t + 1
+    means = jax.tree.map(lambda v, g: 0.9 * v + 0.1 * g, memory.means, gradients)
+    squares = jax.tree.map(lambda s, g: 0.999 * s + 0.001 * g * g, memory.squares, gradients)
     first, second = 1 - jnp.power(0.9, t).astype(rate.dtype), 1 - jnp.power(0.999, t).astype(rate.dtype)
 
     def changed(p: Any, v: Any, s: Any) -> Any:
         return p - rate / first * v / (jnp.sqrt(s / second) + 1e-8)
 
-    return jax.tree.map(changed, parameters, means, squares), (means, squares, t)
+    return jax.tree.map(changed, parameters, means, squares), memory._replace(means=means, squares=squares, t=t)
 
 
-UPDATES: dict[str, Callable[..., Any]] = {"sgd": sgd, "adam": adam}
+def adamw(parameters: Any, memory: Memory, gradients: Any, rate: Any) -> Any:
+    norm = jnp.sqrt(sum(jnp.sum(g * g) for g in jax.tree.leaves(gradients)))
+    factor = jnp.minimum(1, 1 / (norm + 1e-6))
+    shrunk = jax.tree.map(lambda p: p * (1 - rate * 0.01), parameters)
+    return adam(shrunk, memory, jax.tree.map(lambda g: factor * g, gradients), rate)
+
+
+UPDATES: dict[str, Callable[..., Any]] = {"sgd": sgd, "momentum": momentum, "adam": adam, "adamw": adamw}
 STATIC = ("size", "epochs", "layers", "update")
 
 
 def run(parameters: Any, X: Any, y: Any, rate: Any, keys: Any, size: int, layers: Layers, update: Any) -> Any:
-    """As many epochs as there are keys, each shuffled by its own; or so many as `keys` says, in the samples' order.
+    """Parameters and statistics after as many epochs as there are keys, each of which shuffles one; or after so many as
+    `keys` says, in the samples' order.
 
     Mini-batches have `size` samples, the last one fewer if that is all there are.
     """
     whole = len(X) // size * size
 
     def step(state: Any, batch: Any) -> Any:
-        gradients = jax.grad(cost)(state[0], *batch, layers)
-        return update(*state, gradients, rate), None
+        parameters, memory = state
+        key, of_step = jax.random.split(memory.key) if layers.has_dropout else (memory.key, memory.key)
+        gradients, statistics = jax.grad(cost, has_aux=True)(parameters, *batch, layers, memory.statistics, of_step)
+        memory = memory._replace(key=key, statistics=statistics)
+        return update(parameters, memory, gradients, rate), None
 
     def epoch(state: Any, key: Any) -> Any:
         A, labels = X, y
@@ -111,8 +155,9 @@ def run(parameters: Any, X: Any, y: Any, rate: Any, keys: Any, size: int, layers
         return step(state, (A[whole:], labels[whole:])) if whole < len(X) else (state, None)
 
     length = keys if isinstance(keys, int) else None
-    state = parameters, fresh(parameters)
-    return jax.lax.scan(epoch, state, None if length else keys, length=length)[0][0]
+    state = parameters, fresh(parameters, layers)
+    parameters, memory = jax.lax.scan(epoch, state, None if length else keys, length=length)[0]
+    return parameters, memory.statistics
 
 
 @functools.partial(jax.jit, donate_argnums=0, static_argnames=STATIC)
@@ -134,14 +179,15 @@ def fit(seed: Any, sizes: Any, X: Any, y: Any, rate: Any, size: int, epochs: int
 
 
 @functools.partial(jax.jit, static_argnames="layers")
-def probabilities(parameters: Any, X: Any, layers: Layers) -> Any:
-    Z = forward(parameters, X, layers)
+def probabilities(parameters: Any, X: Any, layers: Layers, statistics: Any) -> Any:
+    Z, _ = forward(parameters, X, layers, statistics)
     return jax.nn.sigmoid(Z) if Z.shape[1] == 1 else jax.nn.softmax(Z)
 
 
 class JaxPeer(Peer):
-    optimizers: tuple[str, ...] = ("sgd", "adam")
+    optimizers: tuple[str, ...] = tuple(UPDATES)
     networks: tuple[str, ...] = ("dense", "convolutional")
+    regularisations: tuple[str, ...] = ("batch_norm", "dropout")
 
     @staticmethod
     def version() -> str:
@@ -152,25 +198,31 @@ class JaxPeer(Peer):
         self.X = jnp.asarray(X)
         self.y = jnp.asarray(y, self.dtype if self.workload.sizes[-1] == 1 else "int32")
         self.rate = jnp.asarray(self.workload.learning_rate, self.dtype)
-        self.settings = {
+        self.settings: dict[str, Any] = {
             "size": min(self.workload.batch_size, len(X)),
-            "layers": Layers(self.workload.front, jnp.tanh if self.workload.hidden == "tanh" else jax.nn.relu),
+            "layers": Layers(
+                self.workload.front,
+                jnp.tanh if self.workload.hidden == "tanh" else jax.nn.relu,
+                sum(isinstance(layer, Conv) for layer in self.workload.front) + len(self.workload.sizes) - 1,
+                self.workload.regularisation == "dropout",
+            ),
             "update": UPDATES[self.workload.optimizer],
         }
         self.seed = 0
 
     def reset(self, weights: Weights) -> None:
         self.parameters = [(jnp.array(W), jnp.array(b)) for W, b in weights]
+        self.statistics = fresh(self.parameters, self.settings["layers"]).statistics
         jax.block_until_ready(self.parameters)
 
     def train(self, epochs: int) -> None:
-        self.parameters = jax.block_until_ready(
+        self.parameters, self.statistics = jax.block_until_ready(
             train(self.parameters, self.X, self.y, self.rate, epochs=epochs, **self.settings)
         )
 
     def fit(self) -> None:
         self.seed += 1
-        self.parameters = jax.block_until_ready(
+        self.parameters, self.statistics = jax.block_until_ready(
             fit(self.seed, self.workload.sizes, self.X, self.y, self.rate, epochs=self.workload.epochs, **self.settings)
         )
 
@@ -178,7 +230,8 @@ class JaxPeer(Peer):
         return [(np.asarray(W), np.asarray(b)) for W, b in self.parameters]
 
     def predict(self) -> Any:
-        return probabilities(self.parameters, self.X, layers=self.settings["layers"]).block_until_ready()
+        layers = self.settings["layers"]
+        return probabilities(self.parameters, self.X, layers=layers, statistics=self.statistics).block_until_ready()
 
 
 class CudaJaxPeer(JaxPeer):

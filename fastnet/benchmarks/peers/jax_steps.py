@@ -10,13 +10,14 @@ from .jax_scan import JaxPeer, Layers, cost
 
 @functools.partial(jax.jit, donate_argnums=0, static_argnames="layers")
 def step(parameters: Any, X: Any, y: Any, rate: Any, layers: Layers) -> Any:
-    gradients = jax.grad(cost)(parameters, X, y, layers)
+    gradients, _ = jax.grad(cost, has_aux=True)(parameters, X, y, layers, (), jax.random.key(0))
     return jax.tree.map(lambda p, g: p - rate * g, parameters, gradients)
 
 
 class JaxStepsPeer(JaxPeer):
     optimizers = ("sgd",)
     networks = ("convolutional",)
+    regularisations = ()
 
     @staticmethod
     def version() -> str:

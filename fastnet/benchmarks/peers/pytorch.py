@@ -3,6 +3,7 @@
 With fused optimizers, losses from logits, and mini-batches that are views made once.
 """
 
+import functools
 import itertools
 from collections.abc import Callable
 from typing import Any
@@ -17,11 +18,20 @@ from ..workloads import Weights
 from . import Peer
 from .channels import channels_first, channels_last, images
 
+OPTIMIZERS: dict[str, Any] = {
+    "sgd": torch.optim.SGD,
+    "momentum": functools.partial(torch.optim.SGD, momentum=0.9),
+    "adam": torch.optim.Adam,
+    "adamw": functools.partial(torch.optim.AdamW, weight_decay=0.01),
+}
+CLIPPED = ("adamw",)  # to a norm of 1
+
 
 class PytorchPeer(Peer):
     device = "cpu"
-    optimizers: tuple[str, ...] = ("sgd", "adam")
+    optimizers: tuple[str, ...] = tuple(OPTIMIZERS)
     networks: tuple[str, ...] = ("dense", "convolutional")
+    regularisations: tuple[str, ...] = ("batch_norm", "dropout")
     memory_format = torch.contiguous_format
 
     @staticmethod
@@ -45,13 +55,21 @@ class PytorchPeer(Peer):
     def make_model(self) -> None:
         """The network with first weights of PyTorch's own, and its optimizer."""
         options = {"dtype": self.X.dtype, "device": self.device}
-        hidden = torch.nn.Tanh if self.workload.hidden == "tanh" else torch.nn.ReLU
         dense = [torch.nn.Linear(*pair, **options) for pair in itertools.pairwise(self.workload.sizes)]
-        layers = [*self._front(options), *[layer for linear in dense for layer in (linear, hidden())][:-1]]
+        hidden = [layer for linear in dense[:-1] for layer in (linear, *self._behind(linear.out_features, options))]
+        layers = [*self._front(options), *hidden, dense[-1]]
         self.model = torch.nn.Sequential(*layers).to(memory_format=self.memory_format)
-        self.weighted = [layer for layer in layers if hasattr(layer, "weight")]
-        make = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}[self.workload.optimizer]
+        weighted = [layer for layer in layers if getattr(layer, "weight", None) is not None]
+        self.weighted = sorted(weighted, key=lambda layer: isinstance(layer, torch.nn.BatchNorm1d))
+        make = OPTIMIZERS[self.workload.optimizer]
         self.optimizer = make(self.model.parameters(), lr=self.workload.learning_rate, fused=True)
+
+    def _behind(self, n: int, options: dict[str, Any]) -> list[Any]:
+        """What stands behind the product of a hidden layer of n units."""
+        hidden = torch.nn.Tanh() if self.workload.hidden == "tanh" else torch.nn.ReLU()
+        if self.workload.regularisation == "batch_norm":
+            return [torch.nn.BatchNorm1d(n, **options), hidden]
+        return [hidden, *([torch.nn.Dropout(0.2)] if self.workload.regularisation == "dropout" else [])]
 
     def _front(self, options: dict[str, Any]) -> list[Any]:
         """The layers before the dense ones."""
@@ -72,20 +90,27 @@ class PytorchPeer(Peer):
             for layer, (W, b) in zip(self.weighted, channels_first(self.workload, weights), strict=True):
                 layer.weight.copy_(torch.from_numpy(W).reshape(layer.weight.shape))
                 layer.bias.copy_(torch.from_numpy(b))
+            for layer in self.weighted:
+                if isinstance(layer, torch.nn.BatchNorm1d):
+                    layer.reset_running_stats()
         self.optimizer.state.clear()
 
     def make_step(self) -> Callable[[Any, Any], None]:
         model, cost, optimizer = self.model, self.cost, self.optimizer
+        parameters, is_clipped = list(model.parameters()), self.workload.optimizer in CLIPPED
 
         def step(X: Any, y: Any) -> None:
             optimizer.zero_grad()
             cost(model(X), y).backward()
+            if is_clipped:
+                torch.nn.utils.clip_grad_norm_(parameters, 1.0)
             optimizer.step()
 
         return step
 
     def train(self, epochs: int) -> None:
         step = self.step
+        self.model.train()
         for _ in range(epochs):
             for X, y in self.batches:
                 step(X, y)
@@ -105,6 +130,7 @@ class PytorchPeer(Peer):
 
     @torch.inference_mode()
     def predict(self) -> Any:
+        self.model.eval()
         Z = self.model(self.X)
         return torch.sigmoid(Z) if Z.shape[1] == 1 else torch.softmax(Z, dim=1)
 
@@ -126,6 +152,7 @@ class ChannelsLastPytorchPeer(PytorchPeer):
 class CompiledPytorchPeer(PytorchPeer):
     """torch.compile of the whole step, with gradients by torch.func: measured faster than compiling the cost alone."""
 
+    regularisations = ()
     optimizers = ("sgd",)  # compiling takes longer than any of the fits
 
     @staticmethod
@@ -174,6 +201,7 @@ class CudaPytorchPeer(PytorchPeer):
 
     @torch.inference_mode()
     def predict(self) -> Any:
+        self.model.eval()
         Z = self.model(self.given.to(self.device))
         return (torch.sigmoid(Z) if Z.shape[1] == 1 else torch.softmax(Z, dim=1)).cpu()
 
@@ -181,6 +209,7 @@ class CudaPytorchPeer(PytorchPeer):
 class CudaGraphPytorchPeer(CudaPytorchPeer):
     """The steps of an epoch, recorded once as a CUDA graph."""
 
+    regularisations = ()
     optimizers = ("sgd",)  # a graph repeats the same samples
 
     @staticmethod

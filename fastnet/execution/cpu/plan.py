@@ -190,6 +190,7 @@ class _Chunks(NamedTuple):
     columns: int  # of the weight phase's panels
     blocks_together: int  # that go through a layer one after the other
     amx_offset: int  # of the part that is for AMX
+    gradient_offset: int  # of the part that is for dW of some rows
     scratch: int
 
 
@@ -230,8 +231,10 @@ def _chunks(
         ),
     )
     amx_offset = -(-size // step) * step
-    scratch = -(-(amx_offset + target.amx_scratch * uses_amx) // step) * step
-    return _Chunks(features, samples, columns, together, amx_offset, scratch)
+    gradient_offset = -(-(amx_offset + target.amx_scratch * uses_amx) // step) * step
+    sums_panels = any(how in (codes.WGRAD_GEMM, codes.WGRAD_ROWS) for how in strategy.wgrad)
+    scratch = -(-(gradient_offset + target.gradient_numbers * sums_panels) // step) * step
+    return _Chunks(features, samples, columns, together, amx_offset, gradient_offset, scratch)
 
 
 def make_plan(
@@ -300,10 +303,11 @@ def make_plan(
         of_tasks=workspace.take(2 * len(tasks) + 1),
         mask=workspace.take(0 if graph.masking is None else m * nodes[0].input_shape[0]),
         masked_steps=0 if graph.masking is None else nodes[0].input_shape[0],
-        zeros=workspace.take(rows),
+        zeros=workspace.take(max(rows, chunks.columns)),
         scratch=workspace.take(chunks.scratch * workers),
         scratch_size=chunks.scratch,
         amx_scratch=chunks.amx_offset,
+        gradient_scratch=chunks.gradient_offset,
         scale=graph.rescale.scale,
         shift=graph.rescale.shift,
         masked=0.0 if graph.masking is None else graph.masking.value,

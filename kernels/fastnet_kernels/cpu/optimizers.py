@@ -25,6 +25,7 @@ from ..codes import (
 )
 from .codegen.arrays import vector
 from .codegen.compiling import inner, routine
+from .codegen.matrix import row_of
 
 
 @inner
@@ -134,35 +135,38 @@ def adam_of(parameters, gradients, mean, mean_square, settings, step):
 
 @inner
 def _states_of(job, offset, count):
-    """`count` parameters from an offset on, their gradients, and what the optimizer remembers of them: vectors."""
+    """`count` parameters from an offset on, and what the optimizer remembers of them: vectors."""
     return (
         vector(job.parameters, offset, count),
-        vector(job.gradients, offset, count),
         vector(job.first_state, offset, count),
         vector(job.second_state, offset, count),
     )
 
 
 @routine(component=OPTIMIZERS)
-def update(job, offset, rows, row_stride, count):
-    """The step's optimizer changes `rows` times `count` parameters, by their gradients; NaN if it is unknown."""
+def update(job, gradients, offset, rows, row_stride, count):
+    """The step's optimizer changes `rows` times `count` parameters, from an offset on, by their gradients, a `Matrix`.
+
+    If it is unknown, they become NaN.
+    """
     settings, rate = job.optimizer, job.learning_rate
     kind, decay, epsilon = settings[OPTIMIZER], settings[WEIGHT_DECAY], settings[OPTIMIZER_EPSILON]
     first_decay, second_decay = settings[FIRST_DECAY], settings[SECOND_DECAY]
     of_rmsprop = RMSProp(second_decay, first_decay, epsilon, decay)
     of_adam = Adam(first_decay, second_decay, epsilon, decay, kind == ADAMW, settings[EPSILON_HAT] != 0)
     step = adam_step(job.count, rate, of_adam) if kind in (ADAM, ADAMW) else AdamStep(rate, 1.0, 1.0, epsilon)
-    if row_stride == count:  # one right behind the other: one row, then
+    if row_stride == gradients.row_stride == count:  # one right behind the other: one row, then
         rows, count = min(rows, 1), rows * count
     for row in range(rows):
-        parameters, gradients, first, second = _states_of(job, offset + row * row_stride, count)
+        parameters, first, second = _states_of(job, offset + row * row_stride, count)
+        numbers = row_of(gradients, row, 0, count)
         if kind == PLAIN:
-            sgd_of(parameters, gradients, rate)
+            sgd_of(parameters, numbers, rate)
         elif kind == MOMENTUM:
-            sgd_momentum_of(parameters, gradients, first, rate, first_decay, decay, settings[NESTEROV] != 0)
+            sgd_momentum_of(parameters, numbers, first, rate, first_decay, decay, settings[NESTEROV] != 0)
         elif kind == RMSPROP:
-            rmsprop_of(parameters, gradients, first, second, rate, of_rmsprop)
+            rmsprop_of(parameters, numbers, first, second, rate, of_rmsprop)
         elif kind in (ADAM, ADAMW):
-            adam_of(parameters, gradients, first, second, of_adam, step)
+            adam_of(parameters, numbers, first, second, of_adam, step)
         else:
             parameters[:] = math.nan

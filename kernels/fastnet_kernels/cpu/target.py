@@ -115,6 +115,7 @@ class Target(NamedTuple):
     max_cached_panels: int = 16  # a task, of inputs that stay packed: while one is read, the next one is prefetched
     min_cached_tasks: int = 16
     task_columns: int = 1024  # of partial sums, and of samples' rows: a page of memory of each
+    gradient_numbers: int = 8192  # of dW that stay in the first-level cache until the optimizer has used them
     task_numbers: int = 8192  # of a weight matrix, in whole rows, where samples are rows
     max_online_weights: int = 1 << 17  # of a network that takes one sample at a time on one thread
 

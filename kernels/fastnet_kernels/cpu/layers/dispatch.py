@@ -139,6 +139,18 @@ def weight_gradient(job, scratch, alpha, changed, task):
 
 
 @inner
+def finishes(job, l):
+    """Whether layer l has `finish_weights`, with which its dW is not stored."""
+    return job.plan.layers[l, KIND] == DENSE and dense.finishes(job, l)
+
+
+@inner
+def finish_weights(job, scratch, index):
+    """Where layer `finishes`: sum dW of task `index` over all samples, and `finish` it piece by piece; and sum db."""
+    dense.finish_weights(job, scratch, index)
+
+
+@inner
 def parameters_of(plan, piece, j):
     """Offset and count of a task's parameters, a run at a time: row j of its W, or, for j = last_row, its b.
 

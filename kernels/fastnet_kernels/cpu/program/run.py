@@ -23,7 +23,7 @@ No sum is split among threads, so the same seed gives the same bits on any numbe
 import numpy as np
 from numba import prange
 
-from ...codes import CLIP_NORM, CLIP_VALUE, EVALUATE, FEATURE_MAJOR, GRADIENT, OPTIMIZER, PLAIN, PREDICT, TRAIN
+from ...codes import CLIP_NORM, EVALUATE, FEATURE_MAJOR, GRADIENT, PREDICT, TRAIN
 from ..codegen.arrays import vector
 from ..codegen.by_reference import by_reference, set_fields
 from ..codegen.compiling import inner, parallel, routine
@@ -97,8 +97,7 @@ def run(arguments):
     n_segments = plan.segments.shape[0] if mode >= GRADIENT else 1
     middle, by_weight = n_segments - 1, 2 * n_segments - 1
     clips_norm = mode == TRAIN and np.isfinite(optimizer[CLIP_NORM])
-    is_plain = optimizer[OPTIMIZER] == PLAIN and not clips_norm and not np.isfinite(optimizer[CLIP_VALUE])
-    is_online = plan.is_online and (mode <= EVALUATE or (mode == TRAIN and is_plain and arguments.weights.size == 0))
+    is_online = plan.is_online and (mode <= EVALUATE or (mode == TRAIN and arguments.weights.size == 0))
     no_step = Step(np.int64(0), np.int64(0), np.int64(0), arguments.has_inputs, 0.0, np.int64(0))
     job = by_reference(Job, arguments, no_step)
     for step in range(arguments.first_step, arguments.last_step):

@@ -10,6 +10,8 @@ from ...codes import (
     A_OFFSET,
     ACTIVATION,
     B_OFFSET,
+    CLIP_NORM,
+    CLIP_VALUE,
     CROSS_ENTROPY,
     DZ_OFFSET,
     LDW,
@@ -17,6 +19,8 @@ from ...codes import (
     N_IN,
     N_OUT,
     ONLINE,
+    OPTIMIZER,
+    PLAIN,
     PREDICT,
     SLOPE,
     SQUARED_ERROR,
@@ -25,11 +29,15 @@ from ...codes import (
 )
 from ..codegen.arrays import matrix, vector
 from ..codegen.compiling import inner, routine
+from ..codegen.matrix import Matrix
 from ..codegen.vector_math import is_finite
 from ..layers.activation import activate, derive
 from ..loss import cross_entropy_of_one, log_loss_columns
+from ..optimizers import update
+from ..step.finish import clip, squares
 from ..step.inputs import are_copied, find_rows, read_rows, unpacked_inputs
 from .output import mark_what_is_not_finite, store_outputs
+from .weight_phase import factor_of_norm
 
 
 @inner
@@ -106,10 +114,29 @@ def _cost(job):
 
 
 @inner
-def _backward(job, samples, x):
-    """dZ (n_l,) of each layer from that of the next, whose W (n_l, n_{l-1}) and b (n_l,) change as soon as it is there.
+def _add_outer(target, alpha, dz, a, stride):
+    """Rows (n, n_in) of a buffer, `stride` apart from its beginning, += alpha dz (n,) a (n_in,)^T."""
+    for j in range(dz.size):
+        row, factor = vector(target, j * stride, a.size), alpha * dz[j]
+        for k in range(a.size):
+            row[k] += factor * a[k]
 
-    W changes after dZ of the layer below has been computed from it, by alpha dZ A_prev^T with alpha = -learning_rate.
+
+@inner
+def _store_outer(target, dz, a, stride):
+    """Rows (n, n_in) of a buffer, `stride` apart from its beginning, become dz (n,) a (n_in,)^T."""
+    for j in range(dz.size):
+        row, factor = vector(target, j * stride, a.size), dz[j]
+        for k in range(a.size):
+            row[k] = factor * a[k]
+
+
+@inner
+def _backward(job, samples, x, is_plain):
+    """dZ (n_l,) of each layer from that of the next, and dW = dZ A_prev^T (n_l, n_{l-1}) and db = dZ.
+
+    In plain gradient descent W and b change by them as soon as dZ of the layer below has been computed from W, and dW
+    is stored nowhere.
     """
     plan, workspace, parameters = job.plan, job.workspace, job.parameters
     alpha = workspace.dtype.type(-job.learning_rate)
@@ -126,12 +153,32 @@ def _backward(job, samples, x):
                 for k in range(n_in):
                     da[k] += factor * row[k]
             derive(plan.layers[l - 1, ACTIVATION], plan.settings[l - 1, SLOPE], da, a, da)
-        for j in range(n):
-            row, factor = vector(parameters, w + j * plan.layers[l, LDW], n_in), alpha * dz[j]
-            for k in range(n_in):
-                row[k] += factor * a[k]
-        for j in range(n):
-            b[j] += alpha * dz[j]
+        stride, size = plan.layers[l, LDW], n * plan.layers[l, LDW]
+        if is_plain:
+            _add_outer(vector(parameters, w, size), alpha, dz, a, stride)
+            for j in range(n):
+                b[j] += alpha * dz[j]
+        else:
+            _store_outer(vector(job.gradients, w, size), dz, a, stride)
+            db = vector(job.gradients, plan.layers[l, B_OFFSET], n)
+            for j in range(n):
+                db[j] = dz[j]
+
+
+@inner
+def _change_parameters(job):
+    """The optimizer changes all parameters by their gradients, which are clipped where that is wanted.
+
+    All at once, gaps between rows of W with them: there gradients and parameters are 0, and stay so.
+    """
+    gradients, count = job.gradients, job.parameters.size
+    if math.isfinite(job.optimizer[CLIP_VALUE]):
+        clip(gradients, job.optimizer[CLIP_VALUE])
+    if math.isfinite(job.optimizer[CLIP_NORM]):
+        factor = gradients.dtype.type(factor_of_norm(job, squares(gradients)))
+        for i in range(count):
+            gradients[i] *= factor
+    update(job, Matrix(gradients, 0, count, 1), 0, 1, count, count)
 
 
 @inner
@@ -154,8 +201,12 @@ def predict_online(job):
 
 @routine(component=ONLINE)
 def online_step(job):
-    """One sample's loss, and in training a step of plain gradient descent; one that is not finite changes nothing."""
+    """One sample's loss, and in training a step; one whose loss is not finite changes nothing."""
     samples, x = _sample(job)
     _forward(job, samples, x)
     if is_finite(_cost(job)) and job.mode == TRAIN:
-        _backward(job, samples, x)
+        is_clipped = math.isfinite(job.optimizer[CLIP_VALUE]) or math.isfinite(job.optimizer[CLIP_NORM])
+        is_plain = job.optimizer[OPTIMIZER] == PLAIN and not is_clipped
+        _backward(job, samples, x, is_plain)
+        if not is_plain:
+            _change_parameters(job)

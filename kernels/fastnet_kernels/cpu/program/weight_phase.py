@@ -7,43 +7,16 @@ import math
 
 import numpy as np
 
-from ...codes import CLIP_NORM, CLIP_VALUE, L1, L2, OPTIMIZER, OPTIMIZERS, PENALTY_FACTOR, PLAIN, TASK_LAYER, TRAIN
+from ...codes import CLIP_NORM, L1, L2, OPTIMIZER, OPTIMIZERS, PLAIN, TASK_LAYER, TRAIN
 from ..codegen.arrays import vector
 from ..codegen.compiling import inner, routine
 from ..codegen.elements import clear
+from ..codegen.matrix import Matrix
 from ..codegen.vector_math import is_finite
 from ..layers import dispatch
 from ..optimizers import update
+from ..step.finish import finish, has_penalty
 from ..step.workspace import piece_of, scratch_of
-
-
-@inner
-def _add_penalty(W, dW, l1, l2):
-    """dW += the derivative of l1 |W| + l2 / 2 W^2, which is returned."""
-    zero, half, first, second = W.dtype.type(0), W.dtype.type(0.5), W.dtype.type(l1), W.dtype.type(l2)
-    total = zero
-    for i in range(W.size):
-        w = W[i]
-        total += first * abs(w) + half * second * w * w
-        dW[i] += second * w + (first if w > 0 else -first if w < 0 else zero)
-    return total
-
-
-@inner
-def _clip(numbers, limit):
-    """Clip: no number is larger than the limit, in size."""
-    most = numbers.dtype.type(limit)
-    for i in range(numbers.size):
-        g = numbers[i]
-        numbers[i] = most if g > most else -most if g < -most else g
-
-
-@inner
-def _squares(numbers):
-    total = numbers[0] * 0
-    for i in range(numbers.size):
-        total += numbers[i] * numbers[i]
-    return total
 
 
 @inner
@@ -53,49 +26,28 @@ def _gradients_of(job, piece, j):
     return vector(job.gradients, offset, count)
 
 
-@inner
-def _update(job, piece):
-    """The optimizer changes a task's parameters: its rows of W, and its b."""
-    offset, count = dispatch.parameters_of(job.plan, piece, piece.first_row)
-    update(job, offset, piece.last_row - piece.first_row, dispatch.row_stride_of(job.plan, piece), count)
-    offset, count = dispatch.parameters_of(job.plan, piece, piece.last_row)
-    update(job, offset, 1, 0, count)
-
-
 @routine
 def _run_task(job, scratch, index):
     """One task: sum its gradients and change its weights; at once where nothing else is to be done."""
-    plan = job.plan
-    task = plan.tasks[index]
-    piece = piece_of(task)
-    factor = job.optimizer[PENALTY_FACTOR]
-    l1, l2 = factor * plan.settings[piece.layer, L1], factor * plan.settings[piece.layer, L2]
-    is_direct = job.mode == TRAIN and job.optimizer[OPTIMIZER] == PLAIN and l1 == 0 and l2 == 0
-    alpha = scratch.dtype.type(-job.learning_rate if is_direct else 1)
-    changed = job.parameters if is_direct else job.gradients
-    if not is_direct:
-        for j in range(piece.first_row, piece.last_row + 1):
-            clear(_gradients_of(job, piece, j))
-    dispatch.weight_gradient(job, scratch, alpha, changed, task)
-    if is_direct:
+    task = job.plan.tasks[index]
+    piece, one = piece_of(task), scratch.dtype.type(1)
+    if job.mode == TRAIN and job.optimizer[OPTIMIZER] == PLAIN and not has_penalty(job, piece.layer):
+        dispatch.weight_gradient(job, scratch, scratch.dtype.type(-job.learning_rate), job.parameters, task)
         return
-    penalty = squares = scratch.dtype.type(0)
-    for j in range(piece.first_row, piece.last_row + 1):
-        offset, count = dispatch.parameters_of(plan, piece, j)
-        gradients = vector(job.gradients, offset, count)
-        if count == 0:
-            continue
-        if j < piece.last_row and (l1 != 0 or l2 != 0):
-            penalty += _add_penalty(vector(job.parameters, offset, count), gradients, l1, l2)
-        if job.mode == TRAIN:
-            if np.isfinite(job.optimizer[CLIP_VALUE]):
-                _clip(gradients, job.optimizer[CLIP_VALUE])
-            if np.isfinite(job.optimizer[CLIP_NORM]):
-                squares += _squares(gradients)
-    if job.mode == TRAIN and not np.isfinite(job.optimizer[CLIP_NORM]):
-        _update(job, piece)
-    job.workspace[plan.of_tasks + 2 * index] = penalty
-    job.workspace[plan.of_tasks + 2 * index + 1] = squares
+    job.workspace[job.plan.of_tasks + 2 * index] = job.workspace[job.plan.of_tasks + 2 * index + 1] = 0
+    clear(_gradients_of(job, piece, piece.last_row))
+    if dispatch.finishes(job, piece.layer):
+        dispatch.finish_weights(job, scratch, index)
+    else:
+        for j in range(piece.first_row, piece.last_row):
+            clear(_gradients_of(job, piece, j))
+        dispatch.weight_gradient(job, scratch, one, job.gradients, task)
+        offset, count = dispatch.parameters_of(job.plan, piece, piece.first_row)
+        stride = dispatch.row_stride_of(job.plan, piece)
+        gradients = Matrix(job.gradients, offset, stride, 1)
+        finish(job, index, gradients, offset, piece.last_row - piece.first_row, stride, count, True)
+    offset, count = dispatch.parameters_of(job.plan, piece, piece.last_row)
+    finish(job, index, Matrix(job.gradients, offset, count, 1), offset, 1, count, count, False)
 
 
 @routine
@@ -134,16 +86,23 @@ def _norm_of_large(job):
     return largest * math.sqrt(total)
 
 
-@routine(component=OPTIMIZERS)
-def clip_norm(job):
-    """After the weight phase: what the gradients are to be multiplied with, so that their norm is at most CLIP_NORM."""
-    plan, limit, total = job.plan, job.optimizer[CLIP_NORM], 0.0
-    for index in range(plan.tasks.shape[0]):
-        total += job.workspace[plan.of_tasks + 2 * index + 1]
+@inner
+def factor_of_norm(job, total):
+    """What gradients are to be multiplied with, so that their norm is at most CLIP_NORM; `total` is that of squares."""
+    limit = job.optimizer[CLIP_NORM]
     norm = math.sqrt(total) if is_finite(total) else _norm_of_large(job)
     factor = limit / (norm + 1e-6)
     # NaN stays NaN; and a norm that is infinite would make a step of nothing, which nobody would see.
-    factor = math.nan if norm == math.inf else 1.0 if factor > 1 else factor
+    return math.nan if norm == math.inf else 1.0 if factor > 1 else factor
+
+
+@routine(component=OPTIMIZERS)
+def clip_norm(job):
+    """After the weight phase: the factor of the norm, for `change_weights`."""
+    plan, total = job.plan, 0.0
+    for index in range(plan.tasks.shape[0]):
+        total += job.workspace[plan.of_tasks + 2 * index + 1]
+    factor = factor_of_norm(job, total)
     job.workspace[plan.of_tasks + 2 * plan.tasks.shape[0]] = factor
 
 
@@ -155,8 +114,11 @@ def change_weights(job, worker, workers):
     for index in range(worker, plan.tasks.shape[0], workers):
         piece = piece_of(plan.tasks[index])
         for j in range(piece.first_row, piece.last_row + 1):
-            offset, count = dispatch.parameters_of(plan, piece, j)
-            gradients = vector(job.gradients, offset, count)
-            for i in range(count):
+            gradients = _gradients_of(job, piece, j)
+            for i in range(gradients.size):
                 gradients[i] *= factor
-        _update(job, piece)
+        offset, count = dispatch.parameters_of(plan, piece, piece.first_row)
+        stride = dispatch.row_stride_of(plan, piece)
+        update(job, Matrix(job.gradients, offset, stride, 1), offset, piece.last_row - piece.first_row, stride, count)
+        offset, count = dispatch.parameters_of(plan, piece, piece.last_row)
+        update(job, Matrix(job.gradients, offset, count, 1), offset, 1, count, count)

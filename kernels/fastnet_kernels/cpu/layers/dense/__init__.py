@@ -9,6 +9,8 @@ from .forward import forward
 from .weight_gradient import (
     add_to_partial,
     clear_partial,
+    finish_weights,
+    finishes,
     keep_derivatives,
     keep_inputs,
     parameters_of,
@@ -19,6 +21,8 @@ __all__ = [
     "add_to_partial",
     "backward",
     "clear_partial",
+    "finish_weights",
+    "finishes",
     "forward",
     "keep_derivatives",
     "keep_inputs",

@@ -4,9 +4,12 @@ How is the plan's choice: WGRAD_GEMM gathers A_prev as panels of samples' rows, 
 WGRAD_ROWS uses the samples' own rows, and for WGRAD_FUSED the data phase has summed already.
 """
 
+import numpy as np
+
 from ....codes import (
     A_OFFSET,
     B_OFFSET,
+    CLIP_NORM,
     DZ_OFFSET,
     DZ_ROWS_OFFSET,
     INPUT_TAIL,
@@ -17,6 +20,7 @@ from ....codes import (
     PACKED_CACHED,
     SAMPLE_MAJOR,
     SAMPLE_ROWS,
+    TRAIN,
     USES_AMX,
     W_OFFSET,
     WGRAD,
@@ -26,9 +30,9 @@ from ....codes import (
 )
 from ...codegen.arrays import reinterpret, vector
 from ...codegen.compiling import inner, routine
-from ...codegen.elements import same
+from ...codegen.elements import clear, same
 from ...codegen.loops import map_numbers
-from ...codegen.matrix import Matrix, Panels, Rows, moved, panel_of, unscaled
+from ...codegen.matrix import Matrix, Panels, Rows, moved, panel_of, part, row_of, unscaled
 from ...codegen.processor import PANEL_BYTES, TARGET, VECTOR_BYTES
 from ...gemm.dot_and_gemv import gemm_dot, gemv_t, gemv_t_bytes
 from ...gemm.gemm_bf16x3 import STEP, depth_at_once, gemm_bf16x3
@@ -36,6 +40,7 @@ from ...gemm.load_convert import transpose
 from ...gemm.macro_kernel import gemm, gemm_gathered, mc_for
 from ...gemm.micro_kernels import NO_PREFETCH
 from ...partition import n_blocks, n_partials
+from ...step.finish import finish
 from ...step.inputs import gather_inputs, unpacked_inputs
 from ...step.inputs_bf16x3 import gather_inputs_bf16x3, pack_activations_bf16x3
 from ...step.workspace import Piece, below, count_of, offset_of, piece_of, strides_of, units_of
@@ -43,6 +48,8 @@ from .views import bf16x3_scratch, is_wgrad_gemm
 
 _SHORT_ROW = TARGET.short_row
 _PREFETCHES = TARGET.prefetches
+_GRADIENT_NUMBERS = TARGET.gradient_numbers
+_MR = TARGET.mr
 
 
 @inner
@@ -74,40 +81,109 @@ def _gather_activations(job, target, l, first_block, blocks, first_column, last_
 
 @routine
 def _wgrad_gemm(job, scratch, alpha, changed, piece):
-    """dW[rows, columns] += alpha * dZ^T A_prev, with A_prev gathered as panels, some blocks at a time.
+    """dW[rows, columns] += alpha * dZ^T A_prev, with A_prev gathered as panels, some blocks at a time."""
+    for first in range(0, job.m, _samples_at_once(job, piece)):
+        panels, count = _gather_panels(job, scratch, piece, first)
+        dW = _target_of(job.plan, changed, piece)
+        _add_products(job, alpha, dW, dW, panels, piece, piece.first_row, piece.last_row, first, count)
 
-    The last few columns, which would leave most of a panel empty, are dot products.
-    """
-    plan, m, l, first_column = job.plan, job.m, piece.layer, piece.first_column
-    input_tail = plan.layers[l, INPUT_TAIL] if piece.last_column == plan.layers[l, N_IN] else 0
-    last_column, n_rows = piece.last_column - input_tail, piece.last_row - piece.first_row
-    size, panel_width = plan.block_rows, PANEL_BYTES // scratch.itemsize
-    dW = _target_of(plan, changed, piece)
-    keeps = l == 0 and plan.inputs == PACKED_CACHED
-    samples = n_blocks(m, size) * size
-    at_once = samples if keeps else plan.blocks_at_once * size
-    p = plan.X_panels + first_column * samples if keeps else 0
+
+@inner
+def _keeps_panels(job, piece):
+    """Whether the samples stay in the workspace as panels."""
+    return piece.layer == 0 and job.plan.inputs == PACKED_CACHED
+
+
+@inner
+def _samples_at_once(job, piece):
+    """How many samples are gathered at a time: whole blocks."""
+    size = job.plan.block_rows
+    return n_blocks(job.m, size) * size if _keeps_panels(job, piece) else job.plan.blocks_at_once * size
+
+
+@inner
+def _columns_of_panels(job, piece):
+    """The last of a piece's columns that go into panels: those behind it would leave most of one empty."""
+    l = piece.layer
+    return piece.last_column - (job.plan.layers[l, INPUT_TAIL] if piece.last_column == job.plan.layers[l, N_IN] else 0)
+
+
+@inner
+def _gather_panels(job, scratch, piece, first):
+    """A_prev of a piece's columns, of samples from `first` on, as `Panels` of a sample a row, and their number."""
+    plan, panel_width, keeps = job.plan, PANEL_BYTES // scratch.itemsize, _keeps_panels(job, piece)
+    last_column, at_once = _columns_of_panels(job, piece), _samples_at_once(job, piece)
+    p = plan.X_panels + piece.first_column * at_once if keeps else 0
     panels = Panels(job.workspace if keeps else scratch, p, panel_width, at_once * panel_width)
-    dz = plan.layers[l, DZ_ROWS_OFFSET] + piece.first_row * plan.samples_stride
-    for first in range(0, m, at_once):
-        count, block = min(at_once, m - first), first // size
-        if l > 0:
-            _gather_activations(job, panels, below(job, l), block, n_blocks(count, size), first_column, last_column)
-        elif not (keeps and job.again):
-            gather_inputs(job, panels, first, count, first_column, last_column)
-        dZ = Matrix(job.workspace, dz + first, plan.samples_stride, 1)
-        if input_tail:
-            tail = Rows(job.workspace, plan.layers[l, INPUT_TAIL_OFFSET] + first, plan.samples_stride, plan.iota)
-            dW_tail = Matrix(changed, dW.offset + last_column - first_column, 1, dW.row_stride)
-            gemm_dot(input_tail, n_rows, count, alpha, dW_tail, tail, dZ)
-        rows = mc_for(count, scratch)
-        for row in range(0, n_rows, rows):
-            for column in range(first_column, last_column, panel_width):
-                panel = panel_of(panels, (column - first_column) // panel_width)
-                upcoming = panel.offset + panels.panel_stride if keeps else NO_PREFETCH
-                tile, some = moved(dW, row * dW.row_stride + column - first_column), moved(dZ, row * dZ.row_stride)
-                height, width = min(rows, n_rows - row), min(panel_width, last_column - column)
-                gemm(height, width, count, alpha, tile, tile, some, panel, upcoming)
+    count = min(at_once, job.m - first)
+    if piece.layer > 0:
+        block, blocks = first // plan.block_rows, n_blocks(count, plan.block_rows)
+        _gather_activations(job, panels, below(job, piece.layer), block, blocks, piece.first_column, last_column)
+    elif not (keeps and job.again):
+        gather_inputs(job, panels, first, count, piece.first_column, last_column)
+    return panels, count
+
+
+@inner
+def _add_products(job, alpha, C, S, panels, piece, first_row, last_row, first, count):
+    """C = S + alpha * dZ^T A_prev, for some rows of a piece, over `count` samples from `first` on; `panels` has A_prev.
+
+    C and S, whose rows are contiguous, begin at the first of these rows, and at the piece's first column. The last few
+    columns, which would leave most of a panel empty, are dot products, which are added to C.
+    """
+    plan, l, panel_width, n_rows = job.plan, piece.layer, PANEL_BYTES // C.data.itemsize, last_row - first_row
+    last_column, keeps = _columns_of_panels(job, piece), _keeps_panels(job, piece)
+    dz = plan.layers[l, DZ_ROWS_OFFSET] + first_row * plan.samples_stride
+    dZ = Matrix(job.workspace, dz + first, plan.samples_stride, 1)
+    if last_column < piece.last_column:
+        tail = Rows(job.workspace, plan.layers[l, INPUT_TAIL_OFFSET] + first, plan.samples_stride, plan.iota)
+        C_tail = Matrix(C.data, C.offset + last_column - piece.first_column, 1, C.row_stride)
+        gemm_dot(piece.last_column - last_column, n_rows, count, alpha, C_tail, tail, dZ)
+    rows = mc_for(count, C.data)
+    for row in range(0, n_rows, rows):
+        for column in range(piece.first_column, last_column, panel_width):
+            at = column - piece.first_column
+            panel = panel_of(panels, at // panel_width)
+            upcoming = panel.offset + panels.panel_stride if keeps else NO_PREFETCH
+            height, width = min(rows, n_rows - row), min(panel_width, last_column - column)
+            tile, start = part(C, row, at), part(S, row, at)
+            gemm(height, width, count, alpha, tile, start, moved(dZ, row * dZ.row_stride), panel, upcoming)
+
+
+@routine
+def _finish_columns(job, scratch, index, piece):
+    """`finish_weights` for some columns of a task.
+
+    dW of some rows at a time, which stay in cache, is stored in scratch memory, and nowhere else. But if not all
+    samples are gathered at once, all of it is summed first, where gradients are.
+    """
+    plan, l, one = job.plan, piece.layer, scratch.dtype.type(1)
+    stride, columns, at_once = plan.layers[l, LDW], piece.last_column - piece.first_column, _samples_at_once(job, piece)
+    zeros, summed = Matrix(job.workspace, plan.zeros, 0, 1), _target_of(plan, job.gradients, piece)
+    if at_once >= job.m and np.isinf(job.optimizer[CLIP_NORM]) and job.mode == TRAIN:
+        panels, count = _gather_panels(job, scratch, piece, 0)
+        ld = plan.columns_at_once + VECTOR_BYTES // scratch.itemsize
+        rows, dW = _GRADIENT_NUMBERS // ld // _MR[0] * _MR[0], Matrix(scratch, plan.gradient_scratch, ld, 1)
+        for first_row in range(piece.first_row, piece.last_row, rows):
+            last_row = min(first_row + rows, piece.last_row)
+            _clear_tail(dW, last_row - first_row, _columns_of_panels(job, piece) - piece.first_column, columns)
+            _add_products(job, one, dW, zeros, panels, piece, first_row, last_row, 0, count)
+            offset = summed.offset + (first_row - piece.first_row) * stride
+            finish(job, index, dW, offset, last_row - first_row, stride, columns, True)
+        return
+    _clear_tail(summed, piece.last_row - piece.first_row, _columns_of_panels(job, piece) - piece.first_column, columns)
+    for first in range(0, job.m, at_once):
+        panels, count = _gather_panels(job, scratch, piece, first)
+        start = zeros if first == 0 else summed
+        _add_products(job, one, summed, start, panels, piece, piece.first_row, piece.last_row, first, count)
+    finish(job, index, summed, summed.offset, piece.last_row - piece.first_row, stride, columns, True)
+
+
+@inner
+def _clear_tail(dW, rows, first_column, last_column):
+    """Columns of dW to which dot products will be added become 0."""
+    for row in range(rows if first_column < last_column else 0):
+        clear(row_of(dW, row, first_column, last_column - first_column))
 
 
 @routine
@@ -244,6 +320,23 @@ def weight_gradient(job, scratch, alpha, changed, task):
             last = min(column + plan.columns_at_once, last_column)
             some = Piece(l, piece.first_row, piece.last_row, column, last)
             _wgrad_gemm(job, scratch, alpha, changed, some)
+
+
+@inner
+def finishes(job, l):
+    """Whether layer l has `finish_weights`: where dW is a product of panels."""
+    return is_wgrad_gemm(job, l) and not job.plan.layers[l, USES_AMX]
+
+
+@routine
+def finish_weights(job, scratch, index):
+    """dW of task `index`, summed over all samples and finished piece by piece; and db, which is added to gradients."""
+    plan, piece = job.plan, piece_of(job.plan.tasks[index])
+    if piece.first_column == 0:
+        _add_bias(job, scratch.dtype.type(1), job.gradients, piece, n_blocks(job.m, plan.block_rows))
+    for column in range(piece.first_column, piece.last_column, plan.columns_at_once):
+        last = min(column + plan.columns_at_once, piece.last_column)
+        _finish_columns(job, scratch, index, Piece(piece.layer, piece.first_row, piece.last_row, column, last))
 
 
 @routine
