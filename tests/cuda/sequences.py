@@ -72,7 +72,9 @@ def data(layers, m, shape):
     """Samples, symbols for an Embedding, with steps of 0 where some are left out; and targets, a step or a sample."""
     rng, last = np.random.default_rng(3), layers[-1]
     embeddings = [layer for layer in layers if isinstance(layer, fn.Embedding)]
-    X = rng.integers(0, embeddings[0].vocabulary, (m, *shape)) if embeddings else rng.standard_normal((m, *shape))
+    X = rng.standard_normal((m, *shape))
+    if embeddings:
+        X = rng.integers(0, embeddings[0].vocabulary, (m, *shape), np.uint8)
     if any(isinstance(layer, fn.Masking) for layer in layers):
         X[rng.random((m, shape[0])) < 0.4] = 0
         X[0] = 0

@@ -35,7 +35,7 @@ PROGRAMS = {
     PROGRAM: 160,
     "program.run.run_with_convolutions": 700,
     "program.run.run_with_sequences": 300,
-    "program.run.run_with_both": 1200,
+    "program.run.run_with_both": 400,
 }
 CONVOLVE = "layers.conv.convolve"
 SIMULATOR = {"NUMBA_ENABLE_CUDASIM": "1"}

@@ -8,6 +8,7 @@ import numpy as np
 from fastnet_kernels import codes
 
 from ...layers import Node
+from ...lazy import lazy
 from ..graph import Graph
 from ..layout import LOSS_CODES, Allocator, n_targets, set_offsets, slots_by_node
 from .products import Product, Sizes, product_for
@@ -63,14 +64,13 @@ class GPUPlan:
     fuses_output: bool  # whether the last layer's tiles have whole rows, and go on with losses or outputs
     gather_tasks: int
 
-    @property
+    @lazy
     def parts(self) -> Parts:
         """Of the program that it is for."""
-        kinds = self.layers[:, codes.KIND]
-        convolves = any(
-            kind == codes.CONV and not _is_pointwise(row) for kind, row in zip(kinds, self.layers, strict=True)
+        return Parts(
+            convolutions=any(map(_has_windows, self.layers)),
+            sequences=bool(self.recurrent) or codes.EMBEDDING in self.layers[:, codes.KIND],
         )
-        return Parts(convolves, bool(self.recurrent) or codes.EMBEDDING in kinds)
 
     def instructions(self, mode: int, *, clips_norm: bool = False) -> tuple[np.ndarray, int]:
         """(n, INSTRUCTION_COLUMNS), and how many blocks can be of use.
@@ -183,9 +183,7 @@ class GPUPlan:
         if self.products[key].tile == codes.OF_LIBRARY:
             table.add(codes.CALL, l, role, self.products[key], fuses_output=role == codes.FORWARD and self._makes_A(l))
         else:
-            row = self.layers[l]
-            convolves = row[codes.KIND] == codes.CONV and not _is_pointwise(row)
-            operation = codes.CONVOLVE if convolves else codes.MULTIPLY
+            operation = codes.CONVOLVE if _has_windows(self.layers[l]) else codes.MULTIPLY
             table.add(operation, l, role, self.products[key], self.partials[key], fuses_output=fuses_output)
 
     def _makes_A(self, l: int) -> bool:  # noqa: N802 - as the field writes it
@@ -237,11 +235,14 @@ def _products_of(node: Node, row: np.ndarray, m: int, sizes: Sizes) -> dict[int,
     return {role: product_for(*shape, without, groups) for role, shape in shapes.items()}
 
 
-def _is_pointwise(row: np.ndarray) -> bool:
-    """Whether a convolution's windows are its pixels: then it is a dense layer, of as many samples as pixels."""
+def _has_windows(row: np.ndarray) -> bool:
+    """Whether a layer is a convolution with windows of more than a pixel each.
+
+    One of single pixels is a dense layer, of as many samples as there are pixels.
+    """
     ones = (codes.WINDOW_HEIGHT, codes.WINDOW_WIDTH, codes.STRIDE_Y, codes.STRIDE_X, codes.GROUPS)
     image, behind = row[[codes.HEIGHT, codes.WIDTH]], row[[codes.OUT_HEIGHT, codes.OUT_WIDTH]]
-    return bool((row[list(ones)] == 1).all() and (image == behind).all())
+    return bool(row[codes.KIND] == codes.CONV and ((row[list(ones)] != 1).any() or (image != behind).any()))
 
 
 def _check_images(node: Node, m: int) -> None:
@@ -283,7 +284,7 @@ def make_gpu_plan(graph: Graph, batch_size: int, rounded: int, dtype: np.dtype, 
             row[codes.KEPT_SIZE] = kept_numbers(node)
             row[codes.KEPT_OFFSET] = workspace.take(m * int(row[codes.KEPT_SIZE]))
             recurrent[l] = RecurrentPlan.of(l, node, rounded, sizes)
-        if layer.kind == codes.CONV and not _is_pointwise(row):
+        if _has_windows(row):
             _check_images(node, m)
         products |= {(role, l): product for role, product in _products_of(node, row, rounded, sizes).items()}
         if layer.is_trainable:
