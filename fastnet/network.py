@@ -57,6 +57,23 @@ class Network(Trainable):
     device : str
         "cpu", or "cuda" for a GPU: where everything runs.
 
+    Attributes
+    ----------
+    layers : list of layers
+        Those given, in order.
+    parameters : dict of arrays
+        "W1" (n_1, n_0), "b1" (n_1,), "W2" ...: views, which may be written to.
+    buffer : array
+        All parameters in a row, as they lie in memory.
+    input_shape : tuple, or None
+        The shape of a sample, once the network is built: (n_0,), (h, w, c) ...; `n_inputs` is how many numbers it has.
+    history : History
+        Of the last training.
+    labels : array
+        What `predict` chooses from, by class.
+    feature_names : tuple of str, or None
+        The columns of the data frame that it was trained on.
+
     Raises
     ------
     ValueError, TypeError

@@ -1,10 +1,15 @@
 """Embedding: at each step of a sequence the row of W (vocabulary, n) that its number names. dW is sums of those rows.
 
-The numbers are whole, and the host has checked them; one that is not in the vocabulary stands for its nearest.
+A row of dW is summed by threads that look at all numbers in order, so the same bits come each time. Those that the
+program reads are whole, and the host has checked them; one that is not in the vocabulary stands for its nearest.
 """
 
+import math
+
 from ...codes import A_OFFSET, DZ_OFFSET, LDW, N_IN, N_OUT, VOCABULARY, W_OFFSET
-from ..codegen.compiling import cuda, inner
+from ..codegen.arrays import flat
+from ..codegen.compiling import cuda, formula, inner, kernel
+from ..codegen.launching import launch
 from ..program.reducing import column_of, sum_over_column
 from ..program.weight_update import change
 from ..program.workspace import below, offset_of_activations
@@ -49,3 +54,46 @@ def embedding_weights_task(job, l, task, shared):
     total = sum_over_column(total, shared)
     if number < count and first == 0:
         change(job, l, job.layers[l, W_OFFSET] + row * job.layers[l, LDW] + j, total, True)
+
+
+@formula
+def _known_row_of(number, v):
+    """The row that a number names; -1 if there is none."""
+    row = int(number) if number >= 0 and number < v else -1
+    return row if row == number else -1
+
+
+@kernel
+def _embedding(n, v, indices, W, A):
+    for e in range(cuda.grid(1), A.size, cuda.gridsize(1)):
+        row = _known_row_of(indices[e // n], v)
+        A[e] = W[row * n + e % n] if row >= 0 else math.nan
+
+
+@kernel
+def _embedding_backward(count, n, v, dA, indices, dW):
+    for row in range(cuda.blockIdx.x, v, cuda.gridDim.x):
+        for j in range(cuda.threadIdx.x, n, THREADS):
+            total = dW.dtype.type(0)
+            for s in range(count):
+                found = _known_row_of(indices[s], v)
+                if found == row:
+                    total += dA[s * n + j]
+                elif found < 0:
+                    total = dW.dtype.type(math.nan)
+            dW[row * n + j] = total
+
+
+def embedding(indices, W, A):
+    """A[i, t] = W[indices[i, t]], for indices (m, t), whole numbers, W (v, n) and A (m, t, n).
+
+    A number that is no row's, from 0 to v - 1, gives NaN.
+    """
+    v, n = W.shape
+    launch(_embedding, -(-A.size // PIECE), n, v, *flat(indices, W, A))
+
+
+def embedding_backward(dA, indices, dW):
+    """dW (v, n): each row is the sum of dA (m, t, n) where indices (m, t) name it; with one that is no row's, NaN."""
+    v, n = dW.shape
+    launch(_embedding_backward, v, indices.size, n, v, *flat(dA, indices, dW))
