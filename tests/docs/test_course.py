@@ -5,21 +5,13 @@ import re
 import warnings
 from pathlib import Path
 
-import numba
 import pytest
-
-import fastnet as fn
+from blocks import blocks_of, run_blocks
 
 COURSE = Path(__file__).parents[2] / "docs" / "course"
 CHAPTERS = {language: sorted((COURSE / language).glob("[0-9]*.md")) for language in ("en", "zh")}
 NAMES = [chapter.stem for chapter in CHAPTERS["en"]]
-# What the site's build runs, and what stands in a solution, which is only shown.
-BLOCK = re.compile(r"^```(?:\{code-cell\} )?python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SOLUTION = re.compile(r"^````\{dropdown\} .*?^````$", re.MULTILINE | re.DOTALL)
-
-
-def blocks(text):
-    return BLOCK.findall(text)
 
 
 def skeleton(code):
@@ -43,7 +35,7 @@ def test_both_languages_have_the_same_chapters():
 
 def test_both_languages_have_the_same_code():
     for english, chinese in zip(*CHAPTERS.values(), strict=True):
-        pairs = zip(blocks(english.read_text()), blocks(chinese.read_text()), strict=True)
+        pairs = zip(blocks_of(english.read_text()), blocks_of(chinese.read_text()), strict=True)
         for place, (ours, theirs) in enumerate(pairs):
             assert skeleton(ours) == skeleton(theirs), (english.stem, place)
 
@@ -61,37 +53,29 @@ def test_each_chapter_has_two_exercises_with_solutions_and_blocks():
         for chapter in chapters:
             text = chapter.read_text()
             solutions = SOLUTION.findall(text)
-            assert [len(blocks(solution)) > 0 for solution in solutions] == [True, True], chapter
+            assert [len(blocks_of(solution)) > 0 for solution in solutions] == [True, True], chapter
             assert "{code-cell}" not in "".join(solutions), chapter  # which a build would not run
-            of_chapter = blocks(SOLUTION.sub("", text))
+            of_chapter = blocks_of(SOLUTION.sub("", text))
             assert len(of_chapter) == text.count("```{code-cell}") >= 3, chapter
-            assert text.count("```python") == len(blocks(text)) - len(of_chapter), chapter
-
-
-@pytest.fixture
-def session(tmp_path, monkeypatch):
-    """An empty session in an empty folder, on one thread, with pictures that nobody sees."""
-    pyplot = pytest.importorskip("matplotlib.pyplot")
-    pyplot.switch_backend("Agg")
-    before = numba.get_num_threads()
-    fn.set_num_threads(1)
-    monkeypatch.chdir(tmp_path)
-    yield {"__name__": "__main__"}
-    pyplot.close("all")
-    fn.set_num_threads(before)
+            assert text.count("```python") == len(blocks_of(text)) - len(of_chapter), chapter
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("language", CHAPTERS)
 @pytest.mark.parametrize("name", NAMES)
-def test_chapter_runs(language, name, session):
+@pytest.mark.usefixtures("one_thread")
+def test_chapter_runs(language, name, tmp_path, monkeypatch):
     """From top to bottom, with a picture that has all of its letters, and without a warning."""
-    import matplotlib.pyplot as plt
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        for place, code in enumerate(blocks((COURSE / language / f"{name}.md").read_text())):
-            exec(compile(code, f"{language}/{name}, block {place}", "exec"), session)
-        assert plt.get_fignums()
-        for number in plt.get_fignums():
-            plt.figure(number).canvas.draw()  # a letter that the font lacks is a warning
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    pyplot.switch_backend("Agg")
+    monkeypatch.chdir(tmp_path)
+    chapter = COURSE / language / f"{name}.md"
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", UserWarning)
+            run_blocks(blocks_of(chapter.read_text()), f"{language}/{name}")
+            assert pyplot.get_fignums()
+            for number in pyplot.get_fignums():
+                pyplot.figure(number).canvas.draw()  # a letter that the font lacks is a warning
+    finally:
+        pyplot.close("all")

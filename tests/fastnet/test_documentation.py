@@ -6,8 +6,8 @@ import shlex
 import tomllib
 from pathlib import Path
 
-import numba
 import pytest
+from blocks import BLOCK, blocks_of, run_blocks
 from fastnet_kernels import reference
 
 import fastnet as fn
@@ -28,10 +28,6 @@ FILES = [path for folder in FOLDERS for path in (ROOT / folder).rglob("*.*")]
 FILES += [path for folder in (ROOT, ROOT / "asv_bench") for path in folder.glob("*.*")]
 # With a folder before it, or between backticks: other names that end like this are those of files to be made.
 SCRIPT = re.compile(r"(?<![\w/.-])(?:[\w.-]+/)+[\w-]+\.(?:py|sh)\b|(?<=`)[\w-]+\.(?:py|sh)(?=`)")
-BLOCK = re.compile(
-    r"^(?:<!-- needs ([^\n]*) -->\n)?```(?:python|\{code-cell\} python(?:\n:[^\n]*)*)\n(.*?)^```$",
-    re.MULTILINE | re.DOTALL,
-)
 
 pages = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
@@ -41,15 +37,6 @@ def commands(page):
     text = BLOCK.sub("", page.read_text())
     lines = re.findall(r"^    (\S.*)$", text, re.MULTILINE) + re.findall(r"`([^`\n]+)`", text)
     return [part.strip() for line in lines for part in line.split(" #")[0].split("&&")]
-
-
-@pytest.fixture
-def one_thread():
-    """Which gives the same numbers, and is the faster where machines are shared."""
-    before = numba.get_num_threads()
-    fn.set_num_threads(1)
-    yield
-    fn.set_num_threads(before)
 
 
 def with_blocks(pages):
@@ -62,7 +49,8 @@ def with_blocks(pages):
 @pytest.mark.usefixtures("one_thread")
 def test_python(page, tmp_path, monkeypatch):
     """The blocks of a page, in order, as one session in an empty folder."""
-    run_blocks(page, tmp_path, monkeypatch)
+    monkeypatch.chdir(tmp_path)
+    run_blocks(blocks_of(page.read_text(), is_there), page.name)
 
 
 @pytest.mark.slow
@@ -71,21 +59,16 @@ def test_python(page, tmp_path, monkeypatch):
 def test_python_of_the_site(page, tmp_path, monkeypatch):
     pytest.importorskip("matplotlib").use("Agg")
     monkeypatch.syspath_prepend(ROOT / "examples")
-    run_blocks(page, tmp_path, monkeypatch)
+    monkeypatch.chdir(tmp_path)
+    run_blocks(blocks_of(page.read_text(), is_there), page.name)
 
 
-def run_blocks(page, tmp_path, monkeypatch):
+def is_there(needed):
     modules = {
         "scikit-learn": "sklearn", "matplotlib": "matplotlib", "PyTorch": "torch", "onnx": "onnx",
         "onnxruntime": "onnxruntime",
     }  # fmt: skip
-    there = {name: importlib.util.find_spec(module) is not None for name, module in modules.items()}
-    there |= {"": True, "a GPU": False}
-    blocks = [code for needed, code in BLOCK.findall(page.read_text()) if there[needed]]
-    monkeypatch.chdir(tmp_path)
-    session = {}
-    for code in blocks:
-        exec(compile(code, page.name, "exec"), session)
+    return needed != "a GPU" and importlib.util.find_spec(modules[needed]) is not None
 
 
 @pages
