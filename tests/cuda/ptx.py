@@ -16,16 +16,27 @@ import numba
 import numpy as np
 from fastnet_kernels.cuda import loss, optimizers
 from fastnet_kernels.cuda.codegen.compiling import cuda
-from fastnet_kernels.cuda.layers import activation, average_pool, batch_norm, conv, dense, dropout, layer_norm, max_pool
+from fastnet_kernels.cuda.layers import (
+    activation,
+    average_pool,
+    batch_norm,
+    conv,
+    dense,
+    dropout,
+    embedding,
+    layer_norm,
+    max_pool,
+    recurrent,
+)
 from fastnet_kernels.cuda.program import run
 from numba.cuda import compiler, dispatcher
 
 # Arguments by letter: v a vector of the dtype, i a whole number, d a real one; I, D and B vectors of int64, float64 and
 # uint8; two or three of a letter for so many dimensions.
 KERNELS = {
-    dense._multiply_small: "v v i i v i i i i i v i",
-    dense._multiply_medium: "v v i i v i i i i i v i",
-    dense._multiply_large: "v v i i v i i i i i v i",
+    dense._multiply_small: "v i i v i i i v i i i i i i v i",
+    dense._multiply_medium: "v i i v i i i v i i i i i i v i",
+    dense._multiply_large: "v i i v i i i v i i i i i i v i",
     dense.sum_columns: "v i i v",
     activation._activate: "i d v v",
     activation._derive: "i d v v v",
@@ -37,6 +48,11 @@ KERNELS = {
     layer_norm._layer_norm_backward: "i i v v v v v v v",
     layer_norm._layer_norm_sums: "i i v v v v v v",
     dropout._dropout: "d i i v v",
+    embedding._embedding: "i i v v v",
+    embedding._embedding_backward: "i i i v v v",
+    recurrent._step_forward: "i i i i v v v v v v v v",
+    recurrent._step_backward: "i i i i v v v v v v v v v v v v v",
+    recurrent._first_states: "i i v v v v v",
     max_pool._max_pool: "i i i i i i i v v",
     max_pool._max_pool_backward: "i i i i i i i v v v v",
     average_pool._average_pool: "i i i i i i i v v",
