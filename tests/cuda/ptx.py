@@ -26,8 +26,8 @@ from fastnet_kernels.cuda.layers import (
     embedding,
     layer_norm,
     max_pool,
-    recurrent,
 )
+from fastnet_kernels.cuda.layers.recurrent import kernels as recurrent
 from fastnet_kernels.cuda.program import run
 from numba.cuda import compiler, dispatcher
 
@@ -62,8 +62,10 @@ KERNELS = {
     optimizers._sgd_momentum: "v v v d d d d",
     optimizers._rmsprop: "v v v v d d d d d",
     optimizers._adam: "v v v v d d d d d d d d",
-    run.run_with_convolutions: "II i i i II DD I D v v v v v B v v v v I D DD III D D I i i i i i i",
-    run.run: "II i i i II DD I D v v v v v B v v v v I D DD III D D I i i i i i i",
+    **dict.fromkeys(
+        (run.run_with_both, run.run_with_convolutions, run.run_with_sequences, run.run),
+        "II i i i II DD I D v v v v v B v v v v v I D DD III D D I i i i i i i",
+    ),
 }
 MACHINES = [((8, 0), "float32"), ((9, 0), "float32"), ((9, 0), "float64")]
 # Products use what these have not, and go other ways there.

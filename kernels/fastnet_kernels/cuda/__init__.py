@@ -38,7 +38,7 @@ from .layers.dropout import dropout
 from .layers.embedding import embedding, embedding_backward
 from .layers.layer_norm import layer_norm, layer_norm_backward
 from .layers.max_pool import max_pool1d, max_pool1d_backward, max_pool2d, max_pool2d_backward
-from .layers.recurrent import (
+from .layers.recurrent.kernels import (
     gru_backward,
     gru_forward,
     lstm_backward,

@@ -6,52 +6,16 @@ tiles of dense layers, and the cells, a number of the state a thread.
 
 import math
 
-from ...codes import GRU_CELL, LSTM_CELL, RELU_CELL, TANH_CELL
-from ..codegen.arrays import flat, scratch
-from ..codegen.compiling import cuda, formula, kernel
-from ..codegen.launching import launch
-from ..gemm.slabs import Matrices
-from ..target import COLUMNS_AT_ONCE, THREADS
-from .activation import logistic
-from .dense import launch_product, sum_columns
-
-
-@formula
-def _tanh(z):
-    return type(z)(math.tanh(z))
-
-
-@formula
-def _lstm(i, f, g, o, c_prev):
-    """Gates i, f, g and o from their Z, the cell c and the state h."""
-    i, f, g, o = logistic(i), logistic(f), _tanh(g), logistic(o)
-    c = f * c_prev + i * g
-    return i, f, g, o, c, o * _tanh(c)
-
-
-@formula
-def _lstm_backward(i, f, g, o, c_prev, c, dh, dc):
-    """dZ of the four gates, and dc of the step before."""
-    one, tanh_c = type(i)(1), _tanh(c)
-    dc += dh * o * (one - tanh_c * tanh_c)
-    di, df = dc * g * i * (one - i), dc * c_prev * f * (one - f)
-    return di, df, dc * i * (one - g * g), dh * tanh_c * o * (one - o), dc * f
-
-
-@formula
-def _gru(r, z, n, q, h_prev):
-    """Gates r and z and the candidate n from their Z, of which the part q comes from h_prev, and the state h."""
-    r, z = logistic(r), logistic(z)
-    n = _tanh(n + r * q)
-    return r, z, n, (type(z)(1) - z) * n + z * h_prev
-
-
-@formula
-def _gru_backward(r, z, n, q, h_prev, dh):
-    """dZ of r, z and n and of q, and what goes to h_prev directly."""
-    one = type(r)(1)
-    dn = dh * (one - z) * (one - n * n)
-    return dn * q * r * (one - r), dh * (h_prev - n) * z * (one - z), dn, dn * r, dh * z
+from ....codes import GRU_CELL, LSTM_CELL, RELU_CELL, TANH_CELL
+from ...codegen.arrays import flat, scratch
+from ...codegen.compiling import cuda, kernel
+from ...codegen.launching import launch
+from ...gemm.slabs import Matrices
+from ...target import COLUMNS_AT_ONCE, THREADS
+from ..dense import launch_product, sum_columns
+from .cells import gru, lstm, unit, unit_backward
+from .cells import gru_backward as _gru_dz
+from .cells import lstm_backward as _lstm_dz
 
 
 @kernel
@@ -62,19 +26,18 @@ def _step_forward(cell, k, t, n, Z, V, b, h0, c0, h, c, gates):
         at = (i * t + k) * n + j
         if cell == LSTM_CELL:
             z, v, c_prev = (i * t + k) * 4 * n + j, i * 4 * n + j, c[at - n] if k > 0 else c0[e]
-            gates[z], gates[z + n], gates[z + 2 * n], gates[z + 3 * n], c[at], h[at] = _lstm(
+            gates[z], gates[z + n], gates[z + 2 * n], gates[z + 3 * n], c[at], _, h[at] = lstm(
                 Z[z] + V[v], Z[z + n] + V[v + n], Z[z + 2 * n] + V[v + 2 * n], Z[z + 3 * n] + V[v + 3 * n], c_prev
             )
         elif cell == GRU_CELL:
             z, v, h_prev = (i * t + k) * 3 * n + j, i * 3 * n + j, h[at - n] if k > 0 else h0[e]
             q, g = V[v + 2 * n] + b[3 * n + j], (i * t + k) * 4 * n + j
-            gates[g], gates[g + n], gates[g + 2 * n], h[at] = _gru(
+            gates[g], gates[g + n], gates[g + 2 * n], h[at] = gru(
                 Z[z] + V[v], Z[z + n] + V[v + n], Z[z + 2 * n], q, h_prev
             )
             gates[g + 3 * n] = q
         else:
-            z = Z[at] + V[e]
-            h[at] = _tanh(z) if cell == TANH_CELL else type(z)(0) if z < 0 else z
+            h[at] = unit(cell, Z[at] + V[e])
 
 
 @kernel
@@ -94,17 +57,16 @@ def _step_backward(cell, k, t, n, dh, dc, h0, c0, h, c, gates, back, apart, befo
                 d += back[e] + apart[e]
         if cell == LSTM_CELL:
             c_prev, d_c = c[at - n] if k > 0 else c0[e], dc0[e] if k < t - 1 else dc[e]
-            dZ[g], dZ[g + n], dZ[g + 2 * n], dZ[g + 3 * n], dc0[e] = _lstm_backward(
-                gates[g], gates[g + n], gates[g + 2 * n], gates[g + 3 * n], c_prev, c[at], d, d_c
+            tanh_c = type(d)(math.tanh(c[at]))
+            dZ[g], dZ[g + n], dZ[g + 2 * n], dZ[g + 3 * n], dc0[e] = _lstm_dz(
+                gates[g], gates[g + n], gates[g + 2 * n], gates[g + 3 * n], c_prev, tanh_c, d, d_c
             )
         elif cell == GRU_CELL:
-            dZ[g], dZ[g + n], dZ[g + 2 * n], dZ[g + 3 * n], dh0[e] = _gru_backward(
+            dZ[g], dZ[g + n], dZ[g + 2 * n], dZ[g + 3 * n], dh0[e] = _gru_dz(
                 gates[g], gates[g + n], gates[g + 2 * n], gates[g + 3 * n], h_prev, d
             )
-        elif cell == TANH_CELL:
-            dZ[at] = d * (type(d)(1) - h[at] * h[at])
         else:
-            dZ[at] = d if h[at] > 0 else type(d)(0)
+            dZ[at] = unit_backward(cell, h[at], d)
 
 
 @kernel
