@@ -44,7 +44,11 @@ suppress_warnings = ["myst-nb.lexer"]  # of cells that have not run, with -D nb_
 # ---- Markdown and notebooks
 myst_enable_extensions = ["amsmath", "colon_fence", "dollarmath"]
 myst_heading_anchors = 4
-nb_execution_mode = "cache"  # a page that has not changed does not run again, whatever else has
+# When Sphinx reads a page, so not again until it changes. ("cache" has a database, which two processes of -j 2 would
+# make at the same time.)
+nb_execution_mode = "auto"
+# `-t quick`: the course's chapters, which the tests run as well, are only laid out.
+nb_execution_excludepatterns = ["course/*/*"] if tags.has("quick") else []  # noqa: F821 - Sphinx's
 nb_execution_show_tb = True
 nb_execution_in_temp = True  # where the files go that pages write
 nb_execution_timeout = 180
