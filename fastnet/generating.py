@@ -51,9 +51,9 @@ def _drawn(probabilities: np.ndarray, temperature: float, rng: np.random.Generat
     if temperature == 0:
         likeliest: np.ndarray = probabilities.argmax(axis=1)
         return likeliest
-    with np.errstate(divide="ignore"):
-        logits = np.log(probabilities) / temperature
-    weights = np.exp(logits - logits.max(axis=1, keepdims=True))
+    with np.errstate(divide="ignore", over="ignore"):  # what becomes -inf is never drawn
+        logits = np.log(probabilities)
+        weights = np.exp((logits - logits.max(axis=1, keepdims=True)) / temperature)
     sums = weights.cumsum(axis=1)
     drawn: np.ndarray = (sums < rng.random((len(sums), 1)) * sums[:, -1:]).sum(axis=1)
     return drawn

@@ -57,6 +57,23 @@ class Network(Trainable):
     device : str
         "cpu", or "cuda" for a GPU: where everything runs.
 
+    Attributes
+    ----------
+    layers : list of layers
+        Those given, in order.
+    parameters : dict of arrays
+        "W1" (n_1, n_0), "b1" (n_1,), "W2" ...: views, which may be written to.
+    buffer : array
+        All parameters in a row, as they lie in memory.
+    input_shape : tuple, or None
+        The shape of a sample, once the network is built: (n_0,), (h, w, c) ...; `n_inputs` is how many numbers it has.
+    history : History
+        Of the last training.
+    labels : array
+        What `predict` chooses from, by class.
+    feature_names : tuple of str, or None
+        The columns of the data frame that it was trained on.
+
     Raises
     ------
     ValueError, TypeError
@@ -85,7 +102,7 @@ class Network(Trainable):
         if chosen.name == "hinge" and units > 1:
             raise ValueError(f"loss='hinge' is for two classes, with one linear unit: this output layer has {units}")
         seed, checked = whole_number("seed", seed), float_dtype("dtype", dtype)
-        super().__init__(layers, chosen, checked, device_for(device, checked, layers), task, seed)
+        super().__init__(layers, chosen, checked, device_for(device, checked), task, seed)
 
     def build(self, n_inputs: int | Sequence[int]) -> "Network":
         """Make the parameters for samples of `n_inputs` features, or of a shape (h, w, c): W random by each layer's
@@ -385,7 +402,7 @@ class Network(Trainable):
         >>> fn.Network([fn.Dense(1)]).to("cpu").device.name
         'cpu'
         """
-        found = device_for(device, self.dtype, self.layers)
+        found = device_for(device, self.dtype)
 
         def move() -> None:
             self.device = found
@@ -438,7 +455,7 @@ class Network(Trainable):
         self.claim = TrainingClaim()
         self._contexts = ContextPool(self.strategy, self._make_context)
         try:
-            self.device = device_for(state["device"], self.dtype, self.layers)
+            self.device = device_for(state["device"], self.dtype)
         except RuntimeError as error:
             warnings.warn(f"{error}: this copy of a network from a GPU runs on the CPU", stacklevel=2)
             self.device = device_for("cpu", self.dtype)

@@ -88,8 +88,9 @@ class _Formula(Schedule):
         raise NotImplementedError
 
     def rates(self, first: int, last: int, total: int | None, history: _History) -> np.ndarray:
-        steps = np.arange(first, last, dtype=np.float64)
-        return np.array(np.broadcast_to(self.at(steps, total), steps.shape), np.float64)
+        rates = np.arange(first, last, dtype=np.float64)
+        rates[:] = self.at(rates, total)
+        return rates
 
 
 @dataclass(frozen=True, repr=False)

@@ -59,6 +59,15 @@ def threads(request):
 
 
 @pytest.fixture
+def one_thread():
+    """Which gives the same numbers, and is the faster where machines are shared."""
+    before = numba.get_num_threads()
+    numba.set_num_threads(1)
+    yield
+    numba.set_num_threads(before)
+
+
+@pytest.fixture
 def images(monkeypatch):
     """`images(5, 6, 2)`: Dense layers of 60 units make images of this shape.
 

@@ -61,7 +61,7 @@ def _subclasses(name, subject):
     def track_rate(self, records, shape, dtype, backend):
         return _Rates.track_rate(self, records, shape, dtype, backend)
 
-    track_rate.unit = "GFLOP/s" if subject.products else "GB/s"
+    track_rate.unit = "GFLOP/s" if subject.multiply_adds else "GB/s"
     if len(shapes) > 1:  # of the others the rate says enough
         yield title, type(title, (_Time,), members)
     yield f"{title}Rates", type(f"{title}Rates", (_Rates,), {**members, "track_rate": track_rate})

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from fastnet_kernels import reference
-from fastnet_kernels.shapes import ARGUMENTS, LABELS, NUMBERS, Arguments, extents
+from fastnet_kernels.shapes import ARGUMENTS, NUMBERS, Arguments, extents
 
 from .timing import Queued
 
@@ -31,22 +31,25 @@ _IMAGES: tuple[Shape, ...] = (
     (32, 32, 32, 64, 64, 3, 3),
     (32, 16, 16, 128, 128, 3, 3),
 )
+# Sequences of few and many units, and one step of one sequence: samples, steps, inputs, units.
+_SEQUENCES: tuple[Shape, ...] = ((32, 50, 8, 32), (64, 100, 32, 128), (32, 100, 64, 256), (1, 1, 64, 64))
+_TOKENS: tuple[Shape, ...] = ((64, 100, 64, 32), (64, 100, 5000, 128))  # samples, steps, rows of W, units
 
 
 @dataclass(frozen=True)
 class Subject:
     """One kernel: the shapes that it is measured at, by the letters of `dimensions`.
 
-    What it is given is written down in `fastnet_kernels.shapes`. `products` counts the matrix products in it, 2 m p n
-    operations each; a kernel without any is bound by memory. Where the input A must be what another kernel makes of the
-    same inputs, that is `forward`. `numbers` are those of its arguments that are other than for most kernels, whole or
-    computed from `dimensions`.
+    What it is given is written down in `fastnet_kernels.shapes`. `multiply_adds` says how many its products have,
+    by the letters; a kernel without any is bound by memory. Where inputs must be what another kernel makes of the same
+    inputs, that is `forward`; what that one is given besides is 0. `numbers` are those of its arguments that are other
+    than for most kernels, whole or computed from `dimensions`.
     """
 
     name: str
     dimensions: str
     shapes: tuple[Shape, ...]
-    products: int = 0
+    multiply_adds: str = ""
     forward: str = ""
     numbers: Mapping[str, int | str] = field(default_factory=dict)
 
@@ -73,7 +76,7 @@ class Subject:
     @property
     def kind(self) -> str:
         """What it is one of: "products", "activations", "derivatives" of these, "losses", "layers" or "updates"."""
-        if self.products:
+        if self.multiply_adds:
             return "products"
         if self.in_place:
             return "updates"
@@ -97,6 +100,7 @@ _NUMBERS: dict[str, Any] = {
     "beta2": 0.999,
     "weight_decay": 0.01,
     "nesterov": True,
+    "relu": False,
     "rate": 0.5,
     "key": np.uint64(0x0123456789ABCDEF),
     **dict.fromkeys(("pool_size", "stride", "pool_height", "pool_width", "stride_y", "stride_x"), 2),
@@ -133,8 +137,8 @@ _LARGE = ("batch_norm", "batch_norm_backward", "layer_norm", "layer_norm_backwar
 
 def _subjects() -> Iterator[Subject]:
     """Every kernel, in the order in which tables have them."""
-    yield Subject("dense_forward", "mpn", _PRODUCTS, products=1)
-    yield Subject("dense_backward", "mpn", _PRODUCTS, products=2)
+    yield Subject("dense_forward", "mpn", _PRODUCTS, "m*p*n")
+    yield Subject("dense_backward", "mpn", _PRODUCTS, "2*m*p*n")
     for names, shapes in ((_MUCH_USED, _MATRICES), (_RARER, _ONE_MATRIX)):
         for name in names:
             yield Subject(name, "mn", shapes)
@@ -148,7 +152,13 @@ def _subjects() -> Iterator[Subject]:
     yield Subject("average_pool2d", "mhwc", ((64, 28, 28, 32),))
     yield Subject("average_pool2d_backward", "mhwc", ((64, 28, 28, 32),))
     for name in ("conv2d_forward", "conv2d_backward_data", "conv2d_backward_weights"):
-        yield Subject(name, "mhwknuv", _IMAGES, products=1, numbers=_SAME_PADDING)
+        yield Subject(name, "mhwknuv", _IMAGES, "m*h*w*k*n*u*v", numbers=_SAME_PADDING)
+    for name, rows in (("recurrent", 1), ("lstm", 4), ("gru", 3)):
+        there, back = f"{name}_forward", f"{name}_backward"
+        yield Subject(there, "mtpn", _SEQUENCES, f"{rows}*m*t*n*(p+n)")
+        yield Subject(back, "mtpn", _SEQUENCES, f"2*{rows}*m*t*n*(p+n)", forward=there)
+    yield Subject("embedding", "mtvn", _TOKENS)
+    yield Subject("embedding_backward", "mtvn", _TOKENS)
     yield Subject("sgd", "n", _VECTORS)
     for name in ("sgd_momentum", "rmsprop", "adam", "adamw"):
         yield Subject(name, "n", _ONE_VECTOR)
@@ -169,7 +179,9 @@ class Case:
 
     @property
     def flops(self) -> int:
-        return 2 * SUBJECTS[self.kernel].products * int(np.prod(self.shape))
+        subject = SUBJECTS[self.kernel]
+        letters = dict(zip(subject.dimensions, self.shape, strict=True))
+        return 2 * sum(extents(subject.multiply_adds, letters))
 
     @property
     def bytes(self) -> int:
@@ -231,17 +243,23 @@ def make_case(kernel: str, shape: Shape, dtype: str, seed: int = 0, layout: str 
         if text in NUMBERS:
             return known[name]
         size = extents(text, known)
+        if name in subject.arguments.indices:
+            return rng.integers(0, known["v" if name == "indices" else "n"], size).astype(dtype)
         if name == "Y":
-            return rng.integers(0, known["n"] if text == LABELS else 2, size).astype(dtype)
+            return rng.integers(0, 2, size).astype(dtype)
         # As the factors of a layer have it: rows of W are of length about one, so that Z is of the size of A.
-        scale = np.prod(size[1:]) ** -0.5 if name == "W" else 1.0
+        scale = np.prod(size[1:]) ** -0.5 if name in ("W", "U") else 1.0
         found = rng.random(size) if name in ("A", "mean_square") else rng.standard_normal(size) * scale
         return found.astype(dtype)
 
     inputs = [array(name, text) for name, text in subject.inputs.items()]
     if subject.forward:
-        named = dict(zip(subject.inputs, inputs, strict=True))
-        getattr(reference, subject.forward)(*(named[name] for name in SUBJECTS[subject.forward].inputs), named["A"])
+        named, there = dict(zip(subject.inputs, inputs, strict=True)), SUBJECTS[subject.forward]
+        given = [
+            named[name] if name in named else np.zeros(extents(text, known), dtype)
+            for name, text in there.inputs.items()
+        ]
+        getattr(reference, subject.forward)(*given, *(named[name] for name in there.outputs))
     outputs = [np.empty(extents(text, known), dtype) for text in subject.outputs.values()]
     if layout != "C":
         inputs = [laid_out(value, layout) if isinstance(value, np.ndarray) else value for value in inputs]

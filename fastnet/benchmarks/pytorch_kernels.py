@@ -390,6 +390,78 @@ def conv2d_backward_weights(dZ: Any, A_prev: Any, *rest: Any) -> Call:
     return call
 
 
+_RECURRENT = True, 1, 0.0, False, False, True  # biases, layers, dropout, no training, one direction, samples first
+
+
+def _biases(b: Any, rows: int) -> tuple[Any, Any]:
+    """Of the product of inputs and of that of states: of a GRU's candidate either has one of its own."""
+    of_state = torch.zeros_like(b[:rows])
+    n = len(b) - rows
+    of_state[rows - n :] = b[rows:]
+    return b[:rows], of_state
+
+
+def _run(kind: Callable[..., Any], X: Any, W: Any, U: Any, biases: tuple[Any, Any], *first: Any) -> Callable[..., Any]:
+    """A call of a recurrent layer, which gives its output and the last states, and no gates or cells of other steps."""
+    states = tuple(state[None] for state in first)
+    return lambda: kind(X, states if len(states) > 1 else states[0], [W, U, *biases], *_RECURRENT)
+
+
+def recurrent_forward(X: Any, W: Any, U: Any, b: Any, h0: Any, relu: bool, h: Any) -> Call:
+    run = _run(torch.rnn_relu if relu else torch.rnn_tanh, X, W, U, _biases(b, len(W)), h0)
+    return lambda: [run()[0]]
+
+
+def lstm_forward(X: Any, W: Any, U: Any, b: Any, h0: Any, c0: Any, h: Any, c: Any, gates: Any) -> Call:
+    run = _run(torch.lstm, X, W, U, _biases(b, len(W)), h0, c0)
+    return lambda: [run()[0], None, None]
+
+
+def gru_forward(X: Any, W: Any, U: Any, b: Any, h0: Any, h: Any, gates: Any) -> Call:
+    run = _run(torch.gru, X, W, U, _biases(b, len(W)), h0)
+    return lambda: [run()[0], None]
+
+
+def _backward_of(kind: Callable[..., Any], above: tuple[Any, ...], X: Any, W: Any, U: Any, *first: Any) -> Call:
+    """Back through time by autograd, as there is no operator; the way there, with biases of 0, is made once before."""
+    with torch.inference_mode(mode=False), torch.enable_grad():
+        X, W, U, *states = (tensor.clone().requires_grad_() for tensor in (X, W, U, *first))
+        above = tuple(tensor.clone() for tensor in above)
+        biases = tuple(torch.zeros(len(W), dtype=W.dtype, requires_grad=True) for _ in range(2))
+        made = _run(kind, X, W, U, biases, *states)()
+    outputs, derivatives = [made[0], *made[2:]], [above[0], *(tensor[None] for tensor in above[1:])]
+    leaves, n = [W, U, *biases, X, *states], U.shape[1]
+
+    def call() -> list[Any]:
+        with torch.inference_mode(mode=False):
+            dW, dU, db, of_state, *rest = torch.autograd.grad(outputs, leaves, derivatives, retain_graph=True)
+        return [dW, dU, torch.cat((db, of_state[-n:])) if kind is torch.gru else db, *rest]
+
+    return call
+
+
+def recurrent_backward(dh: Any, X: Any, W: Any, U: Any, h0: Any, h: Any, relu: bool, *outputs: Any) -> Call:
+    return _backward_of(torch.rnn_relu if relu else torch.rnn_tanh, (dh,), X, W, U, h0)
+
+
+def lstm_backward(dh: Any, dc: Any, X: Any, W: Any, U: Any, h0: Any, c0: Any, *rest: Any) -> Call:
+    return _backward_of(torch.lstm, (dh, dc), X, W, U, h0, c0)
+
+
+def gru_backward(dh: Any, X: Any, W: Any, U: Any, h0: Any, *rest: Any) -> Call:
+    return _backward_of(torch.gru, (dh,), X, W, U, h0)
+
+
+def embedding(indices: Any, W: Any, A: Any) -> Call:
+    rows = indices.long()
+    return lambda: [torch.embedding(W, rows)]
+
+
+def embedding_backward(dA: Any, indices: Any, dW: Any) -> Call:
+    rows, v = indices.long(), len(dW)
+    return lambda: [aten.embedding_dense_backward(dA, rows, v, -1, _FALSE)]
+
+
 def _contiguous(*tensors: Any) -> None:
     """The fused updates take every tensor for a contiguous one, and change the wrong numbers of another."""
     if not all(tensor.is_contiguous() for tensor in tensors):
@@ -474,6 +546,8 @@ _CALLS: dict[str, Callable[..., Call]] = {
         *(max_pool1d, max_pool1d_backward, max_pool2d, max_pool2d_backward),
         *(average_pool2d, average_pool2d_backward),
         *(conv2d_forward, conv2d_backward_data, conv2d_backward_weights),
+        *(recurrent_forward, recurrent_backward, lstm_forward, lstm_backward, gru_forward, gru_backward),
+        *(embedding, embedding_backward),
         *(sgd, sgd_momentum, rmsprop),
     )
 } | {"adam": _adam(torch._fused_adam_), "adamw": _adam(torch._fused_adamw_)}

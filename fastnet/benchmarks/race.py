@@ -104,7 +104,8 @@ def compare_peers(
     Parameters
     ----------
     workloads : sequence of str, optional
-        Names of WORKLOADS, CONVOLUTIONS, OPTIMIZED, FITS and INFERENCES, or "trainings", "convolutions", "optimizers",
+        Names of WORKLOADS, CONVOLUTIONS, SEQUENCES, OPTIMIZED, FITS and INFERENCES, or "trainings", "convolutions",
+        "sequences", "optimizers",
         "fits" and "inferences" for all of a group; everything unless given. "random-0", "random-1", ... are other
         trainings.
     peers : sequence of str, optional

@@ -69,15 +69,11 @@ def readable_time(seconds: float) -> str:
 
 def peers_text(records: Sequence[Record]) -> str:
     """For each number of threads tables of steps and calls, and one of fits: times, and the best peer's ratio."""
-    kinds = [
-        ("us a step", 1e-6, ("trainings", "inferences")),
-        ("us a step", 1e-6, ("convolutions",)),
-        ("us a step", 1e-6, ("optimizers",)),
-    ]
+    steps = [("trainings", "inferences"), ("convolutions",), ("sequences",), ("optimizers",)]
     parts = []
     for threads in sorted({record["threads"] for record in records}):
         here = [record for record in records if record["threads"] == threads]
-        for unit, size, groups in (*kinds, ("ms a fit", 1e-3, ("fits",))):
+        for unit, size, groups in (*(("us a step", 1e-6, groups) for groups in steps), ("ms a fit", 1e-3, ("fits",))):
             if chosen := [record for record in here if record["group"] in groups]:
                 parts.append(_peers_table(chosen, threads, unit, size))
     return "\n\n".join(parts)

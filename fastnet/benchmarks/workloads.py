@@ -1,5 +1,5 @@
-"""What fastnet is judged by: trainings step by step, of dense and of convolutional networks, by plain gradient descent
-and by other optimizers, fits as people write them, and inferences."""
+"""What fastnet is judged by: trainings step by step, of dense, convolutional and recurrent networks, by plain gradient
+descent and by other optimizers, fits as people write them, and inferences."""
 
 import dataclasses
 import itertools
@@ -12,8 +12,10 @@ import numpy as np
 
 from .. import datasets
 from .convolutional import Conv, Pool, Shape, features, kernel_shapes, n_features, products
+from .recurrent import Recurrence
 
-# (W (n_l, n_{l-1}), b (n_l,)) of each layer, convolutions first; then (gamma, beta), each (n_l,), of normalisations
+# (W (n_l, n_{l-1}), b (n_l,)) of each layer, convolutions or a recurrent one first, as fastnet has theirs; then
+# (gamma, beta), each (n_l,), of normalisations
 Weights = list[tuple[np.ndarray, np.ndarray]]
 
 
@@ -25,7 +27,8 @@ class Workload:
     by default; or "adamw" with a weight decay of 0.01, gradients clipped to a norm of 1. As `regularisation` says, a
     batch normalisation stands behind each hidden layer's product, or a dropout of 0.2 behind its activation. Where the
     last mini-batch is a smaller one, `samples` says how many samples there are. A convolutional network has `front`
-    before its dense layers, whose sizes begin with the features that it makes of images of `shape`.
+    before its dense layers, whose sizes begin with the features that it makes of images of `shape`. A recurrent one has
+    `recurrence` there, for sequences of `shape`, and the sizes begin with its units.
     """
 
     name: str
@@ -41,11 +44,19 @@ class Workload:
     dataset: str | None = None  # one of fastnet.datasets; random numbers without it
     front: tuple[Conv | Pool, ...] = ()
     shape: Shape | None = None
+    recurrence: Recurrence | None = None
 
     @property
     def network(self) -> str:
-        """Which sort it is, "dense" or "convolutional"."""
+        """Which sort it is, "dense", "convolutional" or "recurrent"."""
+        if self.recurrence is not None:
+            return "recurrent"
         return "convolutional" if self.front else "dense"
+
+    @property
+    def answers(self) -> int:
+        """How many a sample has: one for each step of a sequence, or one."""
+        return self.input_shape[0] if self.recurrence is not None and self.recurrence.all_steps else 1
 
     @property
     def input_shape(self) -> Shape:
@@ -63,27 +74,32 @@ class Workload:
     @property
     def label(self) -> str:
         filters = [layer.filters for layer in self.front if isinstance(layer, Conv)]
-        numbers = ["x".join(map(str, self.input_shape)), *filters, *self.sizes[1:]]
+        sizes = self.sizes[1:] if self.recurrence is None else self.sizes
+        numbers = ["x".join(map(str, self.input_shape)), *filters, *sizes]
         return f"{self.name} {'-'.join(map(str, numbers))}, batch {self.batch_size}"
 
     @property
     def n_weights(self) -> int:
-        kernels = kernel_shapes(self.front, self.input_shape)
-        return sum(map(math.prod, kernels)) + sum(a * b for a, b in itertools.pairwise(self.sizes))
+        return sum(math.prod(shape) for shape, _ in self.layer_shapes())
 
     @property
     def flops(self) -> int:
-        """Of a step's products: forward, dW, and dA_prev of all layers but the first."""
-        each = products(self.front, self.input_shape) + [a * b for a, b in itertools.pairwise(self.sizes)]
-        return 2 * self.batch_size * (3 * sum(each) - each[0])
+        """Of a step's products: forward, dW, and dA_prev, but that of the samples."""
+        each = products(self.front, self.input_shape)
+        each += [self.answers * a * b for a, b in itertools.pairwise(self.sizes)]
+        of_samples = each[0]
+        if self.recurrence is not None:
+            of_samples, of_states = self.recurrence.products(self.input_shape)
+            each += [of_samples, of_states]
+        return 2 * self.batch_size * (3 * sum(each) - of_samples)
 
     def bytes(self, itemsize: int = 4) -> int:
         """What a step reads and writes at the least: X, and W in and out (more, where they do not stay in cache)."""
         return itemsize * (self.batch_size * math.prod(self.input_shape) + 2 * self.n_weights)
 
     def data(self, dtype: str = "float32") -> tuple[np.ndarray, np.ndarray]:
-        """X (m, *input_shape) and y (m,) int64: a dataset, the planar flower of two inputs, or random numbers in [0, 1]
-        whose classes a linear rule makes, which can be learned."""
+        """X (m, *input_shape) and y (m,) int64, or (m, t) where steps have answers: a dataset, the planar flower of two
+        inputs, or random numbers in [0, 1] whose classes a linear rule makes, which can be learned."""
         if self.dataset is not None:
             X, y = getattr(datasets, self.dataset)()
             return X.astype(dtype), y.astype(np.int64)
@@ -92,25 +108,35 @@ class Workload:
             return X.astype(dtype), y
         rng = np.random.default_rng(0)
         X = rng.random((self.m, *self.input_shape), np.float32)
-        n = math.prod(self.input_shape)
+        n = math.prod(self.input_shape) // self.answers
         scores = (X.reshape(-1, n) - 0.5) @ rng.standard_normal((n, max(2, self.sizes[-1])), np.float32)
-        return X.astype(dtype), scores.argmax(axis=1)
+        return X.astype(dtype), scores.argmax(axis=1).reshape(self.m, *[self.answers] * (self.answers > 1))
 
     def weights(self, dtype: str = "float32") -> Weights:
         """The weights that every contestant starts from."""
         rng = np.random.default_rng(1)
-        matrices = [(n, n_prev) for n_prev, n in itertools.pairwise(self.sizes)]
         found = [
-            ((rng.standard_normal(shape) / np.sqrt(math.prod(shape[1:]))).astype(dtype), np.zeros(shape[0], dtype))
-            for shape in (*kernel_shapes(self.front, self.input_shape), *matrices)
+            ((rng.standard_normal(shape) / np.sqrt(math.prod(shape[1:]))).astype(dtype), np.zeros(n_biases, dtype))
+            for shape, n_biases in self.layer_shapes()
         ]
         normalised = self.sizes[1:-1] if self.regularisation == "batch_norm" else ()
         return found + [(np.ones(n, dtype), np.zeros(n, dtype)) for n in normalised]
 
+    def layer_shapes(self) -> list[tuple[Shape, int]]:
+        """Of W, in each layer, and how many numbers b has."""
+        found = [(shape, shape[0]) for shape in kernel_shapes(self.front, self.input_shape)]
+        if self.recurrence is not None:
+            found.append(self.recurrence.weight_shape(self.input_shape))
+        return found + [((n, n_prev), n) for n_prev, n in itertools.pairwise(self.sizes)]
+
     def cost(self, weights: Weights, X: np.ndarray, y: np.ndarray) -> float:
         """The mean loss on X and y, in float64 NumPy: the judge of all contestants. Batch statistics are those of X."""
-        n_kernels = len(kernel_shapes(self.front, self.input_shape))
-        A, n_layers = features(self.front, weights[:n_kernels], X), len(self.sizes) - 1
+        n_layers = len(self.sizes) - 1
+        n_kernels = len(self.layer_shapes()) - n_layers
+        if self.recurrence is None:
+            A = features(self.front, weights[:n_kernels], X)
+        else:
+            A, y = self.recurrence.states(weights[0], X).reshape(-1, self.sizes[0]), y.ravel()
         normalisations = iter(weights[n_kernels + n_layers :])
         for l, (W, b) in enumerate(weights[n_kernels : n_kernels + n_layers], start=1):
             Z = A @ np.asarray(W, np.float64).T + np.asarray(b, np.float64)
@@ -166,6 +192,24 @@ CONVOLUTIONS = {
         convolutional("sensor1d", (128, 9), (Conv(64, 3, 1), _POOL, Conv(64, 3, 1), _POOL), (6,), 64, 8, 4),
     )
 }  # fmt: skip
+
+
+def recurrent(
+    name: str, shape: Shape, recurrence: Recurrence, n_out: int, batch_size: int, batches: int, epochs: int
+) -> Workload:
+    """One whose output, of so many units, stands behind a recurrent layer."""
+    sizes = (recurrence.units, n_out)
+    return Workload(name, sizes, batch_size, batches, epochs, 0.05, shape=shape, recurrence=recurrence)
+
+
+SEQUENCES = {
+    workload.name: workload
+    for workload in (
+        recurrent("rnn", (50, 8), Recurrence("rnn", 32), 1, 32, 16, 10),
+        recurrent("lstm", (100, 32), Recurrence("lstm", 128), 1, 64, 4, 2),
+        recurrent("gruchar", (100, 64), Recurrence("gru", 256, all_steps=True), 64, 32, 4, 2),
+    )
+}
 
 # Whole fits: 20 epochs of Adam as scikit-learn's MLPClassifier has it by default, from first weights of each library's
 # own and with the samples shuffled anew in every epoch. The second is of the size of the breast cancer data set.
@@ -230,19 +274,22 @@ def random_workload(number: int) -> Workload:
 
 
 def find_workload(name: str) -> Workload | None:
-    """The training or fit of this name, in WORKLOADS, CONVOLUTIONS, OPTIMIZED or FITS, or of "random-0" and so on;
-    or None."""
+    """The training or fit of this name, in one of GROUPS, or of "random-0" and so on; or None."""
     number = name.removeprefix(_RANDOM)
     if name != number and number.isdecimal():
         return random_workload(int(number))
-    return (WORKLOADS | CONVOLUTIONS | OPTIMIZED | FITS).get(name)
+    return (WORKLOADS | CONVOLUTIONS | SEQUENCES | OPTIMIZED | FITS).get(name)
 
 
 class Inference(NamedTuple):
-    """Forward only: so many samples at once, from Python."""
+    """Forward only: so many samples at once, from Python.
+
+    Where it is `stepwise`, they are single steps of sequences, and states go on from call to call.
+    """
 
     workload: Workload
     samples: int
+    stepwise: bool = False
 
 
 INFERENCE_NETWORK = WORKLOADS["mnist"]
@@ -254,6 +301,7 @@ INFERENCES = {
         for name in ("lenet", "cnn32")
         for text, samples in (("one image", 1), ("1,000 images", 1000))
     },
+    "gru, one step": Inference(recurrent("gru", (1, 8), Recurrence("gru", 64), 1, 1, 1, 1), 1, stepwise=True),
 }
 
 
@@ -265,6 +313,7 @@ GROUPS: dict[str, Mapping[str, object]] = {
     "trainings": WORKLOADS,
     "inferences": _inferences("dense"),
     "convolutions": {**CONVOLUTIONS, **_inferences("convolutional")},
+    "sequences": {**SEQUENCES, **_inferences("recurrent")},
     "optimizers": OPTIMIZED,
     "fits": FITS,
 }

@@ -106,7 +106,12 @@ def _converted(name: str, given: Any) -> np.ndarray:
         if is_list and array.dtype.kind in "US":
             array = np.asarray(given, dtype=object)
     except (ValueError, TypeError, RuntimeError) as error:
-        advice = "give every sample the same number of features" if is_list else "give a NumPy array of it"
+        advice = "give a NumPy array of it"
+        if is_list:
+            advice = (
+                "give every sample the same number of features; shorter sequences are padded, and Masking leaves out "
+                "what is added"
+            )
         raise type(error)(f"{name} is no array ({error}): {advice}") from error
     if array.ndim == 0 and array.dtype.kind == "O":
         is_row = isinstance(given, Iterable) and not isinstance(given, Mapping)

@@ -13,7 +13,7 @@ from ..storage.onnx.answers import Answers, answers_of
 from ..storage.onnx.graph import Graph, read_graph
 from ..storage.onnx.patterns import steps_to
 from ..storage.writing import AnyPath
-from .onnx_operators import OPERATORS
+from .onnx_operators import OF_ROWS, OPERATORS, ORDERING
 from .onnx_reader import Reader
 
 
@@ -23,7 +23,7 @@ def from_onnx(path: AnyPath, *, output: str | None = None) -> Network:
     It reads what `Network.to_onnx` writes, what PyTorch exports of layers in a row, and what skl2onnx makes of
     perceptrons, behind a StandardScaler too: scales and shifts become part of the next dense layer, and what ends in
     labels has them. The page docs/exchange.md lists operators. Of a model that begins with convolutions or
-    pooling, images (m, c, h, w) are (m, h, w, c) here, and signals (m, c, t) are (m, t, c).
+    pooling, images (m, c, h, w) are (m, h, w, c) here, and signals (m, c, t) are (m, t, c). Sequences stay (m, t, n).
 
     Parameters
     ----------
@@ -75,6 +75,14 @@ def _network(graph: Graph, answers: Answers, output: str | None) -> Network:
                 raise ValueError(f"fastnet has no layer for it; it reads {', '.join(sorted(OPERATORS))}")
             if reader.zeros and step.operator != "Conv":
                 raise ValueError("zeros are put around samples before it: a convolution behind them is supported")
+            if reader.is_whole and step.operator != "Gather":
+                raise ValueError("whole numbers are made before it: an embedding behind them is supported")
+            if (reader.sample_axis or reader.rows) and step.operator not in (
+                ORDERING if reader.sample_axis else OF_ROWS
+            ):
+                raise ValueError(
+                    "steps come before samples there, or are samples: that is supported for sequences only"
+                )
             OPERATORS[step.operator](reader, step)
         except (ValueError, TypeError) as error:
             raise ValueError(f"{step.shown}: {error}") from error

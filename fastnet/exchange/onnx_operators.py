@@ -6,12 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from ..layers import BatchNorm, Dropout, Flatten, LayerNorm
+from ..layers import BatchNorm, Dropout, Flatten, LayerNorm, Steps
 from ..storage.onnx.patterns import Step
 from .onnx_reader import Reader, as_dtype, exact, in_place, parameter, shortest
+from .onnx_sequences import SEQUENCES
 from .onnx_windows import WINDOWS, images_of
 
 _FLOATS = {1: "float32", 11: "float64"}  # of `onnx.TensorProto`
+_WHOLE = (6, 7)  # int32 and int64
 
 
 # ---------------------------------------------------------------- layers
@@ -153,16 +155,33 @@ def _reshape(reader: Reader, step: Step) -> None:
             return  # features they are
         reader.begin_with((rest[0],))
     order = reader.known_order()
+    if reader.rows or _is_rows(reader, first, rest):
+        reader.swap_rows(rest)
+        return
+    before, behind = order.shape[: reader.sample_axis], order.shape[reader.sample_axis :]
+    if before:
+        found, (first, *rest) = [first, *rest][: len(before)], [first, *rest, 0][len(before) :]
+        rest = rest[:-1]
+        if any(extent not in (0, there) for extent, there in zip(found, before, strict=False)):
+            raise ValueError(f"its shape {target.tolist()} changes what stands before the samples")
     if not step.attributes.get("allowzero", 0):
-        rest = [order.shape[i] if extent == 0 and i < order.ndim else extent for i, extent in enumerate(rest)]
+        rest = [behind[i] if extent == 0 and i < len(behind) else extent for i, extent in enumerate(rest)]
     if first in (0, reader.batch) and rest.count(-1) == 1:
         known = -math.prod(rest)
-        rest = [order.size // known if extent == -1 and known > 0 else extent for extent in rest]
+        size = math.prod(behind)
+        rest = [size // known if extent == -1 and known > 0 else extent for extent in rest]
     elif first not in (0, -1, reader.batch):
         raise ValueError(f"its shape {target.tolist()} does not begin with the number of samples: use 0 or -1 for it")
     if any(extent < 1 for extent in rest):
         raise ValueError(f"its shape {target.tolist()} does not tell what a sample is")
-    reader.reshape(rest)
+    reader.reshape([*before, *rest])
+
+
+def _is_rows(reader: Reader, first: int, rest: list[int]) -> bool:
+    """Whether all steps of all sequences become samples."""
+    order = reader.known_order()
+    is_sequence = isinstance(reader.shape, Steps) and not reader.sample_axis and order.shape == reader.shape
+    return is_sequence and first == -1 and rest == [order.shape[-1]]
 
 
 def _flatten(reader: Reader, step: Step) -> None:
@@ -175,41 +194,49 @@ def _flatten(reader: Reader, step: Step) -> None:
 
 
 def _transpose(reader: Reader, step: Step) -> None:
-    order = reader.known_order()
+    order, samples = reader.known_order(), reader.sample_axis
     perm = list(step.attributes.get("perm", ()))
-    if perm[:1] != [0] or sorted(perm) != list(range(order.ndim + 1)):
-        raise ValueError(f"perm={perm} is not supported: samples stay apart, so that it begins with 0")
-    reader.order = order.transpose([axis - 1 for axis in perm[1:]])
+    if sorted(perm) != list(range(order.ndim + 1)):
+        raise ValueError(f"perm={perm} is not supported: each of {order.ndim + 1} axes once is")
+    reader.order = order.transpose([axis - (axis > samples) for axis in perm if axis != samples])
+    reader.sample_axis = perm.index(samples)
 
 
-def _axes(step: Step, rank: int) -> list[int]:
+def _axes(step: Step, rank: int, samples: int) -> list[int]:
     constant = step.constant(1)
     given = step.attributes.get("axes") if constant is None else constant.ravel().tolist()
     found = sorted(axis + rank if axis < 0 else axis for axis in given or ())
-    if not found or found[0] < 1 or found[-1] >= rank or len(set(found)) != len(found):
-        raise ValueError(f"axes={given} is not supported: one or more behind the first, which counts samples")
+    if not found or found[0] < 0 or samples in found or found[-1] >= rank or len(set(found)) != len(found):
+        raise ValueError(f"axes={given} is not supported: one or more that do not count samples are")
     return found
 
 
 def _squeeze(reader: Reader, step: Step) -> None:
-    shape = [0, *reader.known_order().shape]
-    axes = _axes(step, len(shape))
+    order, samples = reader.known_order(), reader.sample_axis
+    shape = list(order.shape)
+    shape.insert(samples, 0)
+    axes = _axes(step, len(shape), samples)
     if any(shape[axis] != 1 for axis in axes):
-        raise ValueError(f"axes={axes} of samples of shape {tuple(shape[1:])} are not all 1")
-    reader.reshape([extent for axis, extent in enumerate(shape) if axis not in axes][1:])
+        raise ValueError(f"axes={axes} of samples of shape {order.shape} are not all 1")
+    left = [extent for axis, extent in enumerate(shape) if axis not in axes]
+    reader.reshape([extent for extent in left if extent])
+    reader.sample_axis = left.index(0)
 
 
 def _unsqueeze(reader: Reader, step: Step) -> None:
     shape = [0, *reader.known_order().shape]
     constant = step.constant(1)
     n_axes = len(step.attributes.get("axes", ())) if constant is None else constant.size
-    for axis in _axes(step, len(shape) + n_axes):
+    for axis in _axes(step, len(shape) + n_axes, 0):
         shape.insert(axis, 1)
     reader.reshape(shape[1:])
 
 
 def _cast(reader: Reader, step: Step) -> None:
     to = step.attributes["to"]
+    if to in _WHOLE and not reader.assembly.parts and reader.affine is None:
+        reader.is_whole = True
+        return
     if to not in _FLOATS:
         raise ValueError("it makes other numbers than float32 and float64")
     if reader.assembly.parts or reader.affine is not None:
@@ -220,8 +247,8 @@ def _cast(reader: Reader, step: Step) -> None:
 
 
 def _softmax(reader: Reader, step: Step) -> None:
-    if step.attributes.get("axis", -1 if reader.graph.opset >= 13 else 1) not in (1, -1):
-        raise ValueError("axis 1 is supported")
+    if step.attributes.get("axis", -1 if reader.graph.opset >= 13 else 1) not in (reader.rank, -1):
+        raise ValueError(f"axis {reader.rank} is supported")
     reader.assembly.activate({"activation": "softmax"})
 
 
@@ -283,5 +310,10 @@ OPERATORS: dict[str, Callable[[Reader, Step], None]] = {
     "Softmax": _softmax,
     "LogSoftmax": _log_softmax,
     **WINDOWS,
+    **SEQUENCES,
     **dict.fromkeys(_ACTIVATIONS, _activation),
 }
+
+# What may stand where samples are not the first axis, and where steps are samples.
+ORDERING = ("Reshape", "Transpose", "Squeeze", "Gather", "Dropout", "RNN", "LSTM", "GRU", "BothDirections", "MergeLast")
+OF_ROWS = ("Reshape", "Gemm", "MatMul", "Add", "Mul", "Softmax", "LogSoftmax", *_ACTIVATIONS)

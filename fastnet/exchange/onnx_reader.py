@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..checks import all_finite
-from ..layers import Dense, Rescale, Shape
+from ..layers import Dense, Flatten, Rescale, Shape, Steps
 from ..layers.weighted import WeightedLayer
 from ..losses import Loss
 from ..network import Network
@@ -26,8 +26,9 @@ class Reader:
     """The layers so far, and how the value behind them lies.
 
     `shape` is that of a sample behind the last layer here, and `order` (of the shape of a sample there) says of each
-    number which unit it is here; both are None as long as nobody has said how many features there are. `affine` is a
-    scale and a shift that are part of no layer yet.
+    number which unit it is here; both are None as long as nobody has said how many features there are. `sample_axis` is
+    the place of the samples among its axes: 0, but for sequences on their way into a recurrent layer and out of it.
+    `affine` is a scale and a shift that are part of no layer yet.
     """
 
     def __init__(self, graph: Graph, output: str | None) -> None:
@@ -38,6 +39,9 @@ class Reader:
         self.input_shape: Shape | None = None
         self.affine: tuple[np.ndarray, np.ndarray] | None = None
         self.zeros: list[tuple[int, int]] = []  # put before and behind a sample, along each axis, for the next layer
+        self.sample_axis = 0
+        self.rows: int | None = None  # how many steps a sample has, while each of them is a sample there
+        self.is_whole = False  # whether whole numbers have been made, for an embedding
         self.casts: set[str] = set()
         given = graph.input_shape
         if given is not None and len(given) < 2:
@@ -62,6 +66,21 @@ class Reader:
             self.begin_with((n,))
         assert self.order is not None
         return self.order
+
+    @property
+    def rank(self) -> int:
+        """How many axes a sample has there."""
+        return 1 if self.order is None else self.order.ndim
+
+    def swap_rows(self, shape: Sequence[int]) -> None:
+        """All steps of sequences (t, n) become samples (n,), or sequences again."""
+        order = self.known_order()
+        if self.rows is None:
+            self.rows, self.order = len(order), ordered(order.shape[1:])
+        elif list(shape) == [self.rows, order.size]:
+            self.order, self.rows = ordered((self.rows, order.size)), None
+        else:
+            raise ValueError(f"steps of sequences are samples before it, and {tuple(shape)} are no sequences again")
 
     def features(self, n: int) -> np.ndarray:
         """`order` of n features (m, n); ValueError for others."""
@@ -115,6 +134,9 @@ class Reader:
             raise ValueError("before it numbers are scaled or shifted: that is supported before a dense layer only")
 
     def add_dense(self, W: np.ndarray, b: np.ndarray) -> None:
+        if isinstance(self.shape, Steps):
+            self._add_dense_of_steps(W, b)
+            return
         order = self.features(W.shape[1])
         self.rescale_first()
         W = in_place(W, order)
@@ -124,6 +146,22 @@ class Reader:
             W, self.affine = as_dtype(W * scale, W.dtype), None
         self.assembly.add(Dense, {"units": len(W)}, {"W": W, "b": b})
         self.now_has((len(W),), ordered((len(W),)))
+
+    def _add_dense_of_steps(self, W: np.ndarray, b: np.ndarray) -> None:
+        """A dense layer at each step, or behind all features of a sequence."""
+        assert self.shape is not None
+        order, (steps, n) = self.known_order(), self.shape
+        self.refuse_affine()
+        if self.rows is None and order.ndim == 1:
+            self.assembly.add(Flatten, {})
+            self.now_has((steps * n,), order)
+            self.add_dense(W, b)
+            return
+        if order.shape[-1] != n or W.shape[1] != n or not np.array_equal(order, ordered(order.shape)):
+            raise ValueError(f"it takes {W.shape[1]} features of each step, and gets {order.shape}, in another order")
+        self.assembly.add(Dense, {"units": len(W)}, {"W": W, "b": b})
+        made = Steps((steps, len(W)))
+        self.now_has(made, ordered(made if self.rows is None else made[1:]))
 
     def now_has(self, shape: Shape, order: np.ndarray) -> None:
         self.shape, self.order = shape, order
@@ -137,7 +175,10 @@ class Reader:
     def network(self, loss: Loss | None) -> Network:
         if self.affine is not None:
             raise ValueError("it ends with a scale and a shift behind an activation, which fastnet has no layer for")
-        if self.order is not None and self.order.ndim > 1 and self.order.size > 1:
+        if self.sample_axis or self.rows:
+            raise ValueError("its outputs have steps before samples, or as samples: give a model of (m, t, n)")
+        is_sequence = isinstance(self.shape, Steps) and self.rank == 2
+        if self.order is not None and self.order.ndim > 1 and self.order.size > 1 and not is_sequence:
             raise ValueError(
                 f"its outputs have shape (m, {', '.join(map(str, self.order.shape))}): give a model of (m, n)"
             )

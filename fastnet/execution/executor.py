@@ -9,6 +9,7 @@ import numpy as np
 from fastnet_kernels import codes
 
 from ..checks import all_finite, positive_integer
+from ..data.arrays import as_array
 from ..data.samples import as_rows, as_samples, is_converted_one_by_one
 from ..layers import Layer, Masking, Shape
 from ..layers.stack import uses_shape
@@ -224,8 +225,9 @@ class Executor:
         parameters do not depend on it.
         """
         if self.input_shape is not None and self._graph.state_size:
-            given = X.shape if type(X) is np.ndarray else np.shape(X)
-            if state is not None:
+            # Of lists by `as_array`, which says what to do where they have no shape.
+            given = X.shape if type(X) is np.ndarray else np.shape(X if hasattr(X, "shape") else as_array("X", X))
+            if state is not None and given[:1] != (0,):
                 self._check_state(state, given[0] if given else 0)
             is_other = given[1:] != self.input_shape and given[2:] == self.input_shape[1:] and given[1:2] > (0,)
             if is_other and uses_shape(self.layers):

@@ -92,7 +92,7 @@ def read(path: AnyPath, device: str, make: Make) -> tuple[Trainable, str | None]
             network = _Model(metadata, tensors, make).made()
         except (TypeError, ValueError) as error:
             raise ModelFileError(f"{given} is a damaged fastnet model ({shortened(error)}): save it again") from error
-    network.device = device_for(device, network.dtype, network.layers)
+    network.device = device_for(device, network.dtype)
     return network, metadata.get("table")
 
 

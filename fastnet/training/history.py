@@ -71,10 +71,10 @@ class History(dict[str, list[float]]):
 
     def complete(self, names: Iterable[str] | None = None) -> None:
         """Give each list, or those of these `names`, one entry an epoch: NaN at the end where nothing was added."""
-        names = list(self) if names is None else names
-        self._pad(names, self.epochs)
+        names, epochs = list(self) if names is None else names, self.epochs
+        self._pad(names, epochs)
         for name in names:
-            del self[name][self.epochs :]
+            del self[name][epochs:]
 
     def keep(self, epochs: int) -> None:
         """Forget what is beyond so many epochs."""
@@ -84,7 +84,8 @@ class History(dict[str, list[float]]):
     def _pad(self, names: Iterable[str], epochs: int) -> None:
         for name in names:
             values = self.setdefault(name, [])
-            values.extend([math.nan] * (epochs - len(values)))
+            if len(values) < epochs:
+                values.extend([math.nan] * (epochs - len(values)))
 
     def __repr__(self) -> str:
         if not self.epochs:

@@ -85,7 +85,7 @@ class Steps:
         all steps have the same samples.
         """
         network = self.network
-        for start, stop, is_idle in _runs(_idle_steps(batches, last), first, last):
+        for start, stop, is_idle in _runs(batches, first, last):
             step = start
             while step < stop:
                 if self.interrupts.came and may_end:
@@ -116,8 +116,6 @@ def clock() -> float:
 
 def _idle_steps(batches: Batches, last: int) -> np.ndarray:
     """(last,): whether all samples of a step have weight 0."""
-    if batches.weights.all():  # also where there are none
-        return np.zeros(last, bool)
     epochs = -(-last // batches.steps)
     order = batches.order[: epochs * batches.m]  # there may be more, where epochs are repeated
     weights = batches.weights[order] if order.size else np.tile(batches.weights, epochs)
@@ -126,9 +124,15 @@ def _idle_steps(batches: Batches, last: int) -> np.ndarray:
     return ~has_weight.reshape(-1)[:last]
 
 
-def _runs(flags: np.ndarray, first: int, last: int) -> Iterator[tuple[int, int, bool]]:
-    """`first:last` in pieces of equal flags: where each begins, where it ends, and its flag."""
-    bounds = [first, *(first + 1 + np.flatnonzero(np.diff(flags[first:last]))).tolist(), last]
+def _runs(batches: Batches, first: int, last: int) -> Iterator[tuple[int, int, bool]]:
+    """Steps `first:last` in pieces which are idle or not: where each begins, where it ends, and whether it is idle."""
+    if batches.weights.all():  # also where there are none
+        bounds, is_idle = [first, last], False
+    else:
+        flags = _idle_steps(batches, last)[first:]
+        bounds = [first, *(first + 1 + np.flatnonzero(np.diff(flags))).tolist(), last]
+        is_idle = bool(flags[:1].any())
     for start, stop in itertools.pairwise(bounds):
         if start < stop:
-            yield start, stop, bool(flags[start])
+            yield start, stop, is_idle
+        is_idle = not is_idle

@@ -169,8 +169,8 @@ TASK_COLUMNS = len(_OF_TASK)
 # makes as many sums, from offset PARTIAL of the workspace on. FUSES_OUTPUT is whether a product that has whole rows of
 # the last layer goes on with their losses or outputs at once; of a library's, whether it makes A at once. WAITS is
 # whether all blocks must have done what stands before. What STOPS is not done where the step's cost is not finite: that
-# ends the run.
-_OF_INSTRUCTION = OPERATION, ROLE, LAYER, TILE, SLICES, PARTIAL, FUSES_OUTPUT, WAITS, STOPS = range(9)
+# ends the run. STEP is of a sequence, counted as a recurrent layer comes to it.
+_OF_INSTRUCTION = OPERATION, ROLE, LAYER, TILE, SLICES, PARTIAL, FUSES_OUTPUT, WAITS, STOPS, STEP = range(10)
 INSTRUCTION_COLUMNS = len(_OF_INSTRUCTION)
 OPENING = 1  # the first instructions, which only a run's first step has
 
@@ -185,6 +185,15 @@ OPENING = 1  # the first instructions, which only a run's first step has
     ADD_BACKWARD, SKIP_BACKWARD, SUM_BIAS, BATCH_NORM_SUMS,
 ) = range(28)  # fmt: skip
 
+# Operations of the layers that only sequences have. MASK finds the steps that are left out. Of a recurrent layer BEGIN
+# writes the state before the first step, SEQUENCE_PRODUCT makes tiles of a product over all steps, STEP_FORWARD and
+# STEP_BACKWARD those of one step with the cells behind or before them, and FINISH_WEIGHTS and SEQUENCE_BIAS change W
+# and b.
+OF_SEQUENCES = (
+    MASK, EMBEDDING_FORWARD, EMBEDDING_WEIGHTS, BEGIN, SEQUENCE_PRODUCT, STEP_FORWARD, STEP_BACKWARD, FINISH_WEIGHTS,
+    SEQUENCE_BIAS,
+) = range(28, 37)  # fmt: skip
+
 # Which product: Z = A_prev W^T, dA_prev = dZ W, or dW = dZ^T A_prev.
 FORWARD, BACKWARD, WEIGHTS = range(3)
 
@@ -193,11 +202,17 @@ SMALL, LARGE, OF_LIBRARY = range(3)
 
 # Whole numbers of a plan for a GPU, the last ones offsets in its workspace. X is two mini-batches, X_SIZE elements
 # each. PENALTIES and SUMS_OF_SQUARES have an entry a piece of a layer's parameters, layer by layer: a layer's first
-# one is in its column FIRST_PIECE.
-LOSS, N_TARGETS, N_PIECES, X_OFFSET, X_SIZE, LOSSES, SCORES, PENALTIES, SUMS_OF_SQUARES = range(9)
+# one is in its column FIRST_PIECE. A sample has OUTPUT_STEPS outputs, each with a loss and a score of its own.
+# STATE_SIZE numbers of a sample are what recurrent layers take from one prediction to the next. MASK_OFFSET is where it
+# says, for each sample and each of MASKED_STEPS, whether that is left out; there are 0 steps where none is.
+_WHOLE = (
+    LOSS, N_TARGETS, N_PIECES, X_OFFSET, X_SIZE, LOSSES, SCORES, PENALTIES, SUMS_OF_SQUARES, OUTPUT_STEPS, STATE_SIZE,
+    MASKED_STEPS, MASK_OFFSET,
+) = range(13)  # fmt: skip
+WHOLE_NUMBERS = len(_WHOLE)
 
-# Real numbers of a plan for a GPU.
-LOSS_SETTING, SCALE, SHIFT = range(3)
+# Real numbers of a plan for a GPU. MASKED is what all numbers of a step are that is left out.
+LOSS_SETTING, SCALE, SHIFT, MASKED = range(4)
 
 # What a step's update needs besides the optimizer's settings: the learning rate, and Adam's bias corrections, which are
 # factors of the mean and of the root of the mean square.

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 FLOAT, COUNT, KEY, YES_OR_NO = "a number", "a whole number from 1 on", "a whole number of 64 bits", "True or False"
 RATE, WHOLE = "a number from 0 on, below 1", "a whole number from 0 on"
 NUMBERS = (FLOAT, RATE, COUNT, WHOLE, KEY, YES_OR_NO)
-LABELS = "m 1"  # the shape of class indices, whose dtype may be any
 
 
 def extents(shape: str, known: Mapping[str, Any]) -> tuple[int, ...]:
@@ -26,7 +25,8 @@ class Arguments(NamedTuple):
     `written` names the arrays that the kernel writes, and `in_place` those that a written one may be, number for
     number; other arrays that overlap what is written are copied first. Of a call that writes nothing else, the written
     arrays are changed. Where all arrays are to be without gaps, row after row, others are copied first. `multiples`
-    says of which number of the call a letter is to be a multiple.
+    says of which number of the call a letter is to be a multiple. `indices` names arrays of whole numbers, whose dtype
+    may be any.
     """
 
     given: Mapping[str, str]
@@ -34,6 +34,7 @@ class Arguments(NamedTuple):
     in_place: tuple[str, ...] = ()
     without_gaps: bool = False
     multiples: Mapping[str, str] = {}
+    indices: tuple[str, ...] = ()
 
 
 def _element_wise(*names: str, **numbers: str) -> Arguments:
@@ -42,9 +43,12 @@ def _element_wise(*names: str, **numbers: str) -> Arguments:
     return Arguments(given, (names[-1],), tuple(arrays[:-1]))
 
 
-def _loss(A: str, *, Y: str = "m n", in_place: bool = True, **numbers: str) -> Arguments:
+def _loss(A: str, *, of_classes: bool = False, in_place: bool = True, **numbers: str) -> Arguments:
     return Arguments(
-        {A: "m n", "Y": Y, **numbers, "L": "m", f"d{A}": "m n"}, ("L", f"d{A}"), (A, "Y") if in_place else ()
+        {A: "m n", "Y": "m 1" if of_classes else "m n", **numbers, "L": "m", f"d{A}": "m n"},
+        ("L", f"d{A}"),
+        (A, "Y") if in_place else (),
+        indices=("Y",) if of_classes else (),
     )
 
 
@@ -98,6 +102,22 @@ def _convolution(*names: str, written: tuple[str, ...]) -> Arguments:
     )
 
 
+def _recurrent(gates: int, weight_gates: int, *states: str, **numbers: str) -> tuple[Arguments, Arguments]:
+    """There and back, of a cell with `states` besides h; of a unit so many gates are kept, and in W as many rows."""
+    rows, biases = ("n" if count <= 1 else f"{count}*n" for count in (weight_gates, gates))
+    names = ("h", *states)
+    given = {"X": "m t p", "W": f"{rows} p", "U": f"{rows} n"}
+    first = {f"{name}0": "m n" for name in names}
+    kept = dict.fromkeys(names, "m t n") | ({"gates": f"m t {gates}*n"} if gates else {})
+    made = {f"d{name}": shape for name, shape in {**given, "b": biases, **first}.items()}
+    made = {name: made[name] for name in ("dW", "dU", "db", "dX", *(f"d{name}0" for name in names))}
+    above = {"dh": "m t n", **{f"d{name}": "m n" for name in states}}
+    return (
+        Arguments({**given, "b": biases, **first, **numbers, **kept}, tuple(kept), without_gaps=True),
+        Arguments({**above, **given, **first, **kept, **numbers, **made}, tuple(made), without_gaps=True),
+    )
+
+
 _ADAM = dict.fromkeys(("learning_rate", "beta1", "beta2", "epsilon", "weight_decay"), FLOAT)
 _BATCH_NORM, _BATCH_NORM_BACKWARD = _normalisation("n")
 _LAYER_NORM, _LAYER_NORM_BACKWARD = _normalisation("m", "means")
@@ -112,6 +132,9 @@ _AVERAGE_POOL_2D_BACKWARD = Arguments(
     ("dA_prev",),
     without_gaps=True,
 )
+_RECURRENT, _RECURRENT_BACKWARD = _recurrent(0, 1, relu=YES_OR_NO)
+_LSTM, _LSTM_BACKWARD = _recurrent(4, 4, "c")
+_GRU, _GRU_BACKWARD = _recurrent(4, 3)
 _OF_A = ("linear", "sigmoid", "tanh", "relu", "hard_sigmoid")  # activations whose derivatives take A
 _OF_Z = ("softplus", "silu", "gelu", "hard_silu")  # activations whose derivatives take Z
 
@@ -133,7 +156,7 @@ ARGUMENTS: dict[str, Arguments] = {
     "quantile": _loss("A", q=FLOAT),
     "hinge": _loss("Z"),
     "log_loss": _loss("Z", in_place=False),
-    "cross_entropy": _loss("Z", Y=LABELS, in_place=False, smoothing=FLOAT),
+    "cross_entropy": _loss("Z", of_classes=True, in_place=False, smoothing=FLOAT),
     "batch_norm": _BATCH_NORM,
     "batch_norm_backward": _BATCH_NORM_BACKWARD,
     "layer_norm": _LAYER_NORM,
@@ -148,6 +171,18 @@ ARGUMENTS: dict[str, Arguments] = {
     "max_pool1d_backward": _POOL_1D_BACKWARD,
     "max_pool2d": _POOL_2D,
     "max_pool2d_backward": _POOL_2D_BACKWARD,
+    "embedding": Arguments(
+        {"indices": "m t", "W": "v n", "A": "m t n"}, ("A",), without_gaps=True, indices=("indices",)
+    ),
+    "embedding_backward": Arguments(
+        {"dA": "m t n", "indices": "m t", "dW": "v n"}, ("dW",), without_gaps=True, indices=("indices",)
+    ),
+    "recurrent_forward": _RECURRENT,
+    "recurrent_backward": _RECURRENT_BACKWARD,
+    "lstm_forward": _LSTM,
+    "lstm_backward": _LSTM_BACKWARD,
+    "gru_forward": _GRU,
+    "gru_backward": _GRU_BACKWARD,
     "sgd": _update(learning_rate=FLOAT),
     "sgd_momentum": _update("velocity", learning_rate=FLOAT, momentum=FLOAT, weight_decay=FLOAT, nesterov=YES_OR_NO),
     "rmsprop": _update(

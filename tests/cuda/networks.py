@@ -10,6 +10,7 @@ import pytest
 from fastnet_kernels import codes
 
 import fastnet as fn
+from fastnet.execution.cuda.plan import Parts
 
 IS_SIMULATED = os.environ.get("NUMBA_ENABLE_CUDASIM", "0") == "1"
 on_gpu = pytest.mark.skipif(IS_SIMULATED, reason="too large for the simulator")
@@ -194,7 +195,7 @@ class NumpyLibrary:
 
 def use_library(monkeypatch):
     monkeypatch.setattr("fastnet_kernels.cuda.gemm.cublas.find", NumpyLibrary)
-    monkeypatch.setattr("fastnet.execution.cuda.plan._CYCLES_OF_CALL", 0)
+    monkeypatch.setattr("fastnet.execution.cuda.products._CYCLES_OF_CALL", 0)
 
 
 @needs_simulator
@@ -238,7 +239,7 @@ def test_the_same_seed_gives_the_same_bits_on_any_grid():
     for blocks in (1, 2, 3):
         net = fn.Network(layers, device="cuda", seed=2)
         net.device.prepare()
-        net.device._grids[False] = blocks
+        net.device._grids[Parts()] = blocks
         net.fit(X, y, epochs=1, batch_size=8, optimizer=fn.Adam(0.01, clip_norm=0.5), verbose=False)
         found.append(net.buffer.tobytes())
     assert len(set(found)) == 1
@@ -249,9 +250,8 @@ def test_convolutions_give_the_same_bits_on_any_grid():
     X, y = data(layers, m, n)
     found = []
     for blocks in (1, 3):
-        net = fn.Network(layers, device="cuda", seed=2).build(n)
-        net.prepare()
-        net.device._grids[True] = blocks
+        net = fn.Network(layers, device="cuda", seed=2)
+        net.device._grids[Parts(convolutions=True)] = blocks
         net.fit(X, y, epochs=1, batch_size=batch_size, optimizer=optimizer, verbose=False)
         found.append(net.buffer.tobytes())
     assert found[0] == found[1]
@@ -514,8 +514,8 @@ def test_products_of_the_library_on_the_gpu(dtype, monkeypatch):
 
     if find(dtype) is None:
         pytest.skip("needs cuBLAS: pip install '.[cublas]'")
-    monkeypatch.setattr("fastnet.execution.cuda.plan._CYCLES_OF_CALL", 0)
-    monkeypatch.setattr("fastnet.execution.cuda.plan._PART_OF_LIBRARY", {4: 1e6, 8: 1e6})
+    monkeypatch.setattr("fastnet.execution.cuda.products._CYCLES_OF_CALL", 0)
+    monkeypatch.setattr("fastnet.execution.cuda.products._PART_OF_LIBRARY", {4: 1e6, 8: 1e6})
     layers = [Dense(129, "relu"), Dense(200, "tanh"), Dense(3, "softmax")]
     X, y = data(layers, 700, 50)
     found = []

@@ -131,6 +131,7 @@ def tests(results):
     for name, path, count in (
         ("kernels", HERE.parent / "kernels" / "test_kernels.py", max(1, cores // 8)),
         ("networks", HERE / "networks.py", max(1, cores // 4)),
+        ("sequences", HERE / "sequences.py", max(1, cores // 8)),
     ):
         for number in range(count):
             section = f"{TESTS}{name}, {number + 1} of {count}"

@@ -16,16 +16,27 @@ import numba
 import numpy as np
 from fastnet_kernels.cuda import loss, optimizers
 from fastnet_kernels.cuda.codegen.compiling import cuda
-from fastnet_kernels.cuda.layers import activation, average_pool, batch_norm, conv, dense, dropout, layer_norm, max_pool
+from fastnet_kernels.cuda.layers import (
+    activation,
+    average_pool,
+    batch_norm,
+    conv,
+    dense,
+    dropout,
+    embedding,
+    layer_norm,
+    max_pool,
+)
+from fastnet_kernels.cuda.layers.recurrent import kernels as recurrent
 from fastnet_kernels.cuda.program import run
 from numba.cuda import compiler, dispatcher
 
 # Arguments by letter: v a vector of the dtype, i a whole number, d a real one; I, D and B vectors of int64, float64 and
 # uint8; two or three of a letter for so many dimensions.
 KERNELS = {
-    dense._multiply_small: "v v i i v i i i i i v i",
-    dense._multiply_medium: "v v i i v i i i i i v i",
-    dense._multiply_large: "v v i i v i i i i i v i",
+    dense._multiply_small: "v i i v i i i v i i i i i i v i",
+    dense._multiply_medium: "v i i v i i i v i i i i i i v i",
+    dense._multiply_large: "v i i v i i i v i i i i i i v i",
     dense.sum_columns: "v i i v",
     activation._activate: "i d v v",
     activation._derive: "i d v v v",
@@ -37,6 +48,11 @@ KERNELS = {
     layer_norm._layer_norm_backward: "i i v v v v v v v",
     layer_norm._layer_norm_sums: "i i v v v v v v",
     dropout._dropout: "d i i v v",
+    embedding._embedding: "i i v v v",
+    embedding._embedding_backward: "i i i v v v",
+    recurrent._step_forward: "i i i i v v v v v v v v",
+    recurrent._step_backward: "i i i i v v v v v v v v v v v v v",
+    recurrent._first_states: "i i v v v v v",
     max_pool._max_pool: "i i i i i i i v v",
     max_pool._max_pool_backward: "i i i i i i i v v v v",
     average_pool._average_pool: "i i i i i i i v v",
@@ -46,8 +62,10 @@ KERNELS = {
     optimizers._sgd_momentum: "v v v d d d d",
     optimizers._rmsprop: "v v v v d d d d d",
     optimizers._adam: "v v v v d d d d d d d d",
-    run.run_with_convolutions: "II i i i II DD I D v v v v v B v v v v I D DD III D D I i i i i i i",
-    run.run: "II i i i II DD I D v v v v v B v v v v I D DD III D D I i i i i i i",
+    **dict.fromkeys(
+        (run.run_with_both, run.run_with_convolutions, run.run_with_sequences, run.run),
+        "II i i i II DD I D v v v v v B v v v v v I D DD III D D I i i i i i i",
+    ),
 }
 MACHINES = [((8, 0), "float32"), ((9, 0), "float32"), ((9, 0), "float64")]
 # Products use what these have not, and go other ways there.

@@ -6,21 +6,28 @@ import shlex
 import tomllib
 from pathlib import Path
 
-import numba
 import pytest
+from blocks import BLOCK, blocks_of, run_blocks
+from fastnet_kernels import reference
 
 import fastnet as fn
 from fastnet.cli import make_parser
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+GUIDE = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+# Pages of the site alone, most of them notebooks, which its build runs as well.
+SITE = [
+    path
+    for name in ("start", "howto", "kernels", "reference", "gallery")
+    for path in (ROOT / "docs" / name).glob("*.md")
+]
+PAGES = [*GUIDE, *sorted(SITE)]
 # Not all of asv_bench: asv keeps its environments there.
 FOLDERS = ("asv_bench/benchmarks", "docs", "examples", "fastnet", "kernels", "tests")
 FILES = [path for folder in FOLDERS for path in (ROOT / folder).rglob("*.*")]
 FILES += [path for folder in (ROOT, ROOT / "asv_bench") for path in folder.glob("*.*")]
 # With a folder before it, or between backticks: other names that end like this are those of files to be made.
 SCRIPT = re.compile(r"(?<![\w/.-])(?:[\w.-]+/)+[\w-]+\.(?:py|sh)\b|(?<=`)[\w-]+\.(?:py|sh)(?=`)")
-BLOCK = re.compile(r"^(?:<!-- needs ([^\n]*) -->\n)?```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 pages = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
@@ -32,27 +39,36 @@ def commands(page):
     return [part.strip() for line in lines for part in line.split(" #")[0].split("&&")]
 
 
-@pytest.fixture
-def one_thread():
-    """Which gives the same numbers, and is the faster where machines are shared."""
-    before = numba.get_num_threads()
-    fn.set_num_threads(1)
-    yield
-    fn.set_num_threads(before)
+def with_blocks(pages):
+    return pytest.mark.parametrize(
+        "page", [page for page in pages if BLOCK.search(page.read_text())], ids=lambda page: page.name
+    )
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if BLOCK.search(page.read_text())], ids=lambda page: page.name)
+@with_blocks(GUIDE)
 @pytest.mark.usefixtures("one_thread")
 def test_python(page, tmp_path, monkeypatch):
     """The blocks of a page, in order, as one session in an empty folder."""
-    modules = {"scikit-learn": "sklearn", "matplotlib": "matplotlib", "PyTorch": "torch", "onnx": "onnx"}
-    there = {name: importlib.util.find_spec(module) is not None for name, module in modules.items()}
-    there |= {"": True, "a GPU": False}
-    blocks = [code for needed, code in BLOCK.findall(page.read_text()) if there[needed]]
     monkeypatch.chdir(tmp_path)
-    session = {}
-    for code in blocks:
-        exec(compile(code, page.name, "exec"), session)
+    run_blocks(blocks_of(page.read_text(), is_there), page.name)
+
+
+@pytest.mark.slow
+@with_blocks(sorted(SITE))
+@pytest.mark.usefixtures("one_thread")
+def test_python_of_the_site(page, tmp_path, monkeypatch):
+    pytest.importorskip("matplotlib").use("Agg")
+    monkeypatch.syspath_prepend(ROOT / "examples")
+    monkeypatch.chdir(tmp_path)
+    run_blocks(blocks_of(page.read_text(), is_there), page.name)
+
+
+def is_there(needed):
+    modules = {
+        "scikit-learn": "sklearn", "matplotlib": "matplotlib", "PyTorch": "torch", "onnx": "onnx",
+        "onnxruntime": "onnxruntime",
+    }  # fmt: skip
+    return needed != "a GPU" and importlib.util.find_spec(modules[needed]) is not None
 
 
 @pages
@@ -89,6 +105,15 @@ def test_links_lead_somewhere(page):
             assert not anchor or anchor in anchors(there), target
 
 
+def test_the_reference_is_complete():
+    """Public names and kernels are all in a list of a page, or have a description of their own there."""
+    public = {*fn.__all__, *fn.plots.__all__, *fn.tables.__all__, *fn.metrics.METRICS, *reference.__all__}
+    pages = "\n".join(page.read_text() for page in (ROOT / "docs" / "reference").glob("*.md"))
+    listed = re.findall(r"^(?:   |\.\. auto\w+:: (?:\w+\.)*)(\w+)$", pages, re.MULTILINE)
+    modules = {"callbacks", "datasets", "losses", "metrics", "plots", "schedules", "tables"}
+    assert public - modules - set(listed) == set()
+
+
 def anchors(page):
     """What GitHub makes of the headings."""
     headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
@@ -100,7 +125,9 @@ def test_scripts_that_are_named_exist():
     paths = [path.relative_to(ROOT).parts for path in FILES]
     known = {"/".join(parts[i:]) for parts in paths for i in range(len(parts))}
     texts = [path for path in FILES if path.suffix in (".md", ".py")]
-    named = [(path.name, script) for path in texts for script in SCRIPT.findall(path.read_text())]
+    named = [
+        (path.name, re.sub(r"^(\.\./)+", "", script)) for path in texts for script in SCRIPT.findall(path.read_text())
+    ]
     assert len(named) > 50
     assert [(name, script) for name, script in named if script not in known] == []
 

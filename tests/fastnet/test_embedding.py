@@ -114,7 +114,6 @@ def test_numbers_that_are_not_in_the_vocabulary(wrong):
             "layer 2 is Embedding: it can only be the first",
         ),
         (lambda: fn.Network([fn.Embedding(5, 4), fn.Dense(1)]).build((6, 2)), r"sequences of whole numbers \(m, t\)"),
-        (lambda: fn.Network([fn.Embedding(5, 4), fn.Dense(1)], device="cuda"), "which runs on a CPU only"),
     ],
 )
 def test_settings_that_cannot_be(make, message):

@@ -9,18 +9,21 @@ from fastnet.benchmarks import race, tables
 from fastnet.benchmarks.convolutional import Conv, Pool
 from fastnet.benchmarks.peers import PEERS, Peer, peer_class
 from fastnet.benchmarks.race import best_ratios, compare_peers, geometric_mean
+from fastnet.benchmarks.recurrent import Recurrence
 from fastnet.benchmarks.workloads import (
     CONVOLUTIONS,
     FITS,
     GROUPS,
     INFERENCES,
     OPTIMIZED,
+    SEQUENCES,
     WORKLOADS,
     Workload,
     convolutional,
     find_workload,
     group_of,
     random_workload,
+    recurrent,
 )
 
 SMALL = [
@@ -35,6 +38,9 @@ SMALL = [
     Workload("normalised", (12, 9, 7, 4), 10, 4, 3, 0.1, regularisation="batch_norm"),
     convolutional("images", (9, 8, 2), (Conv(3, 3, 1), Pool(2), Conv(4, 2, 0), Pool(2)), (5, 3), 8, 4, 2),
     convolutional("signals", (13, 2), (Conv(3, 3, 1), Pool(2)), (1,), 8, 4, 2),
+    recurrent("plain units", (6, 3), Recurrence("rnn", 5), 1, 8, 4, 2),
+    recurrent("LSTM", (5, 3), Recurrence("lstm", 4), 3, 8, 4, 2),
+    recurrent("answers at steps", (6, 4), Recurrence("gru", 5, all_steps=True), 4, 8, 4, 2),
 ]
 
 
@@ -47,18 +53,24 @@ def available(name):
         pytest.skip(f"{name} is not there: {error}")
 
 
+def marks_of(name, workload):
+    """JAX compiles scans within scans for seconds."""
+    is_slow = "compiled" in name or ("JAX" in name and workload.network == "recurrent")
+    return pytest.mark.gpu if "CUDA" in name else pytest.mark.slow if is_slow else ()
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("workload", SMALL, ids=lambda workload: workload.name)
 @pytest.mark.parametrize(
-    "name",
+    ("name", "workload"),
     [
-        pytest.param(name, marks=pytest.mark.gpu if "CUDA" in name else pytest.mark.slow if "compiled" in name else ())
+        pytest.param(name, workload, marks=marks_of(name, workload), id=f"{name}-{workload.name}")
         for name in PEERS
+        for workload in SMALL
         if name not in ("fastnet", "ONNX Runtime")
     ],
 )
 def test_peer_trains_as_fastnet_does(name, workload, dtype):
-    if name == "PyTorch compiled" and workload.name not in ("classes", "images"):
+    if name == "PyTorch compiled" and workload.name not in ("classes", "images", "answers at steps"):
         return  # compiling takes long; the step is the same code for all workloads
     peer = available(name)
     if workload.optimizer not in peer.optimizers or workload.network not in peer.networks:
@@ -87,7 +99,7 @@ def test_peer_trains_as_fastnet_does(name, workload, dtype):
     assert workload.cost(found[1][0], X, y) < workload.cost(weights, X, y)
 
 
-@pytest.mark.parametrize("name", ["classes", "images", "signals"])
+@pytest.mark.parametrize("name", ["classes", "images", "signals", "plain units", "LSTM", "answers at steps"])
 def test_onnx_runtime_predicts_as_fastnet_does(name):
     workload = next(each for each in SMALL if each.name == name)
     X, y = workload.data()
@@ -97,6 +109,24 @@ def test_onnx_runtime_predicts_as_fastnet_does(name):
         peer.reset(workload.weights())
         found.append(np.asarray(peer.predict()).reshape(len(X), -1))
     np.testing.assert_allclose(found[0], found[1], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["rnn", "lstm", "gru"])
+@pytest.mark.parametrize("name", ["fastnet", "PyTorch", pytest.param("JAX", marks=pytest.mark.slow), "ONNX Runtime"])
+def test_states_go_on_from_call_to_call(name, kind):
+    step = recurrent("step", (1, 3), Recurrence(kind, 4), 1, 2, 1, 1)
+    X, y = step.data()
+    weights = step.weights()
+    peer = available(name)(step, "float32")
+    peer.load(X, y)
+    peer.reset(weights)
+    found = [np.array(peer.advance()).ravel() for _ in range(3)]  # copies: some write the next ones there
+    peer.reset(weights)
+    assert np.array_equal(np.asarray(peer.advance()).ravel(), found[0])
+    h = Recurrence(kind, 4, all_steps=True).states(weights[0], np.repeat(X, 3, axis=1))
+    W, b = weights[1]
+    expected = 1 / (1 + np.exp(-(h @ W.T + b)))
+    np.testing.assert_allclose(np.transpose(found), expected[..., 0], rtol=1e-5)
 
 
 def test_the_judge_computes_the_cost_that_fastnet_reports():
@@ -132,6 +162,11 @@ def test_work_of_a_step():
     assert tiny.flops == 2 * 32 * (2 * 64 * 9 * 8 + 3 * 128 * 10)
     assert tiny.bytes() == 4 * (32 * 64 + 2 * (9 * 8 + 128 * 10))
     assert tiny.label == "tiny8 8x8x1-8-10, batch 32"
+    rnn, characters = SEQUENCES["rnn"], SEQUENCES["gruchar"]
+    assert rnn.flops == 2 * 32 * (50 * 32 * (2 * 8 + 3 * 32) + 3 * 32)
+    assert characters.flops == 2 * 32 * 100 * (3 * 256 * (2 * 64 + 3 * 256) + 3 * 256 * 64)
+    assert characters.n_weights == 3 * 256 * (64 + 256) + 256 * 64
+    assert rnn.label == "rnn 50x8-32-1, batch 32"
 
 
 def test_random_workloads_are_the_same_for_each_number():
@@ -177,7 +212,7 @@ def test_who_has_adam_fits_as_well(name):
 
 def test_groups_of_workloads():
     assert {name: group for group, members in GROUPS.items() for name in members} == {
-        name: group_of(name) for name in (*WORKLOADS, *CONVOLUTIONS, *OPTIMIZED, *FITS, *INFERENCES)
+        name: group_of(name) for name in (*WORKLOADS, *CONVOLUTIONS, *SEQUENCES, *OPTIMIZED, *FITS, *INFERENCES)
     }
     assert group_of("random-3") == "trainings"
     assert find_workload("fit-digits") is FITS["fit-digits"]
@@ -359,12 +394,16 @@ def test_steps_and_fits_have_tables_of_their_own():
         *(record("one sample", "fastnet", 1e-5), record("one sample", "slow", 2e-5)),
         *(record("lenet", "fastnet", 1e-3), record("lenet", "slow", 3e-3)),
         *(record("cnn32, one image", "fastnet", 1e-5), record("cnn32, one image", "slow", 2e-5)),
+        *(record("gruchar", "fastnet", 1e-3), record("gruchar", "slow", 3e-3)),
+        *(record("gru, one step", "fastnet", 1e-5), record("gru, one step", "slow", 2e-5)),
         *(record("fit-cancer", "fastnet", 5e-3), record("fit-cancer", "slow", 15e-3)),
     ]
-    steps, images, fits = tables.peers_text(records).split("\n\n")
+    steps, images, sequences, fits = tables.peers_text(records).split("\n\n")
     assert steps.startswith("us a step, 1 thread")
     assert "lenet 28x28x1-6-16-120-84-10, batch 64" in images
     assert "inference, cnn32, one image" in images
+    assert "gruchar 100x64-256-64, batch 32" in sequences
+    assert "inference, gru, one step" in sequences
     assert "over fastnet's, training: 3.00x" in images
     assert fits.startswith("ms a fit, 1 thread")
     assert "fit-cancer 30-100-1, batch 200  5.0 ±0.0  15.0 ±0.0" in fits

@@ -244,10 +244,6 @@ def test_first_weights():
         (lambda: fn.GRU(4, l2=-1), "l2=-1"),
         (lambda: fn.Network([fn.LSTM(4)]), "no output layer"),
         (
-            lambda: fn.Network([fn.LSTM(4), fn.Dense(1)], device="cuda"),
-            r"layer 1 is LSTM\(4\), which runs on a CPU only",
-        ),
-        (
             lambda: fn.Network([fn.LSTM(4), fn.Dense(1)]).build(8),
             r"LSTM\(4\), does not fit: it takes sequences \(m, t, n",
         ),

@@ -133,6 +133,33 @@ def test_symbols_are_drawn_by_their_probabilities():
         np.testing.assert_allclose(counts / 4000, expected / expected.sum(), atol=0.03)
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_temperature_of_almost_nothing_takes_the_likeliest():
+    net = fn.Network([fn.Embedding(3, 4), fn.GRU(8, return_sequences=True), fn.Dense(3, "softmax")])
+    X = np.arange(40).reshape(10, 4) % 3
+    net.fit(X, (X + 1) % 3, epochs=1, verbose=False)
+    for temperature in (5e-324, 1e-308, 1e-300):
+        assert net.generate([0], 8, temperature=temperature).tolist() == net.generate([0], 8, temperature=0).tolist()
+
+
+def test_sequences_of_several_lengths_say_what_to_do():
+    X = [np.zeros((4, 3)), np.zeros((5, 3))]
+    net = fn.Network([fn.GRU(4), fn.Dense(2, "softmax")]).build((5, 3))
+    for call in (
+        lambda: net.fit(X, [0, 1]),
+        lambda: net.predict(X),
+        lambda: net.outputs([[[1, 2, 3]], [[1, 2, 3]] * 2]),
+    ):
+        with pytest.raises(ValueError, match=r"X is no array.*shorter sequences are padded, and Masking leaves out"):
+            call()
+
+
+def test_no_sequences_go_on_from_no_state():
+    net = fn.Network([fn.GRU(4), fn.Dense(2, "softmax")]).build((5, 3))
+    with pytest.raises(ValueError, match=r"X is empty, of shape \(0, 5, 3\)"):
+        net.predict(np.zeros((0, 5, 3)), state=net.first_state())
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

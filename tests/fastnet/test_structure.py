@@ -89,7 +89,7 @@ def test_kernels_know_nothing_of_fastnet_and_backends_nothing_of_each_other():
 
 
 # Packages, and the modules beside them, of the CPU backend: each imports none but those before it.
-CPU_ORDER = ("target", "codegen", "partition", "gemm", "step", "layers", "loss", "optimizers", "program", "kernels")
+CPU_ORDER = ("target", "codegen", "partition", "gemm", "optimizers", "step", "layers", "loss", "program", "kernels")
 
 
 def test_packages_of_the_cpu_are_in_one_order():

@@ -13,7 +13,7 @@ import fastnet_kernels.cpu as cpu
 import numpy as np
 import pytest
 from fastnet_kernels import reference
-from fastnet_kernels.shapes import ARGUMENTS, COUNT, FLOAT, KEY, LABELS, NUMBERS, RATE, WHOLE, YES_OR_NO
+from fastnet_kernels.shapes import ARGUMENTS, COUNT, FLOAT, KEY, NUMBERS, RATE, WHOLE, YES_OR_NO
 
 VALUES = {FLOAT: 0.3, RATE: 0.3, COUNT: 2, WHOLE: 1, KEY: 12345, YES_OR_NO: True}
 EXTENTS = {"m": 6, "n": 5, "p": 4, "h": 6, "w": 4, "t": 6, "c": 3, "u": 3, "v": 2, "k": 2, "2": 2, "1": 1}
@@ -35,8 +35,9 @@ def call(name, dtype=np.float64, extents=EXTENTS, seed=0):
     for key, shape in ARGUMENTS[name].given.items():
         if shape in NUMBERS:
             given[key] = VALUES[shape]
-        elif shape == LABELS:
-            given[key] = rng.integers(0, extents["n"], (extents["m"], 1)).astype(dtype)
+        elif key in ARGUMENTS[name].indices:
+            count = extents["n" if name == "cross_entropy" else "v"]
+            given[key] = rng.integers(0, count, shape_of(shape, extents)).astype(dtype)
         else:
             given[key] = rng.uniform(0.1, 0.9, shape_of(shape, extents)).astype(dtype)
     return given
@@ -123,7 +124,8 @@ def test_what_is_written_may_be_what_is_read(name):
 
 @pytest.mark.parametrize("name", sorted(ARGUMENTS))
 def test_empty_arrays(name):
-    for letter in "mc" if "_pool" in name else "mnk" if "conv" in name else "mn":
+    letters = "mc" if "_pool" in name else "mnk" if "conv" in name else "mtn" if "embedding" in name else "mn"
+    for letter in "mtpn" if "X" in ARGUMENTS[name].given else letters:
         extents = {**EXTENTS, letter: 0}
         given = call(name, extents=extents) if letter != "n" or name != "cross_entropy" else None
         if given is not None:
@@ -159,7 +161,7 @@ def test_wrong_arguments_are_refused_with_a_reason(name):
         refused(name, ValueError, {**call(name), key: np.ones((2, 2, 2, 2, 2))}, key, "axes")
         refused(name, TypeError, {**call(name), key: [[1.0]]}, key, "NumPy array")
         refused(name, TypeError, {**call(name), key: np.zeros(call(name)[key].shape, complex)}, key, "dtype")
-        if shape != LABELS:
+        if key not in arguments.indices:
             refused(name, TypeError, {**call(name), key: call(name)[key].astype(np.float32)}, key, "one dtype")
             refused(name, TypeError, {**call(name), key: call(name)[key].astype(">f8")}, key, "dtype")
     for key in arguments.written:
@@ -328,10 +330,12 @@ def test_same_bits_on_any_threads(name):
         for threads in range(1, numba.config.NUMBA_NUM_THREADS + 1):
             numba.set_num_threads(threads)
             extents = {**EXTENTS, "m": 600, "n": 331, "p": 150, "h": 16, "w": 16, "t": 64, "c": 33}
+            if "X" in ARGUMENTS[name].given:
+                extents |= {"m": 70, "t": 5, "p": 40, "n": 67}
             given = call(
                 name,
                 np.float64,
-                {**extents, "n": 300_000 if "m" not in "".join(ARGUMENTS[name].given.values()) else 331},
+                {**extents, "n": 300_000 if "m" not in "".join(ARGUMENTS[name].given.values()) else extents["n"]},
                 1,
             )
             given = {key: laid(v, layout, None) if isinstance(v, np.ndarray) else v for key, v in given.items()}

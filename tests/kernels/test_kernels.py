@@ -462,6 +462,83 @@ def test_conv(shape, layout, dtype, rng):
     compare("conv2d_backward_weights", [dZ, A_prev, *windows], [filters, (n,)], dtype, layout)
 
 
+SEQUENCES = small(  # samples, steps, inputs, units
+    [(1, 1, 1, 1), (2, 3, 15, 17), (15, 2, 33, 1), (33, 2, 1, 15), (3, 4, 17, 33), (70, 3, 40, 64), (33, 7, 65, 50)]
+)
+CELLS = {"recurrent": (1, 1, 1), "lstm": (4, 4, 4), "gru": (3, 4, 4)}  # of a unit: rows of W, numbers of b, gates
+
+
+@pytest.mark.parametrize(("shape", "layout", "dtype"), laid_out(SEQUENCES))
+@pytest.mark.parametrize("cell", CELLS)
+def test_recurrent(cell, shape, layout, dtype, rng):
+    m, t, p, n = shape
+    rows, biases, gates = (count * n for count in CELLS[cell])
+    X, W, U, b = (rng.standard_normal(size) for size in ((m, t, p), (rows, p), (rows, n), biases))
+    X, W, U, b = (array.astype(dtype) for array in (X, W / np.sqrt(p), U / np.sqrt(n), b))
+    names = ["h", "c"] if cell == "lstm" else ["h"]
+    first = [rng.standard_normal((m, n)).astype(dtype) for _ in names]
+    above = [rng.standard_normal(size).astype(dtype) for size in ((m, t, n), (m, n))[: len(names)]]
+    kept = [*[(m, t, n) for _ in names], *([(m, t, gates)] if gates > n else [])]
+    for relu in ((False,), (True,)) if cell == "recurrent" else ((),):
+        compare(f"{cell}_forward", [X, W, U, b, *first, *relu], kept, dtype, layout)
+        saved = [np.empty(size, dtype) for size in kept]
+        getattr(reference, f"{cell}_forward")(X, W, U, b, *first, *relu, *saved)
+        made = [W.shape, U.shape, b.shape, X.shape, *(state.shape for state in first)]
+        compare(f"{cell}_backward", [*above, X, W, U, *first, *saved, *relu], made, dtype, layout)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_recurrent_without_steps(cell, dtype, rng):
+    """Then states before the first step are those behind the last: derivatives go past."""
+    rows, biases, gates = (count * 3 for count in CELLS[cell])
+    X, W, U, b, first = np.empty((2, 0, 4)), np.ones((rows, 4)), np.ones((rows, 3)), np.ones(biases), np.ones((2, 3))
+    h, c, of_gates, dc = np.empty((2, 0, 3)), np.empty((2, 0, 3)), np.empty((2, 0, gates)), rng.standard_normal((2, 3))
+    given = {"recurrent": [h, X, W, U, first, h, False], "gru": [h, X, W, U, first, h, of_gates]}
+    given["lstm"] = [h, dc, X, W, U, first, first, h, c, of_gates]
+    given = [value.astype(dtype) if isinstance(value, np.ndarray) else value for value in given[cell]]
+    made = [np.full(array.shape, np.nan, dtype) for array in (W, U, b, X, first, *([first] if cell == "lstm" else []))]
+    getattr(backend, f"{cell}_backward")(*given, *made)
+    for array in made[:5]:
+        np.testing.assert_array_equal(array, 0)
+    if cell == "lstm":
+        np.testing.assert_array_equal(made[5], dc.astype(dtype))
+
+
+EMBEDDED = small([(1, 1, 1, 1), (3, 15, 7, 17), (33, 40, 64, 100)])  # samples, steps, rows of W, units
+
+
+@pytest.mark.parametrize(("shape", "layout", "dtype"), laid_out(EMBEDDED))
+def test_embedding(shape, layout, dtype, rng):
+    m, t, v, n = shape
+    indices, W = rng.integers(0, v, (m, t)).astype(dtype), rng.standard_normal((v, n)).astype(dtype)
+    compare("embedding", [indices, W], [(m, t, n)], dtype, layout)
+    dA = rng.standard_normal((m, t, n)).astype(dtype)
+    compare("embedding_backward", [dA, indices], [W.shape], dtype, layout)
+
+
+@pytest.mark.parametrize("number", [-1, 3, 1e9, -1e9, 0.5, np.nan])
+def test_a_number_that_names_no_row_gives_nan(number, dtype):
+    """And nothing is read or written beyond the rows that there are."""
+    indices, W, dA = np.array([[0, 1, number, 2]], dtype), np.ones((3, 5), dtype), np.ones((1, 4, 5), dtype)
+    for tested in (reference, backend):
+        A, dW = np.empty_like(dA), np.empty_like(W)
+        tested.embedding(indices, W, A)
+        np.testing.assert_array_equal(A, np.where(np.arange(4)[:, None] == 2, np.nan, dA))
+        tested.embedding_backward(dA, indices, dW)
+        assert np.isnan(dW).all()
+
+
+@on_cpu
+@pytest.mark.parametrize("kind", [np.int8, np.uint8, np.int64, np.uint64, ">i4", bool])
+def test_indices_of_any_dtype(kind, dtype, rng):
+    indices, W = np.array([[0, 1], [1, 0]]), rng.standard_normal((2, 3)).astype(dtype)
+    A, dW = np.empty((2, 2, 3), dtype), np.empty_like(W)
+    backend.embedding(indices.astype(kind), W, A)
+    np.testing.assert_array_equal(A, W[indices])
+    backend.embedding_backward(A, indices.astype(kind), dW)
+    np.testing.assert_array_equal(dW, 2 * W)
+
+
 @on_cpu
 def test_same_bits_on_any_number_of_threads(dtype):
     import numba

@@ -34,7 +34,8 @@ class Peer(ABC):
     """One library with one workload, in "float32" or "float64"; `load`, then `reset`, come first.
 
     `optimizers` are those it trains with. Who has "adam" there takes part in the fits, too. `networks` are the sorts of
-    networks that it has, "dense" and "convolutional", and `regularisations` what may stand behind its hidden layers.
+    networks that it has, "dense", "convolutional" and "recurrent", and `regularisations` what may stand behind its
+    hidden layers.
     """
 
     optimizers: tuple[str, ...] = ("sgd",)
@@ -52,12 +53,12 @@ class Peer(ABC):
 
     @abstractmethod
     def load(self, X: np.ndarray, y: np.ndarray) -> None:
-        """Take the samples X (m, *input_shape) and classes y (m,) into arrays of its own, and make the network; never
-        timed."""
+        """Take the samples X (m, *input_shape) and classes y (m,), or (m, t) of steps, into arrays of its own, and make
+        the network; never timed."""
 
     @abstractmethod
     def reset(self, weights: Weights) -> None:
-        """Go (back) to these weights, as if there had been no step yet; never timed."""
+        """Go (back) to these weights, and to states of 0, as if there had been no step yet; never timed."""
 
     @abstractmethod
     def train(self, epochs: int) -> None:
@@ -77,6 +78,10 @@ class Peer(ABC):
     @abstractmethod
     def predict(self) -> Any:
         """Probabilities of all loaded samples; returns when they are there."""
+
+    def advance(self) -> Any:
+        """The same of a recurrent network and sequences of one step, with states that go on from call to call."""
+        raise NotImplementedError(f"{type(self).__name__} keeps no states")
 
 
 def peer_class(name: str) -> type[Peer]:

@@ -24,6 +24,7 @@ from ...optimizers import Optimizer
 from ..convolutional import Conv, Pool
 from ..workloads import Weights, Workload
 from . import Peer
+from .gates import layer_of
 
 OPTIMIZERS: dict[str, Callable[[float], Optimizer]] = {
     "sgd": SGD,
@@ -37,6 +38,8 @@ def network(workload: Workload, dtype: str, device: str = "cpu") -> Network:
     """The workload's network, not yet built."""
     is_signal = len(workload.input_shape) == 2
     front = [_layer(layer, is_signal=is_signal) for layer in workload.front]
+    if workload.recurrence is not None:
+        front = [layer_of(workload.recurrence)]
     hidden = [layer for n in workload.sizes[1:-1] for layer in _hidden(n, workload.hidden, workload.regularisation)]
     n_out = workload.sizes[-1]
     layers = [*front, *hidden, Dense(n_out, "sigmoid" if n_out == 1 else "softmax")]
@@ -78,7 +81,7 @@ def _names(net: Network) -> list[tuple[str, str]]:
 class FastnetPeer(Peer):
     device = "cpu"
     optimizers = tuple(OPTIMIZERS)
-    networks = ("dense", "convolutional")
+    networks: tuple[str, ...] = ("dense", "convolutional", "recurrent")
     regularisations = ("batch_norm", "dropout")
 
     @staticmethod
@@ -91,6 +94,8 @@ class FastnetPeer(Peer):
 
     def reset(self, weights: Weights) -> None:
         set_weights(self.net, weights)
+        if self.workload.recurrence is not None:
+            self.state = self.net.first_state(len(self.X))
 
     def train(self, epochs: int) -> None:
         self._fit(epochs, shuffle=False)
@@ -117,9 +122,13 @@ class FastnetPeer(Peer):
     def predict(self) -> Any:
         return self.net.predict_proba(self.X)
 
+    def advance(self) -> Any:
+        return self.net.predict_proba(self.X, state=self.state)
+
 
 class CudaFastnetPeer(FastnetPeer):
     device = "cuda"
+    networks = ("dense", "convolutional")
 
     @staticmethod
     def version() -> str:

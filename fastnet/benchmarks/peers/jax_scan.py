@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..convolutional import Conv, Pool
+from ..recurrent import Recurrence
 from ..workloads import Weights
 from . import Peer
 
@@ -21,8 +22,9 @@ class Layers(NamedTuple):
 
     front: tuple[Conv | Pool, ...]
     hidden: Callable[[Any], Any]
-    n_weights: int  # of (W, b), convolutions among them; behind these come (gamma, beta)
+    n_weights: int  # of (W, b), convolutions and a recurrent layer among them; behind these come (gamma, beta)
     has_dropout: bool = False
+    recurrence: Recurrence | None = None
 
 
 def forward(parameters: Any, A: Any, layers: Layers, statistics: Any, key: Any = None) -> tuple[Any, Any]:
@@ -37,7 +39,10 @@ def forward(parameters: Any, A: Any, layers: Layers, statistics: Any, key: Any =
             A = jax.nn.relu(convolved(A, parameters.pop(0), layer.pad))
         else:
             A = pooled(A, layer.size)
-    A = A.reshape(len(A), -1)
+    if layers.recurrence is None:
+        A = A.reshape(len(A), -1)
+    else:
+        A, _ = states(parameters.pop(0), A, first_state(layers.recurrence, len(A), A.dtype), layers.recurrence)
     for l, (W, b) in enumerate(parameters[:-1]):
         Z = A @ W.T + b
         if normalisations:
@@ -69,13 +74,45 @@ def pooled(A: Any, size: int) -> Any:
     return windows.max(axis=tuple(range(2, 2 * len(extents) + 1, 2)))
 
 
+def first_state(recurrence: Recurrence, m: int, dtype: Any) -> Any:
+    """h, and c of an LSTM."""
+    return (jnp.zeros((m, recurrence.units), dtype),) * (1 + (recurrence.kind == "lstm"))
+
+
+def states(weights: Any, A: Any, first: Any, recurrence: Recurrence) -> Any:
+    """All states (m, t, n), or the last ones (m, n), and what they end in.
+
+    The inputs' product is made of all steps at once, before the scan over the steps.
+    """
+    (W, b), n = weights, recurrence.units
+    W_state = W[:, :n].T
+    of_inputs = jnp.moveaxis(A @ W[:, n:].T + b[: len(W)], 1, 0)
+
+    def step(state: Any, of_input: Any) -> Any:
+        h, of_state = state[0], state[0] @ W_state
+        if recurrence.kind == "rnn":
+            h = jnp.tanh(of_input + of_state)
+            return (h,), h
+        if recurrence.kind == "lstm":
+            i, f, g, o = jnp.split(of_input + of_state, 4, axis=1)
+            c = jax.nn.sigmoid(f) * state[1] + jax.nn.sigmoid(i) * jnp.tanh(g)
+            h = jax.nn.sigmoid(o) * jnp.tanh(c)
+            return (h, c), h
+        r, z = jnp.split(jax.nn.sigmoid(of_input[:, : 2 * n] + of_state[:, : 2 * n]), 2, axis=1)
+        h = (1 - z) * jnp.tanh(of_input[:, 2 * n :] + r * (of_state[:, 2 * n :] + b[3 * n :])) + z * h
+        return (h,), h
+
+    last, found = jax.lax.scan(step, first, of_inputs)
+    return (jnp.moveaxis(found, 0, 1) if recurrence.all_steps else last[0]), last
+
+
 def cost(parameters: Any, X: Any, y: Any, layers: Layers, statistics: Any, key: Any) -> tuple[Any, Any]:
     """The mean loss in training, and the statistics from then on."""
     Z, statistics = forward(parameters, X, layers, statistics, key)
-    if Z.shape[1] == 1:
-        z = Z[:, 0]
+    if Z.shape[-1] == 1:
+        z = Z[..., 0]
         return jnp.mean(jax.nn.softplus(z) - y * z), statistics
-    return -jnp.mean(jnp.take_along_axis(jax.nn.log_softmax(Z), y[:, None], axis=1)), statistics
+    return -jnp.mean(jnp.take_along_axis(jax.nn.log_softmax(Z), y[..., None], axis=-1)), statistics
 
 
 class Memory(NamedTuple):
@@ -150,7 +187,7 @@ def run(parameters: Any, X: Any, y: Any, rate: Any, keys: Any, size: int, layers
         if whole == size:  # a scan over one mini-batch would copy it
             state, _ = step(state, (A[:size], labels[:size]))
         else:
-            batches = A[:whole].reshape(-1, size, *X.shape[1:]), labels[:whole].reshape(-1, size)
+            batches = A[:whole].reshape(-1, size, *X.shape[1:]), labels[:whole].reshape(-1, size, *y.shape[1:])
             state, _ = jax.lax.scan(step, state, batches)
         return step(state, (A[whole:], labels[whole:])) if whole < len(X) else (state, None)
 
@@ -180,13 +217,25 @@ def fit(seed: Any, sizes: Any, X: Any, y: Any, rate: Any, size: int, epochs: int
 
 @functools.partial(jax.jit, static_argnames="layers")
 def probabilities(parameters: Any, X: Any, layers: Layers, statistics: Any) -> Any:
-    Z, _ = forward(parameters, X, layers, statistics)
-    return jax.nn.sigmoid(Z) if Z.shape[1] == 1 else jax.nn.softmax(Z)
+    return activated(forward(parameters, X, layers, statistics)[0])
+
+
+@functools.partial(jax.jit, static_argnames="layers")
+def advanced(parameters: Any, X: Any, state: Any, layers: Layers) -> Any:
+    """Probabilities of a recurrent layer and the output behind it, and the states."""
+    assert layers.recurrence is not None
+    of_states, (W, b) = parameters
+    A, state = states(of_states, X, state, layers.recurrence)
+    return activated(A @ W.T + b), state
+
+
+def activated(Z: Any) -> Any:
+    return jax.nn.sigmoid(Z) if Z.shape[-1] == 1 else jax.nn.softmax(Z)
 
 
 class JaxPeer(Peer):
     optimizers: tuple[str, ...] = tuple(UPDATES)
-    networks: tuple[str, ...] = ("dense", "convolutional")
+    networks: tuple[str, ...] = ("dense", "convolutional", "recurrent")
     regularisations: tuple[str, ...] = ("batch_norm", "dropout")
 
     @staticmethod
@@ -203,8 +252,9 @@ class JaxPeer(Peer):
             "layers": Layers(
                 self.workload.front,
                 jnp.tanh if self.workload.hidden == "tanh" else jax.nn.relu,
-                sum(isinstance(layer, Conv) for layer in self.workload.front) + len(self.workload.sizes) - 1,
+                len(self.workload.layer_shapes()),
                 self.workload.regularisation == "dropout",
+                self.workload.recurrence,
             ),
             "update": UPDATES[self.workload.optimizer],
         }
@@ -212,6 +262,8 @@ class JaxPeer(Peer):
 
     def reset(self, weights: Weights) -> None:
         self.parameters = [(jnp.array(W), jnp.array(b)) for W, b in weights]
+        if self.workload.recurrence is not None:
+            self.state = first_state(self.workload.recurrence, len(self.X), self.X.dtype)
         self.statistics = fresh(self.parameters, self.settings["layers"]).statistics
         jax.block_until_ready(self.parameters)
 
@@ -233,9 +285,15 @@ class JaxPeer(Peer):
         layers = self.settings["layers"]
         return probabilities(self.parameters, self.X, layers=layers, statistics=self.statistics).block_until_ready()
 
+    def advance(self) -> Any:
+        found, self.state = advanced(self.parameters, self.X, self.state, layers=self.settings["layers"])
+        return found.block_until_ready()
+
 
 class CudaJaxPeer(JaxPeer):
     """The same on a GPU."""
+
+    networks = ("dense", "convolutional")
 
     @staticmethod
     def version() -> str:

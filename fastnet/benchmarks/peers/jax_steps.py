@@ -16,7 +16,7 @@ def step(parameters: Any, X: Any, y: Any, rate: Any, layers: Layers) -> Any:
 
 class JaxStepsPeer(JaxPeer):
     optimizers = ("sgd",)
-    networks = ("convolutional",)
+    networks = ("convolutional", "recurrent")
     regularisations = ()
 
     @staticmethod

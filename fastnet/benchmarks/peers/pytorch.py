@@ -12,11 +12,48 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from ...layers.gates import Gates
 from .. import convolutional
 from ..convolutional import Conv
+from ..recurrent import Recurrence
 from ..workloads import Weights
 from . import Peer
 from .channels import channels_first, channels_last, images
+from .gates import joined, rates_of_biases, split
+
+_PARTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+
+
+class States(torch.nn.Module):
+    """A recurrent layer: the states of all steps of all samples, (m t, n), or the last ones, (m, n).
+
+    Of its two biases, where they add up, each learns at half the rate: the sum at that of the one others have.
+    """
+
+    def __init__(self, recurrence: Recurrence, n_prev: int, options: dict[str, Any]) -> None:
+        super().__init__()
+        kind = {"rnn": torch.nn.RNN, "lstm": torch.nn.LSTM, "gru": torch.nn.GRU}[recurrence.kind]
+        self.layer: Any = kind(n_prev, recurrence.units, batch_first=True, **options)
+        self.all_steps = recurrence.all_steps
+        rates = torch.as_tensor(rates_of_biases(recurrence), **options)
+        for bias in (self.layer.bias_ih_l0, self.layer.bias_hh_l0):
+            bias.register_hook(lambda gradient: gradient * rates)
+
+    def forward(self, X: Any) -> Any:
+        found = self.layer(X)[0]
+        return found.flatten(0, 1) if self.all_steps else found[:, -1]
+
+    def parts(self) -> list[Any]:
+        """Its parameters, in the order of `Gates`."""
+        return [getattr(self.layer, f"{name}_l0") for name in _PARTS]
+
+    def cell(self) -> Any:
+        """The module of single steps, with copies of its parameters: measured faster than sequences of one step."""
+        kind = {"RNN": torch.nn.RNNCell, "LSTM": torch.nn.LSTMCell, "GRU": torch.nn.GRUCell}[type(self.layer).__name__]
+        found = kind(self.layer.input_size, self.layer.hidden_size, dtype=self.layer.weight_hh_l0.dtype)
+        found.load_state_dict(dict(zip(_PARTS, self.parts(), strict=True)))
+        return found
+
 
 OPTIMIZERS: dict[str, Any] = {
     "sgd": torch.optim.SGD,
@@ -30,7 +67,7 @@ CLIPPED = ("adamw",)  # to a norm of 1
 class PytorchPeer(Peer):
     device = "cpu"
     optimizers: tuple[str, ...] = tuple(OPTIMIZERS)
-    networks: tuple[str, ...] = ("dense", "convolutional")
+    networks: tuple[str, ...] = ("dense", "convolutional", "recurrent")
     regularisations: tuple[str, ...] = ("batch_norm", "dropout")
     memory_format = torch.contiguous_format
 
@@ -40,7 +77,8 @@ class PytorchPeer(Peer):
 
     def load(self, X: np.ndarray, y: np.ndarray) -> None:
         size, sizes = self.workload.batch_size, self.workload.sizes
-        self.given = torch.from_numpy(images(X)).contiguous(memory_format=self.memory_format)
+        self.given = torch.from_numpy(X if self.workload.recurrence else images(X))
+        self.given = self.given.contiguous(memory_format=self.memory_format)
         self.X = self.given.to(self.device)
         labels = torch.from_numpy(y).to(self.device)
         self.cost = functional.cross_entropy
@@ -48,7 +86,8 @@ class PytorchPeer(Peer):
             labels = labels.to(self.X.dtype).reshape(-1, 1)
             self.cost = functional.binary_cross_entropy_with_logits
         self.y = labels
-        self.batches = list(zip(self.X.split(size), labels.split(size), strict=True))
+        answers = [each.flatten() if each.ndim > 1 and sizes[-1] > 1 else each for each in labels.split(size)]
+        self.batches = list(zip(self.X.split(size), answers, strict=True))
         self.make_model()
         self.step = self.make_step()
 
@@ -58,6 +97,10 @@ class PytorchPeer(Peer):
         dense = [torch.nn.Linear(*pair, **options) for pair in itertools.pairwise(self.workload.sizes)]
         hidden = [layer for linear in dense[:-1] for layer in (linear, *self._behind(linear.out_features, options))]
         layers = [*self._front(options), *hidden, dense[-1]]
+        self.states = None
+        if self.workload.recurrence is not None:
+            self.states = States(self.workload.recurrence, self.workload.input_shape[1], options)
+            layers = [self.states, *layers]
         self.model = torch.nn.Sequential(*layers).to(memory_format=self.memory_format)
         weighted = [layer for layer in layers if getattr(layer, "weight", None) is not None]
         self.weighted = sorted(weighted, key=lambda layer: isinstance(layer, torch.nn.BatchNorm1d))
@@ -87,6 +130,13 @@ class PytorchPeer(Peer):
 
     def reset(self, weights: Weights) -> None:
         with torch.no_grad():
+            if self.states is not None:
+                assert self.workload.recurrence is not None
+                first, *weights = weights
+                parts = zip(self.states.parts(), split(self.workload.recurrence, first), strict=True)
+                for parameter, part in parts:
+                    parameter.copy_(torch.from_numpy(part))
+                self.cell, self.dense, self.state = self.states.cell(), self.model[1:], None
             for layer, (W, b) in zip(self.weighted, channels_first(self.workload, weights), strict=True):
                 layer.weight.copy_(torch.from_numpy(W).reshape(layer.weight.shape))
                 layer.bias.copy_(torch.from_numpy(b))
@@ -124,15 +174,28 @@ class PytorchPeer(Peer):
 
     def weights(self) -> Weights:
         shapes = [W.shape for W, _ in channels_first(self.workload, self.workload.weights())]
+        before = []
+        if self.states is not None:
+            assert self.workload.recurrence is not None
+            parts = Gates(*(each.detach().cpu().numpy() for each in self.states.parts()))
+            before, shapes = [joined(self.workload.recurrence, parts)], shapes[1:]
         arrays = [[each.detach().cpu().numpy() for each in (layer.weight, layer.bias)] for layer in self.weighted]
         found = [(W.reshape(shape), b) for (W, b), shape in zip(arrays, shapes, strict=True)]
-        return channels_last(self.workload, found)
+        return before + channels_last(self.workload, found)
 
     @torch.inference_mode()
     def predict(self) -> Any:
         self.model.eval()
-        Z = self.model(self.X)
-        return torch.sigmoid(Z) if Z.shape[1] == 1 else torch.softmax(Z, dim=1)
+        return activated(self.model(self.X))
+
+    @torch.inference_mode()
+    def advance(self) -> Any:
+        self.state = self.cell(self.X[:, 0], self.state)
+        return activated(self.dense(self.state[0] if isinstance(self.state, tuple) else self.state))
+
+
+def activated(Z: Any) -> Any:
+    return torch.sigmoid(Z) if Z.shape[1] == 1 else torch.softmax(Z, dim=1)
 
 
 class ChannelsLastPytorchPeer(PytorchPeer):
@@ -150,7 +213,12 @@ class ChannelsLastPytorchPeer(PytorchPeer):
 
 
 class CompiledPytorchPeer(PytorchPeer):
-    """torch.compile of the whole step, with gradients by torch.func: measured faster than compiling the cost alone."""
+    """torch.compile of the whole step, with gradients by torch.func: measured faster than compiling the cost alone.
+
+    Of a recurrent network it is that of the cost. The recurrent layer it leaves as it is, unless
+    `torch._dynamo.config.allow_rnn` is set, and then every step of a sequence is compiled for itself, which takes
+    minutes.
+    """
 
     regularisations = ()
     optimizers = ("sgd",)  # compiling takes longer than any of the fits
@@ -162,6 +230,8 @@ class CompiledPytorchPeer(PytorchPeer):
     def make_step(self) -> Callable[[Any, Any], None]:
         model, cost, rate = self.model, self.cost, self.workload.learning_rate
         self.forward = torch.compile(model)
+        if self.states is not None:
+            return self._compiled_cost_step()
 
         def step(X: Any, y: Any) -> None:
             parameters = dict(model.named_parameters())
@@ -174,16 +244,27 @@ class CompiledPytorchPeer(PytorchPeer):
         compiled: Callable[[Any, Any], None] = torch.compile(step, fullgraph=True)
         return compiled
 
+    def _compiled_cost_step(self) -> Callable[[Any, Any], None]:
+        model, cost, optimizer = self.model, self.cost, self.optimizer
+        compiled = torch.compile(lambda X, y: cost(model(X), y))
+
+        def step(X: Any, y: Any) -> None:
+            optimizer.zero_grad()
+            compiled(X, y).backward()
+            optimizer.step()
+
+        return step
+
     @torch.inference_mode()
     def predict(self) -> Any:
-        Z = self.forward(self.X)
-        return torch.sigmoid(Z) if Z.shape[1] == 1 else torch.softmax(Z, dim=1)
+        return activated(self.forward(self.X))
 
 
 class CudaPytorchPeer(PytorchPeer):
     """The same on a GPU, where the data and the model stay; predictions take their samples from the CPU's memory."""
 
     device = "cuda"
+    networks = ("dense", "convolutional")
 
     @staticmethod
     def version() -> str:
@@ -202,8 +283,7 @@ class CudaPytorchPeer(PytorchPeer):
     @torch.inference_mode()
     def predict(self) -> Any:
         self.model.eval()
-        Z = self.model(self.given.to(self.device))
-        return (torch.sigmoid(Z) if Z.shape[1] == 1 else torch.softmax(Z, dim=1)).cpu()
+        return activated(self.model(self.given.to(self.device))).cpu()
 
 
 class CudaGraphPytorchPeer(CudaPytorchPeer):

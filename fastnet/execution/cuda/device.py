@@ -17,7 +17,8 @@ from ..announcing import announced
 from ..device import NO_ORDER, Batches, Updates, no_updates
 from ..graph import Graph
 from .calls import Calls
-from .plan import GPUPlan, Sizes, make_gpu_plan, rounded_size
+from .plan import GPUPlan, Parts, make_gpu_plan, rounded_size
+from .products import Sizes
 
 _MOST_OF_FREE_MEMORY = 0.8
 _PART_BYTES = 1 << 28  # of data that goes to the GPU in parts, at the most
@@ -73,6 +74,7 @@ class _Launch:
     scores: Any
     flags: Any
     outputs: Any
+    states: Any  # of recurrent layers, and where they go
 
 
 @dataclass
@@ -102,44 +104,43 @@ class GPU:
         self.nothing = np.zeros(0, dtype)
         self._held: dict[int, Any] = {}  # copies of arrays that are being changed here, by the arrays' id
         self._gradients: Any = None  # of the last network
-        # Blocks that can wait for each other, of the programs that are loaded: with convolutions, and without.
-        self._grids: dict[bool, int] = {}
+        self._grids: dict[Parts, int] = {}  # blocks that can wait for each other, of the programs that are loaded
 
     # ---------------------------------------------------------------- plans
 
     def prepare(self, wanted: Iterable[int] = ()) -> None:
-        """Load the compiled program; compile it first where that was never done.
+        """Load the compiled program that dense layers need; compile it first where that was never done.
 
-        It has no lazy components, but networks with convolutions have a program of their own. What samples and losses
-        want, both programs have.
+        It has no lazy components, but there are programs with more in them: which one a network needs, its plan says,
+        and `allocate` loads it.
         """
-        wanted = set(wanted)
-        if not wanted or wanted - {codes.BYTES, codes.RARE_LOSSES}:
-            self._load(convolves=codes.CONV in wanted)
+        if not set(wanted):
+            self._load(Parts())
 
-    def _load(self, *, convolves: bool) -> None:
-        if convolves in self._grids:
+    def _load(self, parts: Parts) -> None:
+        if parts in self._grids:
             return
         target = imported("fastnet_kernels.cuda.target")
         if self.compiling.IS_SIMULATED:
-            self._grids[convolves] = target.MOST_BLOCKS
+            self._grids[parts] = target.MOST_BLOCKS
             return
         device = self.cuda.get_current_device().id  # of this thread: others may have another one
-        self._grids[convolves] = apart(lambda: self._load_program(device, target.THREADS, convolves=convolves))
+        self._grids[parts] = apart(lambda: self._load_program(device, target.THREADS, parts))
 
-    def _load_program(self, device: int, threads: int, *, convolves: bool) -> int:
+    def _load_program(self, device: int, threads: int, parts: Parts) -> int:
         """Returns how many blocks of so many threads can wait for each other on a GPU."""
         numba, program = imported("numba"), imported("fastnet_kernels.cuda.program.run")
         number, whole, real = numba.from_dtype(self.dtype)[::1], numba.int64, numba.float64
         signature = (
             whole[:, ::1], whole, whole, whole, whole[:, ::1], real[:, ::1], whole[::1], real[::1], *(number,) * 5,
-            numba.uint8[::1], *(number,) * 4, whole[::1], real[::1], real[:, ::1], whole[:, :, ::1], real[::1],
+            numba.uint8[::1], *(number,) * 5, whole[::1], real[::1], real[:, ::1], whole[:, :, ::1], real[::1],
             real[::1], whole[::1], *(whole,) * 6,
         )  # fmt: skip
-        compiling, of_which = self.compiling, " with convolutions" if convolves else ""
-        what = f"the CUDA kernels{of_which} ({self.dtype}; once)"
+        names = [name for name, is_there in parts._asdict().items() if is_there]
+        compiling, with_ = self.compiling, f" with {' and '.join(names)}" if names else ""
+        what = f"the CUDA kernels{with_} ({self.dtype}; once)"
         with self.cuda.gpus[device], announced(what, compiling.event, compiling.COMPILES):
-            compiled = program.program_of(convolves=convolves).compile(signature)
+            compiled = program.program_of(*parts).compile(signature)
             return int(compiled.max_cooperative_grid_blocks(threads))
 
     def strategy(self, graph: Graph, batch_size: int, *, repeats: bool = False) -> int:
@@ -175,6 +176,7 @@ class GPU:
         return int(self.cuda.get_current_device().MULTIPROCESSOR_COUNT)
 
     def allocate(self, plan: GPUPlan, size: int) -> ExecutionContext:
+        self._load(plan.parts)
         tables = {name: self._copied(getattr(plan, name)) for name in ("layers", "settings", "whole", "real")}
         return ExecutionContext(plan, self._copied(np.zeros(size, self.dtype)), tables)
 
@@ -283,28 +285,33 @@ class GPU:
         costs: np.ndarray | None = None,
         scores: np.ndarray | None = None,
     ) -> int:
-        self._load(convolves=context.plan.convolves)
         if mode == codes.PREDICT and not batches.are_bytes and not all_finite(batches.samples.view(self.dtype)):
             return first_step
         updates = updates or no_updates(self.nothing)
-        reached = first_step
+        reached, reached_states = first_step, None if states is None else states.copy()
         with _one_at_a_time, self.holding(parameters, *updates.states):
             launched: _Launch | None = None
             # A part starts when its data is there and the part before has ended well.
             for part in self._parts(batches, first_step, last_step):
                 if launched is not None:
-                    reached = self._end(launched, batches, outputs, costs, scores)
+                    reached = self._end(launched, batches, outputs, reached_states, costs, scores)
                     if mode == codes.TRAIN and reached < part.begins:
                         return reached
-                launched = self._start(context, mode, parameters, gradients, batches, part, updates, dropout_seed)
+                launched = self._start(
+                    context, mode, parameters, gradients, batches, part, states, updates, dropout_seed
+                )
             if launched is not None:
-                reached = self._end(launched, batches, outputs, costs, scores)
+                reached = self._end(launched, batches, outputs, reached_states, costs, scores)
         if mode == codes.GRADIENT:
             self._gradients.copy_to_host(gradients)
         if outputs is not None and mode == codes.PREDICT:
-            some = outputs[first_step * batches.batch_size : reached * batches.batch_size]
+            size = batches.batch_size
+            some = outputs[first_step * size : reached * size]
             if not all_finite(some.reshape(-1)):
-                return first_step + int(np.argmin(np.isfinite(some).all(axis=1))) // batches.batch_size
+                reached = first_step + int(np.argmin(np.isfinite(some).all(axis=1))) // size
+            if states is not None and reached_states is not None:
+                # Not those behind the step that has ended the run: they come later.
+                states[: (reached + 1) * size] = reached_states[: (reached + 1) * size]
         return reached
 
     def _start(
@@ -315,23 +322,26 @@ class GPU:
         gradients: np.ndarray,
         batches: Batches,
         part: _Part,
+        states: np.ndarray | None,
         updates: Updates,
         dropout_seed: int,
     ) -> _Launch:
         from fastnet_kernels.cuda.layers.dropout import keys_of
-        from fastnet_kernels.cuda.program.run import start
+        from fastnet_kernels.cuda.program.run import program_of, start
 
         plan, workspace, tables = context.plan, context.workspace, context.tables
         if self._gradients is None or self._gradients.size != gradients.size:
             self._gradients = self._copied(np.zeros(gradients.size, self.dtype))
         count, data, stream = part.last - part.first, part.data, part.stream
         n_last = int(plan.layers[-1, codes.N_OUT])
+        row = (part.begins - part.first) * batches.batch_size  # where the data begins
         launch = _Launch(
             part,
             costs=self._copied(np.zeros(count), stream),
             scores=self._copied(np.zeros(count), stream),
             flags=self._copied(np.full(1, -1), stream),
             outputs=self.cuda.device_array(data.m * n_last if mode == codes.PREDICT else 0, self.dtype),
+            states=self._copied(self.nothing if states is None else states[row : row + data.m].reshape(-1), stream),
         )
         steps = np.arange(part.begins, part.begins + count)
         clips_norm = mode == codes.TRAIN and bool(np.isfinite(updates.settings[codes.CLIP_NORM]))
@@ -344,7 +354,8 @@ class GPU:
         parameters = self._copy_of(parameters)
         repeats = batches.batch_size >= data.m and part.order.size == 0
         start(
-            min(blocks, self._grids[plan.convolves]),
+            program_of(*plan.parts),
+            min(blocks, self._grids[plan.parts]),
             stream,
             instructions,
             mode,
@@ -361,6 +372,7 @@ class GPU:
             data.targets,
             data.weights,
             launch.outputs,
+            launch.states,
             part.order,
             self._copied(updates.settings, stream),
             self._copied(rates, stream),
@@ -383,6 +395,7 @@ class GPU:
         launch: _Launch,
         batches: Batches,
         outputs: np.ndarray | None,
+        states: np.ndarray | None,
         costs: np.ndarray | None,
         scores: np.ndarray | None,
     ) -> int:
@@ -395,10 +408,11 @@ class GPU:
         for found, target in ((launch.costs, costs), (launch.scores, scores)):
             if target is not None:
                 target[part.begins : part.begins + count] = found.copy_to_host()
-        if outputs is not None:
-            first, row = part.first * batches.batch_size, part.begins * batches.batch_size
-            n = min(count * batches.batch_size, batches.m - row)
-            outputs[row : row + n] = launch.outputs.copy_to_host().reshape(-1, outputs.shape[1])[first : first + n]
+        first, row = part.first * batches.batch_size, part.begins * batches.batch_size
+        n = min(count * batches.batch_size, batches.m - row)
+        for rows, target in ((launch.outputs, outputs), (launch.states, states)):
+            if target is not None:
+                target[row : row + n] = rows.copy_to_host().reshape(-1, target.shape[1])[first : first + n]
         return part.begins + (count if flag < 0 else flag - part.first)
 
 

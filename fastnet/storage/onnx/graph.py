@@ -15,6 +15,14 @@ from ..writing import AnyPath
 from .package import onnx_package
 
 OLDEST_OPSET = 9
+RECURRENT = ("RNN", "LSTM", "GRU")
+_OF_ZEROS = (
+    "Identity",
+    "Expand",
+    "Slice",
+    "Reshape",
+    "Transpose",
+)  # what makes zeros of zeros, whatever else they take
 
 
 class Graph:
@@ -23,7 +31,7 @@ class Graph:
     Attributes
     ----------
     producers : dict
-        The node (`onnx.NodeProto`) whose first output a value is.
+        The node (`onnx.NodeProto`) whose first output a value is, or, of a recurrent one, any.
     constants : dict
         Arrays: initializers, and what nodes make of constants alone.
     input : str
@@ -42,7 +50,12 @@ class Graph:
         self.metadata = {each.key: each.value for each in model.metadata_props}
         self.producer = model.producer_name
         self.outputs = [each.name for each in graph.output]
-        self.producers = {node.output[0]: node for node in graph.node if node.output}
+        self.producers = {
+            name: node
+            for node in graph.node
+            for name in (node.output if node.op_type in RECURRENT else node.output[:1])
+            if name
+        }
         self.constants = {each.name: _array(onnx, each) for each in graph.initializer}
         self._names: dict[str, str] = {}
         self.input, self.input_shape = self._input(graph)
@@ -77,6 +90,18 @@ class Graph:
             return None
         arrays = [self.constants[name] for name in names]
         return _FOLDED[node.op_type](onnx, attributes, *arrays)
+
+    def is_zero(self, name: str) -> bool:
+        """Whether all numbers of a value are 0, however many there are."""
+        while name not in self.constants and name in self.producers:
+            node = self.producers[name]
+            if node.op_type == "ConstantOfShape":
+                value = attributes_of(onnx_package(), node).get("value")
+                return value is None or not _array(onnx_package(), value).any()
+            if node.op_type not in _OF_ZEROS:
+                return False
+            name = node.input[0]
+        return name in self.constants and not self.constants[name].any()
 
     def same_as(self, name: str) -> str:
         """The value behind nodes that pass it on as it is."""

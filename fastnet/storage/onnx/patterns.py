@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .graph import Graph, attributes_of, shown_node
+from .graph import RECURRENT, Graph, attributes_of, shown_node
 from .package import onnx_package
 
 
@@ -20,6 +20,7 @@ class Step:
     of: str  # the value it takes
     inputs: tuple[np.ndarray | None, ...]  # constants in their places; None for the value, and for what is left out
     attributes: dict[str, Any]
+    output: int = 0  # which one of the node it is
 
     def constant(self, place: int) -> np.ndarray | None:
         """The constant in a place; None without one."""
@@ -41,6 +42,13 @@ _PATTERNS: list[tuple[str, Pattern]] = [
     ("TwoClasses", ("Concat", {"axis": 1}, ("Sub", 1.0, Z), Z)),
     ("Flatten", ("Reshape", Z, ("Concat", ("Unsqueeze", ("Gather", ("Shape", Z), 0.0), 0.0), -1.0))),
 ]
+for _axis in (1, -1):
+    for _places in ((-2.0, -1.0), (0.0, 1.0)):
+        _taken = [("Gather", {"axis": 0}, Z, _place) for _place in _places]
+        _PATTERNS.append(("BothDirections", ("Concat", {"axis": _axis}, *_taken)))
+# The last two of four axes become one.
+_extents = [("Slice", ("Shape", Z), float(_start), float(_start + 1)) for _start in range(4)]
+_PATTERNS.append(("MergeLast", ("Reshape", Z, ("Concat", *_extents[:2], ("Reshape", ("Mul", *_extents[2:]), -1.0)))))
 for _scaled in _ERF:
     _one_and_erf = ("Add", ("Erf", _scaled), 1.0)
     _PATTERNS += [
@@ -69,6 +77,12 @@ def steps_to(graph: Graph, value: str) -> list[Step]:
 def _node_at(graph: Graph, value: str) -> Step:
     onnx, node = onnx_package(), graph.producers[value]
     of = [name for name in node.input if name and name not in graph.constants]
+    if node.op_type in RECURRENT:  # which begins with states of 0, as many as there are samples
+        of = [
+            name
+            for place, name in enumerate(node.input)
+            if name in of and not (place in (5, 6) and graph.is_zero(name))
+        ]
     if len(of) != 1:
         raise ValueError(
             f"{shown_node(node)} takes {len(of)} values that depend on the input: fastnet has layers in a row, each of "
@@ -76,7 +90,8 @@ def _node_at(graph: Graph, value: str) -> Step:
         )
     inputs = tuple(graph.constants.get(name) for name in node.input)
     operator = f"{node.domain}.{node.op_type}" if node.domain not in ("", "ai.onnx") else node.op_type
-    return Step(operator, shown_node(node), of[0], inputs, attributes_of(onnx, node))
+    place = list(node.output).index(value)
+    return Step(operator, shown_node(node), of[0], inputs, attributes_of(onnx, node), place)
 
 
 def _pattern_at(graph: Graph, value: str) -> Step | None:

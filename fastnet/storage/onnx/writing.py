@@ -40,6 +40,7 @@ from ...layers.residual import Add, Skip
 from ...layers.stack import masking_of, nodes_of, rescale_of
 from ...training.trainable import Trainable
 from ..writing import AnyPath, replacing
+from .cells import CELLS
 from .package import onnx_package
 
 # LayerNormalization is in opset 17, and ONNX Runtime reads all of these from 1.12 on.
@@ -136,18 +137,10 @@ def _embedding(graph: Graph, given: _Given, names: dict[str, str]) -> None:
     graph.add("Gather", of=[names["W"], graph.add("Cast", to=graph.int64)])
 
 
-# The order of gates there, and what is to be said of each kind besides.
-_CELLS: dict[type[Layer], tuple[str, list[int], dict[str, Any]]] = {
-    Recurrent: ("RNN", [0], {}),
-    LSTM: ("LSTM", [0, 3, 1, 2], {}),
-    GRU: ("GRU", [1, 0, 2], {"linear_before_reset": 1}),
-}
-
-
 def _recurrent(graph: Graph, given: _Given, names: dict[str, str]) -> None:
     """Steps and directions come before samples there, and each array has an axis of directions."""
     layer: Any = given.node.layer
-    operator, order, settings = _CELLS[type(layer)]
+    operator, order, settings = CELLS[type(layer)]
     if isinstance(layer, Recurrent):
         settings = {"activations": [layer.nonlinearity.capitalize()] * layer.directions}
     found = split_gates(layer, given.parameters["W"], given.parameters["b"])
@@ -295,7 +288,7 @@ def add_network(graph: Graph, network: Trainable) -> Shape:
             graph.reshape(given.node.input_shape)
         # Weights of convolutions and of recurrent layers are constants of their own, in another order.
         arrays = (
-            {} if type(layer) in _CELLS else {name: array for name, array in given.parameters.items() if array.ndim < 3}
+            {} if type(layer) in CELLS else {name: array for name, array in given.parameters.items() if array.ndim < 3}
         )
         names = {name: graph.constant(f"{name}{number}", array) for name, array in arrays.items()}
         if isinstance(layer, Add):

@@ -54,6 +54,10 @@ _MODULES = {
         "dense_forward",
     ),
     "kernels.dropout": ("dropout",),
+    "kernels.embedding": (
+        "embedding",
+        "embedding_backward",
+    ),
     "kernels.layer_norm": (
         "layer_norm",
         "layer_norm_backward",
@@ -79,6 +83,14 @@ _MODULES = {
         "rmsprop",
         "sgd",
         "sgd_momentum",
+    ),
+    "kernels.recurrent": (
+        "gru_backward",
+        "gru_forward",
+        "lstm_backward",
+        "lstm_forward",
+        "recurrent_backward",
+        "recurrent_forward",
     ),
 }
 _WHERE = {name: module for module, names in _MODULES.items() for name in names}

@@ -35,8 +35,17 @@ from .layers.batch_norm import batch_norm, batch_norm_backward
 from .layers.conv import conv2d_backward_data, conv2d_backward_weights, conv2d_forward
 from .layers.dense import dense_backward, dense_forward
 from .layers.dropout import dropout
+from .layers.embedding import embedding, embedding_backward
 from .layers.layer_norm import layer_norm, layer_norm_backward
 from .layers.max_pool import max_pool1d, max_pool1d_backward, max_pool2d, max_pool2d_backward
+from .layers.recurrent.kernels import (
+    gru_backward,
+    gru_forward,
+    lstm_backward,
+    lstm_forward,
+    recurrent_backward,
+    recurrent_forward,
+)
 from .loss import absolute_error, cross_entropy, hinge, huber, log_loss, quantile, squared_error
 from .optimizers import adam, adamw, rmsprop, sgd, sgd_momentum
 
@@ -57,8 +66,12 @@ __all__ = [
     "dropout",
     "elu",
     "elu_backward",
+    "embedding",
+    "embedding_backward",
     "gelu",
     "gelu_backward",
+    "gru_backward",
+    "gru_forward",
     "hard_sigmoid",
     "hard_sigmoid_backward",
     "hard_silu",
@@ -72,11 +85,15 @@ __all__ = [
     "linear",
     "linear_backward",
     "log_loss",
+    "lstm_backward",
+    "lstm_forward",
     "max_pool1d",
     "max_pool1d_backward",
     "max_pool2d",
     "max_pool2d_backward",
     "quantile",
+    "recurrent_backward",
+    "recurrent_forward",
     "relu",
     "relu_backward",
     "rmsprop",

@@ -30,10 +30,19 @@ from .batch_norm import batch_norm, batch_norm_backward
 from .conv import conv2d_backward_data, conv2d_backward_weights, conv2d_forward
 from .dense import dense_backward, dense_forward
 from .dropout import dropout
+from .embedding import embedding, embedding_backward
 from .layer_norm import layer_norm, layer_norm_backward
 from .loss import absolute_error, cross_entropy, hinge, huber, log_loss, quantile, squared_error
 from .max_pool import max_pool1d, max_pool1d_backward, max_pool2d, max_pool2d_backward
 from .optimizers import adam, adamw, rmsprop, sgd, sgd_momentum
+from .recurrent import (
+    gru_backward,
+    gru_forward,
+    lstm_backward,
+    lstm_forward,
+    recurrent_backward,
+    recurrent_forward,
+)
 
 __all__ = [
     "absolute_error",
@@ -52,8 +61,12 @@ __all__ = [
     "dropout",
     "elu",
     "elu_backward",
+    "embedding",
+    "embedding_backward",
     "gelu",
     "gelu_backward",
+    "gru_backward",
+    "gru_forward",
     "hard_sigmoid",
     "hard_sigmoid_backward",
     "hard_silu",
@@ -67,11 +80,15 @@ __all__ = [
     "linear",
     "linear_backward",
     "log_loss",
+    "lstm_backward",
+    "lstm_forward",
     "max_pool1d",
     "max_pool1d_backward",
     "max_pool2d",
     "max_pool2d_backward",
     "quantile",
+    "recurrent_backward",
+    "recurrent_forward",
     "relu",
     "relu_backward",
     "rmsprop",

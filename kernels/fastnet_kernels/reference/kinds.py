@@ -14,6 +14,7 @@ from .batch_norm import batch_norm, batch_norm_backward
 from .conv import Windows, conv2d_backward_data, conv2d_backward_weights, conv2d_forward
 from .dense import dense_backward, dense_forward
 from .dropout import dropout
+from .embedding import embedding, embedding_backward
 from .layer_norm import layer_norm, layer_norm_backward
 from .max_pool import max_pool2d, max_pool2d_backward
 from .recurrent import (
@@ -179,22 +180,28 @@ def backward_conv(layer, dZ, A_prev, saved):
 
 def forward_embedding(layer, A_prev, training):
     """Z (m, t n): for each of the t whole numbers of a sample its row of W (vocabulary, n)."""
-    return layer["W"][A_prev.astype(np.int64)].reshape(len(A_prev), -1), None
+    W = layer["W"]
+    A = np.empty((*A_prev.shape, W.shape[1]), W.dtype)
+    embedding(A_prev, W, A)
+    return A.reshape(len(A_prev), -1), None
 
 
 def backward_embedding(layer, dZ, A_prev, saved):
     """dW with the derivative of the penalty: each row adds up what comes to it. Numbers have no derivative."""
     W = layer["W"]
-    dW = layer.get("l1", 0) * np.sign(W) + layer.get("l2", 0) * W
-    np.add.at(dW, A_prev.astype(np.int64), dZ.reshape(*A_prev.shape, -1))
+    (dW,) = outputs_of(embedding_backward, dZ.reshape(*A_prev.shape, -1), A_prev, like=(W,))
+    dW += layer.get("l1", 0) * np.sign(W) + layer.get("l2", 0) * W
     return np.zeros_like(A_prev), {"W": dW}
 
 
 def _directions(layer, A):
-    """Of each direction its rows of W and b, and A (m, t, ...) in the order in which it takes steps."""
-    count = 2 if layer["bidirectional"] else 1
+    """Of each direction its W, U and b, and A (m, t, ...) in the order in which it takes steps.
+
+    A layer's W has the columns of U first.
+    """
+    count, n = 2 if layer["bidirectional"] else 1, layer["units"]
     parts = zip(np.split(layer["W"], count), np.split(layer["b"], count), (A, A[:, ::-1]), strict=False)
-    return list(parts)
+    return [(rows[:, n:], rows[:, :n], b, X) for rows, b, X in parts]
 
 
 def forward_recurrent(layer, A_prev, training):
@@ -203,15 +210,16 @@ def forward_recurrent(layer, A_prev, training):
     Of two directions the states stand side by side, those of the second in the order of the first.
     """
     (t, _), n, made, saved = layer["input_shape"], layer["units"], [], []
-    for W, b, X in _directions(layer, A_prev.reshape(len(A_prev), *layer["input_shape"])):
-        h, c, gates = (np.zeros((len(X), *shape), X.dtype) for shape in ((t + 1, n), (t + 1, n), (t, 4 * n)))
+    for W, U, b, X in _directions(layer, A_prev.reshape(len(A_prev), *layer["input_shape"])):
+        first = np.zeros((len(X), n), X.dtype)
+        h, c, gates = (np.empty((len(X), t, size), X.dtype) for size in (n, n, 4 * n))
         if layer["kind"] == "LSTM":
-            lstm_forward(X, W, b, h, c, gates)
+            lstm_forward(X, W, U, b, first, first, h, c, gates)
         elif layer["kind"] == "GRU":
-            gru_forward(X, W, b, h, gates)
+            gru_forward(X, W, U, b, first, h, gates)
         else:
-            recurrent_forward(X, W, b, layer["nonlinearity"], h)
-        states = h[:, :0:-1] if made else h[:, 1:]
+            recurrent_forward(X, W, U, b, first, layer["nonlinearity"] == "relu", h)
+        states = h[:, ::-1] if made else h
         made.append(states if layer["return_sequences"] else h[:, -1])
         saved.append((h, c, gates))
     return np.concatenate(made, axis=-1).reshape(len(A_prev), -1), saved
@@ -221,20 +229,23 @@ def backward_recurrent(layer, dZ, A_prev, saved):
     """dA_prev (m, t n_prev), and dW with the derivative of the penalty, db."""
     gradients, dA_prev = [], np.zeros((len(A_prev), *layer["input_shape"]), A_prev.dtype)
     dZ = dZ.reshape(len(A_prev), *layer["output_shape"])
-    for direction, (W, b, X) in enumerate(_directions(layer, A_prev.reshape(dA_prev.shape))):
+    for direction, (W, U, b, X) in enumerate(_directions(layer, A_prev.reshape(dA_prev.shape))):
         h, c, gates = saved[direction]
-        of_direction, dh = np.split(dZ, len(saved), axis=-1)[direction], np.zeros_like(h[:, 1:])
+        of_direction, dh, first = np.split(dZ, len(saved), axis=-1)[direction], np.zeros_like(h), np.zeros_like(h[:, 0])
+        like = W, U, b, X, first
         if layer["return_sequences"]:
             dh[...] = of_direction[:, ::-1] if direction else of_direction
         else:
             dh[:, -1] = of_direction
         if layer["kind"] == "LSTM":
-            dW, db, dX = outputs_of(lstm_backward, dh, X, W, h, c, gates, like=(W, b, X))
+            given = dh, first, X, W, U, first, first, h, c, gates
+            dW, dU, db, dX, *_ = outputs_of(lstm_backward, *given, like=(*like, first))
         elif layer["kind"] == "GRU":
-            dW, db, dX = outputs_of(gru_backward, dh, X, W, h, gates, like=(W, b, X))
+            dW, dU, db, dX, _ = outputs_of(gru_backward, dh, X, W, U, first, h, gates, like=like)
         else:
-            dW, db, dX = outputs_of(recurrent_backward, dh, X, W, layer["nonlinearity"], h, like=(W, b, X))
-        gradients.append((dW, db))
+            relu = layer["nonlinearity"] == "relu"
+            dW, dU, db, dX, _ = outputs_of(recurrent_backward, dh, X, W, U, first, h, relu, like=like)
+        gradients.append((np.hstack([dU, dW]), db))
         dA_prev += dX[:, ::-1] if direction else dX
     dW, db = (np.concatenate(parts) for parts in zip(*gradients, strict=True))
     dW += layer.get("l1", 0) * np.sign(layer["W"]) + layer.get("l2", 0) * layer["W"]

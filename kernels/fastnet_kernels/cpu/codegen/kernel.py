@@ -16,9 +16,9 @@ import numpy as np
 from numba import njit, types
 from numba.core.registry import CPUDispatcher
 
-from ...shapes import ARGUMENTS, COUNT, FLOAT, KEY, LABELS, NUMBERS, RATE, WHOLE, YES_OR_NO
+from ...shapes import ARGUMENTS, COUNT, FLOAT, KEY, NUMBERS, RATE, WHOLE, YES_OR_NO
 from .arrays import address_of, is_native
-from .compiling import OPTIONS, cached, inner
+from .compiling import OPTIONS, cached
 
 # By the kind of number: what the kernel takes, and what of Python's and NumPy's can become that.
 _NUMBER_TYPES = {
@@ -32,9 +32,14 @@ _NUMBER_TYPES = {
 _DTYPES = (types.float32, types.float64)
 
 
-@inner
-def _span(M):
-    """The addresses of an array's first byte and of the one behind its last."""
+# Asked of each array, of which there may be many: compiled once a kind of array, where lines of the kernel's own would
+# take it longer than all the rest.
+_check = njit(forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True, **OPTIONS)
+
+
+@_check
+def span(M):
+    """The addresses of an array's first byte and of the one behind its last; both 0 of one without numbers."""
     low = high = address_of(M)
     for axis in range(M.ndim):
         reach = (M.shape[axis] - 1) * M.strides[axis]
@@ -42,23 +47,16 @@ def _span(M):
             low += reach
         else:
             high += reach
-    return low, high + M.itemsize
+    return (low, high + M.itemsize) if M.size > 0 else (0, 0)
 
 
-@inner
-def are_apart(A, B):
-    """Whether no byte lies within both arrays' spans; arrays without numbers are apart from all."""
-    (a, a_end), (b, b_end) = _span(A), _span(B)
-    return a_end <= b or b_end <= a or A.size == 0 or B.size == 0
-
-
-@inner
+@_check
 def are_same(A, B):
     """Whether two arrays of one shape are the same memory, number for number."""
     return address_of(A) == address_of(B) and A.strides == B.strides
 
 
-@inner
+@_check
 def lies_well(M):
     """Whether numbers lie at multiples of their size, in the machine's byte order."""
     result = is_native(M) and address_of(M) % M.itemsize == 0
@@ -67,7 +65,7 @@ def lies_well(M):
     return result
 
 
-@inner
+@_check
 def has_all_numbers(M):
     """Whether each number of an array that is written has a place of its own, as far as strides of 0 tell."""
     result = True
@@ -76,7 +74,7 @@ def has_all_numbers(M):
     return result or M.size == 0
 
 
-@inner
+@_check
 def is_without_gaps(M):
     """Whether an array's numbers are contiguous, row after row."""
     stride, result = M.itemsize, True  # whatever the strides are of an array without numbers
@@ -86,11 +84,11 @@ def is_without_gaps(M):
     return result or M.size == 0
 
 
-_COMPILED_CHECKS = (are_apart, are_same, lies_well, has_all_numbers, is_without_gaps)
+_COMPILED_CHECKS = (span, are_same, lies_well, has_all_numbers, is_without_gaps)
 
 
 def _checks(arguments):
-    """The conditions under which a call can go on, as lines of Python."""
+    """The conditions under which a call can go on, as lines of Python: few, as each is a branch to be compiled."""
     letters, found = {}, []
     arrays = {name: shape.split() for name, shape in arguments.given.items() if shape not in NUMBERS}
     for name, extents in arrays.items():
@@ -100,24 +98,28 @@ def _checks(arguments):
     found += [f"{name} >= 1" for name, kind in arguments.given.items() if kind == COUNT]
     found += [f"{name} >= 0" for name, kind in arguments.given.items() if kind == WHOLE]
     found += [f"0 <= {name} < 1" for name, kind in arguments.given.items() if kind == RATE]
-    found += [f"lies_well({name})" for name in arrays]
-    found += [f"has_all_numbers({name})" for name in arguments.written]
+    checks = [("lies_well", arrays), ("has_all_numbers", arguments.written)]
+    checks += [("is_without_gaps", arrays)] if arguments.without_gaps else []
+    found += [" & ".join(f"{check}({name})" for name in names) for check, names in checks]
     for name, extents in arrays.items():
+        same = []
         for axis, extent in enumerate(extents):
             expected = re.sub(r"\b[a-z]\b", lambda match: letters[match.group()], extent)
             if expected != f"{name}.shape[{axis}]":
-                found.append(f"{name}.shape[{axis}] == {expected}")
+                same.append(f"({name}.shape[{axis}] == {expected})")
+        found += [" & ".join(same)] if same else []
     found += [f"{letters[letter]} % {number} == 0" for letter, number in arguments.multiples.items()]
-    if arguments.without_gaps:
-        found += [f"is_without_gaps({name})" for name in arrays]
     for place, name in enumerate(arguments.written):
+        apart = []
         for other in arrays:
             if other in arguments.written[: place + 1]:
                 continue
             may_be = other in arguments.in_place and arrays[name] == arrays[other]
-            same = f" or are_same({name}, {other})" if may_be else ""
-            found.append(f"(are_apart({name}, {other}){same})")
-    return found
+            same = f" | are_same({name}, {other})" if may_be else ""
+            apart.append(f"(({name}_end <= {other}_begin) | ({other}_end <= {name}_begin){same})")
+        found += [" & ".join(apart)] if apart else []
+    spans = [f"{name}_begin, {name}_end = span({name})" for name in arrays]
+    return [*spans, *(f"if not ({condition}):\n        return False" for condition in found)]
 
 
 def _make(name, arguments, lines, filename, values):
@@ -139,10 +141,9 @@ def kernel(function):
     if list(arguments.given) != list(function.__code__.co_varnames[: function.__code__.co_argcount]):
         raise TypeError(f"{name}: its arguments are not those in shapes.py")
     body = njit(inline="always", **OPTIONS)(function)
-    conditions = [f"if not ({condition}):\n        return False" for condition in _checks(arguments)]
     values = {check.__name__: check for check in _COMPILED_CHECKS}
     values |= {"body": body, "__name__": function.__module__}
-    checked = _make(name, arguments, [*conditions, f"body({names})", "return True"], filename, values)
+    checked = _make(name, arguments, [*_checks(arguments), f"body({names})", "return True"], filename, values)
     compiled = cached(_Table(checked, arguments), checked)
     values = {"compiled": compiled, "by_copies": functools.partial(_by_copies, name, arguments, compiled)}
     lines = [f"if not compiled({names}):", f"    by_copies({names})"]
@@ -204,11 +205,14 @@ class _Table(CPUDispatcher):
             is_written = name in arguments.written
             if is_written and not kind.mutable:
                 return None
-            of_labels = shape == LABELS and (isinstance(kind.dtype, types.Integer) or kind.dtype in _DTYPES)
-            of_labels &= kind.dtype != types.uint64  # which has no common type with -1
-            dtype = dtype or kind.dtype
-            if dtype not in _DTYPES or not (kind.dtype == dtype or of_labels):
-                return None
+            if name in arguments.indices:
+                is_known = isinstance(kind.dtype, types.Integer) or kind.dtype in _DTYPES
+                if not is_known or kind.dtype == types.uint64:  # which has no common type with -1
+                    return None
+            else:
+                dtype = dtype or kind.dtype
+                if dtype not in _DTYPES or kind.dtype != dtype:
+                    return None
             wanted.append(types.Array(kind.dtype, kind.ndim, "A", readonly=not is_written))
         return tuple(wanted)
 
@@ -227,10 +231,10 @@ _PLAIN = {
 }  # what the dispatcher surely takes
 
 
-def _copy(array, *, is_label):
-    """Without gaps; labels in a dtype that the kernels know."""
+def _copy(array, *, of_indices):
+    """Without gaps; indices in a dtype that the kernels know."""
     dtype = array.dtype
-    if is_label and dtype not in (np.float32, np.float64):
+    if of_indices and dtype not in (np.float32, np.float64):
         dtype = np.float64 if dtype.kind == "f" else np.int64
     return np.array(array, dtype, order="C", subok=False)
 
@@ -244,7 +248,7 @@ def _by_copies(name, arguments, compiled, *values):
     copies = {}
     for key, value in given.items():
         kind = arguments.given[key]
-        copies[key] = _PLAIN[kind](value) if kind in NUMBERS else _copy(value, is_label=kind == LABELS)
+        copies[key] = _PLAIN[kind](value) if kind in NUMBERS else _copy(value, of_indices=key in arguments.indices)
     if not compiled(*copies.values()):
         raise AssertionError(f"{name}: its checks refuse what nothing is wrong with")
     for key in arguments.written:

@@ -4,7 +4,7 @@ import numbers
 
 import numpy as np
 
-from ...shapes import COUNT, FLOAT, KEY, LABELS, NUMBERS, RATE, WHOLE, YES_OR_NO, extents
+from ...shapes import COUNT, FLOAT, KEY, NUMBERS, RATE, WHOLE, YES_OR_NO, extents
 
 
 def refuse(name, arguments, given):
@@ -62,11 +62,11 @@ def _check_array(call, key, value, shape):
 
 
 def _check_dtypes(call, arguments, arrays):
-    first = next(iter(arrays))
+    first = next(key for key in arrays if key not in arguments.indices)
     for key, array in arrays.items():
-        if arguments.given[key] == LABELS:
+        if key in arguments.indices:
             if array.dtype.kind not in "biuf":
-                raise TypeError(f"{call}: {key} is of dtype {array.dtype}: give class indices, numbers")
+                raise TypeError(f"{call}: {key} is of dtype {array.dtype}: give indices, whole numbers")
         elif array.dtype not in (np.float32, np.float64) or not array.dtype.isnative:
             raise TypeError(f"{call}: {key} is of dtype {array.dtype}: give float32 or float64 for all arrays")
         elif array.dtype != arrays[first].dtype:

@@ -106,6 +106,24 @@ def _pack_task(task, count, size, height, depth, packed, M):
 
 
 @routine
+def pack_panels(n, k, is_shared, panels, B):
+    """B (k, n), of any strides, as panels of two vectors of columns: `panels` has n numbers a row, rounded up to whole
+    panels.
+    """
+    nr = PANEL_BYTES // panels.itemsize
+    run_tasks(n_blocks(n, 4 * nr), is_shared, _pack_task, (n, k * nr, nr, k, panels, transposed(B)))
+
+
+@routine
+def multiply_panels(m, n, k, C, S, A, panels):
+    """C = S + A B for B (k, n) in panels, on one thread; rows of C and S are contiguous, S may be C."""
+    nr, one = PANEL_BYTES // panels.itemsize, panels.dtype.type(1)
+    for column in range(0, n, nr):
+        b, c, s = Matrix(panels, column * k, nr, 1), part(C, 0, column), part(S, 0, column)
+        gemm(m, min(nr, n - column), k, one, c, s, A, b, NO_PREFETCH)
+
+
+@routine
 def _multiply_task(task, m, n, rows, columns, depth, is_first, C, A, panels, tiles, bias):
     """Some rows and columns of C += A B: B's panels, and A's tiles if there are some; else A is read as it lies."""
     nr, step, one = PANEL_BYTES // panels.itemsize, step_of(_MR, panels), panels.dtype.type(1)
@@ -114,12 +132,12 @@ def _multiply_task(task, m, n, rows, columns, depth, is_first, C, A, panels, til
     start = bias if is_first and bias.column_stride == 1 else C
     if is_first and bias.column_stride != 1:
         _start(i_end - i, j_end - j, part(C, i, j), part(bias, i, j))
+    if tiles.size == 0:
+        some = vector(panels, j * depth, panels.size - j * depth)
+        multiply_panels(i_end - i, j_end - j, depth, part(C, i, j), part(start, i, j), part(A, i, 0), some)
+        return
     for column in range(j, j_end, nr):
         b, some = Matrix(panels, column * depth, nr, 1), min(nr, j_end - column)
-        if tiles.size == 0:
-            c, s = part(C, i, column), part(start, i, column)
-            gemm(i_end - i, some, depth, one, c, s, part(A, i, 0), b, NO_PREFETCH)
-            continue
         for row in range(i, i_end, _MR):
             a = Matrix(tiles, row // _MR * depth * step, 1, step)
             c, s = part(C, row, column), part(start, row, column)
@@ -183,9 +201,7 @@ def _packed_product(m, n, k, is_shared, C, A, B, bias):
         columns_here = min(wide, n - j)
         for p in range(0, k, deep):
             depth = min(deep, k - p)
-            b = transposed(part(B, p, j))
-            arguments = columns_here, depth * nr, nr, depth, panels, b
-            run_tasks(n_blocks(columns_here, 4 * nr), is_shared, _pack_task, arguments)
+            pack_panels(columns_here, depth, is_shared, panels, part(B, p, j))
             for i in range(0, m, high):
                 rows_here = min(high, m - i)
                 a, c, start = part(A, i, p), part(C, i, j), part(bias, i, j)

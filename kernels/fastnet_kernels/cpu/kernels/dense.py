@@ -1,7 +1,8 @@
 """The dense layer as public kernels: Z = A_prev W^T + b and back, on matrices of any strides."""
 
-from ..codegen.arrays import flat, vector
+from ..codegen.arrays import flat
 from ..codegen.compiling import routine
+from ..codegen.elements import clear
 from ..codegen.kernel import kernel
 from ..codegen.matrix import Matrix, as_column, as_matrix, place_of, transposed
 from ..codegen.scratch import give_back, numbers_in, take
@@ -15,20 +16,15 @@ def _forward(m, n, k, A_prev, W, b, Z):
 
 
 @routine
-def _backward(m, n, k, dZ, A_prev, W, dW, db, dA_prev):
-    size = max(n, k)
-    piece = take((size + 2 * n) * dZ.data.itemsize)
-    zeros, sums = numbers_in(piece, dZ.data, 0, size), numbers_in(piece, dZ.data, size, n)
-    squares = numbers_in(piece, dZ.data, size + n, n)
-    for j in range(size):
-        zeros[j] = 0
-    for j in range(n):
-        sums[j] = 0
-    nothing = Matrix(zeros, 0, 0, 1)
-    product(m, k, n, dA_prev, dZ, W, nothing)
-    product(n, k, m, dW, transposed(dZ), A_prev, nothing)
+def sum_over_samples(m, n, dZ, db):
+    """db = the column sums of dZ (m, n), both `Matrix`es of any strides."""
+    piece = take(3 * n * dZ.data.itemsize)
+    zeros, sums = numbers_in(piece, dZ.data, 0, n), numbers_in(piece, dZ.data, n, n)
+    squares = numbers_in(piece, dZ.data, 2 * n, n)
+    clear(zeros)
+    clear(sums)
     if dZ.column_stride == 1:
-        sum_distances(m, dZ, vector(zeros, 0, n), sums, squares)
+        sum_distances(m, dZ, zeros, sums, squares)
     elif abs(dZ.column_stride) < abs(dZ.row_stride):
         for i in range(m):
             for j in range(n):
@@ -40,6 +36,24 @@ def _backward(m, n, k, dZ, A_prev, W, dW, db, dA_prev):
     for j in range(n):
         db.data[place_of(db, j)] = sums[j]
     give_back(piece)
+
+
+@routine
+def product_alone(m, n, k, C, A, B):
+    """C = A B for `Matrix`es of any strides."""
+    piece = take(max(m, n) * C.data.itemsize)
+    zeros = numbers_in(piece, C.data, 0, max(m, n))
+    clear(zeros)
+    product(m, n, k, C, A, B, Matrix(zeros, 0, 0, 1))
+    give_back(piece)
+
+
+@routine
+def backward(m, n, k, dZ, A_prev, W, dW, db, dA_prev):
+    """`dense_backward` of `Matrix`es."""
+    product_alone(m, k, n, dA_prev, dZ, W)
+    product_alone(n, k, m, dW, transposed(dZ), A_prev)
+    sum_over_samples(m, n, dZ, db)
 
 
 @kernel
@@ -57,7 +71,7 @@ def dense_backward(dZ, A_prev, W, dW, db, dA_prev):
     The 1/m of the cost is in dZ already: the losses put it there.
     """
     m, n = dZ.shape
-    _backward(
+    backward(
         m, n, W.shape[1], as_matrix(dZ), as_matrix(A_prev), as_matrix(W), as_matrix(dW), as_column(db),
         as_matrix(dA_prev),
     )  # fmt: skip

@@ -81,6 +81,13 @@ def flat(*arrays):
     return found
 
 
+def scratch(size, like):
+    """A vector on the GPU for numbers on their way, of the dtype of a vector that `flat` has made."""
+    if IS_SIMULATED:
+        return np.empty(size, like.dtype)
+    return _as_vector(cuda.device_array(max(1, size), np.dtype(like.kind[:3])))
+
+
 def table(array):
     """A table of whole numbers, of NumPy, for `launch`: a copy on the GPU, which nothing is copied back from."""
     if IS_SIMULATED:

@@ -131,8 +131,11 @@ def finish_tile(job, role, l, tile, slices, at):
 
 @inner
 def multiply(job, role, l, tile, slices, partial, task, shared):
-    """A task: one tile of a dense layer's product, or of one slice of it. Returns the tile's first row."""
-    stride_of_W, n_out, n_in = job.layers[l, LDW], job.layers[l, N_OUT], job.layers[l, N_IN]
+    """A task: one tile of a dense layer's product, or of one slice of it. Returns the tile's first row.
+
+    A convolution whose windows are single pixels is a dense layer, of as many samples as there are pixels.
+    """
+    stride_of_W, (_, n_out, n_in) = job.layers[l, LDW], shape_of(job, FORWARD, l)
     dZ, A_prev, W = job.layers[l, DZ_OFFSET], offset_of_activations(job, below(job, l)), job.layers[l, W_OFFSET]
     # Offsets of the factors, and from row to row and depth to depth of each.
     P, Q = job.workspace, job.parameters

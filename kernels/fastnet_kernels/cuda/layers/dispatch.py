@@ -2,7 +2,8 @@
 
 A new kind is a file beside this one, an operation each for forward and backward, and a line for these in `count_tasks`
 and `do_task`. Gradients of a kind that is not known are NaN, and never another layer's numbers: compiled code cannot
-raise. The host, which writes the instructions, has operations of known kinds only.
+raise. The host, which writes the instructions, has operations of known kinds only. Those of layers for sequences are in
+`sequences`.
 """
 
 import math
@@ -68,7 +69,7 @@ from ..program.weight_update import (
     sum_squares,
     update_piece,
 )
-from ..program.workspace import repeats, rows_of, size_of_step
+from ..program.workspace import repeats, rows_of, rows_of_output, size_of_step, units_of_output
 from ..target import COLUMNS_AT_ONCE, PIECE
 from .average_pool import average_pool_backward_task, average_pool_task
 from .batch_norm import batch_norm_backward_task, batch_norm_gain, batch_norm_sums_task, batch_norm_task
@@ -96,7 +97,7 @@ def count_tasks(job, instruction):
             return 0
         return n_blocks(size_of_step(job.m_all, job.batch_size, job.step + 1) * n_in, PIECE)
     if operation == OUTPUT:
-        return n_blocks(job.m, rows_at_once(n))
+        return n_blocks(rows_of_output(job), rows_at_once(units_of_output(job)))
     if operation in (LAYER_NORM_FORWARD, LAYER_NORM_BACKWARD):
         return n_blocks(rows_of(job, l), rows_at_once(job.layers[l, CHANNELS]))
     if operation == TOTALS:
@@ -141,7 +142,7 @@ def do_task(job, instruction, task, shared):
     if operation == MULTIPLY:
         first = multiply(job, role, l, instruction[TILE], slices, partial, task, shared)
         if instruction[FUSES_OUTPUT] != 0:
-            last = min(first + height_of(instruction[TILE], job.workspace), job.m)
+            last = min(first + height_of(instruction[TILE], job.workspace), rows_of_output(job))
     elif operation == FINISH:
         finish(job, role, l, slices, partial, task)
     elif operation == GATHER:
@@ -191,9 +192,9 @@ def do_task(job, instruction, task, shared):
     elif operation == UPDATE:
         update_piece(job, l, task, shared)
     elif operation == OUTPUT:
-        n = job.layers[l, N_OUT]
+        n = units_of_output(job)
         first = task * rows_at_once(n)
-        last = min(first + rows_at_once(n), job.m)
+        last = min(first + rows_at_once(n), rows_of_output(job))
         if slices > 1:
             finish_numbers(job, role, l, slices, partial, first, last, 0, n)
     if last > first:

@@ -13,8 +13,8 @@ from ...codes import (
     LOSS,
     LOSS_SETTING,
     LOSSES,
-    N_OUT,
     N_TARGETS,
+    OUTPUT_STEPS,
     PENALTIES,
     PREDICT,
     SAVED_OFFSET,
@@ -29,7 +29,7 @@ from ..target import THREADS
 from .partition import n_blocks
 from .reducing import row_of, rows_at_once, sum_over, sum_over_block
 from .weight_update import sum_of_pieces
-from .workspace import row_of_sample
+from .workspace import row_of_sample, rows_of_output, units_of_output
 
 
 @inner
@@ -58,17 +58,19 @@ def _score_of_row(job, z, y, n, lanes, lane, shared):
 
 @inner
 def _cost_of_row(job, l, i, is_real, lanes, lane, shared):
-    """Loss, score and dZ of one sample."""
+    """Loss, score and dZ of one row of outputs."""
     kind, loss, setting = job.workspace.dtype.type, job.whole[LOSS], job.real[LOSS_SETTING]
-    n, sample = job.layers[l, N_OUT], row_of_sample(job, job.step, i)
-    z, dz, y = job.layers[l, A_OFFSET] + i * n, job.layers[l, DZ_OFFSET] + i * n, sample * job.whole[N_TARGETS]
+    n, steps = units_of_output(job), job.whole[OUTPUT_STEPS]
+    sample = row_of_sample(job, job.step, i // steps)
+    z, dz = job.layers[l, A_OFFSET] + i * n, job.layers[l, DZ_OFFSET] + i * n
+    y = (sample * steps + i % steps) * (job.whole[N_TARGETS] // steps)
     of_logits = loss in (LOG_LOSS, CROSS_ENTROPY)
     if is_real and not of_logits:
         for j in range(lane, n, lanes):
             a = activate(job.layers[l, ACTIVATION], job.settings[l, SLOPE], job.workspace[z + j])
             job.workspace[z + j] = a
     score = _score_of_row(job, z, y, n, lanes, lane, shared)
-    weight = kind(1) / kind(job.m)
+    weight = kind(1) / kind(rows_of_output(job))
     if job.weights.size > 0:
         weight *= job.weights[sample]
     total = loss_of_row(
@@ -87,9 +89,9 @@ def _cost_of_row(job, l, i, is_real, lanes, lane, shared):
 
 @inner
 def _store_outputs(job, l, i, is_real, lanes, lane, shared):
-    """The last layer's activations of one sample."""
-    n = job.layers[l, N_OUT]
-    z, out = job.layers[l, A_OFFSET] + i * n, row_of_sample(job, job.step, i) * n
+    """The last layer's activations of one row of outputs."""
+    n, steps = units_of_output(job), job.whole[OUTPUT_STEPS]
+    z, out = job.layers[l, A_OFFSET] + i * n, (row_of_sample(job, job.step, i // steps) * steps + i % steps) * n
     if job.layers[l, ACTIVATION] == SOFTMAX:
         most, total = exponentials_of_row(job.workspace, z, n, lanes, lane, shared)
         if is_real:
@@ -107,9 +109,9 @@ def _store_outputs(job, l, i, is_real, lanes, lane, shared):
 
 @inner
 def output_rows(job, first, last, shared):
-    """Losses or outputs of some samples, from the numbers of the last layer."""
+    """Losses or outputs of some rows, from the numbers of the last layer."""
     l = job.layers.shape[0] - 1
-    n = job.layers[l, N_OUT]
+    n = units_of_output(job)
     for task in range(n_blocks(last - first, rows_at_once(n))):
         row, lanes, lane = row_of(task, n)
         i = min(first + row, last - 1)
@@ -124,7 +126,7 @@ def sum_totals(job, shared):
     """The step's cost and score. A cost that is not finite is marked, so that the run ends."""
     kind, row = job.workspace.dtype.type, job.step - job.first_step
     losses, scores = kind(0), kind(0)
-    for i in range(cuda.threadIdx.x, job.m, THREADS):
+    for i in range(cuda.threadIdx.x, rows_of_output(job), THREADS):
         losses += job.workspace[job.whole[LOSSES] + i]
         scores += job.workspace[job.whole[SCORES] + i]
     losses, scores = sum_over_block(losses, shared), sum_over_block(scores, shared)

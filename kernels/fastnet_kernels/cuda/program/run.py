@@ -11,12 +11,13 @@ What each task sums up, and in which order, depends on shapes only: the same see
 import itertools
 from types import FunctionType
 
-from ...codes import CALL, CONVOLVE, OPENING, OPERATION, STOPS, TRAIN, WAITS
+from ...codes import CALL, OPENING, OPERATION, STOPS, TRAIN, WAITS
 from ..codegen.arrays import as_argument
 from ..codegen.compiling import cg, cuda, kernel
 from ..codegen.launching import handle_of, launch_on
 from ..gemm.tiles import shared_for
 from ..layers.dispatch import count_tasks, do_task, do_task_or_convolve
+from ..layers.sequences import count_tasks_of_sequences, do_task_of_sequences, do_task_of_sequences_or_convolve
 from ..target import IS_SIMULATED, THREADS
 from .workspace import Job, size_of_step
 
@@ -40,6 +41,7 @@ def _run(
     targets,
     weights,
     outputs,
+    states,
     order,
     optimizer,
     rates,
@@ -68,6 +70,7 @@ def _run(
     targets         Y (m_all, n_targets), flat; one class index a row for cross-entropy
     weights         (m_all,), of the samples' losses; empty: all 1
     outputs         (m_all, n_L), flat, written by PREDICT
+    states          (m_all, STATE_SIZE), flat: what recurrent layers begin with in PREDICT, and come to; empty: 0
     order           int64, the rows in the order of use, for as many epochs as the steps span; empty: as they lie
     optimizer       float64, the optimizer's settings, in the columns named in `codes`
     rates           float64 (n_steps, 3), for TRAIN: learning rates, and Adam's bias corrections
@@ -85,8 +88,8 @@ def _run(
     for now in range(step, stop):
         job = Job(
             mode, layers, settings, whole, real, parameters, gradients, first_state, second_state, workspace, pixels,
-            samples, targets, weights, outputs, order, optimizer, rates, keys, costs, scores, flags, m_all, batch_size,
-            first_step, last_step, now, size_of_step(m_all, batch_size, now),
+            samples, targets, weights, outputs, states, order, optimizer, rates, keys, costs, scores, flags, m_all,
+            batch_size, first_step, last_step, now, size_of_step(m_all, batch_size, now),
         )  # fmt: skip
         start, tasks_before = first_instruction, 0  # tasks since all blocks waited
         if now > first_step:
@@ -112,20 +115,25 @@ def _run(
             tasks_before += tasks
 
 
-def _program(name, do_task):
+def _program(name, do_task, count_tasks=count_tasks):
     """`_run` as a kernel, with this `do_task`: compiled apart, and under a name of its own in the cache."""
-    function = FunctionType(_run.__code__, {**globals(), "do_task": do_task}, name)
+    function = FunctionType(_run.__code__, {**globals(), "do_task": do_task, "count_tasks": count_tasks}, name)
     function.__qualname__, function.__doc__ = name, _run.__doc__
     return kernel(function)
 
 
-# Convolutions take as long to compile as all else together: only networks that have some wait for it.
+# Convolutions take as long to compile as all else together, and layers for sequences a while: only networks that have
+# some wait for them.
 run, run_with_convolutions = _program("run", do_task), _program("run_with_convolutions", do_task_or_convolve)
+run_with_sequences = _program("run_with_sequences", do_task_of_sequences, count_tasks_of_sequences)
+run_with_both = _program("run_with_both", do_task_of_sequences_or_convolve, count_tasks_of_sequences)
 
 
-def program_of(*, convolves):
-    """The program for networks with, or without, convolutions."""
-    return run_with_convolutions if convolves else run
+def program_of(convolutions, sequences):
+    """The program for networks with, or without, either kind of layer."""
+    if sequences:
+        return run_with_both if convolutions else run_with_sequences
+    return run_with_convolutions if convolutions else run
 
 
 def _launches(instructions):
@@ -140,13 +148,13 @@ def _launches(instructions):
     return list(itertools.pairwise(sorted(edges)))
 
 
-def start(blocks, stream, instructions, *arguments, first_step, last_step, call=None):
-    """Run all steps: in one launch on a GPU, at most as many blocks as it can hold at once.
+def start(program, blocks, stream, instructions, *arguments, first_step, last_step, call=None):
+    """Run all steps by a program of `program_of`: in one launch on a GPU, of no more blocks than it can hold.
 
     Where instructions are calls of a library, each step takes several launches, and `call(instruction, step)` between
     two of them. Nothing waits for the GPU. `stream` is one of numba-cuda, or 0.
     """
-    launches, program = _launches(instructions), program_of(convolves=CONVOLVE in instructions[:, OPERATION])
+    launches = _launches(instructions)
     if IS_SIMULATED:
 
         def begin(first, last, *steps):

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...codes import A_OFFSET, BELOW, CHANNELS, N_OUT, X_OFFSET, X_SIZE
+from ...codes import A_OFFSET, BELOW, CHANNELS, N_OUT, OUTPUT_STEPS, X_OFFSET, X_SIZE
 from ..codegen.compiling import inner
 from .partition import n_blocks
 
@@ -27,6 +27,7 @@ class Job(NamedTuple):
     targets: np.ndarray
     weights: np.ndarray
     outputs: np.ndarray
+    states: np.ndarray
     order: np.ndarray
     optimizer: np.ndarray
     rates: np.ndarray
@@ -78,6 +79,18 @@ def below(job, l):
 def rows_of(job, l):
     """Rows of A of a layer that has a number for each of its units or channels in each: samples, or their pixels."""
     return job.m * (job.layers[l, N_OUT] // job.layers[l, CHANNELS])
+
+
+@inner
+def rows_of_output(job):
+    """Rows of outputs, each with a loss: samples, or all steps of these where there is an output at each."""
+    return job.m * job.whole[OUTPUT_STEPS]
+
+
+@inner
+def units_of_output(job):
+    """Numbers of such a row."""
+    return job.layers[job.layers.shape[0] - 1, N_OUT] // job.whole[OUTPUT_STEPS]
 
 
 @inner

@@ -4,7 +4,7 @@ The formulas are those of `reference.recurrent`. A gate's number takes the place
 the place of the gate.
 """
 
-from ....codes import GRU_CELL, LSTM_CELL, RECURRENT, RELU_CELL, TANH_CELL
+from ....codes import GRU_CELL, LSTM_CELL, RELU_CELL, TANH_CELL
 from ...codegen.arrays import vector
 from ...codegen.compiling import inner, routine
 from ...codegen.loops import map_numbers, map_to_many
@@ -84,7 +84,7 @@ def _gates(data, offset, size):
     )
 
 
-@routine(component=RECURRENT)
+@routine
 def step_forward(cell, data, gates, h_prev, c_prev, h, c, tanh_c, size):
     """A step of `size` numbers a gate: all are offsets in the buffer `data`."""
     state = vector(data, h, size)
@@ -101,7 +101,7 @@ def step_forward(cell, data, gates, h_prev, c_prev, h, c, tanh_c, size):
         map_to_many(_gru, (r, z, n, state), (r, z, n, n_h, vector(data, h_prev, size)), ())
 
 
-@routine(component=RECURRENT)
+@routine
 def step_backward(cell, data, gates, h_prev, c_prev, h, tanh_c, dh, dc, size):
     """Back through a step: dZ of its gates, dc of the step before, and what of a GRU's dh goes there directly."""
     d = vector(data, dh, size)
