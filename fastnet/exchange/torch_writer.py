@@ -178,7 +178,7 @@ class Writer:
         arrays = {name: self.parameters[f"{name}{node.number}"] for name in names}
         if layer.is_dense and len(shape) > 1 and not isinstance(node.input_shape, Steps):
             yield nn.Flatten()
-            has_channels = not self._is_grey(shape) and not isinstance(shape, Steps)
+            has_channels = not self._is_grey(shape) and not self.are_sequences
             arrays["W"] = channels_first(arrays["W"], shape) if has_channels else arrays["W"]
         if isinstance(layer, Conv1D | Conv2D):
             arrays["W"] = np.moveaxis(arrays["W"], -1, 1)

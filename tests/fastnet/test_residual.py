@@ -188,6 +188,15 @@ def test_freezing_a_block():
     assert changed == {"W4", "b4"}
 
 
+@pytest.mark.parametrize("below", [[], [fn.AveragePool1D(2)], [fn.Conv1D(3, 1, trainable=False)]])
+def test_gradients_around_a_block_that_only_reshapes(below):
+    """What goes around it is trained, and nothing below it."""
+    rng = np.random.default_rng(0)
+    layers = [*below, fn.Residual([fn.Reshape((2, -1)), fn.Flatten()], "tanh"), fn.Dense(1)]
+    net = fn.Network(layers, dtype="float64").build((4, 3))
+    assert fn.check_gradients(net, rng.standard_normal((10, 4, 3)), rng.standard_normal(10)) < 1e-7
+
+
 def test_a_small_residual_network_learns():
     rng = np.random.default_rng(0)
     y = rng.integers(0, 2, 400)

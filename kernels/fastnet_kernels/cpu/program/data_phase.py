@@ -3,7 +3,7 @@
 Where a batch normalisation must see all samples, there are several such phases, each for some layers: see `run`.
 """
 
-from ...codes import GRADIENT, PREDICT
+from ...codes import GRADIENT, OTHER, PREDICT
 from ..codegen.compiling import routine
 from ..layers import dispatch
 from ..layers.activation import activate_layer, derive_layer
@@ -33,7 +33,8 @@ def _backward(job, scratch, first_block, last_block, first_layer, last_layer):
         dispatch.keep_inputs(job, l, first_block, last_block)
         if l <= job.plan.first_trained:
             return
-        if below(job, l) >= job.plan.first_trained:
+        # Of a block without layers of its own that compute, what goes around it may be trained, and nothing below it.
+        if max(below(job, l), job.plan.layers[l, OTHER]) >= job.plan.first_trained:
             dispatch.backward(job, scratch, l, first_block, last_block)
         for block in range(first_block, last_block):
             derive_layer(job, l - 1, block)
