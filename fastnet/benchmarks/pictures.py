@@ -52,6 +52,7 @@ _TITLES = {
     "updates": "Updates of the parameters",
     "steps": "Trainings, a step, and inferences, a call",
     "convolutions": "Convolutional networks: trainings, a step, and inferences, a call",
+    "optimizers": "Trainings by other optimizers than plain gradient descent, a step",
     "sequences": "Recurrent networks: trainings, a step, and inferences, a call",
     "fits": "Whole fits: 20 epochs of Adam",
     "estimators": "Whole fits of scikit-learn's perceptrons, with their defaults",
@@ -137,7 +138,7 @@ def _kernels(records: Sequence[Record]) -> dict[str, Picture]:
 def _peers(records: Sequence[Record]) -> dict[str, Picture]:
     found: dict[str, Picture] = {}
     for record in records:
-        kind = record["group"] if record["group"] in ("fits", "convolutions", "sequences") else "steps"
+        kind = record["group"] if record["group"] in _TITLES else "steps"
         unit, size = ("seconds", 1.0) if kind == "fits" else ("microseconds", 1e-6)
         label = f"{unit}, logarithmic (shorter is better)"
         picture = found.setdefault(kind, Picture(f"{_TITLES[kind]}, {record['dtype']}", label, False, {}))

@@ -330,7 +330,7 @@ def test_who_does_not_answer_is_left_out():
 class Contestant:
     """A worker that ends at its command of some number."""
 
-    about: ClassVar = {"optimizers": ("sgd",), "networks": ("dense",), "version": "1"}
+    about: ClassVar = {"optimizers": ("sgd",), "networks": ("dense",), "regularisations": (), "version": "1"}
 
     def __init__(self, name, last):
         self.name, self.left, self.has_ended = name, last, False

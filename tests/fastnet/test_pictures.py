@@ -46,7 +46,15 @@ def test_every_kernel_is_of_one_kind():
     kinds = {}
     for name, subject in SUBJECTS.items():
         kinds.setdefault(subject.kind, []).append(name)
-    assert set(kinds) == set(pictures._TITLES) - {"steps", "convolutions", "fits", "estimators", "rows"}
+    assert set(kinds) == set(pictures._TITLES) - {
+        "steps",
+        "convolutions",
+        "optimizers",
+        "sequences",
+        "fits",
+        "estimators",
+        "rows",
+    }
     assert {"dense_forward", "dense_backward", "conv2d_forward"} <= set(kinds["products"])
     assert {"relu", "softmax", "elu"} <= set(kinds["activations"])
     assert {"relu_backward", "elu_backward"} <= set(kinds["derivatives"])
@@ -90,11 +98,17 @@ def test_times_are_logarithmic_and_a_void_one_has_no_bar():
     assert {"0.02", "fit-digits", "64-100-10, batch 200"} <= set(texts(fits))
 
 
-@pytest.mark.parametrize("backends", [["reference", "cpu", "PyTorch"], ["reference", "cpu", "cuda", "PyTorch"]])
+@pytest.mark.parametrize(
+    "backends",
+    [
+        ["reference", "cpu", "PyTorch"],
+        pytest.param(["reference", "cpu", "cuda", "PyTorch"], marks=pytest.mark.slow),  # takes 10 s
+    ],
+)
 def test_all_there_is_can_be_read(backends):
     """No picture is taller than a person scrolls, and no text is cut or lies on another."""
     figures = drawn(everything(backends, [1, 2]))
-    assert len(figures) == 6 if "cuda" not in backends else 8
+    assert len(figures) == (7 if "cuda" not in backends else 10)
     for figure in figures:
         assert figure.get_figheight() * 120 <= 1600
         renderer = figure.canvas.get_renderer()

@@ -16,8 +16,12 @@ def pytest_collection_modifyitems(items):
     for item in items:
         params = getattr(getattr(item, "callspec", None), "params", {})
         name, dtype = params.get("name"), params.get("dtype")
+        has_gates = params.get("cell") in ("lstm", "gru")  # plain units stand for them
         if item.path.name == "test_kernels.py":
             is_quick = dtype is not np.float32 or any(each in item.nodeid for each in ("dense", "softmax", "relu"))
+            is_quick = is_quick and not has_gates
+        elif item.path.name == "test_recurrent_kernels.py":
+            is_quick = not has_gates
         elif item.path.name == "test_arguments.py":
             is_quick = name is None or name in QUICK
         else:
