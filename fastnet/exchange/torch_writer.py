@@ -1,6 +1,7 @@
 """Modules of PyTorch for the nodes of a network, with their parameters."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -173,6 +174,8 @@ class Writer:
         nn = self.torch.nn
         if self._is_grey(node.input_shape) and layer.is_normalisation:
             raise ValueError(f"{layer!r} normalises columns of images (m, h, w): give images (m, h, w, 1)")
+        if self.are_sequences and layer.is_normalisation and len(node.input_shape) == 2:  # samples themselves too
+            node = replace(node, input_shape=Steps(node.input_shape))
         module = _LAYERS[type(layer)](nn, node)
         names = [each.name for each in layer.parameters(node.input_shape)]
         arrays = {name: self.parameters[f"{name}{node.number}"] for name in names}

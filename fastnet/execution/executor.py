@@ -302,7 +302,10 @@ class Executor:
             return
         expected = self.first_state(max(m, 1)).shape
         given = f"{state.shape} of {state.dtype}" if isinstance(state, np.ndarray) else type(state).__name__
-        raise ValueError(f"state is {given}: for {m} sequences give what first_state({m}) makes, {expected}")
+        given += ", which is not contiguous or cannot be written to" if is_one else ""
+        raise ValueError(
+            f"state is {given}: for {m} sequences give what first_state({m}) makes, {expected} of {self.dtype}"
+        )
 
     def _of_length(self, steps: int) -> "Executor":
         """What runs this network on sequences of as many steps, by the same parameters; to be used while `reading`.

@@ -70,7 +70,12 @@ def stream_of_arrays(
             chosen = order[start : start + batch_size]
             given = X[chosen]
             if augment is not None:
-                given = np.asarray(augment(given, network.rng))
+                changed = augment(given, network.rng)
+                given = np.asarray(changed)
+                if given.ndim == 0:
+                    raise TypeError(
+                        f"augment returned {changed!r}: return the samples, also where it changes them in place"
+                    )
                 if len(given) != len(chosen):
                     raise ValueError(
                         f"augment made {len(given)} samples of {len(chosen)}: return as many as were given"

@@ -343,10 +343,12 @@ def test_blocks_normalisations_and_pooling_of_sequences(torch):
     net = fn.Network([fn.GRU(4, **sequences), fn.Residual([fn.GRU(4, **sequences)]), fn.LSTM(4), fn.Dense(3)], seed=1)
     net.build((6, 4))
     np.testing.assert_allclose(fn.to_torch(net)(torch.tensor(X).float()).detach().numpy(), net.outputs(X), atol=1e-6)
-    around = fn.Network([fn.Residual([fn.GRU(4)]), fn.Dense(3)], seed=1).build((6, 4))  # which takes all steps there
-    np.testing.assert_allclose(
-        fn.to_torch(around)(torch.tensor(X).float()).detach().numpy(), around.outputs(X), atol=1e-6
-    )
+    for first in ([fn.Residual([fn.GRU(4)])], [fn.LayerNorm(), fn.GRU(4)]):  # which take samples themselves
+        other = fn.Network([*first, fn.Dense(3)], seed=1).build((6, 4))
+        found = fn.to_torch(other)(torch.tensor(X).float()).detach().numpy()
+        np.testing.assert_allclose(found, other.outputs(X), atol=1e-6)
+    with pytest.raises(ValueError, match="use LayerNorm"):
+        fn.to_torch(fn.Network([fn.BatchNorm(), fn.GRU(4), fn.Dense(3)]).build((4, 4)))
     state = net.first_state(33)
     before = net.outputs(X[:, :4], state=state)
     np.testing.assert_allclose(net.outputs(X[:, 4:], state=state), net.outputs(X), rtol=1e-5)

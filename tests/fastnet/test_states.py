@@ -91,6 +91,8 @@ def test_states_that_cannot_be():
             ValueError, match=r"state is .*: for 3 sequences give what first_state\(3\) makes, \(3, 12\)"
         ):
             net.predict(X, state=state)
+    with pytest.raises(ValueError, match="of float32, which is not contiguous or cannot be written to: "):
+        net.predict(X, state=np.zeros((12, 3), np.float32).T)
     with pytest.raises(ValueError, match="is for networks with recurrent layers"):
         fn.Network([fn.Dense(3)]).build(4).predict(np.zeros((3, 4)), state=np.zeros((3, 4)))
     for layers, message in (

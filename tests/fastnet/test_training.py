@@ -336,6 +336,8 @@ def test_augmentation_changes_each_mini_batch():
     np.testing.assert_array_equal(same_images.buffer, plain.buffer)
     with pytest.raises(ValueError, match="return as many"):
         fn.Network(layers).fit(images, Y[:100], augment=lambda X, rng: X[:1], **QUIET)
+    with pytest.raises(TypeError, match="augment returned None: return the samples"):
+        fn.Network(layers).fit(images, Y[:100], augment=lambda X, rng: X.sort(), **QUIET)
 
 
 def test_memory_maps_are_used_as_they_are(tmp_path):
