@@ -163,6 +163,8 @@ class _Row:
                 output = layer.output_shape(shape)
                 if isinstance(layer, Residual):
                     layer.projection(shape)
+                if math.prod(output) > _MOST_FEATURES:
+                    raise ValueError(f"it would make {shown_shape(output)}, which is more than any memory holds")
             except ValueError as error:
                 raise ValueError(f"layer {within}{place}, {layer!r}, does not fit: {error}") from None
             if isinstance(layer, Residual):

@@ -11,6 +11,7 @@ from .base import Layer, Shape, shown_shape
 
 SIGNALS = {2: "signals (m, t, c)"}
 IMAGES = {3: "images (m, h, w, c)", 2: "(m, h, w)"}
+_LARGEST_EXTENT = (1 << 31) - 1
 
 
 class WindowedLayer(Layer):
@@ -49,10 +50,10 @@ class WindowedLayer(Layer):
     def checked_extents(self, name: str, value: object, at_least: int = 1) -> int | Shape:
         """A setting that is one whole number, or one for each axis."""
         if self.axes == 1 or not isinstance(value, tuple | list):
-            return whole_number(name, value, at_least)
+            return _extent(name, value, at_least)
         if len(value) != self.axes:
             raise ValueError(f"{name}={value!r} has {len(value)} entries: give a whole number, or {self.axes} of them")
-        return tuple(whole_number(f"{name}[{i}]", each, at_least) for i, each in enumerate(value))
+        return tuple(_extent(f"{name}[{i}]", each, at_least) for i, each in enumerate(value))
 
     def each_axis(self, given: Any) -> Shape:
         """Such a setting, for each axis."""
@@ -65,6 +66,14 @@ class WindowedLayer(Layer):
         row[[codes.OUT_HEIGHT, codes.OUT_WIDTH]] = *one, *self.pixels_of(shape)
         row[[codes.WINDOW_HEIGHT, codes.WINDOW_WIDTH]] = *one, *self.window_of(shape)
         row[[codes.STRIDE_Y, codes.STRIDE_X]] = *one, *self.steps
+
+
+def _extent(name: str, value: object, at_least: int) -> int:
+    """A whole number that plans can hold, and multiply by another one."""
+    number = whole_number(name, value, at_least)
+    if number > _LARGEST_EXTENT:
+        raise ValueError(f"{name}={number} is beyond all samples: give at most {_LARGEST_EXTENT}")
+    return number
 
 
 def one_or_each(extents: Sequence[int]) -> Any:

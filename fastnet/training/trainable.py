@@ -1,5 +1,6 @@
 """A network as training sees it: what runs, what its outputs mean, and how far its training has come."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -112,13 +113,19 @@ class Trainable(Executor):
     def gradients(self, X: Any, y: Any) -> dict[str, np.ndarray]:
         """The gradient of the cost on X and y, as in a step of training, by every parameter that is trained: copies.
 
-        {"W1": (n_1, n_0), "b1": (n_1,), ...}. Raises ValueError before the network is built, and ValueError or
-        TypeError for bad input.
+        {"W1": (n_1, n_0), "b1": (n_1,), ...}. Raises ValueError before the network is built and where the cost is NaN
+        or infinite, and ValueError or TypeError for bad input.
         """
         batches = self.batches(X, y)
 
         def copies() -> dict[str, np.ndarray]:
-            self.gradient_of(batches, self._dropout_seed)
+            cost = self.gradient_of(batches, self._dropout_seed)
+            if not math.isfinite(cost):
+                self.require_finite_parameters()
+                raise ValueError(
+                    f"the cost of these samples is {cost}, which has no gradient: scale the inputs, or make the "
+                    "network with dtype='float64'"
+                )
             return self.gradients_found()
 
         return self.alone(copies)

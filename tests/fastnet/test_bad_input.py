@@ -113,6 +113,18 @@ def test_use_before_fit():
             use()
 
 
+def test_a_cost_that_is_not_finite_has_no_gradient():
+    """And not that of the samples before."""
+    net = classifier().build(X.shape[1])
+    net.gradients(X, Y)
+    for use in (net.gradients, lambda *samples: fn.check_gradients(net, *samples)):
+        with pytest.raises(ValueError, match="which has no gradient: scale the inputs"):
+            use(np.full(X.shape, 3e38), Y)
+    net.parameters["W1"][0, 0] = np.nan
+    with pytest.raises(ValueError, match="W1 holds NaN or infinity"):
+        net.gradients(X, Y)
+
+
 def test_labels_not_seen_in_training():
     net = classifier()
     net.fit(X, np.array(["a", "b", "c"])[Y], epochs=1, verbose=False)

@@ -202,6 +202,8 @@ def test_samples_that_do_not_fit(layer, shape, message):
         (lambda: fn.Conv2D(4, (3, 3, 3)), "has 3 entries: give a whole number, or 2 of them"),
         (lambda: fn.Conv2D(4, 3, padding="full"), "padding='full' is not known"),
         (lambda: fn.Conv2D(4, 3, padding=-1), "padding=-1 is below 0"),
+        (lambda: fn.MaxPool2D(2, stride=(1, 1 << 63)), r"stride\[1\]=9223372036854775808 is beyond all samples"),
+        (lambda: fn.Network([fn.Conv2D(4, 3, padding=1 << 30), fn.Dense(1)]).build((5, 5, 2)), "more than any memory"),
         (lambda: fn.Conv2D(4, 3, groups=3), "filters=4 are not whole 3 groups"),
         (lambda: fn.Conv2D(4, 3, activation="swoosh"), "activation='swoosh'"),
         (lambda: fn.Network([fn.Conv2D(4, 3, activation="softmax"), fn.Dense(1)]), "softmax is for the output layer"),
