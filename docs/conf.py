@@ -8,6 +8,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "docs" / "_extensions"))
 # Notebooks run in processes of their own: these import the examples, and draw without a window.
 os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT / "examples"), *filter(None, [os.environ.get("PYTHONPATH")])])
+os.environ.pop("MPLBACKEND", None)  # or pictures would be drawn and not shown
 os.environ["PYTHONWARNINGS"] = "ignore::UserWarning:matplotlib"
 
 import fastnet  # noqa: E402
