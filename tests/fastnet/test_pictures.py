@@ -98,13 +98,8 @@ def test_times_are_logarithmic_and_a_void_one_has_no_bar():
     assert {"0.02", "fit-digits", "64-100-10, batch 200"} <= set(texts(fits))
 
 
-@pytest.mark.parametrize(
-    "backends",
-    [
-        ["reference", "cpu", "PyTorch"],
-        pytest.param(["reference", "cpu", "cuda", "PyTorch"], marks=pytest.mark.slow),  # takes 10 s
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("backends", [["reference", "cpu", "PyTorch"], ["reference", "cpu", "cuda", "PyTorch"]])
 def test_all_there_is_can_be_read(backends):
     """No picture is taller than a person scrolls, and no text is cut or lies on another."""
     figures = drawn(everything(backends, [1, 2]))

@@ -6,7 +6,7 @@ import pytest
 # One of each family, which the quick tests compile for float32 as well, and whose arguments they look at.
 QUICK = {
     "adam", "batch_norm", "conv2d_forward", "cross_entropy", "dense_backward", "dense_forward", "gelu_backward",
-    "layer_norm_backward", "max_pool2d", "relu", "sgd", "softmax", "squared_error",
+    "max_pool2d", "relu", "sgd", "softmax",
 }  # fmt: skip
 
 
@@ -16,12 +16,12 @@ def pytest_collection_modifyitems(items):
     for item in items:
         params = getattr(getattr(item, "callspec", None), "params", {})
         name, dtype = params.get("name"), params.get("dtype")
-        has_gates = params.get("cell") in ("lstm", "gru")  # plain units stand for them
         if item.path.name == "test_kernels.py":
             is_quick = dtype is not np.float32 or any(each in item.nodeid for each in ("dense", "softmax", "relu"))
-            is_quick = is_quick and not has_gates
+            takes_long = any(each in item.nodeid for each in ("test_conv", "test_recurrent", "indices_of_any_dtype"))
+            is_quick = is_quick and not takes_long
         elif item.path.name == "test_recurrent_kernels.py":
-            is_quick = not has_gates
+            is_quick = False
         elif item.path.name == "test_arguments.py":
             is_quick = name is None or name in QUICK
         else:

@@ -124,7 +124,7 @@ def _gather_panels(job, scratch, piece, first):
     return panels, count
 
 
-@inner
+@routine
 def _add_products(job, alpha, C, S, panels, piece, first_row, last_row, first, count):
     """C = S + alpha * dZ^T A_prev, for some rows of a piece, over `count` samples from `first` on; `panels` has A_prev.
 
