@@ -205,8 +205,7 @@ def online_step(job):
     samples, x = _sample(job)
     _forward(job, samples, x)
     if is_finite(_cost(job)) and job.mode == TRAIN:
-        is_clipped = math.isfinite(job.optimizer[CLIP_VALUE]) or math.isfinite(job.optimizer[CLIP_NORM])
-        is_plain = job.optimizer[OPTIMIZER] == PLAIN and not is_clipped
+        is_plain = job.optimizer[OPTIMIZER] == PLAIN
         _backward(job, samples, x, is_plain)
         if not is_plain:
             _change_parameters(job)

@@ -102,8 +102,7 @@ def clip_norm(job):
     plan, total = job.plan, 0.0
     for index in range(plan.tasks.shape[0]):
         total += job.workspace[plan.of_tasks + 2 * index + 1]
-    factor = factor_of_norm(job, total)
-    job.workspace[plan.of_tasks + 2 * plan.tasks.shape[0]] = factor
+    job.workspace[plan.of_tasks + 2 * plan.tasks.shape[0]] = factor_of_norm(job, total)
 
 
 @routine(component=OPTIMIZERS)
